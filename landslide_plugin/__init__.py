@@ -1,0 +1,3 @@
+"""The engine's rooms and the QGIS side's registration."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,58 @@
+"""Progress, messages and warnings of a command, sent to whoever started it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+Sink = Callable[[dict[str, Any]], None]
+
+
+class Progress:
+    """Reports on a 0..1 scale; `part` hands a share of the scale to a sub-task.
+
+    Args:
+        sink: receives events, `{"type": "progress", "percent": 12.5}`,
+            `{"type": "message", "text": ...}` or `{"type": "warning", "text": ...}`.
+            Without one nothing is reported.
+        start: where this part begins on the whole scale, 0..1.
+        stop: where it ends.
+    """
+
+    _STEP_PERCENT = 0.5
+
+    def __init__(self, sink: Sink | None = None, start: float = 0.0, stop: float = 1.0) -> None:
+        self._sink = sink
+        self._start = start
+        self._stop = stop
+        self._last = -1.0
+
+    def update(self, fraction: float) -> None:
+        """Say how much of this part is done, 0..1."""
+        fraction = min(max(fraction, 0.0), 1.0)
+        percent = 100 * (self._start + (self._stop - self._start) * fraction)
+        if percent - self._last >= self._STEP_PERCENT or (fraction == 1.0 and percent > self._last):
+            self._last = percent
+            self._send({"type": "progress", "percent": round(percent, 2)})
+
+    def message(self, text: str) -> None:
+        """Tell the user something."""
+        self._send({"type": "message", "text": text})
+
+    def warning(self, text: str) -> None:
+        """Tell the user about something that may spoil the result."""
+        self._send({"type": "warning", "text": text})
+
+    def part(self, start: float, stop: float) -> "Progress":
+        """Return a progress whose 0..1 is `start`..`stop` of this one."""
+        width = self._stop - self._start
+        return Progress(self._sink, self._start + width * start, self._start + width * stop)
+
+    def track(self, items: Iterable[T], total: int) -> Iterator[T]:
+        """Yield the items and update after each."""
+        for done, item in enumerate(items, start=1):
+            yield item
+            self.update(done / max(total, 1))
+
+    def _send(self, event: dict[str, Any]) -> None:
+        if self._sink is not None:
+            self._sink(event)

@@ -1,0 +1,231 @@
+"""Reading rasters: named bands, one validity rule, any window, any grid."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.enums import ColorInterp, Resampling
+from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+from rasterio.warp import transform_bounds
+from rasterio.windows import Window
+
+from ..errors import GridError, InputError
+from .grid import Grid, require_north_up
+
+UNDECLARED_FILL = 1e38
+"""Values beyond this size are fill, declared or not (GDAL's and Esri's -3.4e38)."""
+
+
+class Source:
+    """An open raster whose windows are read as float32 with a validity mask.
+
+    Attributes:
+        grid: its grid.
+        bands: the names of its bands (the alpha band is no band), made unique.
+        path: where it was opened.
+    """
+
+    def __init__(self, dataset: DatasetReader | WarpedVRT, path: str, bands: list[str]) -> None:
+        self.dataset = dataset
+        self.path = path
+        self.bands = bands
+        self.grid = Grid.of(dataset)
+
+    @classmethod
+    def open(cls, path: str | Path, *, what: str = "raster", need_crs: bool = True) -> "Source":
+        """Open a raster.
+
+        Args:
+            path: file path or GDAL dataset name.
+            what: the raster's role in messages, such as "DEM".
+            need_crs: False for plain image tiles.
+
+        Raises:
+            InputError: missing, no raster or damaged.
+            GridError: no CRS, or not north-up.
+        """
+        name = str(path)
+        try:
+            dataset = rasterio.open(name)
+        except RasterioIOError as error:
+            raise InputError(_why_unreadable(name, what)) from error
+        if dataset.count == 0:
+            dataset.close()
+            raise InputError(f"The {what} {name} holds no band: choose one of its subdatasets.")
+        if need_crs:
+            if dataset.crs is None:
+                dataset.close()
+                raise GridError(f"The {what} {name} has no CRS: assign its projection first.")
+            require_north_up(dataset.transform, f"The {what} {name}")
+        return cls(dataset, name, _band_names(dataset))
+
+    def on(self, grid: Grid, resampling: str = "bilinear") -> "Source":
+        """Return this raster as it looks on another grid, warped as it is read.
+
+        Args:
+            grid: the grid to read on.
+            resampling: "bilinear" for continuous bands, "nearest" for classes.
+
+        Returns:
+            This source when the grids are the same, else one over a warped view.
+
+        Raises:
+            GridError: the two don't overlap.
+        """
+        if self.grid.same_as(grid):
+            return self
+        require_overlap(self.grid, self.path, grid)
+        nodata = self.dataset.nodata
+        options: dict[str, Any] = {}
+        if nodata is None and np.dtype(self.dataset.dtypes[0]).kind == "f":
+            nodata = float(np.finfo(np.float32).min)
+            options["src_nodata"] = nodata
+        if nodata is None:
+            options["add_alpha"] = self.dataset.count == len(self.bands)
+        else:
+            options["nodata"] = nodata
+        view = WarpedVRT(
+            self.dataset,
+            crs=grid.crs,
+            transform=grid.transform,
+            width=grid.width,
+            height=grid.height,
+            resampling=Resampling[resampling],
+            **options,
+        )
+        return Source(view, self.path, self.bands)
+
+    def read(
+        self, window: Window | None = None, bands: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read a window, which may reach over the raster's edge.
+
+        Args:
+            window: pixels to read; the whole raster when None.
+            bands: names of the bands wanted, in the order wanted; all when None.
+
+        Returns:
+            Values, float32, (bands, rows, columns), 0 where invalid; and validity, bool, same
+            shape: False outside the raster, at nodata, masked, transparent, NaN and undeclared
+            -3.4e38 pixels.
+
+        Raises:
+            InputError: a band is not there, or the file is damaged.
+        """
+        window = window or Window(0, 0, self.grid.width, self.grid.height)
+        indexes = [self.index_of(band) for band in (self.bands if bands is None else bands)]
+        shape = (len(indexes), int(window.height), int(window.width))
+        values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        row, col = int(window.row_off), int(window.col_off)
+        top, left = max(row, 0), max(col, 0)
+        bottom = min(row + shape[1], self.grid.height)
+        right = min(col + shape[2], self.grid.width)
+        if top >= bottom or left >= right:
+            return values, valid
+        inside = Window(left, top, right - left, bottom - top)
+        part = (slice(None), slice(top - row, bottom - row), slice(left - col, right - col))
+        try:
+            read = self.dataset.read(indexes, window=inside, out_dtype="float32")
+            mask = self.dataset.read_masks(indexes, window=inside) > 0
+        except (RasterioError, OSError) as error:
+            raise InputError(
+                f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
+            ) from error
+        mask &= np.abs(read) < UNDECLARED_FILL  # False for NaN too
+        values[part] = np.where(mask, read, 0)
+        valid[part] = mask
+        return values, valid
+
+    def index_of(self, band: str) -> int:
+        """Return GDAL's number of a band, from 1.
+
+        Raises:
+            InputError: no band has that name; the message lists those there are.
+        """
+        if band not in self.bands:
+            raise InputError(
+                f"{self.path} has no band named {band}; it has: {', '.join(self.bands)}."
+            )
+        return self.bands.index(band) + 1
+
+    def class_names(self, band: str) -> dict[int, str]:
+        """Return the names of a categorical band's classes; empty for a continuous band."""
+        tags = self.dataset.tags(self.index_of(band))
+        prefix = "class_"
+        return {
+            int(key[len(prefix) :]): value
+            for key, value in sorted(tags.items())
+            if key.startswith(prefix) and key[len(prefix) :].lstrip("-").isdigit()
+        }
+
+    def close(self) -> None:
+        """Close the dataset."""
+        self.dataset.close()
+
+    def __enter__(self) -> "Source":
+        """Return the source."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the dataset."""
+        self.close()
+
+
+def require_overlap(grid: Grid, name: str, reference: Grid) -> None:
+    """Refuse layers that lie apart.
+
+    Raises:
+        GridError: they do; the message says where each lies.
+    """
+    left, bottom, right, top = reference.bounds
+    try:
+        bounds = transform_bounds(grid.crs, reference.crs, *grid.bounds)
+    except RasterioError as error:
+        raise GridError(
+            f"{name} ({grid.describe()}) can't be brought to {reference.describe()}: check its CRS."
+        ) from error
+    apart = bounds[0] >= right or bounds[2] <= left or bounds[1] >= top or bounds[3] <= bottom
+    if apart or not np.all(np.isfinite(bounds)):
+        raise GridError(
+            f"{name} ({grid.describe()}) does not overlap the reference ({reference.describe()}): "
+            "check its CRS and extent."
+        )
+
+
+def unique_names(names: Sequence[str]) -> list[str]:
+    """Return the names with repeated ones numbered: b, b_2, b_3."""
+    seen: dict[str, int] = {}
+    result: list[str] = []
+    for name in names:
+        seen[name] = seen.get(name, 0) + 1
+        result.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return result
+
+
+def _band_names(dataset: DatasetReader) -> list[str]:
+    """Return the descriptions of the bands without alpha; band_N where there is none."""
+    names = [
+        (description or f"band_{index}").strip()
+        for index, (description, role) in enumerate(
+            zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
+        )
+        if role != ColorInterp.alpha
+    ]
+    return unique_names(names)
+
+
+def _why_unreadable(name: str, what: str) -> str:
+    if "://" not in name and not name.startswith("/vsi") and not Path(name).exists():
+        return f"The {what} {name} does not exist: check the path."
+    return f"The {what} {name} is not a raster that can be read: it is damaged or of another kind."

@@ -1,0 +1,149 @@
+"""Writing rasters block by block; the file appears under its name only when it is whole."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.windows import Window
+
+from ..errors import OutputError
+from ..outputs import whole_file
+from ..provenance import CURRENT
+from .grid import Grid
+
+NODATA = {"float32": -9999.0, "uint8": 255, "int16": -32768, "uint16": 65535, "int32": -2147483648}
+"""The nodata value of each type that the provider writes."""
+
+
+class RasterWriter:
+    """A GeoTIFF in the making: tiled, compressed, bands named, provenance in its tags.
+
+    Use it as a context manager; leaving it with an error removes what was written.
+
+    Args:
+        path: the destination; what stands there is replaced on success only.
+        grid: the output's grid.
+        bands: one name a band.
+        dtype: one of the keys of `NODATA`.
+        tags: further metadata items of the file.
+        classes: value to name, for one categorical band.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        grid: Grid,
+        bands: Sequence[str],
+        dtype: str = "float32",
+        tags: Mapping[str, str] | None = None,
+        classes: Mapping[int, str] | None = None,
+    ) -> None:
+        self.path = Path(path)
+        self.grid = grid
+        self.bands = list(bands)
+        self.dtype = dtype
+        self.nodata = NODATA[dtype]
+        self._tags = dict(tags or {})
+        self._classes = dict(classes or {})
+        self._stack = ExitStack()
+
+    def __enter__(self) -> "RasterWriter":
+        """Create the temporary file."""
+        with ExitStack() as stack:
+            self._partial = stack.enter_context(whole_file(self.path))
+            self._dataset = stack.enter_context(
+                rasterio.open(
+                    self._partial,
+                    "w",
+                    driver="GTiff",
+                    width=self.grid.width,
+                    height=self.grid.height,
+                    count=len(self.bands),
+                    dtype=self.dtype,
+                    crs=self.grid.crs,
+                    transform=self.grid.transform,
+                    nodata=self.nodata,
+                    tiled=True,
+                    blockxsize=256,
+                    blockysize=256,
+                    compress="zstd",
+                    zstd_level=1,
+                    predictor=3 if self.dtype == "float32" else 2,
+                    bigtiff="if_safer",
+                    num_threads="all_cpus",
+                )
+            )
+            self._describe()
+            self._stack = stack.pop_all()
+        return self
+
+    def write(
+        self, values: NDArray, window: Window, valid: NDArray[np.bool_] | None = None
+    ) -> None:
+        """Write a block of all bands.
+
+        Args:
+            values: (bands, rows, columns), or (rows, columns) for one band.
+            window: where it goes.
+            valid: same shape or (rows, columns); nodata is written where it is False.
+
+        Raises:
+            OutputError: the disk is full.
+        """
+        block = values if values.ndim == 3 else values[np.newaxis]
+        if valid is not None:
+            block = np.where(valid, block, self.nodata)
+        try:
+            self._dataset.write(block.astype(self.dtype, copy=False), window=window)
+        except RasterioError as error:
+            raise self._write_error() from error
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Move the file to its destination, or remove it after an error."""
+        failure = self._finish() if error is None else error
+        if failure is None:
+            self._stack.__exit__(None, None, None)
+            return
+        self._stack.__exit__(type(failure), failure, failure.__traceback__)
+        if failure is not error:
+            raise failure
+
+    def _finish(self) -> OutputError | None:
+        """Close the file and read the last block of each band back.
+
+        GDAL reports a full disk late or not at all, so the file is not believed unread.
+        """
+        try:
+            self._dataset.close()
+            with rasterio.open(self._partial) as written:
+                for index in written.indexes:
+                    *_, (_, window) = written.block_windows(index)
+                    written.read(index, window=window)
+        except RasterioError:
+            return self._write_error()
+        return None
+
+    def _describe(self) -> None:
+        self._dataset.update_tags(**CURRENT.tags(), **self._tags)
+        for index, name in enumerate(self.bands, start=1):
+            self._dataset.set_band_description(index, name)
+        if self._classes:
+            self._dataset.update_tags(
+                1, **{f"class_{value}": name for value, name in self._classes.items()}
+            )
+
+    def _write_error(self) -> OutputError:
+        return OutputError(
+            f"{self.path} can't be written: the disk is full or failed; free some space or choose "
+            "another folder. Nothing was written."
+        )

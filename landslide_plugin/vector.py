@@ -1,0 +1,121 @@
+"""Reading and writing vector layers."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import pyogrio
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import CRS
+from shapely import make_valid
+
+from .errors import GridError, InputError, OutputError
+from .outputs import whole_file
+from .progress import Progress
+from .provenance import CURRENT
+
+
+def read_vector(
+    source: str | Path,
+    what: str,
+    *,
+    crs: object | None = None,
+    kinds: tuple[str, ...] = (),
+    columns: list[str] | None = None,
+    progress: Progress | None = None,
+) -> gpd.GeoDataFrame:
+    """Read a layer, repair what is invalid, bring it to a CRS.
+
+    Args:
+        source: a file, or `file|layername=name` as QGIS writes it.
+        what: the layer's role in messages, such as "rivers".
+        crs: the CRS wanted; the layer's own when None.
+        kinds: geometry kinds wanted, of "Polygon", "LineString", "Point" (multi ones included);
+            features of other kinds are dropped with a warning.
+        columns: the fields wanted; all when None.
+        progress: where warnings go.
+
+    Returns:
+        The layer, without empty geometries, 2-D, index 0..n-1.
+
+    Raises:
+        InputError: missing, unreadable, a field is not there, or no usable feature.
+        GridError: the layer has no CRS and one is wanted.
+    """
+    progress = progress or Progress()
+    path, _, layer = str(source).partition("|layername=")
+    if not path.startswith("/vsi") and not Path(path).exists():
+        raise InputError(f"The {what} layer {path} does not exist: check the path.")
+    try:
+        options = {"layer": layer.split("|")[0]} if layer else {}
+        frame = pyogrio.read_dataframe(path, force_2d=True, **options)
+    except (DataSourceError, DataLayerError) as error:
+        raise InputError(f"The {what} layer {source} can't be read as a vector layer.") from error
+    if "geometry" not in frame:
+        raise InputError(f"The {what} layer {source} has no geometry: choose another layer.")
+    for column in columns or []:
+        if column not in frame:
+            fields = ", ".join(name for name in frame.columns if name != "geometry")
+            raise InputError(f"The {what} layer has no field {column}; it has: {fields}.")
+    frame = _usable(frame, what, kinds, progress)
+    if frame.empty:
+        wanted = " or ".join(kinds).lower() or "feature"
+        raise InputError(f"The {what} layer {source} holds no {wanted}: choose another layer.")
+    if crs is not None:
+        if frame.crs is None:
+            raise GridError(f"The {what} layer {source} has no CRS: assign its projection first.")
+        frame = frame.to_crs(CRS.from_user_input(crs))
+    return frame.reset_index(drop=True)
+
+
+def write_vector(
+    frame: gpd.GeoDataFrame, path: str | Path, *, geometry_type: str, layer: str | None = None
+) -> None:
+    """Write a layer, whole or not at all; the driver follows the file's ending.
+
+    Args:
+        frame: the features, with a CRS.
+        path: destination, `.gpkg`, `.shp`, `.geojson`, `.fgb` or any ending that GDAL knows.
+        geometry_type: "Polygon", "MultiPolygon", "LineString", ...; needed for an empty layer.
+        layer: the layer's name; the file's stem when None.
+
+    Raises:
+        OutputError: the format is unknown, or the disk is full or read-only.
+    """
+    path = Path(path)
+    options: dict[str, object] = {}
+    if path.suffix.lower() == ".gpkg":
+        options = {"dataset_options": {"VERSION": "1.3"}, "layer_metadata": CURRENT.tags()}
+    with whole_file(path) as partial:
+        try:
+            pyogrio.write_dataframe(
+                frame,
+                partial,
+                layer=layer or path.stem,
+                geometry_type=geometry_type,
+                promote_to_multi=geometry_type.startswith("Multi"),
+                **options,
+            )
+        except (DataSourceError, ValueError) as error:
+            raise OutputError(
+                f"{path} can't be written ({error}): choose a format such as .gpkg, a writable "
+                "folder, and a disk with free space."
+            ) from error
+
+
+def _usable(
+    frame: gpd.GeoDataFrame, what: str, kinds: tuple[str, ...], progress: Progress
+) -> gpd.GeoDataFrame:
+    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
+    invalid = ~frame.geometry.is_valid
+    if invalid.any():
+        progress.warning(f"{int(invalid.sum())} invalid geometries of the {what} were repaired.")
+        repaired = frame.geometry.where(~invalid, make_valid(frame.geometry.array))
+        frame = frame.set_geometry(repaired)
+        if kinds:
+            frame = frame.explode(index_parts=False)
+    if kinds:
+        fits = frame.geometry.geom_type.str.replace("Multi", "").isin(kinds)
+        if not fits.all() and fits.any():
+            progress.warning(f"{int((~fits).sum())} parts of the {what} are of another kind: left.")
+        frame = frame[fits]
+    return frame

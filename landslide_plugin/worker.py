@@ -1,0 +1,164 @@
+"""The engine's entry: reads one JSON request on stdin, runs one command, reports in JSON lines.
+
+Request: `{"command": "terrainfactors", "parameters": {...}, "attached": true}`. When `attached`,
+the end of stdin means that whoever asked has died, and the worker ends too.
+
+Lines out: `{"type": "progress" | "message" | "warning" | "result" | "error", ...}`. An error the
+user can mend has a `text` alone; any other also has `details`, its traceback.
+
+It needs no QGIS: `echo '{"command": ...}' | python landslide_plugin/worker.py`.
+"""
+
+import importlib
+import importlib.util
+import inspect
+import json
+import os
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+PACKAGE = "landslide_mapper"
+
+COMMANDS = {
+    "terrainfactors": "factors.commands",
+    "spectralindices": "factors.commands",
+    "streams": "factors.commands",
+    "distance": "factors.commands",
+    "classes": "factors.commands",
+    "stack": "factors.commands",
+    "samples": "samples.commands",
+    "importsamples": "samples.commands",
+    "train": "training.commands",
+    "predict": "inference.commands",
+    "detect": "inference.commands",
+    "vectorize": "inventory.commands",
+    "evaluate": "evaluation.commands",
+    "map": "chain.commands",
+    "demoarea": "demo.commands",
+    "device": "inference.commands",
+}
+"""Command name to the module, within `landslide_plugin`, whose function of that name runs it."""
+
+
+def register_package() -> None:
+    """Make the checkout importable as `landslide_mapper`, whatever its folder is called."""
+    if PACKAGE in sys.modules:
+        return
+    root = Path(__file__).resolve().parent.parent
+    spec = importlib.util.spec_from_file_location(
+        PACKAGE, root / "__init__.py", submodule_search_locations=[str(root)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{root} is not the plugin's folder")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[PACKAGE] = module
+    spec.loader.exec_module(module)
+
+
+def find_command(name: str) -> Callable[..., dict[str, Any]]:
+    """Import and return the function of a command.
+
+    Raises:
+        KeyError: there is no such command.
+    """
+    module = importlib.import_module(f"{PACKAGE}.landslide_plugin.{COMMANDS[name]}")
+    function: Callable[..., dict[str, Any]] = getattr(module, name)
+    return function
+
+
+def main() -> int:
+    """Run one request; return the exit status: 0 done, 1 the user's error, 2 a bug."""
+    report = _claim_stdout()
+    signal.signal(signal.SIGTERM, _stop)
+    sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
+    register_package()
+    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
+
+    def send(event: dict[str, Any]) -> None:
+        report.write(json.dumps(event, default=str) + "\n")
+        report.flush()
+
+    try:
+        send({"type": "result", "values": _run(json.loads(sys.stdin.readline()), send)})
+    except errors.LandslideError as error:
+        send({"type": "error", "text": str(error)})
+        return 1
+    except MemoryError:
+        send({"type": "error", "text": "The memory is used up: choose smaller tiles or batches."})
+        return 1
+    except Exception as error:
+        text = f"Unexpected {type(error).__name__}: {error}"
+        send({"type": "error", "text": text, "details": traceback.format_exc()})
+        return 2
+    return 0
+
+
+def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
+    provenance = importlib.import_module(f"{PACKAGE}.landslide_plugin.provenance")
+    progress = importlib.import_module(f"{PACKAGE}.landslide_plugin.progress")
+    name, parameters = request.get("command", ""), dict(request.get("parameters", {}))
+    if name not in COMMANDS:
+        raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")
+    if request.get("attached"):
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    function = find_command(name)
+    _check_parameters(name, function, parameters, errors.InputError)
+    provenance.CURRENT.algorithm = f"landslide:{name}"
+    provenance.CURRENT.parameters = parameters
+    return function(**parameters, progress=progress.Progress(send))
+
+
+def _check_parameters(
+    name: str,
+    function: Callable[..., dict[str, Any]],
+    given: dict[str, Any],
+    error: type[Exception],
+) -> None:
+    known = {
+        key: item
+        for key, item in inspect.signature(function).parameters.items()
+        if key != "progress"
+    }
+    unknown = sorted(set(given) - set(known))
+    missing = [
+        key for key, item in known.items() if item.default is item.empty and key not in given
+    ]
+    if unknown or missing:
+        raise error(
+            f"{name}: unknown parameters {unknown}, missing parameters {missing}; "
+            f"it takes {', '.join(known)}."
+        )
+
+
+def _claim_stdout() -> TextIO:
+    """Keep the real stdout for the report and point descriptor 1 at stderr.
+
+    Whatever a library prints, from Python or C, can then not corrupt the report.
+    """
+    report = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return report
+
+
+def _stop(number: int, frame: FrameType | None) -> None:
+    """End on SIGTERM by an exception, so that temporary files are removed on the way out."""
+    raise SystemExit(128 + number)
+
+
+def _end_with_parent() -> None:
+    """Wait for the end of stdin, then end as on SIGTERM; at last without ceremony."""
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGTERM)
+    threading.Event().wait(3)
+    os._exit(128 + signal.SIGTERM)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
