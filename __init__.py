@@ -3,7 +3,7 @@
 from typing import Any
 
 
-def classFactory(iface: Any) -> Any:  # noqa: ANN401 - QGIS calls this name
+def classFactory(iface: Any) -> Any:
     """Return the plugin; QGIS calls this when the plugin is loaded."""
     from .landslide_plugin.plugin import LandslideMapperPlugin
 

@@ -7,10 +7,10 @@ untouched until the new one is whole.
 
 import errno
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from .errors import OutputError
 
@@ -29,11 +29,15 @@ def whole_file(path: str | Path) -> Iterator[Path]:
             can't be replaced. What stood at `path` before still stands then.
     """
     destination = Path(path)
+    if destination.is_dir():
+        raise OutputError(f"{destination} is a folder: choose a file's name for the output.")
     with _partial_folder(destination) as folder:
-        yield folder / destination.name
+        partial = folder / destination.name
+        yield partial
+        os.replace(partial, destination)  # first: if it fails, nothing has changed
         _drop_stale_sidecars(destination)
-        for made in sorted(folder.iterdir(), key=lambda file: file.name == destination.name):
-            os.replace(made, destination.with_name(made.name))
+        for sidecar in folder.iterdir():
+            os.replace(sidecar, destination.with_name(sidecar.name))
 
 
 @contextmanager
@@ -60,6 +64,16 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         os.replace(inner, destination)
 
 
+def require_folder(path: str | Path) -> None:
+    """Refuse a destination whose folder is missing or read-only, before any long work.
+
+    Raises:
+        OutputError: it is.
+    """
+    with _partial_folder(Path(path)):
+        pass
+
+
 @contextmanager
 def _partial_folder(destination: Path) -> Iterator[Path]:
     parent = destination.parent
@@ -67,33 +81,36 @@ def _partial_folder(destination: Path) -> Iterator[Path]:
         raise OutputError(
             f"The output folder {parent} does not exist: create it or choose another."
         )
-    folder = parent / f"{PARTIAL_PREFIX}{os.getpid()}-{destination.name}"
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        yield folder
+        with TemporaryDirectory(
+            prefix=f"{PARTIAL_PREFIX}{os.getpid()}-", dir=parent, ignore_cleanup_errors=True
+        ) as folder:
+            yield Path(folder)
     except OSError as error:
-        raise _output_error(error, destination) from error
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        if mended := _mended(error, destination):
+            raise OutputError(mended) from error
+        raise
 
 
-def _output_error(error: OSError, destination: Path) -> Exception:
-    """Turn what a full or read-only disk raises into a sentence; leave other errors alone."""
-    if error.errno == errno.ENOSPC or "No space left" in str(error):
-        return OutputError(
+def _mended(error: OSError, destination: Path) -> str:
+    """Turn what a full or read-only disk raises into a sentence; else return none."""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+        return (
             f"The disk is full while writing {destination}: free some space or choose another "
             "folder; nothing was written."
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return OutputError(
+        return (
             f"{destination} can't be written (no permission, or open in another program): choose "
             "another folder or close the layer."
         )
-    return error
+    return ""
 
 
 def _drop_stale_sidecars(destination: Path) -> None:
-    """Remove what describes the file that is about to be replaced (statistics, overviews)."""
-    for suffix in (".aux.xml", ".ovr", ".msk"):
+    """Remove what belonged to the file that was replaced: statistics, overviews, indexes, logs."""
+    for suffix in (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal"):
         destination.with_name(destination.name + suffix).unlink(missing_ok=True)
+    if destination.suffix.lower() == ".shp":
+        for suffix in (".qix", ".sbn", ".sbx"):
+            destination.with_suffix(suffix).unlink(missing_ok=True)

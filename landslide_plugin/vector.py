@@ -4,14 +4,16 @@ from pathlib import Path
 
 import geopandas as gpd
 import pyogrio
+import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
-from shapely import make_valid
+from shapely import box, make_valid
 
 from .errors import GridError, InputError, OutputError
-from .outputs import whole_file
+from .outputs import require_folder, whole_file
 from .progress import Progress
 from .provenance import CURRENT
+from .raster.grid import Grid
 
 
 def read_vector(
@@ -95,11 +97,50 @@ def write_vector(
                 promote_to_multi=geometry_type.startswith("Multi"),
                 **options,
             )
-        except (DataSourceError, ValueError) as error:
+            # GDAL may not say that the disk was full when it closed a file: look.
+            whole = len(pyogrio.raw.read(partial)[2]) >= len(frame)
+        except (DataSourceError, DataLayerError, ValueError) as error:
             raise OutputError(
                 f"{path} can't be written ({error}): choose a format such as .gpkg, a writable "
                 "folder, and a disk with free space."
             ) from error
+        if not whole:
+            raise OutputError(f"{path} can't be written whole: free some space on the disk.")
+
+
+def require_vector_output(path: str | Path) -> None:
+    """Refuse a destination that `write_vector` could not write to, before any long work.
+
+    Raises:
+        OutputError: no format has such an ending, or the folder is missing or read-only.
+    """
+    try:
+        pyogrio.detect_write_driver(path)
+    except ValueError as error:
+        raise OutputError(
+            f"{path} has no ending that tells its format: choose one such as .gpkg."
+        ) from error
+    require_folder(path)
+
+
+def require_overlap(frame: gpd.GeoDataFrame, what: str, grid: Grid) -> None:
+    """Refuse a layer that lies apart from a grid.
+
+    Args:
+        frame: the layer, in the grid's CRS.
+        what: begins the message, such as "The class layer geology.gpkg".
+        grid: the grid.
+
+    Raises:
+        GridError: it does; the message says where each lies.
+    """
+    if not len(frame.sindex.query(box(*grid.bounds))):
+        left, bottom, right, top = frame.total_bounds
+        raise GridError(
+            f"{what} (in the reference's CRS: x {left:.6g} to {right:.6g}, y {bottom:.6g} to "
+            f"{top:.6g}) does not overlap the reference ({grid.describe()}): check its CRS and "
+            "extent."
+        )
 
 
 def _usable(

@@ -18,8 +18,11 @@ from rasterio.windows import Window
 from ..errors import GridError, InputError
 from .grid import Grid, require_north_up
 
-UNDECLARED_FILL = 1e38
-"""Values beyond this size are fill, declared or not (GDAL's and Esri's -3.4e38)."""
+UNDECLARED_FILL = 1e30
+"""Values beyond this size are fill, declared or not (GDAL's and Esri's -3.4e38).
+
+Far below that, so that what resampling mixes from fill and data is fill too.
+"""
 
 
 class Source:
@@ -81,15 +84,15 @@ class Source:
         if self.grid.same_as(grid):
             return self
         require_overlap(self.grid, self.path, grid)
-        nodata = self.dataset.nodata
         options: dict[str, Any] = {}
-        if nodata is None and np.dtype(self.dataset.dtypes[0]).kind == "f":
-            nodata = float(np.finfo(np.float32).min)
-            options["src_nodata"] = nodata
-        if nodata is None:
-            options["add_alpha"] = self.dataset.count == len(self.bands)
-        else:
-            options["nodata"] = nodata
+        if self.dataset.count == len(self.bands):  # no alpha band: what is outside becomes fill
+            fill = float(np.finfo(np.float32).min)
+            declared = self.dataset.nodata
+            options = {
+                "src_nodata": fill if declared is None else declared,
+                "nodata": fill,
+                "dtype": "float32",  # whole numbers too are interpolated, not rounded
+            }
         view = WarpedVRT(
             self.dataset,
             crs=grid.crs,

@@ -1,7 +1,8 @@
 """Writing rasters block by block; the file appears under its name only when it is whole."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 
@@ -99,9 +100,28 @@ class RasterWriter:
         if valid is not None:
             block = np.where(valid, block, self.nodata)
         try:
-            self._dataset.write(block.astype(self.dtype, copy=False), window=window)
+            with _late_errors() as errors:
+                self._dataset.write(block.astype(self.dtype, copy=False), window=window)
         except RasterioError as error:
             raise self._write_error() from error
+        if errors:
+            raise self._write_error()
+
+    def finish(self) -> None:
+        """Write out what GDAL still holds and check it; what follows is only the move.
+
+        For several outputs that belong together: finish all before leaving any.
+
+        Raises:
+            OutputError: the disk is full or failed.
+        """
+        failure = self._finish()
+        if failure is not None:
+            raise failure
+
+    def tag_band(self, index: int, tags: Mapping[str, str]) -> None:
+        """Add metadata items to a band, numbered from 1, such as its statistics."""
+        self._dataset.update_tags(index, **tags)
 
     def __exit__(
         self,
@@ -121,10 +141,13 @@ class RasterWriter:
     def _finish(self) -> OutputError | None:
         """Close the file and read the last block of each band back.
 
-        GDAL reports a full disk late or not at all, so the file is not believed unread.
+        GDAL writes most of a file only now, so what fails must be heard and is not believed unread.
         """
         try:
-            self._dataset.close()
+            with _late_errors() as errors:
+                self._dataset.close()
+            if errors:
+                return self._write_error()
             with rasterio.open(self._partial) as written:
                 for index in written.indexes:
                     *_, (_, window) = written.block_windows(index)
@@ -147,3 +170,38 @@ class RasterWriter:
             f"{self.path} can't be written: the disk is full or failed; free some space or choose "
             "another folder. Nothing was written."
         )
+
+
+class _Listener(logging.Handler):
+    """Keeps what GDAL signalled."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.INFO)
+        self.errors: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep GDAL's errors, which rasterio logs as information."""
+        text = record.getMessage()
+        if text.startswith("GDAL signalled an error"):
+            self.errors.append(text)
+
+
+@contextmanager
+def _late_errors() -> Iterator[list[str]]:
+    """Collect the errors that GDAL signals meanwhile.
+
+    What goes wrong while compression threads or `close` write to disk is not raised by rasterio,
+    only logged.
+    """
+    logger, listener = logging.getLogger("rasterio"), _Listener()
+    level, propagate = logger.level, logger.propagate
+    logger.addHandler(listener)
+    logger.setLevel(logging.INFO)
+    logger.propagate = False
+    try:
+        with rasterio.Env():
+            yield listener.errors
+    finally:
+        logger.propagate = propagate
+        logger.setLevel(level)
+        logger.removeHandler(listener)

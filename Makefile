@@ -1,0 +1,44 @@
+# Both commands set up what they need; see README.md.
+ENGINE = .venv/bin/python
+PYTHON ?= /usr/bin/python3
+DATA ?= $(or $(LANDSLIDE_DATA),../shared/data)
+PACKAGE = build/plugins/landslide_mapper
+
+.PHONY: demo real test setup setup-tests lint test-engine test-qgis package
+
+demo: setup
+	rm -rf build/demo
+	$(ENGINE) scripts/demo.py build/demo
+
+real: setup
+	rm -rf build/real
+	$(ENGINE) scripts/real.py $(DATA) build/real
+
+test: setup-tests lint test-engine test-qgis
+
+setup: $(PACKAGE)
+	bash scripts/system.sh
+	$(PYTHON) landslide_plugin/engine_setup.py .venv
+
+setup-tests: $(PACKAGE)
+	bash scripts/system.sh
+	$(PYTHON) landslide_plugin/engine_setup.py .venv --dev
+	bash scripts/qgis_tests_env.sh
+
+lint:
+	$(ENGINE) -m ruff check .
+	$(ENGINE) -m ruff format --check .
+	cd build/plugins && ../../$(ENGINE) -m mypy --config-file ../../pyproject.toml \
+		-p landslide_mapper.landslide_plugin -p landslide_mapper.models
+	$(ENGINE) -m bandit -q -r . -c pyproject.toml
+	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
+
+test-engine:
+	$(ENGINE) -m pytest tests/engine
+
+test-qgis:
+	QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest tests/qgis
+
+$(PACKAGE):
+	mkdir -p build/plugins
+	ln -sfn ../.. $(PACKAGE)

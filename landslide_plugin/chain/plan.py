@@ -1,0 +1,80 @@
+"""Which layer each band of a model comes from."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from ..errors import InputError
+from ..factors.spectral import INDICES
+from ..factors.terrain import FACTORS
+
+ATTRIBUTE_FACTORS = ("elevation", "slope", "aspect")
+"""Terrain factors that the inventory's attributes are drawn from, whatever the model wants."""
+
+RIVERS, FAULTS, GEOLOGY = "river_distance", "fault_distance", "lithology"
+
+
+@dataclass
+class Plan:
+    """What has to be derived so that a stack holds the bands a model wants.
+
+    Attributes:
+        terrain: factors to derive from the DEM.
+        indices: spectral indices to derive from the image.
+        image: bands that the image itself must hold.
+        rivers: whether the distance to rivers is wanted.
+        faults: whether the distance to faults is wanted.
+        geology: whether one-hot lithology is wanted.
+    """
+
+    terrain: list[str] = field(default_factory=list)
+    indices: list[str] = field(default_factory=list)
+    image: list[str] = field(default_factory=list)
+    rivers: bool = False
+    faults: bool = False
+    geology: bool = False
+
+    def describe(self) -> str:
+        """Return what is derived, for the log."""
+        parts = []
+        if self.terrain:
+            parts.append("from the DEM " + ", ".join(self.terrain))
+        if self.indices:
+            parts.append("from the image " + ", ".join(self.indices))
+        names = {"rivers": self.rivers, "faults": self.faults}
+        parts += [f"the distance to {name}" for name, wanted in names.items() if wanted]
+        if self.geology:
+            parts.append("lithology classes")
+        return "Derives " + "; ".join(parts) + "."
+
+
+def plan(bands: Sequence[str], *, faults: str, geology: str) -> Plan:
+    """Find for each band that a model wants the layer it comes from.
+
+    Args:
+        bands: the model's bands.
+        faults: the fault layer given, or "".
+        geology: the geology layer given, or "".
+
+    Raises:
+        InputError: a band needs a layer that was not given.
+    """
+    found = Plan(terrain=list(ATTRIBUTE_FACTORS))
+    for band in bands:
+        if band in FACTORS:
+            if band not in found.terrain:
+                found.terrain.append(band)
+        elif band in INDICES:
+            found.indices.append(band)
+        elif band == RIVERS:
+            found.rivers = True
+        elif band == FAULTS:
+            found.faults = True
+        elif band.startswith(f"{GEOLOGY}_"):
+            found.geology = True
+        else:
+            found.image.append(band)
+    if found.faults and not faults:
+        raise InputError(f"The model wants the band {FAULTS}: give a layer of faults.")
+    if found.geology and not geology:
+        raise InputError(f"The model wants {GEOLOGY} classes: give a geology layer and its field.")
+    return found

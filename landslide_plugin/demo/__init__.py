@@ -1,0 +1,1 @@
+"""A synthetic demo area: terrain, geology, image and landslides, generated from a seed."""

@@ -1,0 +1,372 @@
+"""Finds the engine's Python, runs a command in it, streams its progress, cancels it."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Any
+
+from qgis.core import QgsApplication, QgsProcessingFeedback
+
+from . import __version__
+from .engine_setup import STAMP, python_of
+from .errors import InputError, MissingPackageError
+
+ROOT = Path(__file__).resolve().parent.parent
+WORKER = Path(__file__).resolve().with_name("worker.py")
+SETTING = "LANDSLIDE_ENGINE_PYTHON"
+VARIABLE = "LANDSLIDE_PYTHON"
+PARTIAL_PREFIX = ".partial-"
+"""As in outputs.py, which only the engine's Python (3.11) can be asked to import."""
+
+PACKAGES = ("torch", "torchvision", "segmentation_models_pytorch", "rasterio", "geopandas")
+"""What QGIS's own Python must have to serve as the engine."""
+
+_POLL_SECONDS = 0.1
+_GRACE_SECONDS = 3.0
+_KILL_SECONDS = 0.5
+_LOG_LINES = 400
+_DROPPED_PREFIXES = ("PYTHON", "PROJ_", "GDAL_")
+
+
+class EngineCanceled(Exception):
+    """The user canceled; no process and no partial output is left."""
+
+
+class EngineFailure(Exception):
+    """A bug in the engine, or its death; the message is one sentence.
+
+    Attributes:
+        details: traceback or last lines of the log, for the Processing log only.
+    """
+
+    def __init__(self, text: str, details: str) -> None:
+        super().__init__(text)
+        self.details = details
+
+
+class EngineError(MissingPackageError):
+    """A sentence from the engine on what the user can mend."""
+
+
+def run_command(
+    command: str,
+    parameters: dict[str, Any],
+    feedback: QgsProcessingFeedback,
+    *,
+    python: Path | None = None,
+    worker: Path = WORKER,
+) -> dict[str, Any]:
+    """Run one command of the engine to its end.
+
+    Args:
+        command: its name, as in the worker's table.
+        parameters: its arguments; paths absolute.
+        feedback: receives progress, messages and warnings, and is asked for cancellation.
+        python: the interpreter; looked for when None.
+        worker: the script that serves the request.
+
+    Returns:
+        What the command returned.
+
+    Raises:
+        MissingPackageError: there is no engine.
+        LandslideError: what the engine says the user can mend.
+        EngineFailure: a bug, or the engine was ended from outside.
+        EngineCanceled: the user canceled.
+    """
+    program = [str(python or find_engine()), "-u", str(worker)]
+    request = {"command": command, "parameters": parameters, "attached": True}
+    return run_program(program, feedback, request)
+
+
+def run_program(
+    words: list[str], feedback: QgsProcessingFeedback, request: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """Run a program that reports in the worker's JSON lines; return its result's values.
+
+    Args:
+        words: the program and its arguments.
+        feedback: as in `run_command`.
+        request: sent as one line on its stdin, which then stays open: its end would tell the
+            worker to end.
+
+    Raises:
+        LandslideError, EngineFailure, EngineCanceled: as `run_command`.
+    """
+    process = start(words)
+    try:
+        if request is not None:
+            _send(process, json.dumps(request) + "\n")
+        return _Session(process, feedback).values()
+    finally:
+        stop(process)
+        remove_partials(process.pid, (request or {}).get("parameters", {}))
+
+
+def find_engine() -> Path:
+    """Return the engine's Python; see the design's look-up order.
+
+    Raises:
+        InputError: the one that was named is not there.
+        MissingPackageError: there is none.
+    """
+    engine = named_engine() or _stamped(managed_folder())
+    if engine is None and _has_packages(own_python()):
+        engine = own_python()
+    if engine is None:
+        raise MissingPackageError(
+            'The engine is not set up: run "Set up the engine" (landslide:setupengine) once, or '
+            "name a Python that has the packages in Settings > Options > Processing > Providers > "
+            'Landslide Mapper > "Engine Python".'
+        )
+    return engine
+
+
+def named_engine() -> Path | None:
+    """Return the engine that somebody chose: by the setting, the variable, or a `.venv` here.
+
+    Raises:
+        InputError: setting or variable name a file that is not there.
+    """
+    for value, where in (
+        (_setting(), 'the Processing setting "Engine Python"'),
+        (os.environ.get(VARIABLE, ""), f"the environment variable {VARIABLE}"),
+    ):
+        if value and not Path(value).is_file():
+            raise InputError(
+                f"The engine's Python {value}, named by {where}, does not exist: correct it, or "
+                'clear it and run "Set up the engine".'
+            )
+        if value:
+            return Path(value)
+    return _stamped(ROOT / ".venv")
+
+
+def managed_folder() -> Path:
+    """Return where the engine that Landslide Mapper makes itself lives, in the QGIS profile."""
+    profile = Path(QgsApplication.qgisSettingsDirPath())
+    return profile / "landslide_mapper" / f"engine-{__version__}"
+
+
+def clean_environment() -> dict[str, str]:
+    """Return this process's environment without what would lead another Python astray."""
+    return {
+        key: value
+        for key, value in os.environ.items()
+        if not key.upper().startswith(_DROPPED_PREFIXES)
+    }
+
+
+def own_python() -> Path:
+    """Return the interpreter that QGIS runs on; in QGIS itself sys.executable may be QGIS."""
+    if os.name == "nt":
+        return Path(sys.exec_prefix) / "python.exe"
+    for name in (Path(sys.executable).name, "python3"):
+        candidate = Path(sys.exec_prefix) / "bin" / name
+        if name.startswith("python") and candidate.exists():
+            return candidate
+    return Path(sys.executable)
+
+
+def start(arguments: list[str]) -> subprocess.Popen[str]:
+    """Start a program in a process group of its own, with pipes and a clean environment."""
+    options: dict[str, Any] = {"start_new_session": True}
+    if os.name == "nt":
+        hidden = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW  # type: ignore[attr-defined]
+        options = {"creationflags": hidden}
+    return subprocess.Popen(  # noqa: S603 - an argument list of ours, no shell
+        arguments,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env=clean_environment(),
+        text=True,
+        encoding="utf-8",
+        errors="replace",
+        **options,
+    )
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """End a program and its children, politely for 3 s, and close its pipes."""
+    if process.poll() is None:
+        _signal(process, "SIGTERM")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(_GRACE_SECONDS)
+    ended = time.monotonic()
+    while _signal(process, "SIGKILL") and time.monotonic() - ended < _KILL_SECONDS:
+        time.sleep(_POLL_SECONDS / 10)  # whoever of the group is left needs a moment to die
+        process.poll()
+    process.wait()
+    if process.stdin is not None:
+        with suppress(OSError):  # what was still to be written can't be
+            process.stdin.close()
+
+
+def lines_of(
+    process: subprocess.Popen[str], feedback: QgsProcessingFeedback
+) -> Iterator[tuple[str, str]]:
+    """Yield ("stdout" or "stderr", line) as they come, asking for cancellation in between.
+
+    Raises:
+        EngineCanceled: the user canceled.
+    """
+    lines: queue.Queue[tuple[str, str | None]] = queue.Queue()
+    for name, pipe in (("stdout", process.stdout), ("stderr", process.stderr)):
+        threading.Thread(target=_read, args=(name, pipe, lines), daemon=True).start()
+    # A grandchild may hold the pipes open for longer than the program lives.
+    open_pipes, ended = 2, 0.0
+    while open_pipes and not (ended and time.monotonic() - ended > 1):
+        if feedback.isCanceled():
+            raise EngineCanceled
+        try:
+            name, line = lines.get(timeout=_POLL_SECONDS)
+        except queue.Empty:
+            if process.poll() is not None:
+                ended = ended or time.monotonic()
+            continue
+        if line is None:
+            open_pipes -= 1
+        else:
+            yield name, line.rstrip("\r\n")
+
+
+def remove_partials(pid: int, parameters: dict[str, Any]) -> None:
+    """Remove the temporary folders that a killed worker left beside its outputs."""
+    folders = {
+        Path(value).parent
+        for value in parameters.values()
+        if isinstance(value, str) and os.path.isabs(value)
+    }
+    for folder in folders:
+        for left in folder.glob(f"{PARTIAL_PREFIX}{pid}-*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+
+class _Session:
+    """The exchange with one worker after the request was sent."""
+
+    def __init__(self, process: subprocess.Popen[str], feedback: QgsProcessingFeedback) -> None:
+        self._process = process
+        self._feedback = feedback
+        self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self._answer: dict[str, Any] | None = None
+
+    def values(self) -> dict[str, Any]:
+        """Return the result's values, having passed everything before it on."""
+        for name, line in lines_of(self._process, self._feedback):
+            if name == "stderr":
+                self._note(line)
+            else:
+                self._event(line)
+        if self._answer is None:
+            raise EngineFailure(_why_ended(self._process.wait()), "\n".join(self._log))
+        if self._answer["type"] == "result":
+            return dict(self._answer["values"])
+        if "details" in self._answer:
+            text = f"{self._answer['text']} This is a fault of the program: see the log."
+            raise EngineFailure(text, str(self._answer["details"]))
+        raise EngineError(str(self._answer["text"]))
+
+    def _event(self, line: str) -> None:
+        try:
+            event = json.loads(line)
+            kind = event["type"]
+        except (ValueError, TypeError, KeyError):
+            self._note(line)
+            return
+        if kind == "progress":
+            self._feedback.setProgress(float(event["percent"]))
+        elif kind == "message":
+            self._feedback.pushInfo(str(event["text"]))
+        elif kind == "warning":
+            self._feedback.pushWarning(str(event["text"]))
+        elif kind in ("result", "error"):
+            self._answer = event
+
+    def _note(self, line: str) -> None:
+        self._log.append(line)
+        self._feedback.pushDebugInfo(line)
+
+
+def _stamped(folder: Path) -> Path | None:
+    """Return an environment's Python if it was made to its end."""
+    python = python_of(folder)
+    return python if (folder / STAMP).is_file() and python.is_file() else None
+
+
+def _has_packages(python: Path) -> bool:
+    """Return whether a Python finds all packages; asked once a session."""
+    if python not in _own_answer:
+        script = (
+            "import sys, importlib.util as u; "
+            "sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))"
+        )
+        process = start([str(python), "-c", script, *PACKAGES])
+        process.communicate()
+        _own_answer[python] = process.returncode == 0
+    return _own_answer[python]
+
+
+_own_answer: dict[Path, bool] = {}
+
+
+def _setting() -> str:
+    """Return the Processing setting; empty where Processing is not loaded."""
+    try:
+        from processing.core.ProcessingConfig import ProcessingConfig
+    except ImportError:
+        return ""
+    return str(ProcessingConfig.getSetting(SETTING) or "").strip()
+
+
+def _send(process: subprocess.Popen[str], text: str) -> None:
+    """Write to the program's stdin and leave it open."""
+    stdin = process.stdin
+    if stdin is not None:
+        with suppress(OSError):  # it died before it read; its status and log tell why
+            stdin.write(text)
+            stdin.flush()
+
+
+def _read(name: str, pipe: IO[str], lines: queue.Queue[tuple[str, str | None]]) -> None:
+    with suppress(ValueError), pipe:  # ValueError: closed under our feet
+        for line in pipe:
+            lines.put((name, line))
+    lines.put((name, None))
+
+
+def _signal(process: subprocess.Popen[str], name: str) -> bool:
+    """Send a signal to the program's group (on Windows end it); return whether one was there."""
+    try:
+        if os.name == "nt":
+            process.kill()
+        else:
+            os.killpg(process.pid, getattr(signal, name))
+    except (ProcessLookupError, PermissionError):
+        return False
+    return process.poll() is None or os.name != "nt"
+
+
+def _why_ended(status: int) -> str:
+    if status < 0:
+        return (
+            f"The engine was ended from outside (signal {-status}, perhaps for want of memory); "
+            "no output was written, outputs that stood before are unchanged."
+        )
+    return (
+        f"The engine ended without an answer (status {status}); no output was written: see the log "
+        'and check the engine with "Set up the engine".'
+    )

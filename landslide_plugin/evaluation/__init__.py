@@ -1,0 +1,1 @@
+"""Accuracy of a landslide map against a reference."""

@@ -1,0 +1,1 @@
+"""Influencing factors: terrain, spectral indices, streams, distances, classes, and their stack."""

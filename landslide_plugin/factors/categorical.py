@@ -1,0 +1,154 @@
+"""Classes such as lithology or land cover, from polygons with a field or from a class raster."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import rasterio
+from numpy.typing import NDArray
+from rasterio.errors import RasterioError
+from rasterio.features import rasterize
+from rasterio.io import MemoryFile
+from rasterio.shutil import copy as copy_raster
+from rasterio.windows import Window
+from shapely import box
+
+from ..errors import InputError
+from ..raster import Grid, Source
+from ..raster.writer import NODATA
+
+DTYPE = "int16"
+MOST_CLASSES = 1000
+"""More values than this are no classes: a DEM taken for a class raster, say."""
+
+_BLOCK_MEGABYTES = 32.0
+
+Blocks = Iterator[tuple[Window, NDArray[np.int16], NDArray[np.bool_]]]
+"""Full-width windows with class codes and validity, (rows, columns)."""
+
+
+def is_raster(path: str) -> bool:
+    """Return whether a layer is a raster that can be opened (a GeoPackage may be either)."""
+    if "|layername=" in path:
+        return False
+    try:
+        with rasterio.open(path) as dataset:
+            return bool(dataset.count)
+    except RasterioError:
+        return False
+
+
+def encode(values: pd.Series, field: str) -> tuple[NDArray[np.int16], dict[int, str]]:
+    """Give every value of a field a class code.
+
+    Whole numbers that fit int16 keep their value; all else gets 1..n in sorted order.
+
+    Args:
+        values: without nulls.
+        field: its name, for the message.
+
+    Returns:
+        Codes, int16, one a value; and the name of every code.
+
+    Raises:
+        InputError: more than `MOST_CLASSES` values.
+    """
+    distinct = sorted(values.unique())
+    if len(distinct) > MOST_CLASSES:
+        raise InputError(
+            f"The field {field} has {len(distinct)} different values, more than {MOST_CLASSES}: "
+            "choose a field of classes."
+        )
+    if all(_is_code(value) for value in distinct):
+        return values.to_numpy().astype(np.int16), {int(v): str(int(v)) for v in distinct}
+    codes = {value: code for code, value in enumerate(distinct, start=1)}
+    return values.map(codes).to_numpy(np.int16), {code: str(v) for v, code in codes.items()}
+
+
+def stream_polygons(polygons: gpd.GeoDataFrame, codes: NDArray[np.int16], grid: Grid) -> Blocks:
+    """Yield the class at each pixel centre; of polygons that overlap the last one counts.
+
+    Args:
+        polygons: in the grid's CRS.
+        codes: one a polygon.
+        grid: the output's grid.
+    """
+    shapes, outside = polygons.geometry.array, NODATA[DTYPE]
+    for window in grid.row_blocks(grid.rows_within(_BLOCK_MEGABYTES, bands=1)):
+        here = Grid(grid.crs, grid.window_transform(window), int(window.width), int(window.height))
+        touching = np.sort(polygons.sindex.query(box(*here.bounds)))
+        pairs = list(zip(shapes[touching], codes[touching].tolist(), strict=True))
+        burnt = np.full(here.shape, outside, np.int16)
+        if pairs:
+            rasterize(pairs, out=burnt, transform=here.transform)
+        yield window, burnt, burnt != outside
+
+
+def stream_raster(source: Source) -> Blocks:
+    """Yield the values of a class raster's first band.
+
+    Args:
+        source: on the output's grid, read nearest.
+
+    Raises:
+        InputError: a value is not whole or does not fit int16.
+    """
+    for window in source.grid.row_blocks(source.grid.rows_within(_BLOCK_MEGABYTES, bands=1)):
+        values, valid = (part[0] for part in source.read(window, source.bands[:1]))
+        codes = np.where(valid, values, 0).astype(np.int16)
+        if not np.array_equal(codes[valid], values[valid]) or (codes == NODATA[DTYPE]).any():
+            raise InputError(
+                f"{source.path} holds values that are no class codes (whole numbers from -32767 "
+                "to 32767): choose a class raster."
+            )
+        yield window, codes, valid
+
+
+def raster_classes(source: Source, original: str) -> dict[int, str]:
+    """Return the classes that occur in a class raster, with their names.
+
+    Names are those of the band's `class_<value>` tags, else GDAL's category names, else the
+    values themselves.
+
+    Args:
+        source: see `stream_raster`.
+        original: path of the raster, where category names are read.
+
+    Raises:
+        InputError: as `stream_raster`, more than `MOST_CLASSES` values, or no valid pixel.
+    """
+    found: set[int] = set()
+    for _, codes, valid in stream_raster(source):
+        found.update(np.unique(codes[valid]).tolist())
+        if len(found) > MOST_CLASSES:
+            raise InputError(
+                f"{original} has more than {MOST_CLASSES} different values: choose a class raster."
+            )
+    if not found:
+        raise InputError(f"{original} holds no valid pixel on the reference: check its extent.")
+    names = category_names(original) | source.class_names(source.bands[0])
+    return {code: names.get(code) or str(code) for code in sorted(found)}
+
+
+def category_names(path: str) -> dict[int, str]:
+    """Return GDAL's category names of a raster's first band; empty when it has none.
+
+    rasterio does not give them, GDAL's own VRT description of the raster does.
+    """
+    with MemoryFile(ext=".vrt") as memory:
+        copy_raster(Path(path) if Path(path).exists() else path, memory.name, driver="VRT")
+        text = memory.read().decode("utf-8")
+    band = ElementTree.fromstring(text).find("VRTRasterBand")  # noqa: S314  # GDAL wrote it
+    if band is None:
+        return {}
+    names = [item.text for item in band.findall("CategoryNames/Category")]
+    return {code: name for code, name in enumerate(names) if name}
+
+
+def _is_code(value: object) -> bool:
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+        return False
+    return float(value).is_integer() and -32767 <= float(value) <= 32767

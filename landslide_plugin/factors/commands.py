@@ -1,0 +1,286 @@
+"""The commands that derive factor layers and stack them."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+
+from ..errors import InputError
+from ..progress import Progress
+from ..raster.grid import Grid
+from ..raster.source import Source
+from ..raster.stack import LayerStack, write_stack
+from ..raster.writer import RasterWriter
+from ..vector import read_vector, require_overlap, require_vector_output, write_vector
+from . import categorical, spectral, terrain
+from . import distance as distances
+from . import streams as stream_lines
+
+
+def terrainfactors(
+    *,
+    input: str,
+    output: str,
+    factors: Sequence[str] = terrain.DEFAULT,
+    smoothing: float = 0.0,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Derive terrain factors from a DEM, all in one pass; see `terrain.FACTORS`.
+
+    Args:
+        input: the DEM, elevations in metres; its first band counts.
+        output: float32 GeoTIFF, one band a factor, named after it.
+        factors: names of factors, in the order of the output's bands.
+        smoothing: sigma of a Gaussian in metres, applied to the DEM first; 0 = none.
+        progress: where to report.
+
+    Raises:
+        InputError: an unknown factor, a smoothing below 0, or a DEM without 2 x 2 pixels or
+            without any valid one.
+        GridError: the DEM has no CRS or is rotated.
+    """
+    names = terrain.check_factors(factors)
+    with Source.open(input, what="DEM") as dem:
+        terrain.check_dem(dem, smoothing, progress)
+        blocks = terrain.stream_factors(dem, names, smoothing)
+        with RasterWriter(output, dem.grid, names) as writer:
+            _write_blocks(blocks, writer, f"The DEM {input} holds no valid pixel.", progress)
+    return {"output": output}
+
+
+def spectralindices(
+    *,
+    input: str,
+    output: str,
+    indices: Sequence[str] = spectral.DEFAULT,
+    sensor: str = "auto",
+    blue: int = 0,
+    green: int = 0,
+    red: int = 0,
+    nir: int = 0,
+    swir1: int = 0,
+    swir2: int = 0,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Derive spectral indices from an image; see `spectral.INDICES`.
+
+    Args:
+        input: the image; scale and offset of its bands are honoured.
+        output: float32 GeoTIFF, one band an index, named after it.
+        indices: names of indices, in the order of the output's bands.
+        sensor: a key of `bands.SENSORS`, "auto" (bands found by their names) or "custom"
+            (by the numbers alone).
+        blue: number of the blue band, from 1; 0 = by name or sensor. So are the others.
+        green: number of the green band.
+        red: number of the red band.
+        nir: number of the near infrared band.
+        swir1: number of the short-wave infrared band at 1.6 micrometres.
+        swir2: number of the short-wave infrared band at 2.2 micrometres.
+        progress: where to report.
+
+    Raises:
+        InputError: an unknown index or sensor, or a band that can't be found.
+        GridError: the image has no CRS or is rotated.
+    """
+    names = spectral.check_indices(indices)
+    numbers = {
+        "blue": blue, "green": green, "red": red, "nir": nir, "swir1": swir1, "swir2": swir2,
+    }  # fmt: skip
+    with Source.open(input, what="image") as image:
+        needed = spectral.find_needed(image, names, sensor, numbers)
+        scale = spectral.reflectance_scale(image, needed, names, sensor, progress)
+        blocks = spectral.stream_indices(image, names, needed, scale)
+        with RasterWriter(output, image.grid, names) as writer:
+            _write_blocks(blocks, writer, f"The image {input} holds no valid pixel.", progress)
+    return {"output": output}
+
+
+def streams(
+    *, input: str, output: str, min_area: float = 1.0, progress: Progress
+) -> dict[str, Any]:
+    """Derive stream lines from a DEM; see `streams.stream_network`.
+
+    Args:
+        input: the DEM; its first band counts. It is held in memory whole.
+        output: lines with the fields `id`, `strahler`, `length_m` and `drained_km2`.
+        min_area: km2 that a stream drains where it begins.
+        progress: where to report.
+
+    Raises:
+        InputError: a minimum area not above 0 or that no cell drains, a DEM that is too small,
+            has no valid pixel or does not fit in memory.
+        GridError: the DEM has no CRS or is rotated.
+    """
+    if not min_area > 0:
+        raise InputError(f"The minimum area is {min_area:g} km2: choose one above 0.")
+    require_vector_output(output)
+    with Source.open(input, what="DEM") as dem:
+        grid = dem.grid
+        if min(grid.shape) < 3:
+            raise InputError(
+                f"The DEM {input} has {grid.width} x {grid.height} cells: streams need 3 x 3."
+            )
+        stream_lines.require_memory(grid, progress)
+        elevation, valid = (part[0] for part in dem.read(bands=dem.bands[:1]))
+    if not valid.any():
+        raise InputError(f"The DEM {input} holds no valid pixel.")
+    progress.update(0.1)
+    network = stream_lines.stream_network(
+        elevation, valid, grid, min_area, progress.part(0.1, 0.95)
+    )
+    write_vector(network, output, geometry_type="LineString")
+    progress.update(1.0)
+    return {"output": output, "count": len(network)}
+
+
+def distance(
+    *,
+    input: str,
+    reference: str,
+    output: str,
+    name: str = "river_distance",
+    max_distance: float = 0.0,
+    breaks: Sequence[float] = (),
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compute the distance to rivers, faults or roads in metres; see `distance.stream_distance`.
+
+    Args:
+        input: lines, polygons or points.
+        reference: the raster whose grid counts.
+        output: float32 GeoTIFF of metres, or uint8 of levels 0..n when there are breaks.
+        name: the band's name.
+        max_distance: longer distances are given as this; 0 = no limit.
+        breaks: ascending metres between the levels.
+        progress: where to report.
+
+    Raises:
+        InputError: no usable feature, or breaks that don't ascend.
+        GridError: the reference has no CRS or the features lie far from it.
+    """
+    edges = distances.check_breaks(breaks, max_distance)
+    if not max_distance >= 0:
+        raise InputError(f"The maximum distance is {max_distance:g} m: choose 0 or more.")
+    with Source.open(reference, what="reference raster") as raster:
+        grid = raster.grid
+    features = read_vector(
+        input,
+        "input",
+        crs=grid.crs,
+        kinds=("LineString", "Polygon", "Point"),
+        progress=progress,
+    )
+    limit = max_distance or np.inf
+    if edges:  # beyond the last break all is one level
+        limit = min(limit, 2 * edges[-1])
+    dtype, names = ("uint8", distances.level_names(edges)) if edges else ("float32", {})
+    blocks = distances.stream_distance(features, grid, limit)
+    with RasterWriter(output, grid, [name], dtype, classes=names) as writer:
+        for window, metres in blocks:
+            values = distances.to_levels(metres, edges) if edges else metres
+            writer.write(values, window)
+            progress.update((window.row_off + window.height) / grid.height)
+    return {"output": output}
+
+
+def classes(
+    *,
+    input: str,
+    reference: str,
+    output: str,
+    field: str = "",
+    name: str = "lithology",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Bring classes (lithology, land cover) onto a grid, with their names.
+
+    Args:
+        input: polygons, or a class raster, whose first band counts.
+        reference: the raster whose grid counts.
+        output: int16 GeoTIFF; nodata outside polygons.
+        field: the polygons' field of classes.
+        name: the band's name.
+        progress: where to report.
+
+    Raises:
+        InputError: no usable polygon, no such field, or a raster that holds no classes.
+        GridError: no CRS, or the layers don't overlap.
+    """
+    with Source.open(reference, what="reference raster") as raster:
+        grid = raster.grid
+    with ExitStack() as opened:
+        if categorical.is_raster(input):
+            source = opened.enter_context(Source.open(input, what="class raster"))
+            source = opened.enter_context(source.on(grid, "nearest"))
+            names = categorical.raster_classes(source, input)
+            blocks = categorical.stream_raster(source)
+        else:
+            polygons = _class_polygons(input, field, grid, progress)
+            codes, names = categorical.encode(polygons[field], field)
+            blocks = categorical.stream_polygons(polygons, codes, grid)
+        with RasterWriter(output, grid, [name], categorical.DTYPE, classes=names) as writer:
+            for window, values, valid in blocks:
+                writer.write(values, window, valid)
+                progress.update((window.row_off + window.height) / grid.height)
+    return {"output": output, "classes": {str(code): label for code, label in names.items()}}
+
+
+def stack(
+    *,
+    layers: Sequence[str],
+    output: str,
+    reference: str = "",
+    resampling: str = "bilinear",
+    area: str = "",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Bring layers of any CRS and resolution onto one grid as bands of one raster.
+
+    Args:
+        layers: rasters; those with class names become one band a class, 0 or 1.
+        output: float32 GeoTIFF with statistics; a pixel invalid in one band is nodata in all.
+        reference: the raster whose grid counts; the first layer when empty.
+        resampling: a key of `stack.RESAMPLINGS` for continuous bands; classes are read nearest.
+        area: polygons; outside them is nodata, and the extent is cut to theirs.
+        progress: where to report, with a table of the bands.
+
+    Raises:
+        InputError: no layers, an unknown resampling, or a layer without any valid pixel.
+        GridError: a layer without CRS, or layers that don't overlap.
+    """
+    with LayerStack.open(
+        layers, reference=reference, resampling=resampling, area=area, progress=progress
+    ) as together:
+        statistics = write_stack(together, output, progress)
+    return {"output": output, "bands": [band.name for band in statistics]}
+
+
+def _write_blocks(
+    blocks: terrain.Blocks, writer: RasterWriter, nothing_valid: str, progress: Progress
+) -> None:
+    """Write a stream of blocks; refuse to leave a raster without any valid pixel."""
+    any_valid = False
+    for window, values, valid in blocks:
+        writer.write(values, window, valid)
+        any_valid = any_valid or bool(valid.any())
+        progress.update((window.row_off + window.height) / writer.grid.height)
+    if not any_valid:
+        raise InputError(nothing_valid)
+
+
+def _class_polygons(path: str, field: str, grid: Grid, progress: Progress) -> gpd.GeoDataFrame:
+    """Read the polygons that lie on a grid and have a class."""
+    if not field:
+        raise InputError(f"Choose the field of {path} that holds the classes.")
+    polygons = read_vector(
+        path, "class", crs=grid.crs, kinds=("Polygon",), columns=[field], progress=progress
+    )
+    require_overlap(polygons, f"The class layer {path}", grid)
+    known = polygons[field].notna()
+    if not known.any():
+        raise InputError(f"The field {field} of {path} is empty: choose another field.")
+    if not known.all():
+        progress.warning(f"{int((~known).sum())} polygons have no {field}: they are left out.")
+    return polygons[known].reset_index(drop=True)

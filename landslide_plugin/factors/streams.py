@@ -1,0 +1,309 @@
+"""Streams from a DEM: depressions filled, flow routed by D8, cells that drain enough as lines.
+
+Filling and accumulation are richdem's. The directions are our own: richdem's D8 takes the lowest
+neighbour, O'Callaghan and Mark's the steepest descent, which on a geographic CRS needs the true
+width of every row.
+"""
+
+import importlib
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from io import StringIO
+from pathlib import Path
+from types import ModuleType
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS
+from scipy.ndimage import binary_fill_holes
+
+from ..errors import InputError, MissingPackageError
+from ..progress import Progress
+from ..raster import Grid
+
+NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
+"""Row and column steps of the directions 0 (none) to 8, numbered as richdem does: 1 is west."""
+
+BYTES_PER_CELL = 72
+"""Peak memory per DEM cell: richdem's flow proportions alone are nine float32 a cell."""
+
+_NODATA = -9999.0
+
+
+@dataclass(frozen=True)
+class Link:
+    """A stretch of stream between a source or junction and the next junction or outlet.
+
+    Attributes:
+        cells: flat indices of its cells, downstream; the last one is the junction or outlet.
+        strahler: its Strahler order.
+        drained_km2: area drained at its lower end, before the junction.
+    """
+
+    cells: list[int]
+    strahler: int
+    drained_km2: float
+
+
+def stream_network(
+    elevation: NDArray[np.float32],
+    valid: NDArray[np.bool_],
+    grid: Grid,
+    min_area: float,
+    progress: Progress,
+) -> gpd.GeoDataFrame:
+    """Derive the stream network of a DEM.
+
+    Args:
+        elevation: metres, (rows, columns).
+        valid: same shape; False where there is no data.
+        grid: its grid, with a CRS.
+        min_area: a stream begins where this area is drained, km2.
+        progress: updated between the steps.
+
+    Returns:
+        One line a link, through cell centres, downstream, with the fields `id`, `strahler`
+        (order), `length_m` (geodesic) and `drained_km2`.
+
+    Raises:
+        InputError: no cell drains `min_area`.
+        MissingPackageError: richdem is not installed.
+    """
+    filled = fill_depressions(elevation, valid)
+    progress.update(0.35)
+    directions = flow_directions(filled, grid)
+    del filled
+    progress.update(0.5)
+    drained = drained_area(directions, valid, grid)
+    progress.update(0.8)
+    largest = float(drained.max())
+    if largest < min_area:
+        raise InputError(
+            f"No cell drains {min_area:g} km2, the largest area is {largest:.3g} km2: choose a "
+            "smaller minimum area."
+        )
+    links = stream_links(directions, drained, min_area)
+    progress.update(0.9)
+    return _to_frame(links, grid)
+
+
+def memory_needed(grid: Grid) -> int:
+    """Return the bytes that the streams of a DEM of this size need."""
+    return BYTES_PER_CELL * grid.width * grid.height
+
+
+def require_memory(grid: Grid, progress: Progress) -> None:
+    """Say how much memory the whole DEM will need; refuse what can't fit.
+
+    Raises:
+        InputError: it can't; the message has both figures.
+    """
+    needed, available = memory_needed(grid) / 1e9, _available_memory() / 1e9
+    progress.message(
+        f"Streams need the whole DEM at once: about {needed:.2f} GB of memory for "
+        f"{grid.width} x {grid.height} cells."
+    )
+    if needed > available:
+        raise InputError(
+            f"The streams of {grid.width} x {grid.height} cells need about {needed:.1f} GB of "
+            f"memory and {available:.1f} GB are free: clip the DEM or make its cells larger."
+        )
+
+
+def fill_depressions(
+    elevation: NDArray[np.float32], valid: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Fill depressions so that every cell has a lower way out (Barnes et al. 2014, epsilon).
+
+    Water leaves at the DEM's edge and at nodata connected with it. Nodata enclosed by data is
+    taken for a lake: it fills to its lowest rim and drains there.
+
+    Args:
+        elevation: (rows, columns).
+        valid: same shape.
+
+    Returns:
+        (rows, columns); NaN where there is no data.
+    """
+    richdem = _richdem()
+    inside = valid if valid.all() else binary_fill_holes(valid)
+    # A ring of nodata lets water leave over the edge cells; richdem routes nothing from them.
+    padded = np.full((elevation.shape[0] + 2, elevation.shape[1] + 2), _NODATA)
+    core = padded[1:-1, 1:-1]
+    if valid.any():
+        lowest = float(elevation[valid].min())
+        # Shifted to start at 0, so that nothing equals nodata and epsilon steps stay small.
+        core[inside] = np.where(valid, elevation - np.float64(lowest), 0)[inside]
+    dem = richdem.rdarray(padded, no_data=_NODATA)
+    dem.geotransform = (0, 1, 0, 0, 0, -1)
+    with _quiet():
+        richdem.FillDepressions(dem, epsilon=True, in_place=True)
+    core[~inside] = np.nan
+    return core
+
+
+def flow_directions(filled: NDArray[np.float64], grid: Grid) -> NDArray[np.int8]:
+    """Return the D8 direction of steepest descent (O'Callaghan and Mark 1984).
+
+    Args:
+        filled: elevation without depressions, (rows, columns), NaN where there is no data.
+        grid: its grid; distances between cells are true metres, row by row.
+
+    Returns:
+        int8, (rows, columns): an index of `NEIGHBOURS`; 0 at outlets and without data.
+    """
+    rows, columns = filled.shape
+    dx, dy = grid.pixel_metres()
+    directions = np.zeros(filled.shape, np.int8)
+    for start in range(0, rows, 512):
+        stop = min(start + 512, rows)
+        around = np.full((stop - start + 2, columns + 2), np.nan)
+        top, bottom = max(start - 1, 0), min(stop + 1, rows)
+        around[top - start + 1 : bottom - start + 1, 1:-1] = filled[top:bottom]
+        here, best = filled[start:stop], np.zeros((stop - start, columns))
+        for number, (row, column) in enumerate(NEIGHBOURS[1:], start=1):
+            there = around[1 + row :, 1 + column :][: stop - start, :columns]
+            run = np.hypot(row * dy[start:stop], column * dx[start:stop])[:, np.newaxis]
+            descent = (here - there) / run
+            steeper = descent > best  # False beside nodata
+            best[steeper] = descent[steeper]
+            directions[start:stop][steeper] = number
+    return directions
+
+
+def drained_area(
+    directions: NDArray[np.int8], valid: NDArray[np.bool_], grid: Grid
+) -> NDArray[np.float64]:
+    """Accumulate the true cell areas along the flow.
+
+    Args:
+        directions: see `flow_directions`, (rows, columns).
+        valid: same shape; cells without data have no area of their own.
+        grid: their grid.
+
+    Returns:
+        km2 drained by each cell, itself included, (rows, columns).
+    """
+    richdem = _richdem()
+    rows, columns = directions.shape
+    proportions = np.zeros((rows + 2, columns + 2, 9), np.float32)
+    proportions[..., 0] = -1  # richdem: no flow from here
+    inner = proportions[1:-1, 1:-1]
+    flows = np.nonzero(directions)
+    inner[(*flows, directions[flows])] = 1
+    inner[(*flows, 0)] = 0  # richdem: flow from here
+    area = np.zeros((rows + 2, columns + 2))
+    dx, dy = grid.pixel_metres()
+    area[1:-1, 1:-1] = (dx * dy / 1e6)[:, np.newaxis] * valid
+    weights = richdem.rdarray(area, no_data=-1)
+    shares = richdem.rd3array(proportions, no_data=-2)
+    weights.geotransform = shares.geotransform = (0, 1, 0, 0, 0, -1)
+    with _quiet():
+        richdem.FlowAccumFromProps(shares, weights=weights, in_place=True)
+    return area[1:-1, 1:-1]
+
+
+def stream_links(
+    directions: NDArray[np.int8], drained: NDArray[np.float64], min_area: float
+) -> list[Link]:
+    """Cut the cells that drain enough into links, with their Strahler (1957) order.
+
+    Args:
+        directions: see `flow_directions`, (rows, columns).
+        drained: km2, same shape.
+        min_area: km2.
+
+    Returns:
+        The links, upstream ones first.
+    """
+    cells = np.flatnonzero(drained >= min_area)
+    area = drained.ravel()[cells]
+    steps = np.array([row * directions.shape[1] + column for row, column in NEIGHBOURS])
+    direction = directions.ravel()[cells]
+    below = np.where(direction > 0, np.searchsorted(cells, cells + steps[direction]), -1)
+    inflows = np.bincount(below[below >= 0], minlength=cells.size)
+    starts = np.flatnonzero(inflows != 1)
+    starts = starts[np.argsort(area[starts], kind="stable")]  # upstream first
+    highest, how_many = np.zeros(cells.size, int), np.zeros(cells.size, int)
+    downstream = below.tolist()
+    links = []
+    for start in starts.tolist():
+        path, cell = [start], downstream[start]
+        while cell >= 0:
+            path.append(cell)
+            cell = downstream[cell] if inflows[cell] == 1 else -1
+        if len(path) == 1:
+            continue
+        order = max(1, int(highest[start]) + int(how_many[start] > 1))
+        end = path[-1]
+        if order > highest[end]:
+            highest[end], how_many[end] = order, 1
+        elif order == highest[end]:
+            how_many[end] += 1
+        mouth = path[-2] if inflows[end] > 1 else end
+        links.append(Link(cells[path].tolist(), order, float(area[mouth])))
+    return links
+
+
+def _to_frame(links: list[Link], grid: Grid) -> gpd.GeoDataFrame:
+    flat = np.concatenate([np.array(link.cells) for link in links])
+    rows, columns = np.divmod(flat, grid.width)
+    x, y = grid.transform * (columns + 0.5, rows + 0.5)
+    part = np.repeat(np.arange(len(links)), [len(link.cells) for link in links])
+    lines = shapely.linestrings(np.column_stack([x, y]), indices=part)
+    frame = gpd.GeoDataFrame(geometry=lines, crs=grid.crs)
+    frame.insert(0, "id", np.arange(1, len(links) + 1))
+    frame.insert(1, "strahler", [link.strahler for link in links])
+    frame.insert(2, "length_m", _geodesic_lengths(frame))
+    frame.insert(3, "drained_km2", [link.drained_km2 for link in links])
+    return frame
+
+
+def _geodesic_lengths(frame: gpd.GeoDataFrame) -> list[float]:
+    crs = CRS.from_user_input(frame.crs)
+    geod, geodetic = crs.get_geod(), crs.geodetic_crs
+    if geod is None or geodetic is None:
+        return [float(length) for length in frame.length]
+    return [float(geod.geometry_length(line)) for line in frame.geometry.to_crs(geodetic)]
+
+
+def _richdem() -> ModuleType:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its pkg_resources is deprecated
+            return importlib.import_module("richdem")
+    except ImportError as error:
+        raise MissingPackageError(
+            "Streams need the package richdem, which this engine lacks: run Set up the engine."
+        ) from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Hide the progress bars that richdem writes to descriptor 2 from C++, and its prints."""
+    kept = os.dup(2)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        with redirect_stdout(StringIO()):
+            yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+def _available_memory() -> float:
+    """Return the bytes that are free for use; infinity where the system does not say."""
+    try:
+        for line in Path("/proc/meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024.0 * int(line.split()[1])
+    except OSError:
+        pass
+    return float("inf")

@@ -1,0 +1,1 @@
+"""Inference: overlapping windows and blending, semantic prediction, instance detection."""

@@ -1,0 +1,172 @@
+"""Instance detection: landslides found in overlapping windows, each of them once."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+import torch
+from numpy.typing import NDArray
+from rasterio.features import shapes
+from rasterio.windows import Window
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+from torch import nn
+
+from ..progress import Progress
+from .windows import Input, Reader, Tiling
+
+MASK_THRESHOLD = 0.5
+"""A pixel belongs to an instance from this mask value on (He et al. 2017, section 3)."""
+SAME_LANDSLIDE = 0.5
+"""Two detections are one landslide when they share this much of the smaller one's part that both
+windows see."""
+
+
+@dataclass
+class Detections:
+    """Landslides found.
+
+    Attributes:
+        polygons: shapely polygons in pixel coordinates (x = column, y = row), object, (n,).
+        scores: float64, (n,), 0..1.
+        windows: left, top, right, bottom in pixels of the window that saw it, float64, (n, 4).
+    """
+
+    polygons: NDArray[np.object_]
+    scores: NDArray[np.float64]
+    windows: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @classmethod
+    def joined(cls, parts: Iterable["Detections"]) -> "Detections":
+        """Return all in one."""
+        whole = [cls(np.empty(0, object), np.empty(0), np.empty((0, 4))), *parts]
+        return cls(
+            np.concatenate([part.polygons for part in whole]),
+            np.concatenate([part.scores for part in whole]),
+            np.concatenate([part.windows for part in whole]),
+        )
+
+
+def detect_instances(
+    network: nn.Module,
+    reader: Reader,
+    tiling: Tiling,
+    *,
+    score: float = 0.5,
+    device: torch.device | str = "cpu",
+    progress: Progress,
+) -> Detections:
+    """Run an instance network over all windows and merge what overlapping windows both saw.
+
+    Memory holds the polygons, no raster.
+
+    Args:
+        network: in evaluation mode, on `device`: a list of (C, H, W) to a list of dictionaries
+            with scores (n,) and masks (n, 1, H, W) in 0..1, as torchvision's Mask R-CNN.
+        reader: gives the windows' inputs.
+        tiling: the windows.
+        score: detections below are left out, 0..1.
+        device: where the network is.
+        progress: told of each window.
+    """
+    found: list[Detections] = []
+    for done, batch in reader.batches(1):
+        for item in batch:
+            with torch.inference_mode():
+                (result,) = network([torch.from_numpy(item.values).to(device)])
+            found.append(
+                instance_polygons(
+                    result["masks"][:, 0].cpu().numpy(), result["scores"].cpu().numpy(), item, score
+                )
+            )
+        progress.update(done / len(tiling))
+    return merge(Detections.joined(found))
+
+
+def instance_polygons(
+    masks: NDArray[np.float32], scores: NDArray[np.float32], item: Input, score: float
+) -> Detections:
+    """Return one polygon per instance of a window: the largest connected part of its mask.
+
+    Args:
+        masks: (n, size, size) in 0..1.
+        scores: (n,) in 0..1.
+        item: the window; instances are cut to its valid pixels.
+        score: instances below are left out.
+    """
+    window = item.tile.window
+    rows, cols = item.valid.shape
+    polygons, kept = [], []
+    for mask, value in zip(masks, scores, strict=True):
+        inside = (mask[:rows, :cols] >= MASK_THRESHOLD) & item.valid
+        if value >= score and inside.any():
+            polygons.append(_largest_part(inside, window))
+            kept.append(float(value))
+    frame = [window.col_off, window.row_off, window.col_off + cols, window.row_off + rows]
+    return Detections(
+        np.array(polygons, dtype=object),
+        np.array(kept, dtype=float),
+        np.tile(np.array(frame, dtype=float), (len(kept), 1)),
+    )
+
+
+def merge(found: Detections) -> Detections:
+    """Merge detections of one landslide: its polygons are united, its score is the highest.
+
+    Two detections are compared only where both of their windows look: there they must share
+    `SAME_LANDSLIDE` of the smaller part. So a landslide that a window's border cuts is joined
+    with its continuation however little of it lies in the overlap.
+    """
+    if len(found) < 2:
+        return found
+    first, second = _same(found)
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(found), len(found)))
+    count, groups = connected_components(links, directed=False)
+    order = np.argsort(groups, kind="stable")
+    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    windows = np.stack(
+        [
+            np.concatenate([found.windows[group, :2].min(0), found.windows[group, 2:].max(0)])
+            for group in members
+        ]
+    )
+    polygons = np.empty(count, object)
+    polygons[:] = [shapely.union_all(found.polygons[group]) for group in members]
+    scores = np.array([found.scores[group].max() for group in members])
+    return Detections(polygons, scores, windows)
+
+
+def _same(found: Detections) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the pairs of detections that are one landslide."""
+    tree = shapely.STRtree(found.polygons)
+    first, second = tree.query(found.polygons, predicate="intersects")
+    first, second = first[first < second], second[first < second]
+    shared = np.concatenate(
+        [
+            np.maximum(found.windows[first, :2], found.windows[second, :2]),
+            np.minimum(found.windows[first, 2:], found.windows[second, 2:]),
+        ],
+        axis=1,
+    )
+    zone = shapely.box(*shared.T)
+    part_first = shapely.intersection(found.polygons[first], zone)
+    part_second = shapely.intersection(found.polygons[second], zone)
+    common = shapely.area(shapely.intersection(part_first, part_second))
+    smaller = np.minimum(shapely.area(part_first), shapely.area(part_second))
+    same = (common > 0) & (common >= SAME_LANDSLIDE * smaller)
+    return first[same], second[same]
+
+
+def _largest_part(mask: NDArray[np.bool_], window: Window) -> shapely.Polygon:
+    """Return the largest 4-connected part of a mask as a polygon in pixel coordinates."""
+    parts = [
+        shapely.geometry.shape(geometry)
+        for geometry, _ in shapes(mask.astype(np.uint8), mask=mask, connectivity=4)
+    ]
+    largest = max(parts, key=lambda part: part.area)
+    offset = np.array([window.col_off, window.row_off])
+    return shapely.transform(largest, lambda xy: xy + offset)

@@ -1,0 +1,1 @@
+"""The landslide inventory: polygons from rasters, and their attributes."""

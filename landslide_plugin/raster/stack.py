@@ -1,0 +1,335 @@
+"""Several rasters read as one: on one grid, with one validity mask, bands named."""
+
+import math
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.features import geometry_mask
+from rasterio.windows import Window
+from shapely.geometry import box
+
+from ..errors import GridError, InputError
+from ..progress import Progress
+from ..vector import read_vector
+from .bands import common_names, name_from_file
+from .grid import Grid
+from .source import Source, require_overlap, unique_names
+from .statistics import BandStatistics, table
+from .writer import RasterWriter
+
+RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
+"""How continuous bands may be brought to another grid."""
+
+_BLOCK_MEGABYTES = 64
+_TILE = 256
+
+
+class LayerStack:
+    """Rasters of any CRS and resolution, read like one `Source` on one grid.
+
+    Use `open`, as a context manager.
+
+    Attributes:
+        grid: the grid that they are read on.
+        bands: names of all bands, unique: the layers' own, sensors' names brought to common ones
+            (B04 to red), a categorical band as one 0/1 band a class, `<band>_<class>`.
+        origins: the file each band is from.
+    """
+
+    def __init__(
+        self, bands: Sequence["_Band"], grid: Grid, area: gpd.GeoSeries | None, opened: ExitStack
+    ) -> None:
+        self.grid = grid
+        self.bands = unique_names([band.name for band in bands])
+        self.origins = [band.view.source.path for band in bands]
+        self._bands = dict(zip(self.bands, bands, strict=True))
+        self._area = area
+        self._opened = opened
+
+    @classmethod
+    def open(
+        cls,
+        paths: Sequence[str | Path],
+        *,
+        reference: str | Path = "",
+        resampling: str = "bilinear",
+        area: str | Path = "",
+        progress: Progress | None = None,
+    ) -> "LayerStack":
+        """Open the layers on the reference's grid.
+
+        Args:
+            paths: the layers.
+            reference: the raster whose grid counts; the first layer when empty.
+            resampling: one of `RESAMPLINGS`, for continuous bands; classes are read nearest.
+            area: polygons; what lies outside is not valid, and the grid is cut to their bounds,
+                along the reference's pixels.
+            progress: where warnings about the area go.
+
+        Raises:
+            InputError: no layer, an unknown resampling, or something that can't be read.
+            GridError: a layer without CRS, or one that lies apart from the reference or area.
+        """
+        if not paths:
+            raise InputError("There is no layer to stack: choose at least one raster.")
+        if resampling not in RESAMPLINGS:
+            raise InputError(
+                f"There is no resampling {resampling}: choose one of {', '.join(RESAMPLINGS)}."
+            )
+        with ExitStack() as opened:
+            layers = [opened.enter_context(Source.open(path, what="layer")) for path in paths]
+            grid = layers[0].grid
+            if reference:
+                with Source.open(reference, what="reference") as source:
+                    grid = source.grid
+            polygons = None
+            if area:
+                polygons = read_vector(
+                    area, "area", crs=grid.crs, kinds=("Polygon",), progress=progress
+                ).geometry
+                grid = _cut(grid, polygons)
+            bands = [
+                band for layer in layers for band in _bands_of(layer, grid, resampling, opened)
+            ]
+            return cls(bands, grid, polygons, opened.pop_all())
+
+    def read(
+        self, window: Window | None = None, bands: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read a window, which may reach over the edge: as `Source.read`.
+
+        Args:
+            window: pixels to read; the whole grid when None.
+            bands: names of the bands wanted, in the order wanted; all when None.
+
+        Returns:
+            Values, float32, (bands, rows, columns), 0 where invalid; and validity, bool, same
+            shape, False outside the area.
+
+        Raises:
+            InputError: a band is not there, or a file is damaged.
+        """
+        window = window or Window(0, 0, self.grid.width, self.grid.height)
+        wanted = [self._band(name) for name in (self.bands if bands is None else bands)]
+        shape = (len(wanted), int(window.height), int(window.width))
+        values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        inside = self.inside(window)
+        for view in dict.fromkeys(band.view for band in wanted):
+            places = [place for place, band in enumerate(wanted) if band.view is view]
+            own = list(dict.fromkeys(wanted[place].own for place in places))
+            read, there = view.read(window, own)
+            there &= inside
+            for place in places:
+                layer, value = own.index(wanted[place].own), wanted[place].value
+                found = read[layer] if value is None else read[layer] == value
+                values[place] = np.where(there[layer], found, 0)
+                valid[place] = there[layer]
+        return values, valid
+
+    def inside(self, window: Window) -> NDArray[np.bool_]:
+        """Return whether the centres of a window's pixels lie in the area, (rows, columns)."""
+        shape = int(window.height), int(window.width)
+        if self._area is None:
+            return np.ones(shape, bool)
+        transform = self.grid.window_transform(window)
+        left, top = transform * (0, 0)
+        right, bottom = transform * (shape[1], shape[0])
+        near = self._area.iloc[self._area.sindex.query(box(left, bottom, right, top))]
+        if near.empty:
+            return np.zeros(shape, bool)
+        mask: NDArray[np.bool_] = geometry_mask(near, shape, transform, invert=True)
+        return mask
+
+    def windows(self) -> Iterator[Window]:
+        """Yield windows over the whole grid that fit a memory budget with all bands."""
+        side = _BLOCK_MEGABYTES * 1e6 / (4 * len(self.bands) * _TILE)
+        columns = min(self.grid.width, max(_TILE, int(side) // _TILE * _TILE))
+        rows = _TILE
+        if columns == self.grid.width:
+            rows = self.grid.rows_within(_BLOCK_MEGABYTES, len(self.bands), _TILE)
+        for band in self.grid.row_blocks(rows):
+            for left in range(0, self.grid.width, columns):
+                width = min(columns, self.grid.width - left)
+                yield Window(left, band.row_off, width, band.height)
+
+    def close(self) -> None:
+        """Close the files."""
+        self._opened.close()
+
+    def __enter__(self) -> "LayerStack":
+        """Return the stack."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """Close the files."""
+        self.close()
+
+    def _band(self, name: str) -> "_Band":
+        if name not in self._bands:
+            raise InputError(
+                f"The stack has no band named {name}; it has: {', '.join(self.bands)}."
+            )
+        return self._bands[name]
+
+
+def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list[BandStatistics]:
+    """Write a stack as one float32 GeoTIFF with GDAL band statistics; report a table of its bands.
+
+    A pixel that is not valid in one band is nodata in all.
+
+    Args:
+        stack: the layers.
+        path: the destination.
+        progress: where to report.
+
+    Returns:
+        The bands' statistics.
+
+    Raises:
+        InputError: a layer without any valid pixel, or no pixel that is valid in all.
+    """
+    statistics = [
+        BandStatistics(band, origin)
+        for band, origin in zip(stack.bands, stack.origins, strict=True)
+    ]
+    done = 0
+    with RasterWriter(path, stack.grid, stack.bands) as writer:
+        for window in stack.windows():
+            values, there = stack.read(window)
+            valid = there.all(axis=0)
+            writer.write(values, window, valid)
+            pixels = int(stack.inside(window).sum())
+            for band, layer, own in zip(statistics, values, there, strict=True):
+                band.pixels += pixels
+                band.own_nodata += pixels - int(own.sum())
+                band.add(layer[valid])
+            done += int(window.width * window.height)
+            progress.update(done / (stack.grid.width * stack.grid.height))
+        _require_valid(statistics)
+        for index, band in enumerate(statistics, start=1):
+            writer.tag_band(index, band.tags())
+    progress.message(table(statistics))
+    return statistics
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """A layer on the stack's grid; `offset` is the grid's first column and row in the source."""
+
+    source: Source
+    offset: tuple[int, int] = (0, 0)
+
+    def read(
+        self, window: Window, bands: Sequence[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        column, row = self.offset
+        moved = Window(window.col_off + column, window.row_off + row, window.width, window.height)
+        return self.source.read(moved, bands)
+
+
+@dataclass(frozen=True)
+class _Band:
+    """A band of the stack: a band of a view, or whether that band holds one class's value."""
+
+    name: str
+    view: _View
+    own: str
+    value: int | None = None
+
+
+def _bands_of(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> Iterator[_Band]:
+    """Yield the stack's bands that a layer gives, classes as one band each."""
+    classes = {band: layer.class_names(band) for band in layer.bands}
+    views = {
+        method: _view(layer, grid, method, opened)
+        for method in {"nearest" if names else resampling for names in classes.values()}
+    }
+    for own, name in zip(layer.bands, _common_names_of(layer), strict=True):
+        if not classes[own]:
+            yield _Band(name, views[resampling], own)
+        for value, label in sorted(classes[own].items()):
+            yield _Band(f"{name}_{_slug(label) or value}", views["nearest"], own, value)
+
+
+def _view(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> _View:
+    """Return the layer on the grid, unwarped if its pixels lie on the grid's."""
+    require_overlap(layer.grid, layer.path, grid)
+    offset = _offset(layer.grid, grid)
+    if offset is not None:
+        return _View(layer, offset)
+    return _View(opened.enter_context(layer.on(grid, resampling)))
+
+
+def _offset(own: Grid, grid: Grid) -> tuple[int, int] | None:
+    """Return where the grid's corner lies in a layer's pixels; None if their pixels differ."""
+    if own.crs != grid.crs:
+        return None
+    first = ~own.transform * (grid.transform * (0, 0))
+    last = ~own.transform * (grid.transform * (grid.width, grid.height))
+    column, row = round(first[0]), round(first[1])
+    column_end, row_end = column + grid.width, row + grid.height
+    apart = (first[0] - column, first[1] - row, last[0] - column_end, last[1] - row_end)
+    return (column, row) if max(map(abs, apart)) < 1e-3 else None
+
+
+def _common_names_of(layer: Source) -> list[str]:
+    """Return the common names of a layer's bands; a nameless only band is named after its file."""
+    if len(layer.bands) == 1 and not layer.dataset.descriptions[0]:
+        return [name_from_file(Path(layer.path).stem)]
+    return common_names(layer.bands)
+
+
+def _slug(label: str) -> str:
+    """Return a class's name as part of a band's name: lower case, words joined by _."""
+    return re.sub(r"\W+", "_", label.lower()).strip("_")
+
+
+def _cut(grid: Grid, polygons: gpd.GeoSeries) -> Grid:
+    """Return the part of a grid that holds the polygons, whole pixels.
+
+    Raises:
+        GridError: they lie outside.
+    """
+    left, bottom, right, top = polygons.total_bounds
+    first = ~grid.transform * (left, top)
+    last = ~grid.transform * (right, bottom)
+    columns = max(math.floor(first[0]), 0), min(math.ceil(last[0]), grid.width)
+    rows = max(math.floor(first[1]), 0), min(math.ceil(last[1]), grid.height)
+    if columns[0] >= columns[1] or rows[0] >= rows[1]:
+        raise GridError(
+            f"The area (x {left:.6g} to {right:.6g}, y {bottom:.6g} to {top:.6g}) does not overlap "
+            f"the reference ({grid.describe()}): check its CRS and extent."
+        )
+    window = Window(columns[0], rows[0], columns[1] - columns[0], rows[1] - rows[0])
+    return Grid(grid.crs, grid.window_transform(window), int(window.width), int(window.height))
+
+
+def _require_valid(statistics: Sequence[BandStatistics]) -> None:
+    if statistics[0].pixels == 0:
+        raise InputError(
+            "The area holds no pixel's centre: draw it larger or choose a finer reference."
+        )
+    for band in statistics:
+        if band.own_nodata == band.pixels:
+            raise InputError(
+                f"The layer {band.source} (band {band.name}) has no valid pixel within the stack: "
+                "check its nodata value, or leave it out."
+            )
+    if statistics[0].count == 0:
+        shares = ", ".join(f"{band.name} {100 * band.nodata_share:.0f} %" for band in statistics)
+        raise InputError(
+            f"No pixel is valid in all bands at once (nodata: {shares}): leave out the layer that "
+            "has most."
+        )

@@ -1,0 +1,172 @@
+"""Where patches are cut: windows around landslides and windows of background.
+
+After Gao et al. 2021: small windows (64 pixels at a stride of 32) are seeded on the landslides, so
+that the rare class is in most of them, and background is added in a chosen ratio.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..errors import InputError
+from ..landslides import NOT_KNOWN, Landslides, Polygons
+from ..progress import Progress
+from ..raster.grid import Grid
+from ..raster.source import Source
+from .sample_set import UNKNOWN
+
+LEAST_KNOWN = 0.5
+"""Windows of which less than this share is known (valid, inside the area) are left out."""
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """The windows of a stack that may become patches.
+
+    Attributes:
+        columns: left columns, int, (n,).
+        rows: top rows, int, (n,).
+        landslide: landslide pixels in each, before nodata is taken off, int, (n,).
+    """
+
+    columns: NDArray[np.int64]
+    rows: NDArray[np.int64]
+    landslide: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        """Return the number of windows."""
+        return len(self.columns)
+
+
+def find_candidates(
+    landslides: Landslides,
+    area: Polygons | None,
+    tile_size: int,
+    stride: int,
+    progress: Progress,
+) -> Candidates:
+    """List the windows of the stride grid, with the last row and column flush with the edge.
+
+    The labels are read in strips as high as a window, so memory grows with the width only.
+
+    Args:
+        landslides: the labels, on the stack's grid.
+        area: windows less than half in it are left out; None for no limit.
+        tile_size: side of the windows in pixels.
+        stride: step between windows in pixels.
+        progress: updated each strip.
+    """
+    grid = landslides.grid
+    columns = offsets(grid.width, tile_size, stride)
+    found: list[tuple[NDArray, NDArray, NDArray]] = []
+    rows = offsets(grid.height, tile_size, stride)
+    for row in progress.track(rows, len(rows)):
+        strip = Window(0, int(row), grid.width, tile_size)
+        ids = labelled_ids(landslides, area, strip)
+        known = _window_sums(ids != NOT_KNOWN, columns, tile_size)
+        landslide = _window_sums(ids > 0, columns, tile_size)
+        kept = known >= LEAST_KNOWN * tile_size**2
+        found.append((columns[kept], np.full(int(kept.sum()), row), landslide[kept]))
+    parts = [np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True)]
+    return Candidates(*parts)
+
+
+def read_patch(
+    stack: Source,
+    bands: Sequence[str],
+    landslides: Landslides,
+    area: Polygons | None,
+    window: Window,
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.uint16]]:
+    """Read one window.
+
+    Args:
+        stack: the images.
+        bands: their bands, in the order wanted.
+        landslides: the labels, on the stack's grid.
+        area: what lies outside is not known; None for no limit.
+        window: which.
+
+    Returns:
+        Values and validity, (bands, rows, columns), and labels, uint16, (rows, columns):
+        landslides numbered from 1, `UNKNOWN` outside the area and at pixels invalid in any band.
+    """
+    values, valid = stack.read(window, bands)
+    ids = labelled_ids(landslides, area, window)
+    ids[~valid.all(axis=0)] = NOT_KNOWN
+    return values, valid, numbered(ids)
+
+
+def labelled_ids(
+    landslides: Landslides, area: Polygons | None, window: Window
+) -> NDArray[np.int32]:
+    """Return the landslides' ids in a window, `NOT_KNOWN` outside the area."""
+    ids = landslides.ids(window)
+    if area is not None:
+        ids[area.ids(window) == 0] = NOT_KNOWN
+    return ids
+
+
+def numbered(ids: NDArray[np.int32]) -> NDArray[np.uint16]:
+    """Return labels with the landslides of a patch numbered from 1 without gaps."""
+    labels = np.full(ids.shape, UNKNOWN, np.uint16)
+    labels[ids == 0] = 0
+    labels[ids > 0] = np.unique(ids[ids > 0], return_inverse=True)[1] + 1
+    return labels
+
+
+def is_mostly_known(labels: NDArray[np.uint16]) -> bool:
+    """Whether a patch is worth keeping."""
+    return float((labels != UNKNOWN).mean()) >= LEAST_KNOWN
+
+
+def offsets(length: int, tile_size: int, stride: int) -> NDArray[np.int64]:
+    """Return where windows start along one side: every stride, and flush with the end."""
+    last = length - tile_size
+    starts = list(range(0, last + 1, stride))
+    return np.array(starts if starts[-1] == last else [*starts, last], np.int64)
+
+
+def require_same_bands(stacks: Sequence[Source]) -> None:
+    """Refuse stacks whose bands or pixel sizes differ.
+
+    Raises:
+        InputError: they do; the message names the first such stack.
+    """
+    first = stacks[0]
+    for stack in stacks[1:]:
+        if sorted(stack.bands) != sorted(first.bands):
+            raise InputError(
+                f"{stack.path} has the bands {', '.join(stack.bands)}, but {first.path} has "
+                f"{', '.join(first.bands)}: stack the same layers for both."
+            )
+        if not 0.9 < stack.grid.resolution / first.grid.resolution < 1.1:
+            raise InputError(
+                f"{stack.path} has pixels of {stack.grid.resolution:.3g} m, but {first.path} of "
+                f"{first.grid.resolution:.3g} m: resample them to one pixel size."
+            )
+
+
+def require_tile_fits(grid: Grid, path: str, tile_size: int) -> None:
+    """Refuse a stack smaller than a window.
+
+    Raises:
+        InputError: it is.
+    """
+    if min(grid.shape) < tile_size:
+        raise InputError(
+            f"{path} is {grid.width} x {grid.height} pixels, smaller than the tile of {tile_size}: "
+            "choose a smaller tile size."
+        )
+
+
+def _window_sums(
+    flags: NDArray[np.bool_], columns: NDArray[np.int64], tile_size: int
+) -> NDArray[np.int64]:
+    """Return how many pixels are set in each window of a strip."""
+    total = np.concatenate([[0], np.cumsum(flags.sum(axis=0))])
+    sums: NDArray[np.int64] = total[columns + tile_size] - total[columns]
+    return sums

@@ -1,0 +1,174 @@
+"""A folder of labelled patches, as training reads it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..raster.source import Source
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+UNKNOWN = 65535
+"""Label of pixels whose class is not known: nodata, or outside the area."""
+SPLITS = ("train", "validation", "test")
+CLASSES = ("background", "landslide")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One patch.
+
+    Attributes:
+        id: stem of its files, `images/<id>.tif` and `labels/<id>.tif`.
+        split: "train", "validation" or "test".
+        block: number of the spatial block that it was cut from; 0 for imported tiles.
+        source: the raster or image that it comes from.
+        window: column, row, width and height in its source.
+        landslide_pixels: pixels labelled as landslide.
+        instances: landslides, whole or in part.
+    """
+
+    id: str
+    split: str
+    block: int
+    source: str
+    window: tuple[int, int, int, int]
+    landslide_pixels: int
+    instances: int
+
+
+@dataclass(frozen=True)
+class SampleSet:
+    """The patches of a folder and what they have in common.
+
+    Attributes:
+        folder: where they lie.
+        bands: band names, in the order of the images and of `mean` and `std`.
+        resolution: pixel size in metres; None where unknown.
+        crs: CRS of all patches; None where they have none, or differ.
+        tile_size: side of the patches in pixels; of imported tiles their median side.
+        classes: class names, background first.
+        split: kind of the split, such as "blocks" or "random by image".
+        seed: the seed of the split and of the choice of background.
+        mean: mean a band over the valid pixels of the train patches.
+        std: standard deviation likewise; 1 for a constant band.
+        imbalance: share of landslide among the known pixels of the train patches.
+        sources: the rasters or folders that the patches come from.
+        samples: the patches.
+        provenance: how the set came about.
+    """
+
+    folder: Path
+    bands: list[str]
+    resolution: float | None
+    crs: str | None
+    tile_size: int
+    classes: list[str]
+    split: str
+    seed: int
+    mean: list[float]
+    std: list[float]
+    imbalance: float
+    sources: list[str]
+    samples: list[Sample]
+    provenance: dict[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, folder: str | Path) -> "SampleSet":
+        """Read a folder's manifest and check that its files are there.
+
+        Raises:
+            InputError: no sample folder, of a newer format, or damaged.
+        """
+        folder = Path(folder)
+        path = folder / MANIFEST
+        if not path.is_file():
+            raise InputError(
+                f"{folder} is not a folder of samples (it has no {MANIFEST}): choose one that "
+                "'Make samples' or 'Import samples' wrote."
+            )
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            if values["format"] != FORMAT:
+                raise InputError(
+                    f"{path} is of format {values['format']}, this version reads {FORMAT}: make "
+                    "the samples anew."
+                )
+            found = cls(folder=folder, **_of_manifest(values))
+            found._check()
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{path} is damaged ({error}): make the samples anew.") from error
+        return found
+
+    def of_split(self, name: str) -> list[Sample]:
+        """Return the patches of a split, "train", "validation" or "test"."""
+        return [sample for sample in self.samples if sample.split == name]
+
+    def load(
+        self, sample: Sample, bands: Sequence[str] | None = None
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.uint16]]:
+        """Read one patch.
+
+        Args:
+            sample: which.
+            bands: names of the bands wanted, in the order wanted; all when None.
+
+        Returns:
+            Values, float32, (bands, rows, columns), 0 where invalid; validity, bool, (rows,
+            columns), of pixels that are valid in all those bands; labels, uint16, (rows,
+            columns): 0 background, 1..n one landslide each, `UNKNOWN` where the class is not
+            known, which holds for every pixel invalid in any band of the set.
+
+        Raises:
+            InputError: a band is not there, or a file is missing or damaged.
+        """
+        with Source.open(self.image_path(sample), what="sample", need_crs=False) as image:
+            values, valid = image.read(bands=bands)
+        with Source.open(self.label_path(sample), what="labels", need_crs=False) as source:
+            labels = source.dataset.read(1)
+        if labels.shape != values.shape[1:] or labels.dtype != np.uint16:
+            raise InputError(
+                f"{self.label_path(sample)} does not fit its image: make the samples anew."
+            )
+        return values, valid.all(axis=0), labels
+
+    def image_path(self, sample: Sample) -> Path:
+        """Return where a patch's image lies."""
+        return self.folder / "images" / f"{sample.id}.tif"
+
+    def label_path(self, sample: Sample) -> Path:
+        """Return where a patch's labels lie."""
+        return self.folder / "labels" / f"{sample.id}.tif"
+
+    def write_manifest(self) -> None:
+        """Write `manifest.json` into the folder."""
+        values = {"format": FORMAT, **asdict(self)}
+        del values["folder"]
+        (self.folder / MANIFEST).write_text(json.dumps(values, indent=1), encoding="utf-8")
+
+    def _check(self) -> None:
+        if not self.bands or not len(self.bands) == len(self.mean) == len(self.std):
+            raise ValueError("bands, mean and std differ in number")
+        if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) <= 0:
+            raise ValueError("mean or std are no usable numbers")
+        for sample in self.samples:
+            if sample.split not in SPLITS:
+                raise ValueError(f"no split is called {sample.split}")
+            if not (self.image_path(sample).is_file() and self.label_path(sample).is_file()):
+                raise ValueError(f"the files of sample {sample.id} are missing")
+
+
+def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the arguments of `SampleSet`; unknown keys of the file are left out."""
+    known = {item.name for item in fields(SampleSet)}
+    result = {key: value for key, value in values.items() if key in known}
+    result["samples"] = [
+        Sample(**{**item, "window": tuple(item["window"])}) for item in values["samples"]
+    ]
+    return result

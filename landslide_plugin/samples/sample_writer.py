@@ -1,0 +1,192 @@
+"""Writes patches one by one and gathers what the manifest says about them."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.io import MemoryFile
+
+from ..progress import Progress
+from ..provenance import CURRENT
+from ..raster.writer import NODATA
+from .sample_set import CLASSES, SPLITS, UNKNOWN, Sample, SampleSet
+
+
+class BandStatistics:
+    """Mean and standard deviation a band, gathered in float64 (Chan et al. 1983, equation 2.1).
+
+    Args:
+        bands: their number.
+    """
+
+    def __init__(self, bands: int) -> None:
+        self.count = 0
+        self.mean = np.zeros(bands)
+        self._squares = np.zeros(bands)
+
+    def add(self, values: NDArray[np.float32], valid: NDArray[np.bool_]) -> None:
+        """Add the valid pixels of a patch, (bands, rows, columns) and (rows, columns)."""
+        pixels = values[:, valid].astype(np.float64)
+        count = pixels.shape[1]
+        if not count:
+            return
+        mean = pixels.mean(axis=1)
+        difference = mean - self.mean
+        total = self.count + count
+        self._squares += ((pixels - mean[:, np.newaxis]) ** 2).sum(axis=1)
+        self._squares += difference**2 * self.count * count / total
+        self.mean += difference * count / total
+        self.count = total
+
+    @property
+    def std(self) -> NDArray[np.float64]:
+        """Standard deviations of the population; 0 for constant bands."""
+        return np.sqrt(self._squares / max(self.count, 1))
+
+
+class SampleWriter:
+    """Fills a folder with patches.
+
+    Args:
+        folder: an empty folder.
+        bands: their band names.
+    """
+
+    def __init__(self, folder: Path, bands: list[str]) -> None:
+        self.folder = folder
+        self.bands = bands
+        self.samples: list[Sample] = []
+        self._statistics = BandStatistics(len(bands))
+        self._pixels: Counter[tuple[str, bool]] = Counter()
+        for name in ("images", "labels"):
+            (folder / name).mkdir()
+
+    def add(
+        self,
+        values: NDArray,
+        valid: NDArray[np.bool_],
+        labels: NDArray[np.uint16],
+        *,
+        split: str,
+        source: str,
+        window: tuple[int, int, int, int],
+        block: int = 0,
+        crs: CRS | None = None,
+        transform: Affine,
+    ) -> None:
+        """Write one patch.
+
+        Args:
+            values: (bands, rows, columns), uint8 when all pixels are valid, else float32.
+            valid: (bands, rows, columns) or (rows, columns).
+            labels: (rows, columns); invalid pixels become `UNKNOWN`.
+            split: "train", "validation" or "test".
+            source: where it comes from.
+            window: column, row, width, height there.
+            block: its spatial block.
+            crs: None for plain image tiles.
+            transform: of the patch.
+
+        Raises:
+            OSError: the disk is full.
+        """
+        usable = valid.all(axis=0) if valid.ndim == 3 else valid
+        labels = np.where(usable, labels, UNKNOWN).astype(np.uint16)
+        known = labels != UNKNOWN
+        landslide = known & (labels > 0)
+        identity = f"{len(self.samples) + 1:06d}"
+        whole = values.dtype == np.uint8 and usable.all()
+        image = values if whole else np.where(valid, values, NODATA["float32"]).astype(np.float32)
+        place = {"crs": crs, "transform": transform}
+        nodata = None if whole else NODATA["float32"]
+        self._write("images", identity, image, nodata, self.bands, place)
+        self._write("labels", identity, labels[np.newaxis], UNKNOWN, ["label"], place)
+        if split == "train":
+            self._statistics.add(values, known)
+        self._pixels[split, True] += int(landslide.sum())
+        self._pixels[split, False] += int((known & ~landslide).sum())
+        instances = len(np.unique(labels[landslide]))
+        pixels = int(landslide.sum())
+        self.samples.append(Sample(identity, split, block, source, window, pixels, instances))
+
+    def finish(
+        self,
+        *,
+        split: str,
+        seed: int,
+        tile_size: int,
+        resolution: float | None,
+        crs: str | None,
+        sources: list[str],
+        progress: Progress,
+    ) -> SampleSet:
+        """Write the manifest and tell the counts; the arguments are those of `SampleSet`."""
+        std = self._statistics.std
+        constant = [band for band, value in zip(self.bands, std, strict=True) if value == 0]
+        if constant:
+            progress.warning(f"Constant over all train patches: {', '.join(constant)}.")
+        landslide, background = self._pixels["train", True], self._pixels["train", False]
+        result = SampleSet(
+            folder=self.folder,
+            bands=self.bands,
+            resolution=resolution,
+            crs=crs,
+            tile_size=tile_size,
+            classes=list(CLASSES),
+            split=split,
+            seed=seed,
+            mean=[float(value) for value in self._statistics.mean],
+            std=[float(value) if value > 0 else 1.0 for value in std],
+            imbalance=landslide / max(landslide + background, 1),
+            sources=sources,
+            samples=self.samples,
+            provenance=CURRENT.tags(),
+        )
+        result.write_manifest()
+        self._tell(split, progress)
+        return result
+
+    def _tell(self, kind: str, progress: Progress) -> None:
+        progress.message(f"Split: {kind}.")
+        for split in SPLITS:
+            patches = [sample for sample in self.samples if sample.split == split]
+            if not patches:
+                continue
+            with_landslide = sum(sample.landslide_pixels > 0 for sample in patches)
+            landslide, background = self._pixels[split, True], self._pixels[split, False]
+            ratio = f"1 : {background / landslide:.1f}" if landslide else "no landslide pixel"
+            progress.message(
+                f"{split}: {len(patches)} patches, {with_landslide} with landslides; landslide to "
+                f"background pixels {ratio}."
+            )
+
+    def _write(
+        self,
+        kind: str,
+        identity: str,
+        values: NDArray,
+        nodata: float | None,
+        bands: list[str],
+        place: dict[str, object],
+    ) -> None:
+        """Write a small GeoTIFF through memory: Python then tells a full disk at once."""
+        with MemoryFile() as memory:
+            with memory.open(
+                driver="GTiff",
+                count=values.shape[0],
+                height=values.shape[1],
+                width=values.shape[2],
+                dtype=values.dtype.name,
+                nodata=nodata,
+                compress="deflate",
+                predictor=3 if values.dtype.kind == "f" else 2,
+                interleave="band",
+                photometric="minisblack",  # four uint8 bands are not colour and alpha
+                **place,
+            ) as dataset:
+                dataset.write(values)
+                dataset.descriptions = bands
+            (self.folder / kind / f"{identity}.tif").write_bytes(memory.read())

@@ -1,0 +1,164 @@
+"""Train, validation and test: by spatial block, so that neighbours don't leak, or at random."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.warp import transform
+
+from ..errors import InputError
+from ..raster.grid import Grid
+from .patches import Candidates
+from .sample_set import SPLITS
+
+DROPPED = -1
+BLOCK_TILES = 4
+_LEAST_BLOCKS = 10
+"""Blocks with landslides that a split is drawn from, where the area is large enough."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Which window goes where.
+
+    Attributes:
+        split: index into `SPLITS`, or `DROPPED`, int, one list entry a stack, each (n,).
+        block: number of the spatial block of the window's first pixel, likewise.
+        description: the kind of split in words.
+    """
+
+    split: list[NDArray[np.int64]]
+    block: list[NDArray[np.int64]]
+    description: str
+
+
+def check_shares(validation: float, test: float) -> tuple[float, float, float]:
+    """Return the shares of train, validation and test.
+
+    Raises:
+        InputError: they leave nothing to train on, or nothing to validate with.
+    """
+    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+        raise InputError(
+            f"Validation {validation:g} and test {test:g} are no usable shares: validation must "
+            "be above 0, and both together below 1."
+        )
+    return 1 - validation - test, validation, test
+
+
+def split_at_random(
+    strata: NDArray[np.int64], shares: Sequence[float], seed: int
+) -> NDArray[np.int64]:
+    """Assign items to splits at random, within each stratum in the wished shares.
+
+    Args:
+        strata: the stratum of each item, (n,), such as "holds landslide".
+        shares: shares of train, validation and test; they sum to 1.
+        seed: the same seed gives the same split.
+
+    Returns:
+        Index into `SPLITS`, (n,).
+    """
+    random = np.random.default_rng(seed)
+    result = np.zeros(len(strata), np.int64)
+    for stratum in np.unique(strata):
+        members = random.permutation(np.flatnonzero(strata == stratum))
+        ends = np.round(np.cumsum(shares) * len(members)).astype(int)
+        for index, part in enumerate(np.split(members, ends[:-1])):
+            result[part] = index
+    return result
+
+
+def split_by_blocks(
+    candidates: Sequence[Candidates],
+    grids: Sequence[Grid],
+    tile_size: int,
+    shares: Sequence[float],
+    seed: int,
+) -> Split:
+    """Assign windows by the spatial block they lie in; those across two splits are dropped.
+
+    Blocks are squares of four tiles in the first stack's CRS, of fewer where the landslides would
+    lie in less than ten of them; stacks that overlap share their blocks. Blocks are taken in random
+    order, each by the split that is furthest behind its share of landslide windows.
+
+    Args:
+        candidates: windows of each stack.
+        grids: grid of each stack.
+        tile_size: side of a window in pixels.
+        shares: shares of train, validation and test.
+        seed: the same seed gives the same split.
+    """
+    for tiles in range(BLOCK_TILES, 0, -1):
+        corners = _corner_blocks(candidates, grids, tile_size, tiles * tile_size)
+        landslide = np.concatenate([windows.landslide > 0 for windows in candidates])
+        home = corners[0]
+        if len(np.unique(home[landslide])) >= _LEAST_BLOCKS:
+            break
+    size = int(corners.max()) + 1
+    weights = np.bincount(home, landslide, minlength=size).astype(np.float64)
+    assigned = _assign(weights, shares, np.random.default_rng(seed))[corners]
+    split = np.where((assigned == assigned[0]).all(axis=0), assigned[0], DROPPED)
+    ends = np.cumsum([len(windows) for windows in candidates])[:-1]
+    side = tiles * tile_size
+    return Split(np.split(split, ends), np.split(home, ends), f"blocks of {side} x {side} pixels")
+
+
+def require_splits(counts: Sequence[int], shares: Sequence[float]) -> None:
+    """Refuse a split that came out empty.
+
+    Args:
+        counts: landslide patches of train, validation and test.
+        shares: the wished shares; a split with share 0 may be empty.
+
+    Raises:
+        InputError: one is empty.
+    """
+    for name, count, share in zip(SPLITS, counts, shares, strict=True):
+        if share > 0 and not count:
+            raise InputError(
+                f"No patch with landslides is left for {name}: choose a smaller tile size, a "
+                "larger area, another seed or share, or the random split."
+            )
+
+
+def _corner_blocks(
+    candidates: Sequence[Candidates], grids: Sequence[Grid], tile_size: int, side: int
+) -> NDArray[np.int64]:
+    """Return the numbers of the blocks that the four corner pixels of each window lie in, (4, n).
+
+    No window is larger than a block, so its corners meet every block that it meets.
+    """
+    first = grids[0]
+    left, top = first.transform * (0, 0)
+    step_x, step_y = side * first.transform.a, side * first.transform.e
+    keys = []
+    for windows, grid in zip(candidates, grids, strict=True):
+        for down, right in ((0, 0), (0, 1), (1, 0), (1, 1)):
+            columns = windows.columns + 0.5 + right * (tile_size - 1)
+            rows = windows.rows + 0.5 + down * (tile_size - 1)
+            xs = grid.transform.c + grid.transform.a * columns
+            ys = grid.transform.f + grid.transform.e * rows
+            if grid.crs != first.crs:
+                xs, ys = (np.array(each) for each in transform(grid.crs, first.crs, xs, ys))
+            keys.append(np.stack([np.floor((ys - top) / step_y), np.floor((xs - left) / step_x)]))
+    corners = [np.concatenate(keys[corner::4], axis=1) for corner in range(4)]
+    numbers = np.unique(np.concatenate(corners, axis=1), axis=1, return_inverse=True)[1]
+    return numbers.reshape(4, -1)
+
+
+def _assign(
+    weights: NDArray[np.float64], shares: Sequence[float], random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Return the split of each block, so that each has about its share of the weight."""
+    wished = np.array(shares)
+    have = np.zeros(len(wished))
+    result = np.zeros(len(weights), np.int64)
+    # blocks without landslide count a little, so that background is shared out likewise
+    weights = weights + 1e-3 * max(weights.max(initial=0), 1)
+    for block in random.permutation(len(weights)):
+        behind = np.where(wished > 0, wished * (have.sum() + weights[block]) - have, -np.inf)
+        result[block] = int(np.argmax(behind))
+        have[result[block]] += weights[block]
+    return result

@@ -1,0 +1,1 @@
+"""Networks (one file an architecture), their registry and the model file format."""

@@ -1,0 +1,183 @@
+"""FC-DenseNet with bottleneck and compression, the segmentation network of Gao et al. 2021.
+
+The encoder-decoder of dense blocks is Jégou et al. 2017 ("The One Hundred Layers Tiramisu",
+CVPRW, fig. 1 and 2); bottleneck layers and compressing transitions are DenseNet-BC's of Huang et
+al. 2017 ("Densely Connected Convolutional Networks", CVPR, section 3).
+
+Gao et al. give the number of parameters, about 2.96 million at seven bands, but neither the
+growth rate nor the layers of the blocks. At seven bands and two classes, the defaults here have
+2,964,080 (0.08 % more than the 2,961,676 of the paper): growth rate 24, so that Jégou's 48 first
+channels are also Huang's 2k; four halvings, as a patch of 64 px would be 2 px wide after Jégou's
+five; four layers in a block, as in FC-DenseNet56, and twelve in the middle.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+BACKBONES = {
+    "gao2021": {},
+    "light": {
+        "growth_rate": 16,
+        "layers": [2, 3, 4],
+        "middle_layers": 5,
+        "first_channels": 32,
+    },
+}
+"""Named settings: Gao et al.'s size, and half a million parameters at a quarter of the time."""
+
+BOTTLENECK_WIDTH = 4
+"""A bottleneck has 4k channels (Huang et al. 2017, section 3)."""
+
+MOST_LAYERS = 500
+"""More than any published DenseNet: a damaged description must not build without end."""
+
+
+class FCDenseNet(nn.Module):
+    """Semantic segmentation by dense blocks on a path down and up again.
+
+    Args:
+        bands: channels of the input.
+        classes: channels of the output.
+        growth_rate: channels that each layer adds (k).
+        layers: layers of the dense blocks on the way down, the finest first; the way up mirrors it.
+        middle_layers: layers of the block between.
+        first_channels: channels of the first convolution.
+        compression: share of the channels that a transition down keeps; 1 is Jégou's network.
+        bottleneck: whether a 1 x 1 convolution to 4k channels stands before each 3 x 3 one.
+        dropout: share of a layer's channels dropped in training.
+
+    Raises:
+        ValueError: no block, an empty one, or more layers than can be meant.
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        classes: int,
+        growth_rate: int = 24,
+        layers: Sequence[int] = (4, 4, 4, 4),
+        middle_layers: int = 12,
+        first_channels: int = 48,
+        compression: float = 0.5,
+        bottleneck: bool = True,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__()
+        counts = [*layers, middle_layers]
+        if len(counts) < 2 or min(counts) < 1 or sum(counts) > MOST_LAYERS:
+            raise ValueError(f"blocks of {counts} layers")
+        self.multiple = 2 ** len(layers)
+
+        def block(channels: int, count: int) -> DenseBlock:
+            return DenseBlock(channels, growth_rate, count, bottleneck, dropout)
+
+        self.first = nn.Conv2d(bands, first_channels, 3, padding=1, bias=False)
+        channels = first_channels
+        skips = []
+        self.down = nn.ModuleList()
+        self.shrink = nn.ModuleList()
+        for count in layers:
+            self.down.append(block(channels, count))
+            skips.append(channels + growth_rate * count)
+            channels = int(skips[-1] * compression)
+            self.shrink.append(_transition_down(skips[-1], channels))
+        self.middle = block(channels, middle_layers)
+        self.grow = nn.ModuleList()
+        self.up = nn.ModuleList()
+        new = growth_rate * middle_layers
+        for count, skip in zip(reversed(layers), reversed(skips), strict=True):
+            self.grow.append(nn.ConvTranspose2d(new, new, 3, stride=2, padding=1, output_padding=1))
+            self.up.append(block(new + skip, count))
+            channels = new + skip + growth_rate * count
+            new = growth_rate * count
+        self.last = nn.Conv2d(channels, classes, 1)
+        _initialize(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits.
+
+        Args:
+            images: float (N, bands, H, W) of any H and W; sides that the halvings don't divide are
+                padded by reflection and the result is cut to size.
+
+        Returns:
+            float (N, classes, H, W).
+        """
+        height, width = images.shape[-2:]
+        features = self.first(_pad(images, self.multiple))
+        skips = []
+        for block, shrink in zip(self.down, self.shrink, strict=True):
+            features = torch.cat([features, block(features)], 1)
+            skips.append(features)
+            features = shrink(features)
+        # Only what a block adds goes up (Jégou et al. 2017, section 3.2).
+        added = self.middle(features)
+        for grow, block in zip(self.grow, self.up, strict=True):
+            features = torch.cat([grow(added), skips.pop()], 1)
+            added = block(features)
+        logits: Tensor = self.last(torch.cat([features, added], 1))
+        return logits[..., :height, :width]
+
+
+class DenseBlock(nn.Module):
+    """Layers that each see the input and what all layers before have added.
+
+    Returns what was added, (N, count * growth_rate, H, W), without the input.
+    """
+
+    def __init__(
+        self, channels: int, growth_rate: int, count: int, bottleneck: bool, dropout: float
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            _layer(channels + growth_rate * index, growth_rate, bottleneck, dropout)
+            for index in range(count)
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return the added features alone."""
+        added: list[Tensor] = []
+        for layer in self.layers:
+            added.append(layer(torch.cat([features, *added], 1)))
+        return torch.cat(added, 1)
+
+
+def _layer(channels: int, growth_rate: int, bottleneck: bool, dropout: float) -> nn.Sequential:
+    parts: list[nn.Module] = []
+    if bottleneck:
+        width = BOTTLENECK_WIDTH * growth_rate
+        parts = [*_normalized(channels), nn.Conv2d(channels, width, 1, bias=False)]
+        channels = width
+    parts += [*_normalized(channels), nn.Conv2d(channels, growth_rate, 3, padding=1, bias=False)]
+    if dropout:
+        parts.append(nn.Dropout2d(dropout))
+    return nn.Sequential(*parts)
+
+
+def _transition_down(channels: int, kept: int) -> nn.Sequential:
+    return nn.Sequential(
+        *_normalized(channels), nn.Conv2d(channels, kept, 1, bias=False), nn.MaxPool2d(2)
+    )
+
+
+def _normalized(channels: int) -> tuple[nn.Module, nn.Module]:
+    return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
+
+
+def _pad(images: Tensor, multiple: int) -> Tensor:
+    """Reflect at the right and lower edge up to a multiple; a side too short for it is repeated."""
+    height, width = images.shape[-2:]
+    right, below = -width % multiple, -height % multiple
+    mode = "reflect" if right < width and below < height else "replicate"
+    return nn.functional.pad(images, (0, right, 0, below), mode) if right or below else images
+
+
+def _initialize(network: nn.Module) -> None:
+    """Draw the weights as He et al. 2015, as Jégou et al. 2017 do."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

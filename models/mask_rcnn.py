@@ -1,0 +1,74 @@
+"""Mask R-CNN with a ResNet-50 feature pyramid for any number of bands.
+
+He et al. 2017 ("Mask R-CNN", ICCV), as Yang, R. et al. 2022 use it for landslides, by torchvision.
+Three things differ from torchvision's model for photographs:
+
+- The backbone is trained from scratch with the batches of one to eight tiles that fit a desktop.
+  torchvision's frozen batch normalization needs pretrained statistics and true batch
+  normalization larger batches; group normalization needs neither (Wu and He 2018; He et al. 2019,
+  "Rethinking ImageNet Pre-training", train Mask R-CNN from scratch with it).
+- Tiles are neither resized nor scaled: both would change what a pixel or a value means.
+- Anchors begin at 16 px, as landslides of a few pixels are the rule.
+"""
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from .torchvision_ops import torchvision  # noqa: F401  (before what follows)
+
+# isort: split
+from torchvision.models import resnet50
+from torchvision.models.detection import MaskRCNN
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+
+BACKBONES: dict[str, dict[str, Any]] = {"resnet50": {}}
+ANCHOR_SIZES = (16, 32, 64, 128, 256)
+"""Sides in pixels on the five levels of the pyramid."""
+ASPECT_RATIOS = (0.5, 1.0, 2.0)
+GROUPS = 32
+
+
+class BandMaskRCNN(MaskRCNN):
+    """Finds single landslides; called as torchvision's detection models are.
+
+    In training, forward(images, targets) returns a dictionary of losses; in evaluation,
+    forward(images) a dictionary for each image: boxes (n, 4), labels (n,), scores (n,) and masks
+    (n, 1, H, W) in 0..1. Images are float32 (bands, H, W), z-scored.
+
+    Args:
+        bands: channels of the input.
+        classes: classes, background included.
+    """
+
+    def __init__(self, bands: int, classes: int) -> None:
+        body = resnet50(weights=None, norm_layer=_group_norm)
+        body.conv1 = nn.Conv2d(bands, 64, kernel_size=7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
+        backbone = _resnet_fpn_extractor(body, trainable_layers=5, norm_layer=_group_norm)
+        anchors = AnchorGenerator(
+            tuple((size,) for size in ANCHOR_SIZES), (ASPECT_RATIOS,) * len(ANCHOR_SIZES)
+        )
+        super().__init__(backbone, classes, rpn_anchor_generator=anchors)
+        self.transform = _Unscaled(bands)
+
+
+class _Unscaled(GeneralizedRCNNTransform):
+    """Only puts the images into one batch, as they are."""
+
+    def __init__(self, bands: int) -> None:
+        super().__init__(1, 1, image_mean=[0.0] * bands, image_std=[1.0] * bands)
+
+    def normalize(self, image: Tensor) -> Tensor:
+        """Return the image: bands are scaled by the caller."""
+        return image
+
+    def resize(self, image: Tensor, target: Any = None) -> tuple[Tensor, Any]:
+        """Return the image in its own size."""
+        return image, target
+
+
+def _group_norm(channels: int) -> nn.Module:
+    return nn.GroupNorm(GROUPS, channels)

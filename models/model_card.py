@@ -1,0 +1,214 @@
+"""What a model file says about its model: a STAC item with the Machine Learning Model extension.
+
+The extension (https://github.com/stac-extensions/mlm, v1.4.0) describes input, bands, scaling and
+output; what it has no place for stands in properties that begin with `landslide:`.
+"""
+
+import math
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..landslide_plugin import __version__
+from .registry import INSTANCE_TASK, SEMANTIC_TASK
+
+MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
+CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
+UNKNOWN_TIME = {
+    "datetime": None,
+    "start_datetime": "1900-01-01T00:00:00Z",
+    "end_datetime": "9999-12-31T23:59:59Z",
+}
+
+
+@dataclass
+class ModelCard:
+    """Description of a trained model.
+
+    Attributes:
+        name: id of the model: letters, digits, `_`, `.`, `-`.
+        architecture: key of the registry.
+        arguments: what the network is built with besides bands and classes.
+        task: "semantic-segmentation" or "instance-segmentation".
+        bands: names of the bands in the order of the input's channels.
+        mean: per band, of the training samples' valid pixels.
+        std: per band, above 0.
+        resolution: metres per pixel of the training samples; None where unknown.
+        tile_size: side of the training patches in pixels.
+        classes: names; the first is the background.
+        threshold: probability from which a pixel (or score from which an object) is landslide.
+        training: data, counts, seed, epochs, loss and the like.
+        metrics: figures, with the split they were measured on.
+        licence: SPDX identifier or text; the terms of the weights.
+        created: UTC time in ISO 8601; empty where unknown.
+    """
+
+    name: str
+    architecture: str
+    arguments: dict[str, Any]
+    task: str
+    bands: list[str]
+    mean: list[float]
+    std: list[float]
+    resolution: float | None
+    tile_size: int
+    classes: list[str]
+    threshold: float = 0.5
+    training: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+    licence: str = ""
+    created: str = ""
+
+    def __post_init__(self) -> None:
+        """Check that the parts fit together.
+
+        Raises:
+            ValueError: they don't; the message says which.
+        """
+        if not self.bands or len(set(self.bands)) != len(self.bands):
+            raise ValueError("the band names are missing or not unique")
+        if not len(self.bands) == len(self.mean) == len(self.std):
+            raise ValueError("bands, means and standard deviations differ in number")
+        if not all(map(math.isfinite, [*self.mean, *self.std])) or min(self.std) <= 0:
+            raise ValueError("a mean is not finite or a standard deviation not above 0")
+        if len(self.classes) < 2:
+            raise ValueError("there are fewer than two classes")
+        if self.task not in (SEMANTIC_TASK, INSTANCE_TASK):
+            raise ValueError(f"the task {self.task!r} is unknown")
+        if self.tile_size < 8 or not 0 <= self.threshold <= 1:
+            raise ValueError("the tile size is below 8 or the threshold not within 0..1")
+
+    def to_item(self, parameters: int | None = None) -> dict[str, Any]:
+        """Return the STAC item, JSON-able.
+
+        Args:
+            parameters: number of the network's parameters, if known.
+        """
+        properties: dict[str, Any] = {
+            **({"datetime": self.created} if self.created else UNKNOWN_TIME),
+            "license": _spdx(self.licence),
+            "bands": [
+                {"name": band, "statistics": {"mean": mean, "stddev": std}}
+                for band, mean, std in zip(self.bands, self.mean, self.std, strict=True)
+            ],
+            "mlm:name": self.name,
+            "mlm:architecture": self.architecture,
+            "mlm:framework": "PyTorch",
+            "mlm:tasks": [self.task],
+            "mlm:pretrained": False,
+            "mlm:pretrained_source": None,
+            "mlm:input": [self._input()],
+            "mlm:output": [self._output()],
+            "landslide:version": __version__,
+            "landslide:arguments": self.arguments,
+            "landslide:resolution": self.resolution,
+            "landslide:threshold": self.threshold,
+            "landslide:training": self.training,
+            "landslide:metrics": self.metrics,
+            "landslide:licence": self.licence,
+        }
+        if parameters is not None:
+            properties["mlm:total_parameters"] = parameters
+        return {
+            "type": "Feature",
+            "stac_version": "1.1.0",
+            "stac_extensions": [MLM_SCHEMA, CLASSIFICATION_SCHEMA],
+            "id": self.name,
+            "geometry": None,
+            "properties": properties,
+            "links": [],
+            "assets": {
+                "model": {
+                    "href": f"{self.name}.safetensors",
+                    "title": "Weights",
+                    "type": "application/vnd.safetensors",
+                    "roles": ["mlm:model", "mlm:weights"],
+                    "mlm:artifact_type": "safetensors.torch.save_file",
+                }
+            },
+        }
+
+    @classmethod
+    def from_item(cls, item: dict[str, Any]) -> "ModelCard":
+        """Read the item that `to_item` made.
+
+        Raises:
+            ValueError: something is missing or doesn't fit; the message says what.
+        """
+        try:
+            properties = item["properties"]
+            source = properties["mlm:input"][0]
+            scaling = source["value_scaling"]
+            created = properties.get("datetime")
+            return cls(
+                name=str(properties["mlm:name"]),
+                architecture=str(properties["mlm:architecture"]),
+                arguments=dict(properties["landslide:arguments"]),
+                task=str(properties["mlm:tasks"][0]),
+                bands=[str(band) for band in source["bands"]],
+                mean=[float(band["mean"]) for band in scaling],
+                std=[float(band["stddev"]) for band in scaling],
+                resolution=_optional_float(properties.get("landslide:resolution")),
+                tile_size=int(source["input"]["shape"][-1]),
+                classes=[
+                    str(entry["name"])
+                    for entry in properties["mlm:output"][0]["classification:classes"]
+                ],
+                threshold=float(properties["landslide:threshold"]),
+                training=dict(properties.get("landslide:training", {})),
+                metrics=dict(properties.get("landslide:metrics", {})),
+                licence=str(properties.get("landslide:licence", "")),
+                created=str(created or ""),
+            )
+        except (KeyError, IndexError) as error:
+            raise ValueError(f"{error} is missing") from error
+        except (TypeError, AttributeError) as error:
+            raise ValueError(f"an entry is of the wrong kind ({error})") from error
+
+    def _input(self) -> dict[str, Any]:
+        return {
+            "name": "stack",
+            "description": "Bands by name; after scaling, invalid pixels are 0.",
+            "bands": self.bands,
+            "input": {
+                "shape": [-1, len(self.bands), self.tile_size, self.tile_size],
+                "dim_order": ["batch", "bands", "height", "width"],
+                "data_type": "float32",
+            },
+            "value_scaling": [
+                {"type": "z-score", "mean": mean, "stddev": std}
+                for mean, std in zip(self.mean, self.std, strict=True)
+            ],
+        }
+
+    def _output(self) -> dict[str, Any]:
+        output: dict[str, Any] = {
+            "tasks": [self.task],
+            "classification:classes": [
+                {"value": value, "name": name, "description": name}
+                for value, name in enumerate(self.classes)
+            ],
+        }
+        if self.task == INSTANCE_TASK:
+            result = {
+                "shape": [-1, 1, self.tile_size, self.tile_size],
+                "dim_order": ["instance", "mask", "height", "width"],
+                "data_type": "float32",
+            }
+            return {"name": "masks", **output, "result": result}
+        result = {
+            "shape": [-1, len(self.classes), self.tile_size, self.tile_size],
+            "dim_order": ["batch", "class", "height", "width"],
+            "data_type": "float32",
+        }
+        softmax = {"format": "python", "expression": "torch.softmax(logits, 1)"}
+        return {"name": "logits", **output, "result": result, "post_processing_function": softmax}
+
+
+def _spdx(licence: str) -> str:
+    """Return a licence identifier as it is, and "other" (STAC's word) for any longer text."""
+    return licence if re.fullmatch(r"[\w.+-]+", licence) else "other"
+
+
+def _optional_float(value: object) -> float | None:
+    return None if value is None else float(value)  # type: ignore[arg-type]

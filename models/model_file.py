@@ -1,0 +1,146 @@
+"""Reads and writes model files: safetensors with the model card in the header.
+
+Nothing in a model file is ever run: the weights are plain numbers, the card is JSON, and the
+network is one of the registry's. A pickle is refused unopened.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from ..landslide_plugin.errors import InputError, ModelFileError
+from ..landslide_plugin.outputs import whole_file
+from .model_card import ModelCard
+from .registry import build
+
+ITEM_KEY = "stac_item"
+SUFFIX = ".safetensors"
+FOREIGN_STARTS = {
+    b"PK\x03\x04": "a zip or PyTorch archive",
+    b"\x80": "a pickle",
+    b"\x89HDF": "an HDF5 file",
+    b"II*\x00": "a TIFF",
+}
+
+
+def save_model(path: str | Path, network: nn.Module, card: ModelCard) -> None:
+    """Write one file with the weights and the card; it appears whole or not at all.
+
+    Args:
+        path: the file, which must end in `.safetensors`.
+        network: on any device; its float weights are stored as they are.
+        card: its description.
+
+    Raises:
+        InputError: the name has another ending.
+        OutputError: the folder is missing, read-only or full.
+    """
+    check_model_path(path)
+    weights = network.state_dict()
+    tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
+    item = card.to_item(sum(value.numel() for value in network.parameters()))
+    with whole_file(path) as temporary:
+        try:
+            save_file(tensors, str(temporary), {"format": "pt", ITEM_KEY: json.dumps(item)})
+        except SafetensorError as error:
+            # It wraps the system's error in its own; `whole_file` knows a full disk by its text.
+            raise OSError(str(error)) from error
+
+
+def check_model_path(path: str | Path) -> None:
+    """Check, before long work, that a model can be saved under this name.
+
+    Raises:
+        InputError: the name has another ending than `.safetensors`.
+    """
+    if Path(path).suffix.lower() != SUFFIX:
+        raise InputError(f"The model file {path} must end in {SUFFIX}: give it that ending.")
+
+
+def load_card(path: str | Path) -> ModelCard:
+    """Read a model's description; the weights stay on the disk.
+
+    Raises:
+        ModelFileError: the file is missing, damaged or not one of ours.
+    """
+    return _read(Path(path), with_weights=False)[0]
+
+
+def load_model(path: str | Path) -> tuple[nn.Module, ModelCard]:
+    """Read a model.
+
+    Returns:
+        The network, on the CPU and in evaluation mode, and its description.
+
+    Raises:
+        ModelFileError: the file is missing, damaged, not one of ours, or of an architecture that
+            this version doesn't have.
+    """
+    card, tensors = _read(Path(path), with_weights=True)
+    try:
+        # On "meta" nothing is allocated, whatever sizes the description asks for.
+        with torch.device("meta"):
+            network = build(card.architecture, len(card.bands), len(card.classes), **card.arguments)
+    except InputError as error:
+        raise ModelFileError(f"{path}: {error} A newer version may have it.") from error
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ModelFileError(
+            f"{path} is damaged: {card.architecture} can't be built as described ({error})."
+        ) from error
+    try:
+        network.load_state_dict(tensors, assign=True)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"{path} is damaged: its weights don't fit the {card.architecture} it describes."
+        ) from error
+    return network.eval(), card
+
+
+def _read(path: Path, with_weights: bool) -> tuple[ModelCard, dict[str, Tensor]]:
+    _check_kind(path)
+    try:
+        with safe_open(str(path), "pt") as file:
+            text = (file.metadata() or {}).get(ITEM_KEY)
+            names = file.keys() if with_weights else []
+            tensors = {name: _as_float32(file.get_tensor(name)) for name in names}
+    except (SafetensorError, OSError, ValueError) as error:
+        raise ModelFileError(
+            f"{path} is damaged or cut off ({error}): copy or download it again."
+        ) from error
+    if text is None:
+        raise ModelFileError(
+            f"{path} holds weights but no description of their model: choose a file made by "
+            "the algorithm that trains models here."
+        )
+    try:
+        return ModelCard.from_item(json.loads(text)), tensors
+    except (ValueError, RecursionError) as error:
+        raise ModelFileError(f"{path}: the model's description is unusable: {error}.") from error
+
+
+def _check_kind(path: Path) -> None:
+    if not path.is_file():
+        raise ModelFileError(f"The model file {path} does not exist: choose another.")
+    try:
+        with path.open("rb") as file:
+            start = file.read(9)
+    except OSError as error:
+        raise ModelFileError(f"The model file {path} can't be read: {error.strerror}.") from error
+    # A safetensors file begins with the length of its header in eight bytes, then the header.
+    if start[8:] == b"{":
+        return
+    kinds = [kind for magic, kind in FOREIGN_STARTS.items() if start.startswith(magic)]
+    instead = f" but {kinds[0]}, whatever its ending says" if kinds else ""
+    raise ModelFileError(
+        f"{path} is not a model file{instead}: choose a {SUFFIX} file made by the algorithm that "
+        "trains models here (a pickle is never opened)."
+    )
+
+
+def _as_float32(tensor: Tensor) -> Tensor:
+    """Weights may be stored in half precision; counters stay integers."""
+    return tensor.float() if tensor.is_floating_point() else tensor

@@ -1,0 +1,38 @@
+"""The algorithms of the Processing provider, one a file."""
+
+from .classes import Classes
+from .demoarea import DemoArea
+from .detect import Detect
+from .distance import Distance
+from .evaluate import Evaluate
+from .importsamples import ImportSamples
+from .map import MapLandslides
+from .predict import Predict
+from .samples import Samples
+from .setupengine import SetupEngine
+from .spectralindices import SpectralIndices
+from .stack import Stack
+from .streams import Streams
+from .terrainfactors import TerrainFactors
+from .train import Train
+from .vectorize import Vectorize
+
+ALGORITHMS = (
+    TerrainFactors,
+    SpectralIndices,
+    Streams,
+    Distance,
+    Classes,
+    Stack,
+    Samples,
+    ImportSamples,
+    Train,
+    MapLandslides,
+    Predict,
+    Detect,
+    Vectorize,
+    Evaluate,
+    DemoArea,
+    SetupEngine,
+)
+"""All of them, in the order of a project."""

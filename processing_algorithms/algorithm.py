@@ -1,0 +1,178 @@
+"""The base of all algorithms: declares parameters, runs one engine command, hands results on."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeedback,
+    QgsProcessingOutputNumber,
+    QgsProcessingParameterDefinition,
+)
+from qgis.PyQt.QtGui import QIcon
+
+from ..landslide_plugin.engine_process import (
+    ROOT,
+    EngineCanceled,
+    EngineFailure,
+    find_engine,
+    run_command,
+)
+from ..landslide_plugin.errors import LandslideError
+from .request import destination, input_value, is_destination, listed, unreadable_input
+from .styles import post_processor
+
+
+class EngineAlgorithm(QgsProcessingAlgorithm):
+    """One algorithm of the provider; a subclass declares, this class does the rest.
+
+    The command of the engine has the algorithm's id as its name and the parameters' keys, in
+    lower case, as its arguments. What is optional and not given is left out of the request.
+
+    Attributes:
+        ID: the algorithm's id, which is the command's name.
+        NAME: what the Toolbox shows.
+        GROUP: the Toolbox group.
+        TAGS: words that the Toolbox's search finds beside the name.
+        HELP: what it does, when to use it, method and source; blank lines part paragraphs.
+        LISTS: key of a text parameter that holds a list, parted by commas, to its items' type.
+        STYLES: output key to the name of a style, for layers that get loaded.
+    """
+
+    ID = ""
+    NAME = ""
+    GROUP = ""
+    TAGS: tuple[str, ...] = ()
+    HELP = ""
+    LISTS: dict[str, type[str] | type[float]] = {}
+    STYLES: dict[str, str] = {}
+
+    def declare(self) -> Iterator[tuple[QgsProcessingParameterDefinition, str]]:
+        """Yield each parameter with its help; subclasses override this."""
+        return iter(())
+
+    def numbers(self) -> dict[str, str]:
+        """Return the keys of number outputs with their descriptions."""
+        return {}
+
+    def createInstance(self) -> EngineAlgorithm:
+        """Return another of its kind, as Processing asks for each run."""
+        return type(self)()
+
+    def name(self) -> str:
+        """Return the id."""
+        return self.ID
+
+    def displayName(self) -> str:
+        """Return what the Toolbox shows."""
+        return self.NAME
+
+    def group(self) -> str:
+        """Return the Toolbox group."""
+        return self.GROUP
+
+    def groupId(self) -> str:
+        """Return the group's id."""
+        return "".join(letter for letter in self.GROUP.lower() if letter.isalnum())
+
+    def tags(self) -> list[str]:
+        """Return the search words."""
+        return ["landslide", *self.TAGS]
+
+    def icon(self) -> QIcon:
+        """Return the provider's icon."""
+        return QIcon(str(ROOT / "icon.svg"))
+
+    def shortHelpString(self) -> str:
+        """Return the help, then one line a parameter; Processing makes each line a paragraph."""
+        paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(self.HELP).split("\n\n")]
+        lines = [
+            f"{parameter.name()} ({parameter.description()}): {' '.join(text.split())}"
+            for parameter, text in self.declare()
+        ]
+        return "\n".join([*paragraphs, "Parameters", *lines] if lines else paragraphs)
+
+    def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
+        """Add what the subclass declares."""
+        for parameter, text in self.declare():
+            parameter.setHelp(" ".join(text.split()))
+            self.addParameter(parameter)
+        for key, description in self.numbers().items():
+            self.addOutput(QgsProcessingOutputNumber(key, description))
+
+    def canExecute(self) -> tuple[bool, str]:
+        """Return whether an engine is there, and if not what to do."""
+        try:
+            find_engine()
+        except LandslideError as error:
+            return False, str(error)
+        return True, ""
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Name the input that is missing, unreadable or no list before anything runs."""
+        for definition in self.parameterDefinitions():
+            problem = unreadable_input(definition, parameters.get(definition.name()), context)
+            if problem:
+                return False, problem
+        for key, kind in self.LISTS.items():
+            try:
+                text = self.parameterAsString(parameters, key, context)
+                listed(text, self.parameterDefinition(key), kind)
+            except QgsProcessingException as error:
+                return False, str(error)
+        return super().checkParameterValues(parameters, context)
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        """Turn the inputs into what the engine reads, in the thread that the layers live in."""
+        self._request: dict[str, Any] = {}
+        for definition in self.parameterDefinitions():
+            if not is_destination(definition):
+                value = input_value(self, definition, parameters, context, feedback)
+                if definition.name() in self.LISTS:
+                    value = listed(value, definition, self.LISTS[definition.name()])
+                if value not in (None, "", []):
+                    self._request[definition.name().lower()] = value
+        return True
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Run the command and return the declared outputs."""
+        request = dict(self._request)
+        for definition in self.destinationParameterDefinitions():
+            path = destination(self, definition, parameters, context)
+            if path:
+                request[definition.name().lower()] = path
+                self._style(definition.name(), path, context)
+        try:
+            values = run_command(self.ID, request, feedback)
+        except EngineCanceled:
+            return {}
+        except EngineFailure as error:
+            feedback.pushDebugInfo(error.details)
+            raise QgsProcessingException(str(error)) from None
+        except LandslideError as error:
+            raise QgsProcessingException(str(error)) from None
+        outputs = {definition.name() for definition in self.outputDefinitions()}
+        return {key.upper(): value for key, value in values.items() if key.upper() in outputs}
+
+    def _style(self, key: str, path: str, context: QgsProcessingContext) -> None:
+        """Have the layer styled when it is loaded after the run."""
+        if key in self.STYLES and context.willLoadLayerOnCompletion(path):
+            details = context.layerToLoadOnCompletionDetails(path)
+            details.setPostProcessor(post_processor(self.STYLES[key]))

@@ -1,0 +1,58 @@
+"""The algorithm `landslide:classes`."""
+
+from qgis.core import (
+    QgsProcessingParameterField,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+)
+
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, polygons_or_raster, text
+
+
+class Classes(EngineAlgorithm):
+    """Declares the class raster."""
+
+    ID = "classes"
+    NAME = "Lithology or land cover classes"
+    GROUP = "Factor layers"
+    TAGS = ("geology", "lithology", "land cover", "soil", "categorical", "rasterize")
+    STYLES = {"OUTPUT": "classes"}
+    HELP = """
+        Turns a map of classes, such as lithology or land cover, into a raster that keeps the
+        names of its classes.
+
+        When: before stacking. The stack makes of each class a band of its own with 0 and 1, for
+        the numbers of classes have no order that a network could learn from.
+
+        Method: a pixel takes the class of the polygon that covers its centre; pixels outside all
+        polygons are nodata. A raster of classes is brought to the reference's grid by nearest
+        neighbour.
+
+        Source: lithology as an influencing factor after Gao et al. 2021, IEEE JSTARS 14:7881.
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            polygons_or_raster("INPUT", "Polygons or class raster"),
+            "The geological or land cover map, as polygons or as a raster of whole numbers.",
+        )
+        yield (
+            QgsProcessingParameterField(
+                "FIELD", "Field with the class", parentLayerParameterName="INPUT", optional=True
+            ),
+            "The polygons' field that names the class; not needed for a raster.",
+        )
+        yield (
+            QgsProcessingParameterRasterLayer("REFERENCE", "Reference raster"),
+            "The raster whose grid the result takes, mostly the image.",
+        )
+        yield (
+            text("NAME", "Band name", "lithology"),
+            "Name of the band; the bands of the stack begin with it: lithology_granite.",
+        )
+        yield (
+            QgsProcessingParameterRasterDestination("OUTPUT", "Classes"),
+            "A GeoTIFF of whole numbers with the classes' names in its metadata.",
+        )

@@ -1,0 +1,60 @@
+"""The algorithm `landslide:distance`."""
+
+from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
+
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, number, text, vector
+
+
+class Distance(EngineAlgorithm):
+    """Declares the distance to features."""
+
+    ID = "distance"
+    NAME = "Distance to rivers, faults or roads"
+    GROUP = "Factor layers"
+    TAGS = ("river", "fault", "road", "proximity", "buffer", "euclidean")
+    LISTS = {"BREAKS": float}
+    STYLES = {"OUTPUT": "distance"}
+    HELP = """
+        Measures for every pixel the distance in metres to the nearest feature of a layer.
+
+        When: rivers undercut slopes, faults break the rock, roads cut it; the distance to them is
+        an influencing factor. Run it once for each layer, with a name of its own.
+
+        Method: the distance from each pixel's centre to the features themselves, not to pixels
+        drawn from them, in true metres on any CRS; features outside the reference's extent count
+        as well. With breaks the distance becomes levels 0, 1, 2, ... from near to far, one more
+        than there are breaks.
+
+        Sources: Gao et al. 2021, IEEE JSTARS 14:7881 (continuous); Yang, R. et al. 2022, Remote
+        Sens. 14:2206 (six levels with the breaks 30, 200, 500, 1000, 2000 m).
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            vector("INPUT", "Features to measure from"),
+            "Rivers, faults or roads; with a selection, only the selected features.",
+        )
+        yield (
+            QgsProcessingParameterRasterLayer("REFERENCE", "Reference raster"),
+            "The raster whose grid the result takes, mostly the image.",
+        )
+        yield (
+            text("NAME", "Band name", "river_distance"),
+            "Name of the band, by which models find it: river_distance, fault_distance, "
+            "road_distance.",
+        )
+        yield (
+            number("MAX_DISTANCE", "Largest distance (m)", 0.0, 0.0),
+            "Longer distances are cut to this one; 0 does not cut.",
+        )
+        yield (
+            text("BREAKS", "Breaks between levels (m)"),
+            "Distances in metres, separated by commas, at which a new level begins, such as 30, "
+            "200, 500, 1000, 2000; empty for the distance itself.",
+        )
+        yield (
+            QgsProcessingParameterRasterDestination("OUTPUT", "Distance"),
+            "A GeoTIFF on the reference's grid: float32 metres, or the levels with their names.",
+        )

@@ -1,0 +1,114 @@
+"""The algorithm `landslide:map`."""
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterField,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterVectorDestination,
+)
+
+from .algorithm import EngineAlgorithm
+from .parameters import (
+    SENSORS,
+    Declaration,
+    advanced,
+    area,
+    choice,
+    device,
+    model_file,
+    number,
+    vector,
+)
+
+
+class MapLandslides(EngineAlgorithm):
+    """Declares the whole chain."""
+
+    ID = "map"
+    NAME = "Map landslides"
+    GROUP = "Mapping"
+    TAGS = ("landslide", "inventory", "chain", "workflow", "deep learning", "event", "rapid")
+    STYLES = {"INVENTORY": "inventory", "PROBABILITY": "probability"}
+    HELP = """
+        Maps landslides in one go: from image, DEM and a model file to inventory polygons.
+
+        When: a model is at hand and an area has to be mapped, after an earthquake or a storm or
+        for a regional inventory.
+
+        Method: of terrain factors, spectral indices, distances and classes only those that the
+        model asks for are derived; they are stacked with the image, the model slides over the
+        stack, and the result is vectorized with attributes. Each step can be had by itself from
+        the algorithms of the other groups, for more say in it.
+
+        Source: the chain after Gao et al. 2021, IEEE JSTARS 14:7881; the single algorithms name
+        those of their steps.
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        line, polygon = QgsProcessing.TypeVectorLine, QgsProcessing.TypeVectorPolygon
+        yield (
+            QgsProcessingParameterRasterLayer("IMAGE", "Image"),
+            "The scene to map, with named bands or of a known sensor; its grid is the result's.",
+        )
+        yield (
+            QgsProcessingParameterRasterLayer("DEM", "DEM"),
+            "Elevation in metres that covers the image.",
+        )
+        yield model_file(), "A model that marks pixels, made by Train a model."
+        yield (
+            vector("RIVERS", "Rivers", line, optional=True),
+            "River lines; empty derives streams from the DEM if the model wants them.",
+        )
+        yield (
+            vector("FAULTS", "Faults", line, optional=True),
+            "Fault lines, needed only if the model wants the distance to them.",
+        )
+        yield (
+            vector("GEOLOGY", "Geology", polygon, optional=True),
+            "Geological polygons, needed only if the model wants lithology.",
+        )
+        yield (
+            QgsProcessingParameterField(
+                "GEOLOGY_FIELD",
+                "Field with the lithology",
+                parentLayerParameterName="GEOLOGY",
+                optional=True,
+            ),
+            "The field of the geology that names the class, spelt as in training.",
+        )
+        yield area(), "The area to map; empty for the whole image."
+        yield (
+            number("THRESHOLD", "Threshold", None, 0.0, 1.0),
+            "Probability from which a pixel is landslide; empty for the model's own.",
+        )
+        yield (
+            number("MIN_AREA", "Smallest landslide (m2)", 0.0, 0.0),
+            "Smaller polygons are left out.",
+        )
+        yield (
+            choice("SENSOR", "Sensor", SENSORS[:-1], "auto"),
+            "Whose band names and order the image follows; auto goes by the band names.",
+        )
+        yield (
+            advanced(number("SMOOTHING", "Smoothing of the DEM (m)", 0.0, 0.0)),
+            "Standard deviation in metres of the Gaussian on the DEM, as in training.",
+        )
+        yield (
+            advanced(number("STREAM_AREA", "Smallest drained area of streams (km2)", 1.0, 0.0)),
+            "Where streams derived from the DEM begin, as in training.",
+        )
+        yield device(), "What the network runs on; auto takes a GPU where there is one."
+        yield (
+            QgsProcessingParameterVectorDestination("INVENTORY", "Landslide inventory", polygon),
+            "Valid polygons, one for each landslide, with their attributes.",
+        )
+        yield (
+            QgsProcessingParameterRasterDestination("PROBABILITY", "Landslide probability"),
+            "A float32 GeoTIFF from 0 to 1, nodata -9999.",
+        )
+
+    def numbers(self) -> dict[str, str]:
+        """Return what the inventory holds."""
+        return {"COUNT": "Number of landslides", "AREA_M2": "Area of all landslides (m2)"}

@@ -1,0 +1,131 @@
+"""Short forms of the parameter definitions that the algorithms share."""
+
+# QGIS 3.22 runs on Python 3.9 where `float | None` is not yet understood at run time.
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterString,
+)
+
+Declaration = Iterator[tuple[QgsProcessingParameterDefinition, str]]
+"""What `declare` yields: each parameter with its help."""
+
+Parameter = TypeVar("Parameter", bound=QgsProcessingParameterDefinition)
+
+DEVICES = ("auto", "cpu", "cuda", "mps")
+SENSORS = ("auto", "sentinel2", "landsat89", "landsat57", "planet4", "custom")
+MODEL_FILES = "Landslide model (*.safetensors)"
+HTML_FILES = "HTML report (*.html)"
+
+
+def number(
+    key: str,
+    label: str,
+    default: float | None,
+    low: float | None = None,
+    high: float | None = None,
+) -> QgsProcessingParameterNumber:
+    """Return a decimal number; optional, and empty at first, when `default` is None."""
+    parameter = QgsProcessingParameterNumber(
+        key,
+        label,
+        QgsProcessingParameterNumber.Double,
+        defaultValue=default,
+        optional=default is None,
+    )
+    return _within(parameter, low, high)
+
+
+def whole(
+    key: str, label: str, default: int, low: int | None = None, high: int | None = None
+) -> QgsProcessingParameterNumber:
+    """Return a whole number."""
+    parameter = QgsProcessingParameterNumber(
+        key, label, QgsProcessingParameterNumber.Integer, defaultValue=default
+    )
+    return _within(parameter, low, high)
+
+
+def choice(
+    key: str, label: str, options: Sequence[str], default: str
+) -> QgsProcessingParameterEnum:
+    """Return a choice of one word, whose value is the word."""
+    return QgsProcessingParameterEnum(
+        key, label, list(options), defaultValue=default, usesStaticStrings=True
+    )
+
+
+def choices(
+    key: str, label: str, options: Sequence[str], default: Sequence[str]
+) -> QgsProcessingParameterEnum:
+    """Return a choice of several words, whose value is the list of them."""
+    return QgsProcessingParameterEnum(
+        key,
+        label,
+        list(options),
+        allowMultiple=True,
+        defaultValue=list(default),
+        usesStaticStrings=True,
+    )
+
+
+def text(key: str, label: str, default: str = "") -> QgsProcessingParameterString:
+    """Return a line of text, optional when `default` is empty."""
+    return QgsProcessingParameterString(
+        key, label, defaultValue=default or None, optional=not default
+    )
+
+
+def vector(
+    key: str, label: str, kind: int = QgsProcessing.TypeVectorAnyGeometry, optional: bool = False
+) -> QgsProcessingParameterFeatureSource:
+    """Return a vector input of which the selected features alone can be used."""
+    return QgsProcessingParameterFeatureSource(key, label, [kind], optional=optional)
+
+
+def polygons_or_raster(key: str, label: str) -> QgsProcessingParameterMapLayer:
+    """Return an input that takes a polygon layer or a raster."""
+    kinds = [QgsProcessing.TypeVectorPolygon, QgsProcessing.TypeRaster]
+    return QgsProcessingParameterMapLayer(key, label, types=kinds)
+
+
+def area(label: str = "Only within these polygons") -> QgsProcessingParameterFeatureSource:
+    """Return AREA, the optional polygons that limit the work."""
+    return vector("AREA", label, QgsProcessing.TypeVectorPolygon, optional=True)
+
+
+def model_file() -> QgsProcessingParameterFile:
+    """Return MODEL, a model file to use."""
+    return QgsProcessingParameterFile("MODEL", "Model file", fileFilter=MODEL_FILES)
+
+
+def device() -> QgsProcessingParameterEnum:
+    """Return DEVICE, what the network runs on."""
+    return advanced(choice("DEVICE", "Device", DEVICES, "auto"))
+
+
+def advanced(parameter: Parameter) -> Parameter:
+    """Put the parameter among the advanced ones."""
+    flag = QgsProcessingParameterDefinition.FlagAdvanced
+    parameter.setFlags(parameter.flags() | flag)
+    return parameter
+
+
+def _within(
+    parameter: QgsProcessingParameterNumber, low: float | None, high: float | None
+) -> QgsProcessingParameterNumber:
+    if low is not None:
+        parameter.setMinimum(low)
+    if high is not None:
+        parameter.setMaximum(high)
+    return parameter

@@ -1,0 +1,266 @@
+"""Turns the values of Processing parameters into what a JSON request carries."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from qgis.core import (
+    QgsMapLayer,
+    QgsProcessing,
+    QgsProcessingAlgorithm,
+    QgsProcessingContext,
+    QgsProcessingDestinationParameter,
+    QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
+    QgsProcessingParameterBand,
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
+    QgsProcessingParameterFeatureSource,
+    QgsProcessingParameterField,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterMatrix,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterNumber,
+    QgsProcessingParameterRange,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterVectorLayer,
+    QgsProcessingUtils,
+    QgsProviderRegistry,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+
+VECTOR_FORMATS = ["gpkg", "shp", "geojson", "json", "fgb", "gml", "kml", "sqlite"]
+"""Endings of files that the engine reads as they are; any other layer is exported."""
+
+_VECTORS = (QgsProcessingParameterFeatureSource, QgsProcessingParameterVectorLayer)
+_LAYERS = (
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterMapLayer,
+    QgsProcessingParameterMultipleLayers,
+    *_VECTORS,
+)
+
+
+def is_destination(definition: QgsProcessingParameterDefinition) -> bool:
+    """Return whether the parameter names an output."""
+    return isinstance(definition, QgsProcessingDestinationParameter)
+
+
+def input_value(
+    algorithm: QgsProcessingAlgorithm,
+    definition: QgsProcessingParameterDefinition,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+    feedback: QgsProcessingFeedback,
+) -> Any:
+    """Return the value of an input parameter as the engine takes it.
+
+    Args:
+        algorithm: whose parameter it is.
+        definition: the parameter.
+        parameters: all values of this run.
+        context: of this run.
+        feedback: of this run.
+
+    Returns:
+        Layers and files as absolute paths, lists of them for multiple ones, enum choices as
+        strings, numbers, booleans; None where nothing is given.
+
+    Raises:
+        QgsProcessingException: a layer that is no file that the engine can read.
+    """
+    name = definition.name()
+    given = parameters.get(name, definition.defaultValue())
+    if given is None or given == "" or given == []:
+        return None
+    values = (parameters, name, context)
+    if isinstance(definition, QgsProcessingParameterMultipleLayers):
+        return _layers(algorithm, definition, values, feedback)
+    if isinstance(definition, QgsProcessingParameterRasterLayer):
+        return _layer_path(algorithm.parameterAsRasterLayer(*values), context, feedback)
+    if isinstance(definition, _VECTORS):
+        return _joined(
+            *algorithm.parameterAsCompatibleSourceLayerPathAndLayerName(
+                *values, VECTOR_FORMATS, "gpkg", feedback
+            )
+        )
+    if isinstance(definition, QgsProcessingParameterMapLayer):
+        return _layer_path(algorithm.parameterAsLayer(*values), context, feedback)
+    return _plain_value(algorithm, definition, values)
+
+
+def listed(
+    value: str | None,
+    definition: QgsProcessingParameterDefinition,
+    kind: type[str] | type[float],
+) -> list[Any]:
+    """Return the items of a text that parts them by commas.
+
+    Raises:
+        QgsProcessingException: an item is not of the kind.
+    """
+    words = [word.strip() for word in (value or "").split(",")]
+    try:
+        return [kind(word) for word in words if word]
+    except ValueError:
+        raise QgsProcessingException(
+            f"{definition.description()}: {value!r} is no list of numbers: part them by commas, "
+            "such as 30, 200, 500."
+        ) from None
+
+
+def destination(
+    algorithm: QgsProcessingAlgorithm,
+    definition: QgsProcessingParameterDefinition,
+    parameters: dict[str, Any],
+    context: QgsProcessingContext,
+) -> str:
+    """Return the absolute path of an output; empty when it is not wanted.
+
+    Raises:
+        QgsProcessingException: the destination is a database table, not a file.
+    """
+    if parameters.get(definition.name(), definition.defaultValue()) in (None, ""):
+        return ""
+    files = (QgsProcessingParameterFileDestination, QgsProcessingParameterFolderDestination)
+    if isinstance(definition, files):
+        path = algorithm.parameterAsFileOutput(parameters, definition.name(), context)
+    else:
+        path = algorithm.parameterAsOutputLayer(parameters, definition.name(), context)
+    if path.startswith(("ogr:", "postgis:", "memory:")):
+        raise QgsProcessingException(
+            f"{definition.description()}: {path} is not a file: choose one, such as a .gpkg."
+        )
+    return os.path.abspath(path) if path else ""
+
+
+def unreadable_input(
+    definition: QgsProcessingParameterDefinition,
+    value: Any,
+    context: QgsProcessingContext,
+) -> str:
+    """Return a sentence on an input layer or file that can't be read, or an empty string."""
+    if isinstance(value, QgsProcessingFeatureSourceDefinition):
+        value = value.source.staticValue()
+    texts = [item for item in (value if isinstance(value, list) else [value]) if item]
+    for text in texts:
+        if isinstance(text, str):
+            problem = _problem(definition, text, context)
+            if problem:
+                return f"{definition.description()}: {problem}"
+    return ""
+
+
+def _problem(
+    definition: QgsProcessingParameterDefinition, text: str, context: QgsProcessingContext
+) -> str:
+    if isinstance(definition, QgsProcessingParameterFile):
+        return "" if os.path.exists(text) else f"{text} does not exist: check the path."
+    if not isinstance(definition, _LAYERS):
+        return ""
+    if isinstance(definition, QgsProcessingParameterMultipleLayers):
+        if definition.layerType() == QgsProcessing.TypeFile:
+            return "" if os.path.exists(text) else f"{text} does not exist: check the path."
+    hint, kind = QgsProcessingUtils.LayerHint.UnknownType, "layer"
+    if isinstance(definition, QgsProcessingParameterRasterLayer):
+        hint, kind = QgsProcessingUtils.LayerHint.Raster, "raster"
+    elif isinstance(definition, _VECTORS):
+        hint, kind = QgsProcessingUtils.LayerHint.Vector, "vector layer"
+    if QgsProcessingUtils.mapLayerFromString(text, context, True, hint) is not None:
+        return ""
+    if not os.path.exists(text.split("|")[0]):
+        return f"{text} does not exist: check the path."
+    return f"{text} is not a {kind} that QGIS can read: it is damaged or of another kind."
+
+
+def _plain_value(
+    algorithm: QgsProcessingAlgorithm,
+    definition: QgsProcessingParameterDefinition,
+    values: tuple[dict[str, Any], str, QgsProcessingContext],
+) -> Any:
+    if isinstance(definition, QgsProcessingParameterEnum):
+        return _choice(algorithm, definition, values)
+    if isinstance(definition, QgsProcessingParameterNumber):
+        whole = definition.dataType() == QgsProcessingParameterNumber.Integer
+        return algorithm.parameterAsInt(*values) if whole else algorithm.parameterAsDouble(*values)
+    if isinstance(definition, QgsProcessingParameterBoolean):
+        return algorithm.parameterAsBool(*values)
+    if isinstance(definition, QgsProcessingParameterBand):
+        bands = algorithm.parameterAsInts(*values)
+        return bands if definition.allowMultiple() else bands[0]
+    if isinstance(definition, QgsProcessingParameterField):
+        fields = algorithm.parameterAsFields(*values)
+        return fields if definition.allowMultiple() else fields[0]
+    if isinstance(definition, QgsProcessingParameterFile):
+        return os.path.abspath(algorithm.parameterAsFile(*values))
+    if isinstance(definition, QgsProcessingParameterRange):
+        return algorithm.parameterAsRange(*values)
+    if isinstance(definition, QgsProcessingParameterMatrix):
+        return [float(cell) for cell in algorithm.parameterAsMatrix(*values)]
+    return algorithm.parameterAsString(*values)
+
+
+def _choice(
+    algorithm: QgsProcessingAlgorithm,
+    definition: QgsProcessingParameterEnum,
+    values: tuple[dict[str, Any], str, QgsProcessingContext],
+) -> Any:
+    if definition.usesStaticStrings():
+        if definition.allowMultiple():
+            return algorithm.parameterAsEnumStrings(*values)
+        return algorithm.parameterAsEnumString(*values)
+    if definition.allowMultiple():
+        return algorithm.parameterAsEnums(*values)
+    return algorithm.parameterAsEnum(*values)
+
+
+def _layers(
+    algorithm: QgsProcessingAlgorithm,
+    definition: QgsProcessingParameterMultipleLayers,
+    values: tuple[dict[str, Any], str, QgsProcessingContext],
+    feedback: QgsProcessingFeedback,
+) -> list[str]:
+    if definition.layerType() == QgsProcessing.TypeFile:
+        return [os.path.abspath(path) for path in algorithm.parameterAsFileList(*values)]
+    layers = algorithm.parameterAsLayerList(*values)
+    return [_layer_path(layer, values[2], feedback) for layer in layers]
+
+
+def _layer_path(
+    layer: QgsMapLayer | None, context: QgsProcessingContext, feedback: QgsProcessingFeedback
+) -> str:
+    if isinstance(layer, QgsRasterLayer):
+        return _raster_path(layer)
+    if isinstance(layer, QgsVectorLayer):
+        return _joined(
+            *QgsProcessingUtils.convertToCompatibleFormatAndLayerName(
+                layer, False, "layer", VECTOR_FORMATS, "gpkg", context, feedback
+            )
+        )
+    raise QgsProcessingException("A layer can't be read: choose a raster or vector layer.")
+
+
+def _raster_path(layer: QgsRasterLayer) -> str:
+    provider = layer.dataProvider()
+    if provider is None or provider.name() != "gdal":
+        raise QgsProcessingException(
+            f"The raster {layer.name()} is not a file: export it as a GeoTIFF first."
+        )
+    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
+    if parts.get("layerName") or not parts.get("path"):
+        return str(layer.source()).split("|option:")[0]  # a subdataset's full name
+    path = str(parts["path"])
+    return os.path.abspath(path) if os.path.exists(path) else path
+
+
+def _joined(path: str, layer: str) -> str:
+    """Return file and layer as QGIS writes them in one string."""
+    path = os.path.abspath(path) if os.path.exists(path) else path
+    return f"{path}|layername={layer}" if layer else path

@@ -1,0 +1,91 @@
+"""The algorithm `landslide:samples`."""
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMultipleLayers,
+)
+
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, advanced, area, choice, number, polygons_or_raster, whole
+
+SPLITS = ("blocks", "random")
+
+
+class Samples(EngineAlgorithm):
+    """Declares the samples."""
+
+    ID = "samples"
+    NAME = "Samples from stack and landslides"
+    GROUP = "Samples and training"
+    TAGS = ("patches", "tiles", "training data", "labels", "split", "deep learning")
+    HELP = """
+        Cuts training patches, image and label, where landslides were mapped.
+
+        When: with a stack and an inventory of the same date, to train a model of your own.
+
+        Method: a window of the tile size moves over the stack by the stride; patches that hold
+        landslides are kept, and of those without as many as asked for, drawn at random. The
+        patches are split into training, validation and test either by blocks, so that
+        neighbouring patches that overlap never stand on both sides, or at random, which flatters
+        the figures and is there for comparison with papers. Mean and standard deviation of every
+        band come from the training patches alone.
+
+        Source: patches of 64 pixels at a stride of 32 seeded on landslides after Gao et al. 2021,
+        IEEE JSTARS 14:7881.
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            QgsProcessingParameterMultipleLayers("STACK", "Stacks", QgsProcessing.TypeRaster),
+            "One stack, or several of the same bands and resolution.",
+        )
+        yield (
+            polygons_or_raster("LANDSLIDES", "Landslides"),
+            "The inventory as polygons, or a mask raster with values above 0 on landslides.",
+        )
+        yield (
+            area("Only where the inventory is complete"),
+            "Polygons within which all landslides were mapped; pixels outside are unknown and "
+            "never count as background.",
+        )
+        yield (
+            whole("TILE_SIZE", "Tile size (pixels)", 64, 16, 2048),
+            "Width and height of a patch in pixels.",
+        )
+        yield (
+            whole("STRIDE", "Stride (pixels)", 32, 1, 2048),
+            "Step from one patch to the next; half the tile size makes neighbours overlap by half.",
+        )
+        yield (
+            choice("SPLIT", "Split", SPLITS, "blocks"),
+            "By blocks keeps training and validation apart on the ground; random does not.",
+        )
+        yield (
+            number("BACKGROUND", "Background patches for each landslide patch", 1.0, 0.0),
+            "How many patches without landslide are kept for each one with.",
+        )
+        yield (
+            number("VALIDATION", "Share for validation", 0.2, 0.0, 0.9),
+            "Share of the patches that training is watched on.",
+        )
+        yield (
+            number("TEST", "Share for test", 0.0, 0.0, 0.9),
+            "Share of the patches that training never sees.",
+        )
+        yield (
+            advanced(whole("SEED", "Random seed", 0, 0)),
+            "The same seed gives the same patches and split.",
+        )
+        yield (
+            QgsProcessingParameterFolderDestination("OUTPUT", "Sample folder"),
+            "A folder with images, labels and a manifest that training reads.",
+        )
+
+    def numbers(self) -> dict[str, str]:
+        """Return what the samples hold."""
+        return {
+            "TRAIN": "Number of training patches",
+            "IMBALANCE": "Share of landslide in the training pixels",
+        }

@@ -1,0 +1,61 @@
+"""The algorithm `landslide:stack`."""
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+)
+
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, advanced, area, choice
+
+RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
+
+
+class Stack(EngineAlgorithm):
+    """Declares the stack."""
+
+    ID = "stack"
+    NAME = "Stack layers"
+    GROUP = "Factor layers"
+    TAGS = ("bands", "align", "resample", "reproject", "one-hot", "composite")
+    STYLES = {"OUTPUT": "factors"}
+    HELP = """
+        Brings the image and all factor layers onto one grid, as one raster with named bands.
+
+        When: after the factor layers are made, before samples are cut or a model is run. Models
+        find their bands by name, so the order does not matter.
+
+        Method: every layer is reprojected and resampled to the reference's grid. Bands named as
+        those of Sentinel-2 or Landsat get common names (B04 becomes red); names that would occur
+        twice get a number. Layers of classes are resampled by nearest neighbour and become one
+        band of 0 and 1 for each class. A pixel that is nodata in any band is nodata in all.
+
+        Source: the combination of image and influencing factors after Gao et al. 2021, IEEE
+        JSTARS 14:7881.
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            QgsProcessingParameterMultipleLayers(
+                "LAYERS", "Layers to stack", QgsProcessing.TypeRaster
+            ),
+            "The image and the factor layers, in any CRS and resolution; they have to overlap.",
+        )
+        yield (
+            QgsProcessingParameterRasterLayer("REFERENCE", "Reference raster", optional=True),
+            "The raster whose CRS, resolution and extent the stack takes; empty for the first "
+            "layer.",
+        )
+        yield (
+            advanced(choice("RESAMPLING", "Resampling", RESAMPLINGS, "bilinear")),
+            "How continuous layers are brought to the grid; average suits layers much finer than "
+            "the reference.",
+        )
+        yield area(), "Pixels outside these polygons become nodata; empty keeps all."
+        yield (
+            QgsProcessingParameterRasterDestination("OUTPUT", "Stack"),
+            "A float32 GeoTIFF with every band and its name.",
+        )

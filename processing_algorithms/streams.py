@@ -1,0 +1,53 @@
+"""The algorithm `landslide:streams`."""
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterRasterLayer,
+    QgsProcessingParameterVectorDestination,
+)
+
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, number
+
+
+class Streams(EngineAlgorithm):
+    """Declares the streams."""
+
+    ID = "streams"
+    NAME = "Streams from a DEM"
+    GROUP = "Factor layers"
+    TAGS = ("dem", "river", "drainage", "hydrology", "flow accumulation", "channel")
+    STYLES = {"OUTPUT": "lines"}
+    HELP = """
+        Draws the streams of an area from its DEM, as lines that run downstream.
+
+        When: where there is no river layer, or the one there is misses the small channels along
+        which landslides run out.
+
+        Method: depressions are filled, each cell drains to the neighbour of steepest descent
+        (D8), and the cells that drain at least the given area are the streams, joined to lines
+        between confluences. The DEM is held whole in memory, about 72 bytes a cell. Along the
+        DEM's border drainage from outside is unknown, so take a DEM somewhat larger than the
+        area.
+
+        Sources: O'Callaghan and Mark 1984, Comput. Vis. Graph. Image Process. 28:323 (D8); Barnes
+        et al. 2014, Comput. Geosci. 62:117 (filling), by the library RichDEM.
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            QgsProcessingParameterRasterLayer("INPUT", "DEM"),
+            "Elevation in metres, in any CRS.",
+        )
+        yield (
+            number("MIN_AREA", "Smallest drained area (km2)", 1.0, 0.0),
+            "A stream begins where this many square kilometres drain; smaller values give a "
+            "denser network.",
+        )
+        yield (
+            QgsProcessingParameterVectorDestination(
+                "OUTPUT", "Streams", QgsProcessing.TypeVectorLine
+            ),
+            "Lines with strahler (order), length_m (geodesic) and drained_km2 at their lower end.",
+        )

@@ -1,0 +1,72 @@
+"""The algorithm `landslide:terrainfactors`."""
+
+from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
+
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, choices, number
+
+FACTORS = (
+    "elevation",
+    "slope",
+    "aspect",
+    "northness",
+    "eastness",
+    "plan_curvature",
+    "profile_curvature",
+    "curvature",
+    "tpi",
+    "tri",
+    "roughness",
+    "hillshade",
+)
+DEFAULT = ("elevation", "slope", "aspect", "plan_curvature", "profile_curvature")
+
+
+class TerrainFactors(EngineAlgorithm):
+    """Declares the terrain factors."""
+
+    ID = "terrainfactors"
+    NAME = "Terrain factors"
+    GROUP = "Factor layers"
+    TAGS = ("dem", "slope", "aspect", "curvature", "northness", "eastness", "relief")
+    STYLES = {"OUTPUT": "factors"}
+    HELP = """
+        Derives the influencing factors of landslides that lie in the shape of the ground, from a
+        DEM, one named band each.
+
+        When: first, for every area to train on or to map. Use the same factors and smoothing for
+        both.
+
+        Method: derivatives over 3 x 3 cells, in true metres on any CRS. Elevation, tpi (elevation
+        above the mean of the neighbours), tri (ruggedness) and roughness (highest less lowest)
+        are in metres; slope in degrees; aspect in degrees clockwise from north, -1 where flat;
+        northness and eastness are its cosine and sine, without the jump at north; curvatures are
+        in 1/m, plan positive on ridges, profile positive where the slope is concave, curvature
+        positive where convex; hillshade goes from 1 to 255. At edges and beside nodata the
+        missing neighbours are extrapolated.
+
+        Sources: Horn 1981, Proc. IEEE 69:14 (slope, aspect); Zevenbergen and Thorne 1987, Earth
+        Surf. Process. Landf. 12:47 (curvatures); Riley et al. 1999, Intermountain J. Sci. 5:23
+        (tri); Wilson et al. 2007, Mar. Geod. 30:3 (tpi, roughness); the choice of factors after
+        Gao et al. 2021, IEEE JSTARS 14:7881.
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            QgsProcessingParameterRasterLayer("INPUT", "DEM"),
+            "Elevation in metres, in any CRS; heights in whole metres are better smoothed.",
+        )
+        yield (
+            choices("FACTORS", "Factors", FACTORS, DEFAULT),
+            "The factors to derive, each a band that bears its name.",
+        )
+        yield (
+            number("SMOOTHING", "Smoothing (m)", 0.0, 0.0),
+            "Standard deviation, in metres, of the Gaussian that smooths the DEM first; 0 leaves "
+            "it as it is. One or two cells take the terraces out of a DEM in whole metres.",
+        )
+        yield (
+            QgsProcessingParameterRasterDestination("OUTPUT", "Terrain factors"),
+            "A float32 GeoTIFF on the DEM's grid with a band for each factor.",
+        )

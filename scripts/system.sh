@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Installs the Debian packages that the plugin and its tests need; does nothing when all are there.
+set -euo pipefail
+
+packages=(qgis python3-qgis qgis-providers gdal-bin python3-gdal python3-venv g++ python3-dev)
+
+if ! command -v dpkg-query >/dev/null; then
+    echo "This is not Debian: install QGIS 3.22 or newer, GDAL, Python 3.11 with venv and a C++ compiler yourself."
+    exit 0
+fi
+
+missing=()
+for package in "${packages[@]}"; do
+    status=$(dpkg-query --show --showformat='${db:Status-Status}' "$package" 2>/dev/null || true)
+    [ "$status" = installed ] || missing+=("$package")
+done
+[ ${#missing[@]} -eq 0 ] && exit 0
+
+as_root=()
+if [ "$(id -u)" -ne 0 ]; then
+    command -v sudo >/dev/null || { echo "Run as root: apt-get install ${missing[*]}" >&2; exit 1; }
+    as_root=(sudo)
+fi
+echo "Installing ${missing[*]}"
+"${as_root[@]}" apt-get update --quiet
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+    apt-get install --yes --quiet --no-install-recommends "${missing[@]}"

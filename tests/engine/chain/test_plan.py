@@ -1,0 +1,33 @@
+"""Which layer each band of a model comes from."""
+
+import pytest
+from landslide_mapper.landslide_plugin.chain.plan import plan
+from landslide_mapper.landslide_plugin.errors import InputError
+
+
+def test_each_band_is_traced_to_its_layer():
+    bands = ["red", "nir", "ndvi", "profile_curvature", "river_distance", "fault_distance"]
+    found = plan([*bands, "lithology_granite"], faults="faults.gpkg", geology="geology.gpkg")
+    assert found.image == ["red", "nir"]
+    assert found.indices == ["ndvi"]
+    assert "profile_curvature" in found.terrain
+    assert found.rivers and found.faults and found.geology
+
+
+def test_only_what_the_model_needs_is_derived():
+    found = plan(["red", "green"], faults="", geology="")
+    assert not (found.indices or found.rivers or found.faults or found.geology)
+    assert found.terrain == ["elevation", "slope", "aspect"]
+
+
+@pytest.mark.parametrize(
+    ("band", "word"), [("fault_distance", "faults"), ("lithology_granite", "geology")]
+)
+def test_a_missing_layer_is_named(band, word):
+    with pytest.raises(InputError, match=word):
+        plan([band], faults="", geology="")
+
+
+def test_the_log_says_what_is_derived():
+    text = plan(["ndvi", "slope", "river_distance"], faults="", geology="").describe()
+    assert "ndvi" in text and "slope" in text and "rivers" in text and "faults" not in text

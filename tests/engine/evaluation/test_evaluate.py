@@ -1,0 +1,302 @@
+"""The command `evaluate` and its report."""
+
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.evaluation import compare
+from landslide_mapper.landslide_plugin.evaluation.commands import evaluate
+from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS, Confusion, all_metrics
+from landslide_mapper.landslide_plugin.landslides import Polygons
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster.grid import Grid
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+from shapely.geometry import box
+
+LEFT, TOP, PIXEL = 500000, 5000000, 10
+
+
+@pytest.fixture
+def make_polygons(tmp_path):
+    """Return a function that writes rectangles of pixels, (column, row, width, height)."""
+
+    def make(name, *places, crs="EPSG:32632"):
+        shapes = [
+            box(LEFT + 10 * c, TOP - 10 * (r + h), LEFT + 10 * (c + w), TOP - 10 * r)
+            for c, r, w, h in places
+        ]
+        frame = gpd.GeoDataFrame(geometry=shapes, crs="EPSG:32632")
+        frame = frame.set_crs(None, allow_override=True) if crs is None else frame.to_crs(crs)
+        frame.to_file(tmp_path / name)
+        return str(tmp_path / name)
+
+    return make
+
+
+def run(predicted, reference, events=None, **options):
+    sink = events.append if events is not None else None
+    return evaluate(predicted=predicted, reference=reference, progress=Progress(sink), **options)
+
+
+def counts(values):
+    return tuple(values[key] for key in ("tp", "fp", "fn", "tn"))
+
+
+def masks(seed=0, shape=(60, 80)):
+    random = np.random.default_rng(seed)
+    return [(random.random(shape) > 0.7).astype(np.uint8) for _ in range(2)]
+
+
+def test_masks_give_the_counts_of_numpy(make_raster):
+    ours, truth = masks()
+    values = run(make_raster("p.tif", ours), make_raster("r.tif", truth))
+    expected = Confusion.of(ours > 0, truth > 0)
+    assert counts(values) == (expected.tp, expected.fp, expected.fn, expected.tn)
+    assert {key: values[key] for key in METRICS} == all_metrics(expected)
+
+
+def test_probability_is_cut_at_the_threshold(make_raster):
+    probability = np.linspace(0, 1, 101, dtype=np.float32).reshape(1, 101)
+    path = make_raster("p.tif", probability)
+    truth = make_raster("r.tif", np.ones((1, 101), np.uint8))
+    for threshold in (0.25, 0.5, 1.0):
+        values = run(path, truth, threshold=threshold)
+        assert values["tp"] == (probability >= threshold).sum()
+
+
+def test_polygons_against_raster_both_ways(make_raster, make_polygons):
+    mask = np.zeros((60, 80), np.uint8)
+    mask[10:20, 10:30] = 1
+    raster = make_raster("mask.tif", mask)
+    polygons = make_polygons("p.gpkg", (20, 10, 20, 10), (60, 40, 5, 5))
+    one, other = run(raster, polygons), run(polygons, raster)
+    assert counts(one) == (100, 100, 125, 60 * 80 - 325)
+    assert counts(other) == (100, 125, 100, 60 * 80 - 325)
+    assert (one["hit_rate"], one["reference_landslides"]) == (0.5, 2)
+    assert (other["hit_rate"], other["predicted_landslides_hit"]) == (1, 1)
+
+
+def test_polygons_against_polygons(make_polygons):
+    """Area ratios come out right on the grid that is made for them."""
+    ours = make_polygons("o.gpkg", (0, 0, 20, 10))
+    truth = make_polygons("t.gpkg", (10, 0, 20, 10))
+    events = []
+    values = run(ours, truth, events)
+    assert values["iou_landslide"] == pytest.approx(1 / 3, abs=0.02)
+    assert any("overall accuracy depends" in event.get("text", "") for event in events)
+    assert run(ours, ours)["f1"] == 1
+    area = make_polygons("a.gpkg", (0, 0, 100, 100))
+    values = run(ours, truth, area=area)
+    assert (values["tp"] + values["fp"]) / sum(counts(values)) == pytest.approx(0.02, rel=0.05)
+
+
+def test_degrees_against_metres(make_raster, make_polygons):
+    mask = np.zeros((60, 80), np.uint8)
+    mask[10:30, 10:40] = 1
+    polygons = make_polygons("p.gpkg", (10, 10, 30, 20), crs="EPSG:4326")
+    events = []
+    values = run(make_raster("mask.tif", mask), polygons, events)
+    assert values["f1"] == 1
+    assert any("reference is brought to EPSG:32632" in event.get("text", "") for event in events)
+    assert run(polygons, polygons)["f1"] == 1  # compared in UTM
+
+
+def test_only_known_pixels_inside_the_area_count(make_raster, make_polygons):
+    ours, truth = masks(1)
+    ours[:5], truth[:, :7] = 255, 9
+    area = make_polygons("a.gpkg", (0, 0, 40, 60))
+    values = run(
+        make_raster("p.tif", ours, nodata=255), make_raster("r.tif", truth, nodata=9), area=area
+    )
+    expected = Confusion.of(ours[5:, 7:40] == 1, truth[5:, 7:40] == 1)
+    assert counts(values) == (expected.tp, expected.fp, expected.fn, expected.tn)
+
+
+def test_many_blocks_give_the_same_as_one(make_raster, monkeypatch):
+    ours, truth = masks(2, (90, 70))
+    paths = make_raster("p.tif", ours), make_raster("r.tif", truth)
+    whole = run(*paths)
+    monkeypatch.setattr(Grid, "rows_within", lambda self, megabytes, bands, multiple=1: multiple)
+    monkeypatch.setattr(compare, "MAP_PIXELS", 50)
+    events = []
+    assert run(*paths, events) == whole
+    percents = [event["percent"] for event in events if event["type"] == "progress"]
+    assert len(percents) > 5
+    assert percents[-1] == 100
+
+
+def test_error_map_counts_every_pixel_once(make_raster, tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "MAP_PIXELS", 16)
+    ours, truth = masks(3, (61, 83))
+    grid = Grid(rasterio.crs.CRS.from_epsg(32632), from_origin(LEFT, TOP, 10, 10), 83, 61)
+    with rasterio.open(make_raster("p.tif", ours)) as dataset:
+        assert Grid.of(dataset).same_as(grid)
+
+    class Known:
+        def __init__(self, mask):
+            self.grid, self.mask = grid, mask
+
+        def ids(self, window):
+            top = int(window.row_off)
+            return self.mask[top : top + int(window.height)].astype(np.int32)
+
+    found = compare.compare(Known(ours), Known(truth), None, Progress())
+    assert found.step == 6
+    assert found.errors.shape == (4, 11, 14)
+    confusion = found.confusion
+    sums = found.errors.sum(axis=(1, 2))
+    assert tuple(sums) == (confusion.tp, confusion.fp, confusion.fn, 61 * 83)
+
+
+def test_json_has_null_for_undefined(make_raster, tmp_path):
+    empty = make_raster("e.tif", np.zeros((9, 9), np.uint8))
+    path = tmp_path / "m.json"
+    values = run(empty, empty, json=str(path))
+    read = json.loads(path.read_text())
+    assert read["precision"] is None is values["precision"]
+    assert (read["oa"], read["tn"], read["fpr"]) == (1, 81, 0)
+    assert read["LANDSLIDE_VERSION"]
+
+
+class Page(HTMLParser):
+    """Collects what a page asks for from outside, and its unbalanced tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.outside, self.images = [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag not in ("meta", "img", "br", "link"):
+            self.open.append(tag)
+        if tag == "img":
+            self.images.append(given)
+        if tag in ("script", "link", "iframe"):
+            self.outside.append(tag)
+        self.outside += [value for key, value in attributes if key in ("href",) or "://" in value]
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def test_report_is_one_light_page_that_needs_nothing(make_raster, tmp_path):
+    ours, truth = masks(4, (300, 400))
+    elevation = np.add.outer(np.arange(300.0), np.arange(400.0)).astype(np.float32)
+    image = make_raster("dem.tif", elevation, bands=["elevation"])
+    path = tmp_path / "report.html"
+    values = run(
+        make_raster("<p>&.tif", ours), make_raster("r.tif", truth), html=str(path), image=image
+    )
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 1e6
+    page = Page(text)
+    assert not page.open
+    assert not page.outside
+    assert len(page.images) == 1
+    assert page.images[0]["alt"]
+    assert page.images[0]["src"].startswith("data:image/png;base64,")
+    assert "url(" not in text
+    assert "&lt;p&gt;&amp;.tif" in text
+    assert "<p>&.tif" not in text
+    for metric in METRICS.values():
+        assert metric.title in text
+    cells = re.findall(r'<td class="number[^"]*">([^<]*)</td>', text)
+    assert f"{values['f1']:.4f}" in cells
+    assert f"{values['tp']:,}" in cells
+    assert "undefined" in cells  # precision of the map without landslides
+
+
+@pytest.mark.parametrize("bands", [["red", "green", "blue"], ["x", "y", "z"]])
+def test_report_over_an_image_of_another_grid(make_raster, tmp_path, bands):
+    ours, truth = masks(5)
+    coarse = from_origin(LEFT - 100, TOP + 100, 20, 20)
+    values = np.random.default_rng(0).random((3, 50, 60)).astype(np.float32)
+    image = make_raster("image.tif", values, transform=coarse, bands=bands)
+    path = tmp_path / "report.html"
+    run(make_raster("p.tif", ours), make_raster("r.tif", truth), html=str(path), image=image)
+    assert "data:image/png" in path.read_text(encoding="utf-8")
+
+
+def test_whole_numbers_above_one_are_warned_of(make_raster):
+    ours, truth = masks(6)
+    events = []
+    values = run(make_raster("p.tif", ours * 255), make_raster("r.tif", truth), events)
+    expected = Confusion.of(ours > 0, truth > 0)
+    assert values["tp"] == expected.tp
+    warnings = [event["text"] for event in events if event["type"] == "warning"]
+    assert any("whole numbers up to 255" in text for text in warnings)
+
+
+def test_bad_input(make_raster, make_polygons, tmp_path):
+    ours, truth = masks(7)
+    good, other = make_raster("p.tif", ours), make_raster("r.tif", truth)
+    away = make_raster("away.tif", truth, transform=from_origin(0, 0, 10, 10))
+    blind = make_raster("blind.tif", truth, crs=None)
+    blind_polygons = make_polygons("blind.shp", (1, 1, 2, 2), crs=None)
+    far = make_polygons("far.gpkg", (9000, 0, 5, 5))
+    percent = make_raster("percent.tif", ours.astype(np.float32) * 100)
+    empty = make_raster("empty.tif", np.full((60, 80), 255, np.uint8), nodata=255)
+    (tmp_path / "text.tif").write_text("no raster")
+    text = str(tmp_path / "text.tif")
+    html, missing = str(tmp_path / "out.html"), str(tmp_path / "no" / "out.html")
+    before = sorted(tmp_path.iterdir())
+    cases = [
+        (InputError, "predicted map layer gone does not exist", {"predicted": "gone"}),
+        (InputError, "reference .*text.tif is not a raster", {"reference": text}),
+        (GridError, "does not overlap", {"reference": away}),
+        (GridError, "reference .* has no CRS", {"reference": blind}),
+        (GridError, "reference layer .* has no CRS", {"reference": blind_polygons}),
+        (InputError, "reference layer .* lies outside", {"reference": far}),
+        (InputError, "area layer .* lies outside", {"area": far}),
+        (InputError, "area layer gone does not exist", {"area": "gone"}),
+        (InputError, "values from 0 to 100: give a mask, or", {"predicted": percent}),
+        (InputError, "No pixel is known", {"predicted": empty}),
+        (InputError, "threshold 0 is no probability", {"threshold": 0}),
+        (GridError, "does not overlap", {"image": away}),
+        (OutputError, "no does not exist", {"html": missing}),
+    ]
+    for error, match, options in cases:
+        given = {"predicted": good, "reference": other, "html": html, **options}
+        with pytest.raises(error, match=match) as caught:
+            run(**given)
+        assert "\n" not in str(caught.value)
+        assert sorted(tmp_path.iterdir()) == before
+
+
+def test_an_earlier_report_survives_a_failure(make_raster, tmp_path):
+    path = tmp_path / "report.html"
+    path.write_text("earlier")
+    good = make_raster("p.tif", masks()[0])
+    with pytest.raises(InputError):
+        run(good, "gone", html=str(path))
+    assert path.read_text() == "earlier"
+
+
+def test_kashmir_polygons_against_themselves_rasterised(data_dir, make_raster):
+    """3819 real polygons: the raster made of them agrees with them everywhere."""
+    polygons = str(data_dir / "kashmir" / "landslides.shp")
+    with rasterio.open(data_dir / "kashmir" / "AW3D30.tif") as dataset:
+        grid = Grid.of(dataset)
+    ids = Polygons(gpd.read_file(polygons), grid).ids(Window(0, 0, grid.width, grid.height))
+    mask = (ids > 0).astype(np.uint8)
+    values = run(make_raster("mask.tif", mask, crs=grid.crs, transform=grid.transform), polygons)
+    assert values["f1"] == values["kappa"] == values["hit_rate"] == 1
+    assert values["reference_landslides"] == len(np.unique(ids)) - 1 > 3700
+    assert values["tp"] == mask.sum()
+
+
+def test_kashmir_polygons_against_polygons(data_dir, tmp_path):
+    polygons = str(data_dir / "kashmir" / "landslides.shp")
+    path = Path(tmp_path / "report.html")
+    dem = str(data_dir / "kashmir" / "AW3D30.tif")
+    values = run(polygons, polygons, html=str(path), image=dem)
+    assert values["f1"] == values["iou_landslide"] == 1
+    assert 1e5 < path.stat().st_size < 1e6

@@ -1,0 +1,178 @@
+"""Windows: weights, reading, blending."""
+
+import threading
+
+import numpy as np
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.errors import GridError, InputError, ModelFileError
+from landslide_mapper.landslide_plugin.inference.windows import (
+    Area,
+    Reader,
+    Tiling,
+    read_ahead,
+    spans,
+)
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster import Grid, Source
+from landslide_mapper.models.model_card import ModelCard
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+UTM = from_origin(500000, 5000000, 10, 10)
+
+
+def card(bands=("a", "b"), mean=None, std=None, **changes):
+    settings = {
+        "name": "small",
+        "architecture": "fc_densenet",
+        "arguments": {},
+        "task": "semantic-segmentation",
+        "bands": list(bands),
+        "mean": mean or [0.0] * len(bands),
+        "std": std or [1.0] * len(bands),
+        "resolution": 10.0,
+        "tile_size": 16,
+        "classes": ["background", "landslide"],
+    }
+    return ModelCard(**{**settings, **changes})
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    length=st.integers(1, 400),
+    size=st.integers(16, 96),
+    overlap=st.floats(0, 0.9),
+)
+def test_weights_sum_to_one_at_every_pixel(length, size, overlap):
+    total = np.zeros(length)
+    for span in spans(length, size, overlap):
+        assert (span.weights >= 0).all()
+        total[span.start : span.start + len(span.weights)] += span.weights
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+
+
+def test_windows_have_the_wanted_overlap_and_end_at_the_border():
+    starts = [span.start for span in spans(200, 64, 0.25)]
+    assert starts == [0, 48, 96, 136]
+
+
+def test_outer_quarter_of_the_overlap_is_left_to_the_neighbour():
+    first, second = spans(112, 64, 0.25)
+    assert (first.weights[-4:] == 0).all() and (second.weights[:4] == 0).all()
+    assert (first.weights[:48] == 1).all() and first.weights[50] == 1
+    assert 0 < second.weights[4] < second.weights[11] < 1
+
+
+@pytest.mark.parametrize(("size", "overlap"), [(8, 0.25), (64, -0.1), (64, 0.95), (64, 1.0)])
+def test_size_or_overlap_out_of_range_is_refused(size, overlap):
+    with pytest.raises(InputError, match=r"choose"):
+        Tiling((100, 100), size, overlap)
+
+
+def test_bands_are_taken_by_name_and_scaled(make_raster):
+    values = np.stack([np.full((20, 20), 5.0), np.full((20, 20), 30.0)]).astype("float32")
+    path = make_raster("s.tif", values, bands=["b", "a"])
+    with Source.open(path) as source:
+        tiling = Tiling(source.grid.shape, 20, 0)
+        reader = Reader(source, card(mean=[10, 1], std=[10, 2]), tiling)
+        item = reader.read(next(iter(tiling)))
+    np.testing.assert_allclose(item.values[0], 2)
+    np.testing.assert_allclose(item.values[1], 2)
+
+
+def test_missing_bands_are_named_together_with_those_found(make_raster):
+    path = make_raster("s.tif", np.ones((2, 20, 20), "float32"), bands=["red", "slope"])
+    with Source.open(path) as source, pytest.raises(ModelFileError) as caught:
+        Reader(source, card(["slope", "nir", "swir1"]), Tiling((20, 20), 20, 0))
+    assert "lacks nir, swir1" in str(caught.value) and "red, slope" in str(caught.value)
+
+
+def test_pixel_invalid_in_one_needed_band_is_invalid_and_zero_in_all(make_raster):
+    values = np.ones((3, 20, 20), "float32")
+    values[0, 3, 4] = -9999
+    values[2, 5, 6] = -9999  # not needed
+    path = make_raster("s.tif", values, bands=["a", "b", "c"], nodata=-9999)
+    with Source.open(path) as source:
+        tiling = Tiling(source.grid.shape, 20, 0)
+        item = Reader(source, card(), tiling).read(next(iter(tiling)))
+    assert (item.values[:, 3, 4] == 0).all() and not item.valid[3, 4]
+    assert item.valid.sum() == 399
+
+
+def test_windows_without_valid_pixel_are_not_computed(make_raster):
+    values = np.full((2, 64, 64), -9999, "float32")
+    values[:, :16, :16] = 1
+    path = make_raster("s.tif", values, bands=["a", "b"], nodata=-9999)
+    with Source.open(path) as source:
+        reader = Reader(source, card(), Tiling(source.grid.shape, 16, 0))
+        batches = list(reader.batches(8))
+    assert sum(len(batch) for _, batch in batches) == 1
+    assert batches[-1][0] == 16
+
+
+def test_small_raster_is_mirrored_to_the_window_size(make_raster):
+    values = np.arange(2 * 3 * 5, dtype="float32").reshape(2, 3, 5)
+    path = make_raster("s.tif", values, bands=["a", "b"])
+    with Source.open(path) as source:
+        tiling = Tiling(source.grid.shape, 16, 0.25)
+        item = Reader(source, card(), tiling).read(next(iter(tiling)))
+    assert item.values.shape == (2, 16, 16) and item.valid.shape == (3, 5)
+    np.testing.assert_array_equal(item.values[:, 3:6, :5], values[:, ::-1])
+
+
+def test_stack_far_from_the_training_statistics_is_noticed(make_raster):
+    values = np.stack([np.full((32, 32), 900.0), np.zeros((32, 32))]).astype("float32")
+    path = make_raster("s.tif", values, bands=["a", "b"])
+    with Source.open(path) as source:
+        reader = Reader(source, card(std=[100, 1]), Tiling(source.grid.shape, 16, 0))
+        list(reader.batches(4))
+    assert reader.far_bands() == {"a": pytest.approx(9)}
+
+
+def test_area_masks_pixels_by_their_centre():
+    grid = Grid(CRS.from_epsg(32632), UTM, 40, 40)
+    area = Area(shapely.box(500100, 4999800, 500200, 4999900), grid)
+    mask = area.mask(Window(0, 0, 40, 40))
+    assert mask.sum() == 100 and mask[10:20, 10:20].all()
+    assert not area.mask(Window(24, 24, 16, 16)).any()
+    assert area.mask(Window(12, 12, 4, 4)).all()
+
+
+def test_area_elsewhere_or_on_a_plain_image_is_refused(tmp_path):
+    import geopandas as gpd
+
+    path = tmp_path / "area.gpkg"
+    gpd.GeoDataFrame(geometry=[shapely.box(0, 0, 9, 9)], crs="EPSG:32632").to_file(path)
+    with pytest.raises(GridError, match="does not overlap"):
+        Area.read(path, Grid(CRS.from_epsg(32632), UTM, 40, 40), Progress())
+    with pytest.raises(GridError, match="no CRS"):
+        Area.read(path, Grid(None, UTM, 40, 40), Progress())
+
+
+def test_read_ahead_keeps_the_order_and_passes_errors_on():
+    def items():
+        yield from range(5)
+        raise InputError("damaged")
+
+    seen = []
+    with pytest.raises(InputError, match="damaged"):
+        for item in read_ahead(items()):
+            seen.append(item)
+    assert seen == [0, 1, 2, 3, 4]
+
+
+def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
+    made = threading.Event()
+
+    def items():
+        yield 1
+        made.set()
+        yield 2
+
+    for item in read_ahead(items()):
+        if item == 1:
+            assert made.wait(5)

@@ -1,0 +1,126 @@
+"""What bands are called, and which is which."""
+
+import numpy as np
+import pytest
+import rasterio
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.raster.bands import (
+    SENSORS,
+    common_name,
+    common_names,
+    find_bands,
+    name_from_file,
+    to_physical,
+)
+from landslide_mapper.landslide_plugin.raster.source import Source
+
+SENTINEL2_TEN = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
+COMMON_TEN = [
+    "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir_narrow", "swir1",
+    "swir2",
+]  # fmt: skip
+
+
+class TestNames:
+    def test_sentinel_2_by_its_two_digits(self):
+        assert [common_name(name) for name in SENTINEL2_TEN] == COMMON_TEN
+        assert common_names(SENTINEL2_TEN) == COMMON_TEN
+
+    def test_one_digit_says_nothing_without_the_sensor(self):
+        assert common_name("B4") == "B4"
+        assert common_name("B4", "landsat57") == "nir"
+        assert common_name("B4", "landsat89") == "red"
+        assert common_name("SR_B5", "landsat89") == "nir"
+        assert common_name("B4", "sentinel2") == "red"
+
+    def test_company_tells_the_sensor(self):
+        assert common_names(["B2", "B8", "B8A", "B12"]) == ["blue", "nir", "nir_narrow", "swir2"]
+        assert common_names(["B1", "B2", "B3"]) == ["B1", "B2", "B3"]
+
+    @pytest.mark.parametrize("name", ["nir", "NIR", "Nir", "near infrared", "near_infrared"])
+    def test_spellings(self, name):
+        assert common_name(name) == "nir"
+
+    @pytest.mark.parametrize("name", ["elevation", "slope", "ndvi", "lithology_basalt", "band_1"])
+    def test_other_names_stay(self, name):
+        assert common_name(name) == name
+
+    @pytest.mark.parametrize(
+        ("stem", "name"),
+        [
+            ("LT52240631988227CUB02_B4", "nir"),
+            ("LC08_L2SP_042034_20200101_20200113_02_T1_SR_B4", "red"),
+            ("LE07_L1TP_160039_B7", "swir2"),
+            ("T32TPQ_20230523T101031_B04_10m", "red"),
+            ("T32TPQ_20230523T101031_B8A", "nir_narrow"),
+            ("AW3D30", "AW3D30"),
+            ("image_B4", "image_B4"),
+        ],
+    )
+    def test_files_of_one_band(self, stem, name):
+        assert name_from_file(stem) == name
+
+
+class TestFind:
+    def test_by_common_names_in_any_order(self):
+        assert find_bands(["nir", "Red", "slope"], ["red", "nir"]) == {"red": 1, "nir": 0}
+
+    def test_by_sentinel_2_names(self):
+        places = find_bands(SENTINEL2_TEN, ["red", "nir", "swir1"])
+        assert places == {"red": 2, "nir": 6, "swir1": 8}
+
+    @pytest.mark.parametrize(
+        ("sensor", "count", "places"),
+        [
+            ("sentinel2", 10, (0, 1, 2, 6, 8, 9)),
+            ("sentinel2", 12, (1, 2, 3, 7, 10, 11)),
+            ("sentinel2", 13, (1, 2, 3, 7, 11, 12)),
+            ("landsat57", 6, (0, 1, 2, 3, 4, 5)),
+            ("landsat57", 7, (0, 1, 2, 3, 4, 6)),
+            ("landsat89", 6, (0, 1, 2, 3, 4, 5)),
+            ("landsat89", 7, (1, 2, 3, 4, 5, 6)),
+        ],
+    )
+    def test_by_the_sensor_s_order_where_names_say_nothing(self, sensor, count, places):
+        names = [f"band_{index}" for index in range(1, count + 1)]
+        wanted = ["blue", "green", "red", "nir", "swir1", "swir2"]
+        assert tuple(find_bands(names, wanted, sensor).values()) == places
+
+    def test_numbers_go_before_names(self):
+        found = find_bands(["red", "nir", "x"], ["red", "nir"], "auto", {"nir": 3, "red": 0})
+        assert found == {"red": 0, "nir": 2}
+
+    def test_custom_takes_numbers_alone(self):
+        assert find_bands(["red", "b"], ["red"], "custom", {"red": 2}) == {"red": 1}
+        with pytest.raises(InputError, match="known as red"):
+            find_bands(["red", "b"], ["red"], "custom")
+
+    def test_the_missing_and_the_found_are_named(self):
+        with pytest.raises(InputError, match=r"nir, swir1.*3 bands are: red, green, blue"):
+            find_bands(["red", "green", "blue"], ["red", "nir", "swir1"])
+
+    @pytest.mark.parametrize("number", [4, 99, -1])
+    def test_a_number_beyond_the_bands(self, number):
+        with pytest.raises(InputError, match=f"nir band is given as number {number}.*has 3 bands"):
+            find_bands(["a", "b", "c"], ["nir"], "auto", {"nir": number})
+
+    def test_an_unknown_sensor(self):
+        with pytest.raises(InputError, match="no sensor spot"):
+            find_bands(["red"], ["red"], "spot")
+
+    def test_a_count_that_fits_no_file_of_the_sensor(self):
+        with pytest.raises(InputError, match="known as"):
+            find_bands([f"band_{index}" for index in range(5)], ["nir"], "landsat89")
+
+    def test_every_sensor_has_the_bands_of_ndvi(self):
+        for bands in SENSORS.values():
+            assert {"red", "nir"} <= set(bands.values())
+
+
+def test_scale_and_offset_of_the_file(make_raster):
+    path = make_raster("image.tif", np.full((2, 2, 2), 5, np.int16), bands=["a", "b"])
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales, dataset.offsets = (1.0, 0.5), (0.0, -1.0)
+    with Source.open(path) as source:
+        values = to_physical(source.read(bands=["b", "a"])[0], source, ["b", "a"])
+    assert values[:, 0, 0].tolist() == [1.5, 5]

@@ -1,0 +1,407 @@
+"""Stacks: one grid, one validity mask, names, classes, areas, statistics, and bad input."""
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import rasterio.shutil
+import rasterio.warp
+from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.factors.commands import stack, terrainfactors
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster import stack as stack_module
+from landslide_mapper.landslide_plugin.raster.source import Source
+from landslide_mapper.landslide_plugin.raster.stack import LayerStack
+from landslide_mapper.landslide_plugin.raster.statistics import BandStatistics
+from landslide_mapper.landslide_plugin.raster.writer import RasterWriter
+from rasterio.enums import Resampling
+from rasterio.transform import from_origin
+from rasterio.vrt import WarpedVRT
+from rasterio.windows import Window
+from shapely.geometry import Polygon, box
+
+
+def run(layers, output, **parameters):
+    events = []
+    stack(
+        layers=[str(layer) for layer in layers],
+        output=str(output),
+        progress=Progress(events.append),
+        **parameters,
+    )
+    with rasterio.open(output) as dataset:
+        bands = {
+            name: dataset.read(index, masked=True)
+            for index, name in enumerate(dataset.descriptions, start=1)
+        }
+    return bands, [event["text"] for event in events if "text" in event]
+
+
+def noise(seed, shape=(20, 30)):
+    return np.random.default_rng(seed).uniform(0, 10, shape).astype(np.float32)
+
+
+@pytest.fixture
+def make_classes(make_raster, tmp_path):
+    """Return a function that writes a categorical raster and returns its path."""
+
+    def make(name, array, classes, like, band="lithology"):
+        with Source.open(like) as source:
+            grid = source.grid
+        path = tmp_path / name
+        with RasterWriter(path, grid, [band], "int16", classes=classes) as writer:
+            writer.write(array.astype(np.int16), Window(0, 0, grid.width, grid.height))
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def make_area(tmp_path):
+    """Return a function that writes polygons as a layer and returns its path."""
+
+    def make(*polygons, crs="EPSG:32632"):
+        path = tmp_path / "area.gpkg"
+        gpd.GeoDataFrame(geometry=list(polygons), crs=crs).to_file(path)
+        return str(path)
+
+    return make
+
+
+class TestBands:
+    def test_layers_follow_each_other_unchanged(self, make_raster, tmp_path):
+        one, two = noise(1, (2, 20, 30)), noise(2)
+        paths = [
+            make_raster("one.tif", one, bands=["red", "nir"]),
+            make_raster("two.tif", two, bands=["slope"]),
+        ]
+        found, _ = run(paths, tmp_path / "out.tif")
+        assert list(found) == ["red", "nir", "slope"]
+        np.testing.assert_array_equal(found["nir"], one[1])
+        np.testing.assert_array_equal(found["slope"], two)
+
+    def test_names_are_made_unique(self, make_raster, tmp_path):
+        paths = [make_raster(f"{n}.tif", noise(n), bands=["slope"]) for n in range(3)]
+        found, _ = run(paths, tmp_path / "out.tif")
+        assert list(found) == ["slope", "slope_2", "slope_3"]
+
+    def test_sentinel_2_names_become_common_ones(self, make_raster, tmp_path):
+        path = make_raster("s2.tif", noise(1, (4, 20, 30)), bands=["B02", "B08", "B8A", "B11"])
+        found, _ = run([path], tmp_path / "out.tif")
+        assert list(found) == ["blue", "nir", "nir_narrow", "swir1"]
+
+    def test_classes_become_one_band_each(self, make_raster, make_classes, tmp_path):
+        slope = make_raster("slope.tif", noise(1), bands=["slope"])
+        codes = np.tile([1, 2, 7], (20, 10))
+        codes[0, 0] = -32768
+        rocks = make_classes("rocks.tif", codes, {1: "Basalt", 2: "Marl & clay", 7: "?"}, slope)
+        found, _ = run([slope, rocks], tmp_path / "out.tif")
+        assert list(found) == ["slope", "lithology_basalt", "lithology_marl_clay", "lithology_7"]
+        np.testing.assert_array_equal(found["lithology_basalt"].filled(0), codes == 1)
+        np.testing.assert_array_equal(found["lithology_marl_clay"].filled(0), codes == 2)
+        assert all(values.mask[0, 0] for values in found.values())
+
+    def test_a_value_without_a_name_is_in_no_class(self, make_raster, make_classes, tmp_path):
+        slope = make_raster("slope.tif", noise(1), bands=["slope"])
+        rocks = make_classes("rocks.tif", np.tile([1, 5], (20, 15)), {1: "Basalt"}, slope)
+        found, _ = run([rocks], tmp_path / "out.tif")
+        assert list(found) == ["lithology_basalt"]
+        assert found["lithology_basalt"].sum() == 300
+        assert found["lithology_basalt"].count() == 600
+
+
+class TestValidity:
+    def test_a_pixel_invalid_in_one_band_is_nodata_in_all(self, make_raster, tmp_path):
+        one, two = noise(1), noise(2)
+        one[3, 4], two[5, 6] = -1, np.nan
+        paths = [
+            make_raster("one.tif", one, bands=["a"], nodata=-1),
+            make_raster("two.tif", two, bands=["b"]),
+        ]
+        found, _ = run(paths, tmp_path / "out.tif")
+        for values in found.values():
+            assert np.argwhere(values.mask).tolist() == [[3, 4], [5, 6]]
+
+    def test_blocks_don_t_show(self, make_raster, tmp_path, monkeypatch):
+        paths = [
+            make_raster("one.tif", noise(1, (2, 600, 700)), bands=["a", "b"]),
+            make_raster(
+                "two.tif", noise(2, (300, 350)), transform=from_origin(500003, 4999993, 19, 19)
+            ),
+        ]
+        whole, table = run(paths, tmp_path / "whole.tif")
+        monkeypatch.setattr(stack_module, "_BLOCK_MEGABYTES", 1e-6)  # blocks of 256 x 256
+        blocks, table_of_blocks = run(paths, tmp_path / "blocks.tif")
+        assert table == table_of_blocks
+        for name, values in whole.items():
+            np.testing.assert_array_equal(np.ma.getmaskarray(values), blocks[name].mask)
+            np.testing.assert_allclose(values, blocks[name], atol=1e-4)
+
+
+class TestGrids:
+    def test_another_resolution_is_bilinear(self, make_raster, tmp_path):
+        x = np.arange(30) * 10 + 5.0
+        fine = make_raster("fine.tif", np.tile(x, (20, 1)).astype("f4"), bands=["a"])
+        coarse = make_raster(
+            "coarse.tif", np.tile(np.arange(15) * 20 + 10.0, (10, 1)).astype("f4"), bands=["b"],
+            transform=from_origin(500000, 5000000, 20, 20),
+        )  # fmt: skip
+        found, _ = run([fine, coarse], tmp_path / "out.tif")
+        np.testing.assert_allclose(found["b"][:, 1:-1], found["a"][:, 1:-1], atol=1e-3)
+
+    def test_another_crs(self, make_raster, tmp_path):
+        """A band of latitudes read on a UTM grid."""
+        flat = make_raster("flat.tif", noise(1), bands=["a"])
+        transform = from_origin(8.95, 45.2, 1e-4, 1e-4)
+        rows = np.tile((45.2 - (np.arange(1000) + 0.5) * 1e-4)[:, None], (1, 1000))
+        latitude = make_raster(
+            "latitude.tif", (rows - 45).astype("f4"), crs="EPSG:4326", transform=transform
+        )
+        found, _ = run([flat, latitude], tmp_path / "out.tif")
+        with rasterio.open(flat) as dataset:
+            top = dataset.xy(0, 0)
+        expected = rasterio.warp.transform("EPSG:32632", "EPSG:4326", [top[0]], [top[1]])[1][0]
+        assert found["latitude"][0, 0] == pytest.approx(expected - 45, abs=1e-5)
+        assert found["latitude"].count() == 600
+
+    def test_the_reference_decides(self, make_raster, tmp_path):
+        fine = make_raster("fine.tif", noise(1), bands=["a"])
+        coarse = make_raster(
+            "coarse.tif", noise(2, (8, 9)), transform=from_origin(500000, 5000000, 25, 25)
+        )
+        run([fine], tmp_path / "out.tif", reference=coarse)
+        with Source.open(coarse) as reference, Source.open(tmp_path / "out.tif") as out:
+            assert out.grid.same_as(reference.grid)
+
+    def test_a_layer_that_covers_a_part_is_nodata_elsewhere(self, make_raster, tmp_path):
+        """Its pixels lie on the grid's, so they are read, not warped."""
+        whole, part = noise(1), noise(2, (5, 6))
+        paths = [
+            make_raster("whole.tif", whole, bands=["a"]),
+            make_raster(
+                "part.tif", part, bands=["b"], transform=from_origin(500040, 4999970, 10, 10)
+            ),
+        ]
+        found, _ = run(paths, tmp_path / "out.tif")
+        np.testing.assert_array_equal(found["b"][3:8, 4:10], part)
+        assert found["b"].count() == found["a"].count() == 30
+
+    def test_classes_are_never_blended(self, make_raster, make_classes, tmp_path):
+        slope = make_raster("slope.tif", noise(1), bands=["slope"])
+        coarse = make_raster(
+            "coarse.tif", noise(2, (10, 15)), transform=from_origin(499993, 5000004, 21, 21)
+        )
+        codes = np.random.default_rng(3).integers(1, 4, (10, 15))
+        rocks = make_classes("rocks.tif", codes, {1: "a", 2: "b", 3: "c"}, coarse)
+        found, _ = run([slope, rocks], tmp_path / "out.tif")
+        classes = np.ma.stack([found[f"lithology_{name}"] for name in "abc"])
+        assert set(np.unique(classes.compressed())) == {0, 1}
+        assert np.all(classes.sum(axis=0).compressed() == 1)
+
+
+class TestArea:
+    def test_outside_is_nodata_and_the_extent_is_cut_along_pixels(
+        self, make_raster, make_area, tmp_path
+    ):
+        values = noise(1)
+        path = make_raster("one.tif", values, bands=["a"])
+        triangle = Polygon([(500052, 4999948), (500148, 4999948), (500052, 4999852)])
+        found, _ = run([path], tmp_path / "out.tif", area=make_area(triangle))
+        with rasterio.open(tmp_path / "out.tif") as dataset:
+            assert tuple(dataset.bounds) == (500050, 4999850, 500150, 4999950)
+        assert found["a"].shape == (10, 10)
+        np.testing.assert_array_equal(found["a"].compressed(), values[5:15, 5:15][~found["a"].mask])
+        assert not found["a"].mask[0, 0]
+        assert found["a"].mask[9, 9]
+
+    def test_an_area_in_another_crs(self, make_raster, make_area, tmp_path):
+        path = make_raster("one.tif", noise(1), bands=["a"])
+        square = gpd.GeoSeries([box(500050, 4999850, 500150, 4999950)], crs="EPSG:32632")
+        area = make_area(square.to_crs("EPSG:4326").iloc[0], crs="EPSG:4326")
+        found, _ = run([path], tmp_path / "out.tif", area=area)
+        assert found["a"].count() == 100
+
+    def test_an_area_elsewhere_is_refused(self, make_raster, make_area, tmp_path):
+        path = make_raster("one.tif", noise(1))
+        with pytest.raises(GridError, match="does not overlap"):
+            run([path], tmp_path / "out.tif", area=make_area(box(0, 0, 10, 10)))
+
+    def test_an_area_between_pixel_centres_is_refused(self, make_raster, make_area, tmp_path):
+        path = make_raster("one.tif", noise(1))
+        area = make_area(box(500051, 4999941, 500053, 4999943))
+        with pytest.raises(InputError, match="no pixel's centre"):
+            run([path], tmp_path / "out.tif", area=area)
+        assert not (tmp_path / "out.tif").exists()
+
+
+class TestStatistics:
+    def test_they_are_those_of_the_valid_pixels(self, make_raster, tmp_path):
+        one, two = noise(1), noise(2)
+        one[:10] = -1
+        paths = [
+            make_raster("one.tif", one, bands=["a"], nodata=-1),
+            make_raster("two.tif", two, bands=["b"]),
+        ]
+        _, texts = run(paths, tmp_path / "out.tif")
+        with rasterio.open(tmp_path / "out.tif") as dataset:
+            for index, values in ((1, one), (2, two)):
+                tags = {key: float(value) for key, value in dataset.tags(index).items()}
+                valid = values[10:].astype(np.float64)
+                assert tags["STATISTICS_MEAN"] == pytest.approx(valid.mean())
+                assert tags["STATISTICS_STDDEV"] == pytest.approx(valid.std())
+                assert tags["STATISTICS_MINIMUM"] == pytest.approx(valid.min())
+                assert tags["STATISTICS_MAXIMUM"] == pytest.approx(valid.max())
+        lines = texts[-1].splitlines()
+        assert lines[0].split() == ["band", "source", "min", "mean", "max", "nodata"]
+        assert lines[1].split()[:2] == ["a", "one.tif"]
+        assert lines[1].endswith("50.0 %")
+        assert lines[2].endswith("0.0 %")
+
+    def test_pieces_add_up_even_far_from_zero(self):
+        values = (np.random.default_rng(1).normal(1e5, 1, 10_000)).astype(np.float32)
+        band = BandStatistics("a", "a.tif")
+        for piece in np.split(values, [10, 10, 5000]):
+            band.add(piece)
+        assert band.count == 10_000
+        assert band.mean == pytest.approx(values.mean(dtype=np.float64), rel=1e-9)
+        assert band.deviation == pytest.approx(values.std(dtype=np.float64), rel=1e-6)
+
+
+class TestLayerStack:
+    def test_it_reads_like_a_source(self, make_raster):
+        values = noise(1, (2, 20, 30))
+        path = make_raster("one.tif", values, bands=["a", "b"])
+        window = Window(-3, -2, 10, 8)
+        with LayerStack.open([path]) as layers, Source.open(path) as source:
+            for bands in (None, ["b"], ["b", "a"]):
+                ours, theirs = layers.read(window, bands), source.read(window, bands)
+                np.testing.assert_array_equal(ours[0], theirs[0])
+                np.testing.assert_array_equal(ours[1], theirs[1])
+
+    def test_a_band_that_is_not_there_is_named(self, make_raster):
+        path = make_raster("one.tif", noise(1), bands=["a"])
+        with LayerStack.open([path]) as layers, pytest.raises(InputError, match=r"slope.*has: a"):
+            layers.read(bands=["slope"])
+
+
+class TestBadInput:
+    def refused(self, layers, tmp_path, error, text, **parameters):
+        output = tmp_path / "out.tif"
+        with pytest.raises(error, match=text) as caught:
+            run(layers, output, **parameters)
+        assert "\n" not in str(caught.value)
+        assert not output.exists()
+        assert not list(tmp_path.glob(".partial-*"))
+
+    def test_no_layers(self, tmp_path):
+        self.refused([], tmp_path, InputError, "no layer")
+
+    def test_unknown_resampling(self, make_raster, tmp_path):
+        path = make_raster("one.tif", noise(1))
+        self.refused([path], tmp_path, InputError, "no resampling", resampling="sharp")
+
+    def test_missing_layer_or_reference(self, make_raster, tmp_path):
+        path = make_raster("one.tif", noise(1))
+        self.refused([path, tmp_path / "x.tif"], tmp_path, InputError, "x.tif does not exist")
+        self.refused(
+            [path],
+            tmp_path,
+            InputError,
+            "reference .*x.tif does not",
+            reference=str(tmp_path / "x.tif"),
+        )
+
+    def test_a_layer_without_crs(self, make_raster, tmp_path):
+        paths = [make_raster("one.tif", noise(1)), make_raster("two.tif", noise(2), crs=None)]
+        self.refused(paths, tmp_path, GridError, "two.tif has no CRS")
+
+    def test_layers_that_lie_apart(self, make_raster, tmp_path):
+        paths = [
+            make_raster("one.tif", noise(1)),
+            make_raster("two.tif", noise(2), transform=from_origin(700000, 4000000, 10, 10)),
+        ]
+        self.refused(paths, tmp_path, GridError, "two.tif .* does not overlap")
+
+    def test_a_layer_of_nodata_is_named(self, make_raster, tmp_path):
+        paths = [
+            make_raster("one.tif", noise(1)),
+            make_raster("empty.tif", np.full((20, 30), -1, np.float32), nodata=-1, bands=["b"]),
+        ]
+        self.refused(paths, tmp_path, InputError, r"empty.tif \(band b\) has no valid pixel")
+
+    def test_layers_that_are_never_valid_together(self, make_raster, tmp_path):
+        left, right = noise(1), noise(2)
+        left[:, 15:] = right[:, :15] = -1
+        paths = [
+            make_raster("left.tif", left, nodata=-1, bands=["a"]),
+            make_raster("right.tif", right, nodata=-1, bands=["b"]),
+        ]
+        self.refused(paths, tmp_path, InputError, r"No pixel is valid in all.*a 50 %, b 50 %")
+
+
+class TestRealData:
+    def test_kashmir_terrain_geology_and_area(self, data_dir, make_classes, tmp_path):
+        """Terrain, lithology one-hot and another DEM of the same pixels, cut to the landslides."""
+        dem = str(data_dir / "kashmir/AW3D30.tif")
+        terrainfactors(
+            input=dem, output=str(tmp_path / "terrain.tif"), factors=["elevation", "slope"],
+            progress=Progress(),
+        )  # fmt: skip
+        with rasterio.open(data_dir / "kashmir/Geology.tif") as dataset:
+            geology = dataset.read(1)
+        codes = [int(code) for code in np.unique(geology)]
+        rocks = make_classes("rocks.tif", geology, {code: f"unit {code}" for code in codes}, dem)
+        area = str(data_dir / "kashmir/landslides.shp")
+        found, texts = run([tmp_path / "terrain.tif", rocks], tmp_path / "all.tif")
+        assert list(found) == ["elevation", "slope", *(f"lithology_unit_{code}" for code in codes)]
+        classes = np.ma.stack([found[f"lithology_unit_{code}"] for code in codes])
+        assert np.all(classes.sum(axis=0) == 1)
+        for code, one_hot in zip(codes, classes, strict=True):
+            assert one_hot.sum() == (geology == code).sum()
+        assert len(texts[-1].splitlines()) == 1 + len(found)
+
+        landslides, _ = run([tmp_path / "terrain.tif"], tmp_path / "landslides.tif", area=area)
+        share = landslides["slope"].count() / found["slope"].count()
+        assert 0.001 < share < 0.2
+        assert landslides["slope"].mean() > found["slope"].mean()  # they lie on the steep ground
+
+    def test_layers_of_other_crs_and_extent(self, data_dir, tmp_path):
+        """Emilia's image, a DEM that reaches beyond it, and that DEM warped to degrees."""
+        image = data_dir / "emilia_s2/s2_post_20230523_10bands.tif"
+        around = data_dir / "emilia_s2/dem_around_4120_9km_10m.tif"
+        degrees = tmp_path / "degrees.tif"
+        with (
+            rasterio.open(around) as dataset,
+            WarpedVRT(dataset, crs="EPSG:4326", resampling=Resampling.bilinear) as view,
+        ):
+            rasterio.shutil.copy(view, degrees, driver="GTiff")
+        found, _ = run([image, around, degrees], tmp_path / "out.tif")
+        assert list(found)[:3] == ["blue", "green", "red"]
+        assert list(found)[-2:] == ["dem_around_4120_9km_10m", "degrees"]
+        metres, warped = found["dem_around_4120_9km_10m"], found["degrees"]
+        with rasterio.open(data_dir / "emilia_s2/dem_4120.tif") as dataset:
+            assert np.ma.abs(metres - dataset.read(1)).mean() < 1
+        assert warped.count() == 128 * 128
+        # The DEM has steps of whole metres every 30 m, which warping rounds off; a shift of one
+        # pixel would show as twice this.
+        assert np.ma.abs(metres - warped).mean() < 1.6
+        assert np.ma.abs(metres[:, 1:] - warped[:, :-1]).mean() > 2
+
+    def test_olinda_s_dem_is_placed_by_its_definition_not_its_wrong_code(self, data_dir, tmp_path):
+        """The file's code says EPSG:32000, its parameters UTM 25S, where it belongs."""
+        folder = data_dir / "samples/stars_olinda_l7_dem"
+        found, _ = run(
+            [folder / "L7_ETMs.tif", folder / "olinda_dem_utm25s.tif"], tmp_path / "o.tif"
+        )
+        height = found["olinda_dem_utm25s"]
+        green, swir1 = found["band_2"], found["band_5"]
+        sea = (green > 1.5 * swir1) & ~height.mask
+        assert sea.sum() > 1000
+        assert np.ma.median(height[sea]) < 2 < np.ma.median(height[~sea])
+
+    def test_landsat_5_files_are_named_by_their_band(self, data_dir, tmp_path):
+        folder = data_dir / "samples/rstoolbox_l5_amazon"
+        files = sorted(folder.glob("*_B?.TIF"))
+        assert len(files) == 7
+        found, _ = run(files, tmp_path / "out.tif")
+        assert list(found) == ["blue", "green", "red", "nir", "swir1", "thermal", "swir2"]

@@ -1,0 +1,314 @@
+"""The command `samples` and the folder that it makes."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.commands import samples
+from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
+from rasterio.transform import from_origin
+from scipy.ndimage import label as components
+from shapely.geometry import Polygon, box
+
+LEFT, TOP, PIXEL = 500000, 5000000, 10
+
+
+def make(tmp_path, stack, landslides, events=None, **options):
+    """Run the command; return its values and the set."""
+    tmp_path.mkdir(exist_ok=True)
+    output = str(tmp_path / "samples")
+    sink = events.append if events is not None else None
+    given = {"tile_size": 32, "stride": 16, **options}
+    values = samples(
+        stack=stack, landslides=landslides, output=output, progress=Progress(sink), **given
+    )
+    return values, SampleSet.read(output)
+
+
+def test_patches_hold_what_the_stack_and_the_polygons_hold(tmp_path, stack, landslides):
+    values, made = make(tmp_path, stack, landslides)
+    assert values["train"] == len(made.of_split("train")) > 0
+    assert values["validation"] == len(made.of_split("validation")) > 0
+    assert values["test"] == 0
+    with rasterio.open(stack) as dataset:
+        whole = dataset.read()
+    truth = np.zeros((256, 256), bool)
+    for column in range(28, 256, 64):
+        for row in range(28, 256, 64):
+            truth[row : row + 6, column : column + 6] = True
+    for sample in made.samples:
+        image, valid, labels = made.load(sample)
+        column, row, width, height = sample.window
+        part = (slice(row, row + height), slice(column, column + width))
+        assert (image == whole[:, *part]).all()
+        assert valid.all()
+        assert ((labels > 0) == truth[part]).all()
+        assert sample.landslide_pixels == truth[part].sum()
+        assert sample.instances == components(truth[part])[1] == labels.max()
+
+
+def test_manifest_says_what_training_needs(tmp_path, stack, landslides):
+    values, made = make(tmp_path, stack, landslides, seed=4)
+    manifest = json.loads((made.folder / "manifest.json").read_text())
+    assert manifest["format"] == 1
+    assert made.bands == ["a", "b"]
+    assert made.classes == ["background", "landslide"]
+    assert (made.resolution, made.crs, made.tile_size, made.seed) == (10, "EPSG:32632", 32, 4)
+    assert made.split.startswith("blocks of ")
+    assert made.sources == [stack]
+    pixels = [made.load(sample) for sample in made.of_split("train")]
+    stacked = np.stack([image for image, _, _ in pixels]).astype(np.float64)
+    assert made.mean == pytest.approx(stacked.mean(axis=(0, 2, 3)), rel=1e-9)
+    assert made.std == pytest.approx(stacked.std(axis=(0, 2, 3)), rel=1e-9)
+    share = np.mean([labels > 0 for _, _, labels in pixels])
+    assert made.imbalance == values["imbalance"] == pytest.approx(share)
+
+
+def test_bands_are_loaded_by_name_in_any_order(tmp_path, stack, landslides):
+    _, made = make(tmp_path, stack, landslides)
+    sample = made.samples[0]
+    both, _, _ = made.load(sample)
+    swapped, _, _ = made.load(sample, ["b", "a"])
+    assert (swapped == both[::-1]).all()
+    with pytest.raises(InputError, match="no band named c; it has: a, b"):
+        made.load(sample, ["c"])
+
+
+def test_blocks_do_not_leak(tmp_path, stack, landslides):
+    _, made = make(tmp_path, stack, landslides)
+    owner = np.zeros((256, 256), "U10")
+    for sample in made.samples:
+        column, row, width, height = sample.window
+        patch = owner[row : row + height, column : column + width]
+        assert set(np.unique(patch)) <= {"", sample.split}
+        patch[:] = sample.split
+
+
+def test_background_comes_in_the_chosen_ratio(tmp_path, make_raster, make_polygons, square):
+    rows = np.ones((256, 512), np.float32)
+    stack = make_raster("wide.tif", rows * np.arange(512, dtype=np.float32), bands=["a"])
+    places = [square(column, row, 4) for column in (40, 200, 300, 440) for row in (30, 200)]
+    landslides = make_polygons("few.gpkg", places)
+    for ratio in (0.0, 0.5, 1.0):
+        _, made = make(tmp_path / str(ratio), stack, landslides, background=ratio, stride=8)
+        for split in ("train", "validation"):
+            flags = [sample.landslide_pixels > 0 for sample in made.of_split(split)]
+            assert flags.count(False) == round(ratio * flags.count(True))
+
+
+def test_same_seed_makes_the_same_set(tmp_path, stack, landslides):
+    listed = [
+        make(tmp_path / folder, stack, landslides, seed=seed)[1].samples
+        for folder, seed in (("again", 1), ("0.5", 1), ("other", 2))
+    ]
+    assert listed[0] == listed[1]
+    assert listed[0] != listed[2]
+
+
+def test_random_split_is_named_so(tmp_path, stack, landslides):
+    _, made = make(tmp_path, stack, landslides, split="random", test=0.2)
+    assert made.split == "random by patch"
+    assert all(made.of_split(name) for name in ("train", "validation", "test"))
+
+
+def test_nodata_is_unknown_and_mostly_empty_patches_are_dropped(tmp_path, make_raster, landslides):
+    values = np.ones((2, 256, 256), np.float32) * np.arange(256, dtype=np.float32)
+    values[0, :, :40] = -9999
+    stack = make_raster("holes.tif", values, nodata=-9999, bands=["a", "b"])
+    _, made = make(tmp_path, stack, landslides)
+    assert made.mean[0] == made.mean[1] >= 40
+    seen_unknown = False
+    for sample in made.samples:
+        column = sample.window[0]
+        _, valid, labels = made.load(sample)
+        assert valid.mean() >= 0.5
+        assert ((labels == UNKNOWN) == ~valid).all()
+        assert valid.all() == (column >= 40)
+        seen_unknown |= not valid.all()
+        # band b has values where band a has none
+        assert made.load(sample, ["b"])[1].all()
+    assert seen_unknown
+
+
+def test_outside_the_area_nothing_is_known(tmp_path, stack, landslides, make_polygons, square):
+    area = make_polygons("area.gpkg", [square(0, 0, 200)])
+    _, made = make(tmp_path, stack, landslides, area=area, split="random")
+    crossing = 0
+    for sample in made.samples:
+        column, row, _, _ = sample.window
+        _, valid, labels = made.load(sample)
+        assert valid.all()
+        inside = np.zeros((32, 32), bool)
+        inside[: max(200 - row, 0), : max(200 - column, 0)] = True
+        assert ((labels != UNKNOWN) == inside).all()
+        assert inside.mean() >= 0.5
+        crossing += not inside.all()
+    assert crossing
+
+
+def test_tiny_polygon_gets_one_pixel(tmp_path, stack, make_polygons):
+    """A polygon of 4 m between the pixel centres would vanish; a sliver at a patch's edge may."""
+    places = [(column, row) for column in range(20, 256, 40) for row in range(20, 256, 40)]
+    tiny = [
+        box(LEFT + 10 * c + 6, TOP - 10 * r - 9, LEFT + 10 * c + 9.5, TOP - 10 * r - 6)
+        for c, r in places
+    ]
+    _, made = make(tmp_path, stack, make_polygons("tiny.gpkg", tiny), split="random")
+    for sample in made.samples:
+        column, row, _, _ = sample.window
+        labels = made.load(sample)[2]
+        found = {(column + int(x), row + int(y)) for y, x in np.argwhere(labels > 0)}
+        within = {(c, r) for c, r in places if 0 <= c - column < 32 and 0 <= r - row < 32}
+        assert found == within
+
+
+def test_mask_raster_gives_the_same_labels_as_its_polygons(
+    tmp_path, stack, landslides, make_raster
+):
+    mask = np.zeros((256, 256), np.uint8)
+    for column in range(28, 256, 64):
+        for row in range(28, 256, 64):
+            mask[row : row + 6, column : column + 6] = 1
+    by_polygons = make(tmp_path / "again", stack, landslides)[1]
+    by_mask = make(tmp_path / "other", stack, make_raster("mask.tif", mask))[1]
+    assert by_mask.samples == by_polygons.samples
+
+
+def test_several_stacks_with_bands_in_any_order(tmp_path, stack, landslides, make_raster):
+    east = from_origin(LEFT + 2560, TOP, PIXEL, PIXEL)
+    values = np.stack([np.full((256, 256), 9, np.float32), np.full((256, 256), 1, np.float32)])
+    other = make_raster("east.tif", values, transform=east, bands=["b", "a"])
+    _, made = make(tmp_path, [stack, other], landslides, background=8)
+    assert made.sources == [stack, other]
+    of_other = [sample for sample in made.samples if sample.source == other]
+    assert of_other
+    image, _, labels = made.load(of_other[0])
+    assert (image[0] == 1).all()
+    assert (image[1] == 9).all()
+    assert (labels == 0).all()
+
+
+def test_counts_and_imbalance_are_told(tmp_path, stack, landslides):
+    events = []
+    make(tmp_path, stack, landslides, events)
+    texts = [event["text"] for event in events if event["type"] == "message"]
+    assert any(text.startswith("train: ") and "pixels 1 : " in text for text in texts)
+    percents = [event["percent"] for event in events if event["type"] == "progress"]
+    assert percents == sorted(percents)
+    assert percents[-1] == 100
+    assert len(percents) > 10
+
+
+def test_patches_are_plain_geotiffs_in_place(tmp_path, stack, landslides):
+    """GDAL's own tool sees the CRS, the band names and the place of a patch."""
+    _, made = make(tmp_path, stack, landslides)
+    sample = made.samples[3]
+    told = subprocess.run(
+        ["gdalinfo", "-json", made.image_path(sample)], capture_output=True, check=False
+    )
+    if told.returncode:
+        pytest.skip("gdalinfo is absent")
+    info = json.loads(told.stdout)
+    column, row, _, _ = sample.window
+    assert info["geoTransform"] == [LEFT + 10 * column, 10, 0, TOP - 10 * row, 0, -10]
+    assert [band["description"] for band in info["bands"]] == ["a", "b"]
+    assert "32632" in info["coordinateSystem"]["wkt"]
+
+
+def refused(tmp_path, error, match, **options):
+    """The command fails with one sentence and leaves nothing behind."""
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(error, match=match) as caught:
+        make(tmp_path, **options)
+    assert str(caught.value).count("\n") == 0
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_bad_input(tmp_path, stack, landslides, make_raster, make_polygons, square):
+    both = {"stack": stack, "landslides": landslides}
+    far = make_polygons("far.gpkg", [square(5000, 5000, 9)])
+    small = make_raster("small.tif", np.ones((20, 300), np.float32))
+    other = make_raster("other.tif", np.ones((300, 300), np.float32), bands=["c"])
+    coarse = from_origin(LEFT, TOP, 30, 30)
+    coarse = make_raster("c.tif", np.ones((2, 99, 99)), transform=coarse, bands=["a", "b"])
+    blind = make_raster("blind.tif", np.ones((99, 99), np.float32), crs=None)
+    away = from_origin(100000, 100000, 10, 10)
+    mask = make_raster("mask.tif", np.ones((99, 99), np.uint8), transform=away)
+    point = make_polygons("point.gpkg", [Polygon()])
+    cases = [
+        (InputError, "stack gone.tif does not exist", {**both, "stack": "gone.tif"}),
+        (InputError, "landslides layer gone.gpkg does not", {**both, "landslides": "gone.gpkg"}),
+        (GridError, "has no CRS", {**both, "stack": blind}),
+        (InputError, "No stack is given", {**both, "stack": []}),
+        (InputError, "20 pixels, smaller than the tile of 32", {**both, "stack": small}),
+        (InputError, "has the bands c, but", {**both, "stack": [stack, other]}),
+        (InputError, "pixels of 30 m, but", {**both, "stack": [stack, coarse]}),
+        (InputError, "No landslide lies within", {**both, "landslides": far}),
+        (GridError, "does not overlap", {**both, "landslides": mask}),
+        (InputError, "holds no polygon", {**both, "landslides": point}),
+        (GridError, "lies outside the stack", {**both, "area": far}),
+        (InputError, "stride 64 don't fit", {**both, "stride": 64}),
+        (InputError, "Tile size 4 ", {**both, "tile_size": 4}),
+        (InputError, "ratio of background", {**both, "background": -1}),
+        (InputError, "no split 'kfold'", {**both, "split": "kfold"}),
+        (InputError, "no usable shares", {**both, "validation": 0}),
+    ]
+    for error, match, options in cases:
+        refused(tmp_path, error, match, **options)
+
+
+def test_one_landslide_is_too_few_to_validate(tmp_path, stack, make_polygons, square):
+    one = make_polygons("one.gpkg", [square(3, 3, 4)])
+    refused(
+        tmp_path, InputError, "left for validation: choose a smaller", stack=stack, landslides=one
+    )
+
+
+def test_output_folder_must_be_new(tmp_path, stack, landslides):
+    (tmp_path / "samples").mkdir()
+    (tmp_path / "samples" / "mine.txt").write_text("keep")
+    refused(tmp_path, OutputError, "not an empty folder", stack=stack, landslides=landslides)
+    assert (tmp_path / "samples" / "mine.txt").read_text() == "keep"
+
+
+def test_damaged_sets_are_refused(tmp_path, stack, landslides):
+    with pytest.raises(InputError, match=r"has no manifest\.json"):
+        SampleSet.read(tmp_path)
+    _, made = make(tmp_path, stack, landslides)
+    manifest = made.folder / "manifest.json"
+    text = manifest.read_text()
+    for damaged, match in (
+        (text[:500], "is damaged"),
+        (text.replace('"format": 1', '"format": 2'), "is of format 2"),
+        (text.replace('"bands"', '"bonds"'), "is damaged"),
+        (text.replace('"split": "train"', '"split": "trial"'), "no split is called trial"),
+        ("[]", "is damaged"),
+    ):
+        manifest.write_text(damaged)
+        with pytest.raises(InputError, match=match):
+            SampleSet.read(made.folder)
+    manifest.write_text(text)
+    path = Path(made.image_path(made.samples[0]))
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError):
+        made.load(made.samples[0])
+    path.unlink()
+    with pytest.raises(InputError, match="files of sample 000001 are missing"):
+        SampleSet.read(made.folder)
+
+
+def test_kashmir(tmp_path, data_dir):
+    """Real DEM and 3819 landslide polygons, in spatial blocks."""
+    folder = data_dir / "kashmir"
+    dem, polygons = str(folder / "AW3D30.tif"), str(folder / "landslides.shp")
+    values, made = make(tmp_path, dem, polygons, tile_size=64, stride=32, test=0.2)
+    assert min(values[name] for name in ("train", "validation", "test")) > 50
+    assert made.split == "blocks of 256 x 256 pixels"
+    assert 0.005 < values["imbalance"] < 0.05
+    assert 500 < made.mean[0] < 4000
+    assert max(sample.instances for sample in made.samples) > 20

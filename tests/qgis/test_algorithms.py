@@ -1,0 +1,539 @@
+"""The interface of the algorithms: ids, keys, defaults, help; and runs of the factor layers."""
+
+import ast
+import json
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import processing
+import pytest
+from landslide_mapper.landslide_plugin.worker import COMMANDS
+from landslide_mapper.processing_algorithms import ALGORITHMS
+from osgeo import gdal, osr
+from qgis.core import (
+    QgsApplication,
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProject,
+    QgsVectorLayer,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+INTERFACE = {
+    "terrainfactors": {
+        "INPUT": "raster",
+        "FACTORS": "enum",
+        "SMOOTHING": "number",
+        "OUTPUT": "rasterDestination",
+    },
+    "spectralindices": {
+        "INPUT": "raster",
+        "INDICES": "enum",
+        "SENSOR": "enum",
+        "BLUE": "band",
+        "GREEN": "band",
+        "RED": "band",
+        "NIR": "band",
+        "SWIR1": "band",
+        "SWIR2": "band",
+        "OUTPUT": "rasterDestination",
+    },
+    "streams": {"INPUT": "raster", "MIN_AREA": "number", "OUTPUT": "vectorDestination"},
+    "distance": {
+        "INPUT": "source",
+        "REFERENCE": "raster",
+        "NAME": "string",
+        "MAX_DISTANCE": "number",
+        "BREAKS": "string",
+        "OUTPUT": "rasterDestination",
+    },
+    "classes": {
+        "INPUT": "layer",
+        "FIELD": "field",
+        "REFERENCE": "raster",
+        "NAME": "string",
+        "OUTPUT": "rasterDestination",
+    },
+    "stack": {
+        "LAYERS": "multilayer",
+        "REFERENCE": "raster",
+        "RESAMPLING": "enum",
+        "AREA": "source",
+        "OUTPUT": "rasterDestination",
+    },
+    "samples": {
+        "STACK": "multilayer",
+        "LANDSLIDES": "layer",
+        "AREA": "source",
+        "TILE_SIZE": "number",
+        "STRIDE": "number",
+        "SPLIT": "enum",
+        "BACKGROUND": "number",
+        "VALIDATION": "number",
+        "TEST": "number",
+        "SEED": "number",
+        "OUTPUT": "folderDestination",
+    },
+    "importsamples": {
+        "IMAGES": "file",
+        "MASKS": "file",
+        "BANDS": "string",
+        "RESOLUTION": "number",
+        "LIMIT": "number",
+        "VALIDATION": "number",
+        "TEST": "number",
+        "SEED": "number",
+        "OUTPUT": "folderDestination",
+    },
+    "train": {
+        "SAMPLES": "file",
+        "ARCHITECTURE": "enum",
+        "BACKBONE": "string",
+        "LOSS": "enum",
+        "EPOCHS": "number",
+        "BATCH_SIZE": "number",
+        "LEARNING_RATE": "number",
+        "TILE_SIZE": "number",
+        "BANDS": "string",
+        "DEVICE": "enum",
+        "SEED": "number",
+        "MODEL": "fileDestination",
+        "HTML": "fileDestination",
+    },
+    "map": {
+        "IMAGE": "raster",
+        "DEM": "raster",
+        "MODEL": "file",
+        "RIVERS": "source",
+        "FAULTS": "source",
+        "GEOLOGY": "source",
+        "GEOLOGY_FIELD": "field",
+        "AREA": "source",
+        "THRESHOLD": "number",
+        "MIN_AREA": "number",
+        "SENSOR": "enum",
+        "SMOOTHING": "number",
+        "STREAM_AREA": "number",
+        "DEVICE": "enum",
+        "INVENTORY": "vectorDestination",
+        "PROBABILITY": "rasterDestination",
+    },
+    "predict": {
+        "STACK": "raster",
+        "MODEL": "file",
+        "AREA": "source",
+        "THRESHOLD": "number",
+        "TILE_SIZE": "number",
+        "OVERLAP": "number",
+        "BATCH_SIZE": "number",
+        "DEVICE": "enum",
+        "PROBABILITY": "rasterDestination",
+        "MASK": "rasterDestination",
+    },
+    "detect": {
+        "STACK": "raster",
+        "MODEL": "file",
+        "SCORE": "number",
+        "TILE_SIZE": "number",
+        "OVERLAP": "number",
+        "DEVICE": "enum",
+        "OUTPUT": "vectorDestination",
+    },
+    "vectorize": {
+        "INPUT": "raster",
+        "THRESHOLD": "number",
+        "MIN_AREA": "number",
+        "MAX_HOLE": "number",
+        "SIMPLIFY": "number",
+        "FACTORS": "raster",
+        "MODEL": "string",
+        "OUTPUT": "vectorDestination",
+    },
+    "evaluate": {
+        "PREDICTED": "layer",
+        "REFERENCE": "layer",
+        "AREA": "source",
+        "THRESHOLD": "number",
+        "IMAGE": "raster",
+        "HTML": "fileDestination",
+        "JSON": "fileDestination",
+    },
+    "demoarea": {"SEED": "number", "SIZE": "number", "FOLDER": "folderDestination"},
+    "setupengine": {"PYTHON": "file", "CUDA": "boolean"},
+}
+"""Id to keys and types of parameters: scripts and models rely on them, so they only grow."""
+
+OTHER_OUTPUTS = {
+    "samples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
+    "importsamples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
+    "train": {"F1": "outputNumber", "IOU": "outputNumber"},
+    "map": {"COUNT": "outputNumber", "AREA_M2": "outputNumber"},
+    "detect": {"COUNT": "outputNumber"},
+    "vectorize": {"COUNT": "outputNumber", "AREA_M2": "outputNumber"},
+    "evaluate": dict.fromkeys(
+        (
+            "OA",
+            "PRECISION",
+            "RECALL",
+            "F1",
+            "KAPPA",
+            "IOU_LANDSLIDE",
+            "IOU_BACKGROUND",
+            "MIOU",
+            "FPR",
+            "MCC",
+            "HIT_RATE",
+            "REFERENCE_LANDSLIDES",
+            "PREDICTED_LANDSLIDES",
+        ),
+        "outputNumber",
+    ),
+    "demoarea": {
+        "IMAGE": "outputRaster",
+        "DEM": "outputRaster",
+        "RIVERS": "outputVector",
+        "FAULTS": "outputVector",
+        "GEOLOGY": "outputVector",
+        "LANDSLIDES": "outputVector",
+    },
+}
+"""Outputs that are no destination parameters."""
+
+COMMAND_NAMES = [name for name in INTERFACE if name in COMMANDS]
+"""Algorithms that are one command of the engine; the set-up is not."""
+
+GROUPS = {
+    "Factor layers": {
+        "terrainfactors",
+        "spectralindices",
+        "streams",
+        "distance",
+        "classes",
+        "stack",
+    },
+    "Samples and training": {"samples", "importsamples", "train"},
+    "Mapping": {"map", "predict", "detect"},
+    "Inventory and accuracy": {"vectorize", "evaluate"},
+    "Set-up and demo": {"demoarea", "setupengine"},
+}
+
+ENGINE_TABLES = """
+import json, sys
+sys.path.insert(0, sys.argv[1])
+from landslide_plugin.worker import register_package
+register_package()
+from landslide_mapper.landslide_plugin.factors import spectral, terrain
+from landslide_mapper.landslide_plugin.raster import bands, stack
+from landslide_mapper.landslide_plugin.training import losses
+from landslide_mapper.models import registry
+print(json.dumps({
+    "FACTORS": list(terrain.FACTORS),
+    "INDICES": list(spectral.INDICES),
+    "SENSOR": ["auto", *bands.SENSORS, "custom"],
+    "RESAMPLING": list(stack.RESAMPLINGS),
+    "LOSS": list(losses.LOSSES),
+    "ARCHITECTURE": [*registry.SEMANTIC, *registry.INSTANCE],
+    "defaults": {"terrain.DEFAULT": terrain.DEFAULT, "spectral.DEFAULT": spectral.DEFAULT},
+}))
+"""
+
+
+pytestmark = pytest.mark.usefixtures("provider")
+
+
+@pytest.fixture(scope="module")
+def tables(engine_python):
+    """What the engine offers to choose from."""
+    done = subprocess.run(
+        [engine_python, "-c", ENGINE_TABLES, ROOT], capture_output=True, text=True, check=True
+    )
+    return json.loads(done.stdout)
+
+
+def algorithm(name):
+    found = QgsApplication.processingRegistry().algorithmById(f"landslide:{name}")
+    assert found is not None, f"landslide:{name} is not registered"
+    return found
+
+
+def command_arguments(name):
+    """Return the arguments of an engine command with their defaults, read from its source."""
+    source = ROOT / "landslide_plugin" / (COMMANDS[name].replace(".", "/") + ".py")
+    functions = ast.parse(source.read_text(encoding="utf-8")).body
+    function = next(
+        item for item in functions if isinstance(item, ast.FunctionDef) and item.name == name
+    )
+    pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+    return {item.arg: default for item, default in pairs if item.arg != "progress"}
+
+
+# ---- the interface
+
+
+def test_all_algorithms_are_listed_in_their_groups():
+    listed = {kind.ID: kind.GROUP for kind in ALGORITHMS}
+    assert listed == {name: group for group, names in GROUPS.items() for name in names}
+    assert set(INTERFACE) == set(listed)
+
+
+@pytest.mark.parametrize("name", INTERFACE)
+def test_keys_and_types_are_those_promised(name):
+    given = {item.name(): item.type() for item in algorithm(name).parameterDefinitions()}
+    assert given == INTERFACE[name]
+
+
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_other_outputs_are_those_promised(name):
+    outputs = {item.name(): item.type() for item in algorithm(name).outputDefinitions()}
+    others = {key: kind for key, kind in outputs.items() if key not in INTERFACE[name]}
+    assert others == OTHER_OUTPUTS.get(name, {})
+    destinations = {key for key, kind in INTERFACE[name].items() if kind.endswith("Destination")}
+    assert destinations <= set(outputs)
+
+
+@pytest.mark.parametrize("name", INTERFACE)
+def test_help_says_what_when_method_source_and_each_parameter(name):
+    alg = algorithm(name)
+    text = alg.shortHelpString()
+    for part in ("When: ", "Method: ", "Source"):
+        assert part in text
+    what = text.split("When: ")[0].strip()
+    assert len(what) > 40 and what.endswith(".")
+    for parameter in alg.parameterDefinitions():
+        assert len(parameter.help()) > 10 and parameter.help().endswith("."), parameter.name()
+        assert parameter.description()
+    assert len(alg.tags()) > 3
+
+
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_keys_are_the_arguments_of_the_engine_command(name):
+    assert {key.lower() for key in INTERFACE[name]} == set(command_arguments(name))
+
+
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_defaults_are_those_of_the_engine_command(name, tables):
+    arguments = command_arguments(name)
+    lists = next(kind.LISTS for kind in ALGORITHMS if kind.ID == name)
+    for parameter in algorithm(name).parameterDefinitions():
+        key, ours = parameter.name(), parameter.defaultValue()
+        default = arguments[key.lower()]
+        if default is None or parameter.isDestination():
+            continue
+        if key in lists:
+            ours = [lists[key](word) for word in (ours or "").split(", ") if word]
+        text = ast.unparse(default)
+        expected = tables["defaults"].get(text) or ast.literal_eval(default)
+        # Not given is what the engine has as "", 0, () or None.
+        assert (ours or None) == ((expected and type(ours)(expected)) or None), key
+
+
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_what_the_engine_needs_is_not_optional(name):
+    arguments = command_arguments(name)
+    for parameter in algorithm(name).parameterDefinitions():
+        if arguments[parameter.name().lower()] is None:
+            assert not parameter.flags() & parameter.FlagOptional, parameter.name()
+
+
+@pytest.mark.parametrize("name", INTERFACE)
+def test_choices_are_words_that_the_engine_knows(name, tables):
+    for parameter in algorithm(name).parameterDefinitions():
+        if parameter.type() == "enum":
+            assert parameter.usesStaticStrings()
+            known = tables.get(parameter.name(), parameter.options())
+            assert set(parameter.options()) <= set(known), parameter.name()
+            if name != "map":
+                assert set(parameter.options()) == set(known), parameter.name()
+
+
+def test_numbers_refuse_what_makes_no_sense():
+    predict = algorithm("predict")
+    for key, bad in (("OVERLAP", 1.5), ("THRESHOLD", 2), ("TILE_SIZE", -1)):
+        definition = predict.parameterDefinition(key)
+        assert not definition.checkValueIsAcceptable(bad), key
+        assert definition.checkValueIsAcceptable(definition.minimum()), key
+
+
+# ---- runs
+
+
+def write_raster(path, array, bands=(), size=10.0, nodata=None):
+    array = np.atleast_3d(array.T).T
+    kind = gdal.GDT_Byte if array.dtype == np.uint8 else gdal.GDT_Float32
+    count, height, width = array.shape
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), width, height, count, kind)
+    crs = osr.SpatialReference()
+    crs.ImportFromEPSG(32632)
+    dataset.SetProjection(crs.ExportToWkt())
+    dataset.SetGeoTransform((500000, size, 0, 5000000, 0, -size))
+    for number, band in enumerate(array, start=1):
+        dataset.GetRasterBand(number).WriteArray(band)
+        if bands:
+            dataset.GetRasterBand(number).SetDescription(bands[number - 1])
+        if nodata is not None:
+            dataset.GetRasterBand(number).SetNoDataValue(nodata)
+    return str(path)
+
+
+def read_raster(path):
+    dataset = gdal.Open(path)
+    names = [dataset.GetRasterBand(i + 1).GetDescription() for i in range(dataset.RasterCount)]
+    return dict(zip(names, np.atleast_3d(dataset.ReadAsArray().T).T, strict=True))
+
+
+def layer_of(kind, *features):
+    """Return a memory layer of WKT geometries with the field `name`."""
+    layer = QgsVectorLayer(f"{kind}?crs=EPSG:32632&field=name:string", "features", "memory")
+    for name, wkt in features:
+        feature = QgsFeature(layer.fields())
+        feature.setGeometry(QgsGeometry.fromWkt(wkt))
+        feature["name"] = name
+        layer.dataProvider().addFeature(feature)
+    return layer
+
+
+@pytest.fixture
+def dem(tmp_path):
+    """A plane that rises by 45 degrees towards the north: 40 x 30 pixels of 10 m."""
+    rows = np.arange(30, dtype=np.float32)[::-1, None] * 10 + 1000
+    return write_raster(tmp_path / "dem.tif", np.repeat(rows, 40, axis=1))
+
+
+def test_terrain_of_a_plane(engine, dem, tmp_path):
+    out = str(tmp_path / "terrain.tif")
+    parameters = {"INPUT": dem, "FACTORS": ["slope", "aspect", "northness"], "OUTPUT": out}
+    assert processing.run("landslide:terrainfactors", parameters)["OUTPUT"] == out
+    bands = read_raster(out)
+    assert list(bands) == ["slope", "aspect", "northness"]
+    np.testing.assert_allclose(bands["slope"], 45, atol=1e-3)
+    np.testing.assert_allclose(bands["aspect"], 180, atol=1e-3)
+    np.testing.assert_allclose(bands["northness"], -1, atol=1e-5)
+
+
+def test_indices_by_chosen_bands(engine, tmp_path):
+    image = np.stack([np.full((20, 20), value, np.float32) for value in (0.1, 0.3)])
+    path = write_raster(tmp_path / "image.tif", image)
+    parameters = {
+        "INPUT": path,
+        "INDICES": ["ndvi"],
+        "SENSOR": "custom",
+        "RED": 1,
+        "NIR": 2,
+        "OUTPUT": str(tmp_path / "ndvi.tif"),
+    }
+    bands = read_raster(processing.run("landslide:spectralindices", parameters)["OUTPUT"])
+    np.testing.assert_allclose(bands["ndvi"], 0.5, atol=1e-6)
+
+
+def test_distance_from_selected_features_only(engine, dem, tmp_path):
+    rivers = layer_of(
+        "LineString",
+        ("west", "LINESTRING(500005 4999000, 500005 5001000)"),
+        ("east", "LINESTRING(500395 4999000, 500395 5001000)"),
+    )
+    QgsProject.instance().addMapLayer(rivers)
+    rivers.select(next(f.id() for f in rivers.getFeatures() if f["name"] == "east"))
+    parameters = {
+        "INPUT": QgsProcessingFeatureSourceDefinition(rivers.id(), selectedFeaturesOnly=True),
+        "REFERENCE": dem,
+        "OUTPUT": str(tmp_path / "distance.tif"),
+    }
+    bands = read_raster(processing.run("landslide:distance", parameters)["OUTPUT"])
+    QgsProject.instance().removeMapLayer(rivers.id())
+    np.testing.assert_allclose(bands["river_distance"][5], np.arange(390, -1, -10), atol=0.01)
+
+
+def test_distance_in_levels(engine, dem, tmp_path):
+    rivers = layer_of("LineString", ("west", "LINESTRING(500005 4999000, 500005 5001000)"))
+    parameters = {
+        "INPUT": rivers,
+        "REFERENCE": dem,
+        "BREAKS": "30, 200",
+        "OUTPUT": str(tmp_path / "levels.tif"),
+    }
+    levels = read_raster(processing.run("landslide:distance", parameters)["OUTPUT"])
+    row = levels["river_distance"][5].astype(int)
+    assert row[1] == 0 and row[10] == 1 and row[39] == 2
+
+
+def test_breaks_that_are_no_numbers_are_refused(engine, dem, tmp_path):
+    rivers = layer_of("LineString", ("west", "LINESTRING(500005 4999000, 500005 5001000)"))
+    out = tmp_path / "levels.tif"
+    parameters = {"INPUT": rivers, "REFERENCE": dem, "BREAKS": "30; 200", "OUTPUT": str(out)}
+    with pytest.raises(QgsProcessingException, match="part them by commas"):
+        processing.run("landslide:distance", parameters)
+    assert not out.exists()
+
+
+def test_classes_and_stack(engine, dem, tmp_path):
+    geology = layer_of(
+        "Polygon",
+        (
+            "Granite",
+            "POLYGON((499990 4990000,500200 4990000,500200 5000100,499990 5000100,499990 4990000))",
+        ),
+        (
+            "Marl",
+            "POLYGON((500200 4990000,500500 4990000,500500 5000100,500200 5000100,500200 4990000))",
+        ),
+    )
+    lithology = processing.run(
+        "landslide:classes",
+        {
+            "INPUT": geology,
+            "FIELD": "name",
+            "REFERENCE": dem,
+            "OUTPUT": str(tmp_path / "lithology.tif"),
+        },
+    )["OUTPUT"]
+    stack = processing.run(
+        "landslide:stack",
+        {"LAYERS": [dem, lithology], "OUTPUT": str(tmp_path / "stack.tif")},
+    )["OUTPUT"]
+    bands = read_raster(stack)
+    assert list(bands)[1:] == ["lithology_granite", "lithology_marl"]
+    assert (bands["lithology_granite"][:, :20] == 1).all()
+    assert (bands["lithology_marl"][:, 20:] == 1).all()
+    assert (bands["lithology_granite"] + bands["lithology_marl"] == 1).all()
+
+
+def test_streams_follow_the_valley(engine, tmp_path):
+    rows, columns = np.mgrid[:60, :61].astype(np.float32)
+    valley = write_raster(tmp_path / "valley.tif", abs(columns - 30) * 5 + (60 - rows) * 2)
+    parameters = {"INPUT": valley, "MIN_AREA": 0.1, "OUTPUT": str(tmp_path / "streams.gpkg")}
+    streams = QgsVectorLayer(processing.run("landslide:streams", parameters)["OUTPUT"])
+    points = [point for feature in streams.getFeatures() for point in feature.geometry().vertices()]
+    assert points
+    assert {round(point.x()) for point in points} == {500305}
+
+
+def test_inventory_of_a_mask_and_its_accuracy(engine, tmp_path):
+    mask = np.zeros((50, 50), np.uint8)
+    mask[10:20, 10:30] = 1
+    mask[40, 40] = 1
+    path = write_raster(tmp_path / "mask.tif", mask, nodata=255)
+    made = processing.run(
+        "landslide:vectorize",
+        {"INPUT": path, "MIN_AREA": 1000, "OUTPUT": str(tmp_path / "inventory.gpkg")},
+    )
+    assert made["COUNT"] == 1
+    assert made["AREA_M2"] == pytest.approx(20000, rel=2e-3)
+    measured = processing.run(
+        "landslide:evaluate",
+        {"PREDICTED": made["OUTPUT"], "REFERENCE": path, "HTML": str(tmp_path / "report.html")},
+    )
+    assert measured["PRECISION"] == 1
+    assert measured["RECALL"] == pytest.approx(200 / 201)
+    assert measured["HIT_RATE"] == 0.5
+    assert (tmp_path / "report.html").stat().st_size > 1000
+
+
+def test_a_measure_that_is_not_defined_is_empty(engine, tmp_path):
+    nothing = write_raster(tmp_path / "nothing.tif", np.zeros((20, 20), np.uint8), nodata=255)
+    measured = processing.run("landslide:evaluate", {"PREDICTED": nothing, "REFERENCE": nothing})
+    assert measured["OA"] == 1
+    assert measured["RECALL"] is None and measured["F1"] is None

@@ -1,0 +1,282 @@
+"""The engine: where it is looked for, how it is spoken to, how it ends."""
+
+import importlib.util
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from landslide_mapper.landslide_plugin import engine_process
+from landslide_mapper.landslide_plugin.engine_process import (
+    EngineCanceled,
+    EngineFailure,
+    clean_environment,
+    find_engine,
+    run_command,
+)
+from landslide_mapper.landslide_plugin.engine_setup import STAMP, python_of
+from landslide_mapper.landslide_plugin.errors import InputError, LandslideError
+
+FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
+
+
+@pytest.fixture
+def ask(feedback):
+    """Run a command of the fake worker."""
+
+    def run(command, feedback=feedback, **parameters):
+        return run_command(
+            command, parameters, feedback, python=Path(sys.executable), worker=FAKE_WORKER
+        )
+
+    return run
+
+
+@pytest.fixture
+def earlier(tmp_path):
+    """An output that stood before."""
+    path = tmp_path / "probability.tif"
+    path.write_text("an earlier result")
+    return path
+
+
+def alive(pid):
+    """Whether a process runs; a zombie that nobody has reaped does not."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def environment_at(folder, stamped=True):
+    """Make what looks like a virtual environment."""
+    python = python_of(folder)
+    python.parent.mkdir(parents=True)
+    python.write_text("")
+    if stamped:
+        (folder / STAMP).write_text("{}")
+    return python
+
+
+class TestThisEnvironment:
+    @pytest.mark.parametrize("name", ["torch", "torchvision", "rasterio", "geopandas"])
+    def test_has_none_of_the_engines_packages(self, name):
+        assert importlib.util.find_spec(name) is None
+
+
+@pytest.mark.usefixtures("no_engine")
+class TestLookUp:
+    def test_none_there_says_what_to_do(self):
+        with pytest.raises(LandslideError, match="run \"Set up the engine\""):
+            find_engine()
+
+    def test_order(self, monkeypatch, tmp_path):
+        monkeypatch.setattr(engine_process, "_has_packages", lambda python: True)
+        assert find_engine() == engine_process.own_python()
+        managed = environment_at(tmp_path / "managed")
+        assert find_engine() == managed
+        beside = environment_at(tmp_path / "plugin" / ".venv")
+        assert find_engine() == beside
+        monkeypatch.setenv("LANDSLIDE_PYTHON", sys.executable)
+        assert find_engine() == Path(sys.executable)
+        monkeypatch.setattr(engine_process, "_setting", lambda: "/bin/sh")
+        assert find_engine() == Path("/bin/sh")
+
+    def test_an_environment_without_stamp_is_not_whole_and_does_not_count(self, tmp_path):
+        environment_at(tmp_path / "managed", stamped=False)
+        with pytest.raises(LandslideError):
+            find_engine()
+
+    def test_an_engine_that_vanishes_is_found_no_more(self, tmp_path):
+        python = environment_at(tmp_path / "managed")
+        assert find_engine() == python
+        python.unlink()
+        with pytest.raises(LandslideError):
+            find_engine()
+
+    def test_a_named_python_that_is_not_there_is_told(self, monkeypatch):
+        monkeypatch.setenv("LANDSLIDE_PYTHON", "/nowhere/python")
+        with pytest.raises(InputError, match="/nowhere/python.*LANDSLIDE_PYTHON.*does not exist"):
+            find_engine()
+
+    def test_the_processing_setting_goes_first(self, provider, monkeypatch):
+        from processing.core.ProcessingConfig import ProcessingConfig
+
+        setting = ProcessingConfig.settings[engine_process.SETTING]
+        assert (setting.group, setting.description) == ("Landslide Mapper", "Engine Python")
+        monkeypatch.setattr(setting, "value", "/bin/sh")
+        monkeypatch.setenv("LANDSLIDE_PYTHON", sys.executable)
+        assert find_engine() == Path("/bin/sh")
+
+    def test_this_python_has_not_the_packages(self):
+        assert not engine_process._has_packages(Path(sys.executable))
+
+
+class TestProtocol:
+    def test_events_reach_the_feedback(self, ask, feedback):
+        ask("talk")
+        assert feedback.percents == [12.5]
+        assert feedback.infos == ["a message"]
+        assert feedback.warnings == ["a warning"]
+        assert "a log line" in feedback.log
+        assert "no JSON at all" in feedback.log
+
+    def test_the_request_is_attached_and_carries_the_parameters(self, ask):
+        request = ask("talk", slope=1.5, names=["ä b", "c"])["request"]
+        assert request == {
+            "command": "talk",
+            "parameters": {"slope": 1.5, "names": ["ä b", "c"]},
+            "attached": True,
+        }
+
+    def test_the_environment_is_clean(self, ask, monkeypatch):
+        dropped = ("PYTHONPATH", "PYTHONHOME", "PROJ_LIB", "GDAL_DATA", "GDAL_DRIVER_PATH")
+        for name in dropped:
+            monkeypatch.setenv(name, "/nowhere")
+        monkeypatch.setenv("LANDSLIDE_KEPT", "yes")
+        environment = ask("talk")["environment"]
+        assert not set(dropped) & set(environment)
+        assert environment["LANDSLIDE_KEPT"] == "yes"
+        assert clean_environment().keys() <= os.environ.keys()
+
+    def test_full_pipes_do_not_stop_it(self, ask, feedback):
+        ask("flood")
+        assert len(feedback.infos) == 3000
+
+    def test_what_the_user_can_mend_is_one_sentence(self, ask):
+        with pytest.raises(LandslideError) as caught:
+            ask("user_error")
+        assert str(caught.value) == "The DEM has no CRS: assign its projection first."
+
+    def test_a_bug_keeps_its_traceback_apart(self, ask):
+        with pytest.raises(EngineFailure) as caught:
+            ask("bug")
+        assert "Traceback" not in str(caught.value)
+        assert "Traceback" in caught.value.details
+
+    def test_an_end_without_answer_shows_status_and_log(self, ask):
+        with pytest.raises(EngineFailure, match="status 3") as caught:
+            ask("vanish")
+        assert "the last words" in caught.value.details
+
+    def test_a_child_that_holds_the_pipes_delays_nothing_and_is_ended(self, ask, tmp_path):
+        started = time.monotonic()
+        assert ask("leave_child", pids=str(tmp_path / "pids")) == {"done": True}
+        assert time.monotonic() - started < 5
+        assert not alive(int((tmp_path / "pids").read_text()))
+
+
+class TestEnd:
+    def test_cancel_ends_a_stubborn_worker_and_its_child_within_5_s(
+        self, ask, recorder, tmp_path, earlier
+    ):
+        feedback = recorder(cancel_at="begun")
+        started = time.monotonic()
+        with pytest.raises(EngineCanceled):
+            ask("hang", feedback, output=str(earlier), pids=str(tmp_path / "pids"))
+        assert time.monotonic() - started < 5
+        worker, child = map(int, (tmp_path / "pids").read_text().split())
+        assert not alive(worker)
+        assert not alive(child)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["pids", "probability.tif"]
+        assert earlier.read_text() == "an earlier result"
+
+    def test_kill_9_is_told_in_one_sentence_and_leaves_nothing(self, ask, tmp_path, earlier):
+        with pytest.raises(EngineFailure, match=r"ended from outside \(signal 9") as caught:
+            ask("killed", output=str(earlier))
+        assert "unchanged" in str(caught.value)
+        assert [path.name for path in tmp_path.iterdir()] == ["probability.tif"]
+        assert earlier.read_text() == "an earlier result"
+
+    def test_partials_of_others_stay(self, ask, tmp_path, earlier):
+        other = tmp_path / ".partial-1-probability.tif"
+        other.mkdir()
+        with pytest.raises(EngineFailure):
+            ask("killed", output=str(earlier))
+        assert other.is_dir()
+
+
+class TestTrueEngine:
+    def test_a_missing_input_is_one_sentence_and_no_output(self, engine, feedback, tmp_path):
+        parameters = {"input": str(tmp_path / "no.tif"), "output": str(tmp_path / "out.tif")}
+        with pytest.raises(LandslideError, match=r"no\.tif does not exist"):
+            run_command("terrainfactors", parameters, feedback)
+        assert list(tmp_path.iterdir()) == []
+
+    def test_a_wrong_command_is_told(self, engine, feedback):
+        with pytest.raises(LandslideError, match="No command 'nothing'"):
+            run_command("nothing", {}, feedback)
+
+    def test_cancel_in_mid_work(self, engine, recorder, tmp_path, monkeypatch):
+        dem = write_dem(tmp_path / "dem.tif", 6000)
+        earlier = tmp_path / "out.tif"
+        earlier.write_text("an earlier result")
+        feedback = recorder()
+        feedback.progressChanged.connect(lambda _: feedback.cancel())
+        pids = spy(monkeypatch)
+        with pytest.raises(EngineCanceled):
+            run_command("terrainfactors", {"input": dem, "output": str(earlier)}, feedback)
+        assert 0 < feedback.percents[0] < 90
+        assert_untouched(tmp_path, earlier, pids)
+
+    def test_kill_9_in_mid_work(self, engine, feedback, tmp_path, monkeypatch):
+        dem = write_dem(tmp_path / "dem.tif", 6000)
+        earlier = tmp_path / "out.tif"
+        earlier.write_text("an earlier result")
+        pids = spy(monkeypatch)
+        feedback.progressChanged.connect(lambda _: os.kill(pids[0], signal.SIGKILL))
+        with pytest.raises(EngineFailure, match="ended from outside"):
+            run_command("terrainfactors", {"input": dem, "output": str(earlier)}, feedback)
+        assert_untouched(tmp_path, earlier, pids)
+
+    def test_the_worker_ends_with_whoever_asked(self, engine_python, tmp_path):
+        dem = write_dem(tmp_path / "dem.tif", 6000)
+        process = engine_process.start([str(engine_python), "-u", str(engine_process.WORKER)])
+        parameters = {"input": dem, "output": str(tmp_path / "out.tif")}
+        engine_process._send(process, request_line("terrainfactors", parameters))
+        process.stdout.readline()
+        process.stdin.close()
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        assert process.wait(5) != 0
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["dem.tif"]
+
+
+def request_line(command, parameters):
+    import json
+
+    return json.dumps({"command": command, "parameters": parameters, "attached": True}) + "\n"
+
+
+def write_dem(path, size):
+    """Write a synthetic slope that keeps the engine busy for some seconds."""
+    subprocess.run(
+        ["gdal_create", "-q", "-of", "GTiff", "-ot", "Float32", "-outsize", str(size), str(size),
+         "-burn", "100", "-a_srs", "EPSG:32632", "-a_ullr", "500000", "5000000",
+         str(500000 + 10 * size), str(5000000 - 10 * size), "-co", "COMPRESS=DEFLATE", str(path)],
+        check=True,
+    )  # fmt: skip
+    return str(path)
+
+
+def spy(monkeypatch):
+    """Note the ids of the processes that are started."""
+    pids, start = [], engine_process.start
+
+    def noting(words):
+        process = start(words)
+        pids.append(process.pid)
+        return process
+
+    monkeypatch.setattr(engine_process, "start", noting)
+    return pids
+
+
+def assert_untouched(folder, earlier, pids):
+    assert sorted(path.name for path in folder.iterdir()) == ["dem.tif", "out.tif"]
+    assert earlier.read_text() == "an earlier result"
+    assert pids and not any(alive(pid) for pid in pids)
