@@ -7,7 +7,7 @@ import os
 import queue
 import shutil
 import signal
-import subprocess
+import subprocess  # nosec B404
 import sys
 import threading
 import time
@@ -186,7 +186,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
     if os.name == "nt":
         hidden = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW  # type: ignore[attr-defined]
         options = {"creationflags": hidden}
-    return subprocess.Popen(  # noqa: S603 - an argument list of ours, no shell
+    return subprocess.Popen(  # noqa: S603  # nosec B603 - an argument list of ours, no shell
         arguments,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -276,7 +276,7 @@ class _Session:
         if self._answer["type"] == "result":
             return dict(self._answer["values"])
         if "details" in self._answer:
-            text = f"{self._answer['text']} This is a fault of the program: see the log."
+            text = f"{self._answer['text']} (a fault of the program: see the log)."
             raise EngineFailure(text, str(self._answer["details"]))
         raise EngineError(str(self._answer["text"]))
 

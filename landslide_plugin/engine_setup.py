@@ -13,7 +13,7 @@ import json
 import os
 import re
 import shutil
-import subprocess
+import subprocess  # nosec B404
 import sys
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
@@ -85,6 +85,11 @@ class Report:
         elif "text" in content:
             prefix = f"{kind.capitalize()}: " if kind in ("warning", "error") else ""
             print(prefix + content["text"], flush=True)
+
+    def log(self, line: str) -> None:
+        """Pass a line of pip's on to the Processing log; a terminal does without."""
+        if self._as_json:
+            print(line, file=sys.stderr, flush=True)
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -223,16 +228,17 @@ def _install(plan: Plan, report: Report) -> None:
     constraints.write_text(plan.constraints(), encoding="utf-8")
     files = ["engine.txt", "dev.txt"] if plan.dev else ["engine.txt"]
     words = [word for name in files for word in ("-r", str(plan.requirements / name))]
+    command = [*_pip(plan), "-c", str(constraints), *words]
     total = max(2 * len(plan.constraints().split()), 1)
     seen = 0
-    for line in _lines(
-        [*_pip(plan), "-c", str(constraints), *words], "Packages can't be installed"
-    ):
+    for line in _lines(command, "The packages can't be installed"):
         if line.startswith(("Collecting ", "Requirement already satisfied", "  Downloading ")):
             seen += 1
             report.send("progress", percent=round(min(3 + 82 * seen / total, 85), 1))
         if line.startswith(("Collecting ", "Installing collected", "Successfully installed")):
             report.send("message", text=line)
+        else:
+            report.log(line)
 
 
 def _build_native(plan: Plan, report: Report) -> bool:
@@ -272,7 +278,7 @@ def _natives(plan: Plan) -> list[str]:
 def _is_installed(plan: Plan, requirement: str) -> bool:
     name, _, version = requirement.partition("==")
     code = "import importlib.metadata as m, sys; sys.exit(m.version(sys.argv[1]) != sys.argv[2])"
-    done = subprocess.run(  # noqa: S603 - our own environment's Python
+    done = subprocess.run(  # noqa: S603  # nosec B603 - our own environment's Python
         [str(python_of(plan.folder)), "-c", code, name, version],
         env=_environment(),
         stderr=subprocess.DEVNULL,
@@ -298,7 +304,7 @@ def _fits(python: Path) -> bool:
 def _version(python: Path) -> str:
     """Return a Python's version; empty when it does not run or can't make environments."""
     try:
-        done = subprocess.run(  # noqa: S603 - asked by the user, or found on the path
+        done = subprocess.run(  # noqa: S603  # nosec B603 - asked by the user, or found on the path
             [str(python), "-c", _ASK_VERSION],
             env=_environment(),
             stdout=subprocess.PIPE,
@@ -318,13 +324,13 @@ def _run(words: list[str], failure: str, extra: dict[str, str] | None = None) ->
 
 
 def _lines(words: list[str], failure: str, extra: dict[str, str] | None = None) -> Iterator[str]:
-    """Yield the output of a program line by line; its log goes to stderr too.
+    """Yield the output of a program line by line.
 
     Raises:
         SetupError: it failed; the message holds its own last error.
     """
     last: deque[str] = deque(maxlen=30)
-    with subprocess.Popen(  # noqa: S603 - an argument list of ours, no shell
+    with subprocess.Popen(  # noqa: S603  # nosec B603 - an argument list of ours, no shell
         words,
         env={**_environment(), **(extra or {})},
         stdin=subprocess.DEVNULL,
@@ -334,7 +340,6 @@ def _lines(words: list[str], failure: str, extra: dict[str, str] | None = None) 
         errors="replace",
     ) as process:
         for line in process.stdout or ():
-            print(line.rstrip(), file=sys.stderr, flush=True)
             last.append(line.rstrip())
             yield line.rstrip()
     if process.returncode:

@@ -42,6 +42,10 @@ class LandslideProvider(QgsProcessingProvider):
         """Return False: the engine writes files, never into memory or databases."""
         return False
 
+    def supportedOutputRasterLayerExtensions(self) -> list[str]:
+        """Return the endings of GeoTIFF, which all output rasters are."""
+        return ["tif", "tiff"]
+
     def loadAlgorithms(self) -> None:
         """Add the algorithms, and the models once the registry knows the algorithms in them."""
         for kind in ALGORITHMS:

@@ -74,7 +74,8 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
         header: column titles; empty for none.
         rows: cells of any type, one sequence a row.
     """
-    kinds = [cell is None or _is_number(cell) for cell in rows[0]] if rows else [False] * len(header)
+    first = rows[0] if rows else header
+    kinds = [cell is None or _is_number(cell) for cell in first]
     head = "".join(
         f"<th{_NUMBER if number else ''}>{escape(title)}</th>"
         for title, number in zip(header, kinds, strict=False)
@@ -97,7 +98,8 @@ def figure(drawing: "Figure", alt: str, caption: str = "", dpi: int = 110) -> st
 
     raw, reduced = BytesIO(), BytesIO()
     drawing.savefig(raw, format="png", dpi=dpi, facecolor="white", bbox_inches="tight")
-    Image.open(raw).convert("RGB").quantize(_COLOURS).save(reduced, format="png", optimize=True)
+    few = Image.open(raw).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE)
+    few.save(reduced, format="png", optimize=True)
     data = base64.b64encode(reduced.getvalue()).decode("ascii")
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
     return f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{data}">{text}</figure>'
@@ -162,10 +164,10 @@ p { margin: .5rem 0; max-width: 46rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; margin: .6rem 0; }
 th, td { padding: .38rem .9rem .38rem 0; text-align: left; vertical-align: top;
-  border-bottom: 1px solid #eceae4; overflow-wrap: anywhere; }
-th { font-weight: 600; color: #5a6068; }
-td.number, th.number { text-align: right; font-variant-numeric: tabular-nums;
-  white-space: nowrap; }
+  border-bottom: 1px solid #eceae4; }
+th { font-weight: 600; color: #5a6068; vertical-align: bottom; }
+td.number, th.number { text-align: right; font-variant-numeric: tabular-nums; }
+td.number { white-space: nowrap; }
 td.undefined { color: #8a8f96; font-style: italic; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; display: block; }

@@ -85,7 +85,7 @@ def main() -> int:
         report.flush()
 
     try:
-        send({"type": "result", "values": _run(json.loads(sys.stdin.readline()), send)})
+        send({"type": "result", "values": _run(_read_request(), send)})
     except errors.LandslideError as error:
         send({"type": "error", "text": str(error)})
         return 1
@@ -93,10 +93,26 @@ def main() -> int:
         send({"type": "error", "text": "The memory is used up: choose smaller tiles or batches."})
         return 1
     except Exception as error:
+        if lacking := _missing_package(error):
+            send({"type": "error", "text": lacking})
+            return 1
         text = f"Unexpected {type(error).__name__}: {error}"
         send({"type": "error", "text": text, "details": traceback.format_exc()})
         return 2
     return 0
+
+
+def _read_request() -> dict[str, Any]:
+    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
+    try:
+        request = json.loads(sys.stdin.readline())
+    except ValueError:
+        request = None
+    if not isinstance(request, dict) or not isinstance(request.get("parameters", {}), dict):
+        raise errors.InputError(
+            'The request is not one line of JSON such as {"command": "streams", "parameters": {}}.'
+        )
+    return request
 
 
 def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
@@ -135,6 +151,16 @@ def _check_parameters(
             f"{name}: unknown parameters {unknown}, missing parameters {missing}; "
             f"it takes {', '.join(known)}."
         )
+
+
+def _missing_package(error: Exception) -> str:
+    """Return a sentence if a package, none of ours, could not be imported."""
+    if not isinstance(error, ModuleNotFoundError) or str(error.name).startswith(PACKAGE):
+        return ""
+    return (
+        f"The engine's Python {sys.executable} lacks the package {error.name}: run "
+        '"Set up the engine", or name a Python that has it.'
+    )
 
 
 def _claim_stdout() -> TextIO:

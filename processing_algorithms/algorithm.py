@@ -13,6 +13,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
 )
 from qgis.PyQt.QtGui import QIcon
 
@@ -24,7 +25,7 @@ from ..landslide_plugin.engine_process import (
     run_command,
 )
 from ..landslide_plugin.errors import LandslideError
-from .request import destination, input_value, is_destination, listed, unreadable_input
+from .request import destination, input_value, is_destination, listed, problem_of
 from .styles import post_processor
 
 
@@ -100,7 +101,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add what the subclass declares."""
         for parameter, text in self.declare():
-            parameter.setHelp(" ".join(text.split()))
+            help_text = " ".join(text.split())
+            if isinstance(parameter, QgsProcessingParameterEnum):  # qgis_process asks for numbers
+                help_text += " Scripts give the word itself, not its number."
+            parameter.setHelp(help_text)
             self.addParameter(parameter)
         for key, description in self.numbers().items():
             self.addOutput(QgsProcessingOutputNumber(key, description))
@@ -118,7 +122,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     ) -> tuple[bool, str]:
         """Name the input that is missing, unreadable or no list before anything runs."""
         for definition in self.parameterDefinitions():
-            problem = unreadable_input(definition, parameters.get(definition.name()), context)
+            problem = problem_of(definition, parameters.get(definition.name()), context)
             if problem:
                 return False, problem
         for key, kind in self.LISTS.items():

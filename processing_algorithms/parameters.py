@@ -86,6 +86,14 @@ def text(key: str, label: str, default: str = "") -> QgsProcessingParameterStrin
     )
 
 
+def hinted(
+    parameter: QgsProcessingParameterString, hints: Sequence[str]
+) -> QgsProcessingParameterString:
+    """Have the dialog offer these words, while scripts may give others."""
+    parameter.setMetadata({"widget_wrapper": {"value_hints": list(hints)}})
+    return parameter
+
+
 def vector(
     key: str, label: str, kind: int = QgsProcessing.TypeVectorAnyGeometry, optional: bool = False
 ) -> QgsProcessingParameterFeatureSource:

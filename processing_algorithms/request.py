@@ -39,6 +39,9 @@ from qgis.core import (
 VECTOR_FORMATS = ["gpkg", "shp", "geojson", "json", "fgb", "gml", "kml", "sqlite"]
 """Endings of files that the engine reads as they are; any other layer is exported."""
 
+_UNLIMITED = 1e9
+"""Limits beyond this are QGIS's own for numbers without one."""
+
 _VECTORS = (QgsProcessingParameterFeatureSource, QgsProcessingParameterVectorLayer)
 _LAYERS = (
     QgsProcessingParameterRasterLayer,
@@ -141,24 +144,52 @@ def destination(
     return os.path.abspath(path) if path else ""
 
 
-def unreadable_input(
+def problem_of(
     definition: QgsProcessingParameterDefinition,
     value: Any,
     context: QgsProcessingContext,
 ) -> str:
-    """Return a sentence on an input layer or file that can't be read, or an empty string."""
+    """Return a sentence on what is wrong with a value, or an empty string.
+
+    Processing itself would say "Incorrect parameter value" alone.
+    """
     if isinstance(value, QgsProcessingFeatureSourceDefinition):
         value = value.source.staticValue()
-    texts = [item for item in (value if isinstance(value, list) else [value]) if item]
-    for text in texts:
-        if isinstance(text, str):
-            problem = _problem(definition, text, context)
-            if problem:
-                return f"{definition.description()}: {problem}"
-    return ""
+    if is_destination(definition):
+        fits, problem = definition.isSupportedOutputValue(value, context) if value else (True, "")
+        return "" if fits else f"{definition.description()}: {problem}."
+    problem = ""
+    for item in value if isinstance(value, list) else [value]:
+        if isinstance(definition, QgsProcessingParameterEnum):
+            problem = problem or _wrong_choice(definition, item)
+        elif isinstance(definition, QgsProcessingParameterNumber):
+            problem = problem or _wrong_number(definition, item)
+        elif isinstance(item, str) and item:
+            problem = problem or _unreadable(definition, item, context)
+    return f"{definition.description()}: {problem}" if problem else ""
 
 
-def _problem(
+def _wrong_choice(definition: QgsProcessingParameterEnum, value: Any) -> str:
+    if not definition.usesStaticStrings() or value in (None, ""):
+        return ""
+    words = str(value).split(",") if definition.allowMultiple() else [str(value)]
+    wrong = [word for word in words if word not in definition.options()]
+    return f"{wrong[0]} is none of {', '.join(definition.options())}." if wrong else ""
+
+
+def _wrong_number(definition: QgsProcessingParameterNumber, value: Any) -> str:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return ""  # not given, or an expression
+    if definition.minimum() <= number <= definition.maximum():
+        return ""
+    low, high = f"{definition.minimum():g}", f"{definition.maximum():g}"
+    upper = f" to {high}" if definition.maximum() < _UNLIMITED else " upwards"
+    return f"{number:g} is not within {low}{upper}."
+
+
+def _unreadable(
     definition: QgsProcessingParameterDefinition, text: str, context: QgsProcessingContext
 ) -> str:
     if isinstance(definition, QgsProcessingParameterFile):

@@ -85,15 +85,18 @@ class SetupEngine(EngineAlgorithm):
         """Install where no engine was named, then measure."""
         steps = QgsProcessingMultiStepFeedback(2, feedback)
         try:
-            named = named_engine()
-            python = named or install(
+            python = named_engine()
+            if python is not None:
+                feedback.pushInfo(f"The engine {python} was named: nothing is installed.")
+                return measure(python, feedback)
+            python = install(
                 managed_folder(),
                 steps,
                 python=self._request.get("python", ""),
                 gpu=self._request.get("cuda", False),
             )
             steps.setCurrentStep(1)
-            return measure(python, steps)
+            return measure_new(python, steps)
         except EngineCanceled:
             return {}
         except EngineFailure as error:
@@ -126,6 +129,15 @@ def install(
     words = [str(base), engine_setup.__file__, str(folder), "--python", str(base), "--json"]
     words += ["--requirements", str(requirements), *(["--gpu"] if gpu else [])]
     return Path(run_program(words, feedback)["python"])
+
+
+def measure_new(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
+    """Measure the managed engine; one that fails at it does not count as an engine."""
+    try:
+        return measure(python, feedback)
+    except (EngineFailure, LandslideError):
+        (managed_folder() / engine_setup.STAMP).unlink(missing_ok=True)
+        raise
 
 
 def measure(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:

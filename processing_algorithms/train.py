@@ -10,12 +10,14 @@ from .parameters import (
     advanced,
     choice,
     device,
+    hinted,
     number,
     text,
     whole,
 )
 
 ARCHITECTURES = ("fc_densenet", "mask_rcnn")
+BACKBONES = ("gao2021", "light", "resnet50")
 LOSSES = ("cross_entropy", "weighted_cross_entropy", "focal", "dice", "focal_dice")
 
 
@@ -57,9 +59,9 @@ class Train(EngineAlgorithm):
             "fc_densenet for pixels, mask_rcnn for landslides as objects.",
         )
         yield (
-            text("BACKBONE", "Backbone"),
+            hinted(text("BACKBONE", "Backbone"), BACKBONES),
             "Size or encoder of the architecture: gao2021 or light (a quarter of the time) of "
-            "fc_densenet; empty for the first.",
+            "fc_densenet, resnet50 of mask_rcnn; empty for the first.",
         )
         yield (
             choice("LOSS", "Loss", LOSSES, "cross_entropy"),

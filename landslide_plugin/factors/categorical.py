@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree  # nosec B405
 
 import geopandas as gpd
 import numpy as np
@@ -56,6 +56,7 @@ def encode(values: pd.Series, field: str) -> tuple[NDArray[np.int16], dict[int, 
     Raises:
         InputError: more than `MOST_CLASSES` values.
     """
+    values = values.map(lambda value: value.strip() if isinstance(value, str) else value)
     distinct = sorted(values.unique())
     if len(distinct) > MOST_CLASSES:
         raise InputError(
@@ -141,7 +142,7 @@ def category_names(path: str) -> dict[int, str]:
     with MemoryFile(ext=".vrt") as memory:
         copy_raster(Path(path) if Path(path).exists() else path, memory.name, driver="VRT")
         text = memory.read().decode("utf-8")
-    band = ElementTree.fromstring(text).find("VRTRasterBand")  # noqa: S314  # GDAL wrote it
+    band = ElementTree.fromstring(text).find("VRTRasterBand")  # noqa: S314  # nosec B314 - GDAL wrote it
     if band is None:
         return {}
     names = [item.text for item in band.findall("CategoryNames/Category")]

@@ -242,7 +242,8 @@ def stack(
         layers: rasters; those with class names become one band a class, 0 or 1.
         output: float32 GeoTIFF with statistics; a pixel invalid in one band is nodata in all.
         reference: the raster whose grid counts; the first layer when empty.
-        resampling: a key of `stack.RESAMPLINGS` for continuous bands; classes are read nearest.
+        resampling: a key of `stack.RESAMPLINGS` for continuous bands; classes and
+            aspect are read nearest.
         area: polygons; outside them is nodata, and the extent is cut to theirs.
         progress: where to report, with a table of the bands.
 

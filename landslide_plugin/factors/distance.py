@@ -1,9 +1,11 @@
 """Distance to lines, polygons or points, in true metres, block by block.
 
-A k-d tree holds the features' outlines cut into straight pieces of at most half a pixel; for every
-pixel centre the nearest piece is looked up and the distance to it computed. So distances are those
-to the features themselves, not to pixels they touch, and features outside the grid count like
-those inside. On a geographic CRS pieces and pixel centres are points in space on the ellipsoid
+A k-d tree holds the features' outlines with a vertex at least every half pixel; for every pixel
+centre the nearest vertex is looked up and the distance to the pieces of outline beside it computed.
+So distances are those to the features themselves, not to pixels they touch, and features outside
+the grid count like those inside. They are exact unless another vertex lies nearer than those of the
+nearest piece: at d pixels then off by sqrt(d^2 + 1/16) - d pixels at most (0.03 at one pixel).
+On a geographic CRS vertices and pixel centres are points in space on the ellipsoid
 (x, y, z in metres); the straight distance falls short of the geodesic one by d^3 / (24 R^2):
 0.02 m at 25 km, 1 m at 100 km.
 """
@@ -28,29 +30,35 @@ _BLOCK_PIXELS = 262144
 
 
 @dataclass(frozen=True)
-class Pieces:
-    """Short straight pieces of outlines, in a space measured in metres.
+class Outlines:
+    """The vertices of outlines, densely set, in a space measured in metres.
 
     Attributes:
-        starts: (n, 2) metres on the map, or (n, 3) metres in space.
-        ends: same shape.
-        half: the length of half the longest piece.
-        tree: of their middles.
+        vertices: (n, 2) metres on the map, or (n, 3) metres in space.
+        before: the vertex before each on its outline; itself where there is none.
+        after: the vertex after each, likewise.
+        spacing: the longest way from a vertex to the next.
+        tree: of the vertices.
     """
 
-    starts: NDArray[np.float64]
-    ends: NDArray[np.float64]
-    half: float
+    vertices: NDArray[np.float64]
+    before: NDArray[np.int64]
+    after: NDArray[np.int64]
+    spacing: float
     tree: cKDTree
 
     @classmethod
-    def between(cls, starts: NDArray[np.float64], ends: NDArray[np.float64]) -> "Pieces":
-        """Index the pieces between two arrays of points."""
-        half = float(np.linalg.norm(ends - starts, axis=1).max()) / 2
-        return cls(starts, ends, half, cKDTree((starts + ends) / 2))
+    def of(cls, vertices: NDArray[np.float64], outline: NDArray[np.int64]) -> "Outlines":
+        """Index vertices, given in order with the number of the outline of each."""
+        index = np.arange(len(vertices))
+        before, after = np.maximum(index - 1, 0), np.minimum(index + 1, len(vertices) - 1)
+        before = np.where(outline[before] == outline, before, index)
+        after = np.where(outline[after] == outline, after, index)
+        spacing = float(np.linalg.norm(vertices - vertices[after], axis=1).max())
+        return cls(vertices, before, after, spacing, cKDTree(vertices))
 
     def distance(self, points: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-        """Return the distance of each point to the piece whose middle is nearest.
+        """Return the distance of points to the two pieces of outline at their nearest vertex.
 
         Args:
             points: (n, 2) or (n, 3).
@@ -59,15 +67,14 @@ class Pieces:
         Returns:
             Metres, (n,).
         """
-        near, nearest = self.tree.query(points, distance_upper_bound=limit + self.half, workers=-1)
+        reach = limit + self.spacing
+        near, nearest = self.tree.query(points, distance_upper_bound=reach, workers=-1)
         found = np.isfinite(near)
-        start, end = self.starts[nearest[found]], self.ends[nearest[found]]
-        along, offset = end - start, points[found] - start
-        length2 = np.einsum("ij,ij->i", along, along)
-        share = np.einsum("ij,ij->i", offset, along) / np.where(length2 > 0, length2, 1)
-        foot = along * np.clip(share, 0, 1)[:, np.newaxis]
-        distance = np.full(len(points), limit)
-        distance[found] = np.minimum(np.linalg.norm(offset - foot, axis=1), limit)
+        nearest, points = nearest[found], points[found]
+        distance = np.full(len(near), float(limit))
+        for neighbour in (self.before[nearest], self.after[nearest]):
+            to_piece = _to_piece(points, self.vertices[nearest], self.vertices[neighbour])
+            distance[found] = np.minimum(distance[found], to_piece)
         return distance
 
 
@@ -88,13 +95,13 @@ def stream_distance(
         GridError: all features lie farther from the grid than its diagonal and the limit.
     """
     box = search_box(features, grid, limit)
-    pieces = _cut(features, grid, box)
+    outlines = _outlines(features, grid, box)
     areas = features[features.geometry.geom_type.str.endswith("Polygon")]
     for window in grid.row_blocks(max(1, _BLOCK_PIXELS // grid.width)):
-        if pieces is None:
-            distance = np.full((window.height, window.width), limit)
+        if outlines is None:
+            distance = np.full((window.height, window.width), float(limit))
         else:
-            distance = pieces.distance(_centres(grid, window), limit)
+            distance = outlines.distance(_centres(grid, window), limit)
             distance = distance.reshape(window.height, window.width)
         distance[_inside(areas, grid, window)] = 0
         yield window, distance.astype(np.float32)
@@ -163,24 +170,27 @@ def level_names(breaks: Sequence[float]) -> dict[int, str]:
     return dict(enumerate([*names, f"above {edges[-1]} m"]))
 
 
-def _cut(
+def _outlines(
     features: gpd.GeoDataFrame, grid: Grid, box: tuple[float, float, float, float]
-) -> Pieces | None:
-    """Cut the outlines within a box into pieces; None when there are none."""
+) -> Outlines | None:
+    """Set the outlines within a box with vertices; None when there are none."""
     shapes = features.geometry.array
     polygonal = np.isin(shapely.get_type_id(shapes), (3, 6))
-    outlines = np.where(polygonal, shapely.boundary(shapes), shapes)
-    parts = shapely.get_parts(shapely.clip_by_rect(shapely.get_parts(outlines), *box))
-    parts = parts[~shapely.is_empty(parts)]
-    step = min(abs(grid.transform.a), abs(grid.transform.e)) / 2
-    points, part = shapely.get_coordinates(shapely.segmentize(parts, step), return_index=True)
-    if not len(points):
-        return None
-    inner = part[1:] == part[:-1]
-    lone = points[np.isin(part, np.flatnonzero(shapely.get_num_coordinates(parts) == 1))]
-    starts = np.concatenate([points[:-1][inner], lone])
-    ends = np.concatenate([points[1:][inner], lone])
-    return Pieces.between(_metric(starts, grid), _metric(ends, grid))
+    edges = shapely.get_parts(np.where(polygonal, shapely.boundary(shapes), shapes))
+    edges = shapely.get_parts(shapely.clip_by_rect(edges, *box))
+    spacing = min(abs(grid.transform.a), abs(grid.transform.e)) / 2
+    points, outline = shapely.get_coordinates(shapely.segmentize(edges, spacing), return_index=True)
+    return Outlines.of(_metric(points, grid), outline) if len(points) else None
+
+
+def _to_piece(
+    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return the distance of each point to its own straight piece."""
+    along, offset = end - start, points - start
+    length2 = np.einsum("ij,ij->i", along, along)
+    share = np.einsum("ij,ij->i", offset, along) / np.where(length2 > 0, length2, 1)
+    return np.linalg.norm(offset - along * np.clip(share, 0, 1)[:, np.newaxis], axis=1)
 
 
 def _centres(grid: Grid, window: Window) -> NDArray[np.float64]:

@@ -33,6 +33,7 @@ BYTES_PER_CELL = 72
 """Peak memory per DEM cell: richdem's flow proportions alone are nine float32 a cell."""
 
 _NODATA = -9999.0
+_BASE = 1000.0
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def require_memory(grid: Grid, progress: Progress) -> None:
 
 
 def fill_depressions(
-    elevation: NDArray[np.float32], valid: NDArray[np.bool_]
+    elevation: NDArray[np.floating], valid: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """Fill depressions so that every cell has a lower way out (Barnes et al. 2014, epsilon).
 
@@ -128,7 +129,7 @@ def fill_depressions(
         valid: same shape.
 
     Returns:
-        (rows, columns); NaN where there is no data.
+        (rows, columns), the lowest cell lifted to 1000; NaN where there is no data.
     """
     richdem = _richdem()
     inside = valid if valid.all() else binary_fill_holes(valid)
@@ -137,8 +138,9 @@ def fill_depressions(
     core = padded[1:-1, 1:-1]
     if valid.any():
         lowest = float(elevation[valid].min())
-        # Shifted to start at 0, so that nothing equals nodata and epsilon steps stay small.
-        core[inside] = np.where(valid, elevation - np.float64(lowest), 0)[inside]
+        # Nothing may equal nodata, and the epsilon steps, the smallest that float64 can make,
+        # must not vanish: at 0 they would.
+        core[inside] = np.where(valid, elevation - np.float64(lowest), 0)[inside] + _BASE
     dem = richdem.rdarray(padded, no_data=_NODATA)
     dem.geotransform = (0, 1, 0, 0, 0, -1)
     with _quiet():

@@ -93,6 +93,8 @@ def predict(
     require_folder(mask or probability)
     if threshold is not None and not 0 <= threshold <= 1:
         raise InputError(f"The threshold is {threshold:g}: choose a probability of 0 to 1.")
+    if batch_size < 0:
+        raise InputError(f"The batch size is {batch_size}: choose 1 or more, or 0 for automatic.")
     network, card, place = _load(model, SEMANTIC_TASK, device, progress)
     limit = card.threshold if threshold is None else threshold
     with _open_stack(stack, card, progress) as source:
@@ -199,7 +201,7 @@ def device(*, device: str = "auto", progress: Progress) -> dict[str, Any]:
     """
     place = pick_device(device)
     network = build("fc_densenet", 7, 2).eval()
-    network = network.to(place, memory_format=torch.channels_last)
+    network = _placed(network, place)
     progress.update(0.2)
     return {
         "device": describe(place),
@@ -244,7 +246,13 @@ def _load(
     place = pick_device(device)
     progress.message(f"Model {card.name} on {describe(place)}.")
     CURRENT.model = card.name
-    return network.to(place, memory_format=torch.channels_last), card, place
+    return _placed(network, place), card, place
+
+
+def _placed(network: nn.Module, place: torch.device) -> nn.Module:
+    """Bring a network to its device, in the memory format in which convolutions are fastest."""
+    moved: nn.Module = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
 
 
 @contextmanager

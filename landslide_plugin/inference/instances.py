@@ -1,6 +1,7 @@
 """Instance detection: landslides found in overlapping windows, each of them once."""
 
 from collections.abc import Iterable
+from contextlib import closing
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,16 +75,14 @@ def detect_instances(
         progress: told of each window.
     """
     found: list[Detections] = []
-    for done, batch in reader.batches(1):
-        for item in batch:
-            with torch.inference_mode():
-                (result,) = network([torch.from_numpy(item.values).to(device)])
-            found.append(
-                instance_polygons(
-                    result["masks"][:, 0].cpu().numpy(), result["scores"].cpu().numpy(), item, score
-                )
-            )
-        progress.update(done / len(tiling))
+    with closing(reader.batches(1)) as batches:
+        for done, batch in batches:
+            for item in batch:
+                with torch.inference_mode():
+                    (result,) = network([torch.from_numpy(item.values).to(device)])
+                masks, scores = result["masks"][:, 0].cpu().numpy(), result["scores"].cpu().numpy()
+                found.append(instance_polygons(masks, scores, item, score))
+            progress.update(done / len(tiling))
     return merge(Detections.joined(found))
 
 

@@ -1,7 +1,7 @@
 """Semantic prediction: the landslide probability of every pixel by overlapping windows."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import closing, nullcontext
 
 import numpy as np
 import torch
@@ -58,12 +58,13 @@ def map_probability(
     device = torch.device(device)
     batch_size = batch_size or batch_for(tiling.size, device)
     slab = Slab(grid, tiling.size, write)
-    for done, batch in reader.batches(batch_size):
-        if batch:
-            probabilities = _probabilities(network, batch, landslide, device, half)
-            for item, probability in zip(batch, probabilities, strict=True):
-                slab.add(item, probability)
-        progress.update(done / len(tiling))
+    with closing(reader.batches(batch_size)) as batches:
+        for done, batch in batches:
+            if batch:
+                probabilities = _probabilities(network, batch, landslide, device, half)
+                for item, probability in zip(batch, probabilities, strict=True):
+                    slab.add(item, probability)
+            progress.update(done / len(tiling))
     slab.finish()
 
 

@@ -4,7 +4,7 @@ The blending weights are made per axis and sum to one at every pixel beforehand,
 one window's height is all that is held of the output, however high the raster is.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -192,19 +192,20 @@ class Reader:
         self._source = source
         self._bands = list(card.bands)
         self._mean = np.array(card.mean, np.float32)[:, None, None]
-        std = np.array(card.std, np.float32)[:, None, None]
-        self._std = np.where(std > 0, std, 1)
+        self._std = np.array(card.std, np.float32)[:, None, None]
         self._tiling = tiling
         self._area = area
         self._sum = np.zeros(len(self._bands))
         self._count = 0
 
-    def batches(self, batch_size: int, scan: int = 256) -> Iterator[tuple[int, list[Input]]]:
+    def batches(
+        self, batch_size: int, scan: int = 256
+    ) -> Generator[tuple[int, list[Input]], None, None]:
         """Yield how many windows were looked at so far, and the next ones to compute.
 
-        The batches are read ahead in a thread. Windows without a valid pixel are left out. A
-        batch is cut short after `scan` windows, so that wide empty parts show progress and leave
-        room for a cancel.
+        The batches are read ahead in a thread, so the generator is to be closed before the source.
+        Windows without a valid pixel are left out. A batch is cut short after `scan` windows, so
+        that wide empty parts show progress and leave room for a cancel.
         """
         return read_ahead(self._batches(batch_size, max(scan, batch_size)))
 
@@ -312,7 +313,7 @@ def require_bands(source: Source, card: ModelCard) -> None:
         )
 
 
-def read_ahead(items: Iterator[T]) -> Iterator[T]:
+def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
     """Yield the items; while one is worked on, the next is made in a thread."""
     end = object()
     with ThreadPoolExecutor(max_workers=1) as pool:

@@ -7,7 +7,7 @@ import geopandas as gpd
 import numpy as np
 import pandas as pd
 import shapely
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from pyproj import CRS, Geod
 
 from ..errors import InputError
@@ -30,7 +30,7 @@ FIELDS: dict[str, tuple[str, str]] = {
 
 
 def make_inventory(
-    polygons: NDArray[np.object_], crs: object | None, columns: Mapping[str, ArrayLike | str]
+    polygons: NDArray[np.object_], crs: object | None, columns: Mapping[str, Any]
 ) -> gpd.GeoDataFrame:
     """Return an inventory layer with all `FIELDS`, area and perimeter measured.
 

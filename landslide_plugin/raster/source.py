@@ -24,6 +24,8 @@ UNDECLARED_FILL = 1e30
 Far below that, so that what resampling mixes from fill and data is fill too.
 """
 
+_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+
 
 class Source:
     """An open raster whose windows are read as float32 with a validity mask.
@@ -217,9 +219,9 @@ def unique_names(names: Sequence[str]) -> list[str]:
 
 
 def _band_names(dataset: DatasetReader) -> list[str]:
-    """Return the descriptions of the bands without alpha; band_N where there is none."""
+    """Return the descriptions of the bands without alpha, else their colours, else band_N."""
     names = [
-        (description or f"band_{index}").strip()
+        (description or (role.name if role in _COLOURS else f"band_{index}")).strip()
         for index, (description, role) in enumerate(
             zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
         )

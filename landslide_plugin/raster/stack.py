@@ -29,6 +29,8 @@ RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
 
 _BLOCK_MEGABYTES = 64
 _TILE = 256
+_DIRECTIONS = ("aspect",)
+"""Bands in degrees of a circle, never blended: between 359 and 1 lies not 180."""
 
 
 class LayerStack:
@@ -68,7 +70,8 @@ class LayerStack:
         Args:
             paths: the layers.
             reference: the raster whose grid counts; the first layer when empty.
-            resampling: one of `RESAMPLINGS`, for continuous bands; classes are read nearest.
+            resampling: one of `RESAMPLINGS`, for continuous bands; classes and aspect
+                are read nearest.
             area: polygons; what lies outside is not valid, and the grid is cut to their bounds,
                 along the reference's pixels.
             progress: where warnings about the area go.
@@ -252,15 +255,17 @@ class _Band:
 def _bands_of(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> Iterator[_Band]:
     """Yield the stack's bands that a layer gives, classes as one band each."""
     classes = {band: layer.class_names(band) for band in layer.bands}
-    views = {
-        method: _view(layer, grid, method, opened)
-        for method in {"nearest" if names else resampling for names in classes.values()}
+    methods = {
+        band: "nearest" if classes[band] or band in _DIRECTIONS else resampling
+        for band in layer.bands
     }
+    views = {method: _view(layer, grid, method, opened) for method in set(methods.values())}
     for own, name in zip(layer.bands, _common_names_of(layer), strict=True):
+        view = views[methods[own]]
         if not classes[own]:
-            yield _Band(name, views[resampling], own)
+            yield _Band(name, view, own)
         for value, label in sorted(classes[own].items()):
-            yield _Band(f"{name}_{_slug(label) or value}", views["nearest"], own, value)
+            yield _Band(f"{name}_{_slug(label) or value}", view, own, value)
 
 
 def _view(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> _View:

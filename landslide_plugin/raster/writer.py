@@ -57,6 +57,8 @@ class RasterWriter:
         """Create the temporary file."""
         with ExitStack() as stack:
             self._partial = stack.enter_context(whole_file(self.path))
+            # Without one, the dataset makes one and ends it on close, also one nested in it.
+            stack.enter_context(rasterio.Env())
             self._dataset = stack.enter_context(
                 rasterio.open(
                     self._partial,

@@ -112,11 +112,13 @@ def _examples(
     pictures = _pictures(batch.images.numpy(), card.bands)
     for column, probability in enumerate(probabilities):
         labels = batch.labels[column]
-        truth = np.where(labels == UNKNOWN, np.nan, labels > 0)
-        grid[0, column].imshow(pictures[column])
+        unknown = labels == UNKNOWN
+        truth = np.where(unknown, np.nan, labels > 0)
+        grid[0, column].imshow(np.where(unknown[..., None], 1.0, pictures[column]))
         grid[1, column].imshow(truth, vmin=0, vmax=1, cmap="magma")
-        grid[2, column].imshow(probability, vmin=0, vmax=1, cmap="magma")
-        landslide = probability >= card.threshold
+        shown = np.where(unknown, np.nan, probability)
+        grid[2, column].imshow(shown, vmin=0, vmax=1, cmap="magma")
+        landslide = (probability >= card.threshold) & ~unknown
         if landslide.any() and not landslide.all():
             grid[2, column].contour(landslide, [0.5], colors="#4dd2ff", linewidths=1)
     for row, name in enumerate(("Image", "Truth", "Probability")):
@@ -124,7 +126,8 @@ def _examples(
     for axes in grid.flat:
         axes.set(xticks=[], yticks=[])
     caption = (
-        "Validation samples with landslide, evenly chosen. The blue line is the model's threshold. "
+        "Validation samples with landslide, evenly chosen; white is unknown or without data. The "
+        "blue line is the model's threshold. "
         f"Image: {', '.join(_shown(card.bands))}."
     )
     return figure(drawing, "Image, truth and probability of validation samples", caption)

@@ -5,13 +5,14 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..device import autocast
 from ..samples.sample_set import UNKNOWN
 from .losses import IGNORE, Loss
 from .tiles import Batch
 
 
 class SemanticTask:
-    """Trains by a pixel loss.
+    """Trains by a pixel loss; the network runs in bfloat16 where the device does.
 
     Args:
         loss: one of `losses`.
@@ -36,5 +37,6 @@ class SemanticTask:
 
     def _logits(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         images = batch.images.to(device, memory_format=torch.channels_last)
-        logits: Tensor = network(images).float()
-        return logits
+        with autocast(device):
+            logits: Tensor = network(images)
+        return logits.float()

@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..device import autocast
 from ..errors import InputError
 from ..progress import Progress
 from ..samples.sample_set import UNKNOWN
@@ -90,7 +89,7 @@ def fit(
     """Train a network in place; at the end it has the weights of its best epoch.
 
     Best is the highest F1 on validation pixels, at the threshold that is best for it. AdamW with
-    one cycle of the learning rate; networks run in bfloat16 where the device does.
+    one cycle of the learning rate.
 
     Args:
         network: moved to the device.
@@ -102,7 +101,8 @@ def fit(
     Raises:
         InputError: the loss is no number any more, or the memory does not suffice.
     """
-    network.to(settings.device, memory_format=torch.channels_last)
+    network.to(settings.device)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     optimizer = torch.optim.AdamW(
         network.parameters(), settings.learning_rate, weight_decay=WEIGHT_DECAY
     )
@@ -148,8 +148,7 @@ def _step(
     settings: Settings,
 ) -> float:
     """Make one step; return the loss."""
-    with autocast(settings.device):
-        loss = task.loss(network, batch, settings.device)
+    loss = task.loss(network, batch, settings.device)
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(
@@ -172,8 +171,7 @@ def _validate(
     batches = progress.track(tiles.validation_batches(settings.batch_size), total)
     with torch.inference_mode():
         for batch in batches:
-            with autocast(settings.device):
-                probability = task.probability(network, batch, settings.device)
+            probability = task.probability(network, batch, settings.device)
             known = batch.labels != UNKNOWN
             scores.add(probability, (batch.labels > 0) & known, known)
     return scores

@@ -1,6 +1,7 @@
 """Fixtures of the engine's tests."""
 
 import os
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -47,3 +48,26 @@ def make_raster(tmp_path):
         return str(path)
 
     return make
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of 2 MiB; skipped where none can be mounted (only root can)."""
+    yield from _mounted(tmp_path / "disk", "tmpfs", "size=2m")
+
+
+@pytest.fixture
+def read_only_folder(tmp_path):
+    """A folder on a read-only file system, which binds root too."""
+    yield from _mounted(tmp_path / "read_only", "tmpfs", "ro,size=1m")
+
+
+def _mounted(folder, kind, options):
+    folder.mkdir()
+    try:
+        mount = ["mount", "-t", kind, "-o", options, kind, str(folder)]
+        subprocess.run(mount, check=True, capture_output=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        pytest.skip(f"a {kind} can't be mounted here: {error}")
+    yield folder
+    subprocess.run(["umount", "--lazy", str(folder)], check=True)

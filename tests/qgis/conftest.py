@@ -4,10 +4,9 @@ import os
 from pathlib import Path
 
 import pytest
-from qgis.core import QgsApplication, QgsProcessingFeedback
-
 from landslide_mapper import classFactory
 from landslide_mapper.landslide_plugin import engine_process
+from qgis.core import QgsApplication, QgsProcessingFeedback
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -237,6 +237,11 @@ print(json.dumps({
     "RESAMPLING": list(stack.RESAMPLINGS),
     "LOSS": list(losses.LOSSES),
     "ARCHITECTURE": [*registry.SEMANTIC, *registry.INSTANCE],
+    "BACKBONE": [
+        name
+        for entry in (*registry.SEMANTIC.values(), *registry.INSTANCE.values())
+        for name in registry._module(entry).BACKBONES
+    ],
     "defaults": {"terrain.DEFAULT": terrain.DEFAULT, "spectral.DEFAULT": spectral.DEFAULT},
 }))
 """
@@ -348,6 +353,11 @@ def test_choices_are_words_that_the_engine_knows(name, tables):
             assert set(parameter.options()) <= set(known), parameter.name()
             if name != "map":
                 assert set(parameter.options()) == set(known), parameter.name()
+
+
+def test_backbones_that_the_dialog_offers_are_all_there_are(tables):
+    hints = algorithm("train").parameterDefinition("BACKBONE").metadata()["widget_wrapper"]
+    assert hints["value_hints"] == tables["BACKBONE"]
 
 
 def test_numbers_refuse_what_makes_no_sense():

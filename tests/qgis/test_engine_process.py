@@ -10,7 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-
 from landslide_mapper.landslide_plugin import engine_process
 from landslide_mapper.landslide_plugin.engine_process import (
     EngineCanceled,
@@ -72,7 +71,7 @@ class TestThisEnvironment:
 @pytest.mark.usefixtures("no_engine")
 class TestLookUp:
     def test_none_there_says_what_to_do(self):
-        with pytest.raises(LandslideError, match="run \"Set up the engine\""):
+        with pytest.raises(LandslideError, match='run "Set up the engine"'):
             find_engine()
 
     def test_order(self, monkeypatch, tmp_path):
@@ -101,7 +100,7 @@ class TestLookUp:
 
     def test_a_named_python_that_is_not_there_is_told(self, monkeypatch):
         monkeypatch.setenv("LANDSLIDE_PYTHON", "/nowhere/python")
-        with pytest.raises(InputError, match="/nowhere/python.*LANDSLIDE_PYTHON.*does not exist"):
+        with pytest.raises(InputError, match=r"/nowhere/python.*LANDSLIDE_PYTHON.*does not exist"):
             find_engine()
 
     def test_the_processing_setting_goes_first(self, provider, monkeypatch):
@@ -202,6 +201,10 @@ class TestEnd:
 
 
 class TestTrueEngine:
+    def test_a_python_without_the_packages_is_told(self, feedback):
+        with pytest.raises(LandslideError, match=r"lacks the package .*: run \"Set up the engine"):
+            run_command("device", {}, feedback, python=Path("/usr/bin/python3"))
+
     def test_a_missing_input_is_one_sentence_and_no_output(self, engine, feedback, tmp_path):
         parameters = {"input": str(tmp_path / "no.tif"), "output": str(tmp_path / "out.tif")}
         with pytest.raises(LandslideError, match=r"no\.tif does not exist"):

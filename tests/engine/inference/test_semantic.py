@@ -57,7 +57,7 @@ class Mosaic:
         self.tallest = max(self.tallest, window.height)
 
 
-def run(path, network, size=32, overlap=0.25, batch=3, area=None, progress=None):
+def run(path, network, size=32, overlap=0.25, batch=3, area=None, half=False, progress=None):
     with Source.open(path) as source:
         tiling = Tiling(source.grid.shape, size, overlap)
         mosaic = Mosaic(source.grid)
@@ -69,6 +69,7 @@ def run(path, network, size=32, overlap=0.25, batch=3, area=None, progress=None)
             tiling,
             mosaic,
             batch_size=batch,
+            half=half,
             progress=progress or Progress(),
         )
     assert mosaic.next_row == len(mosaic.values)
@@ -186,3 +187,10 @@ def test_progress_runs_to_the_end(make_raster):
     run(path, convolutions(), progress=Progress(events.append))
     percents = [event["percent"] for event in events]
     assert percents == sorted(percents) and percents[-1] == 100
+
+
+def test_half_precision_moves_probabilities_little(make_raster):
+    path = make_raster("s.tif", noise((64, 64)), bands=["a", "b"])
+    full, half = (run(path, convolutions(), half=half).values for half in (False, True))
+    assert half.dtype == np.float32
+    np.testing.assert_allclose(half, full, atol=0.02)

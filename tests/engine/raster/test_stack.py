@@ -198,6 +198,17 @@ class TestGrids:
         assert set(np.unique(classes.compressed())) == {0, 1}
         assert np.all(classes.sum(axis=0).compressed() == 1)
 
+    def test_aspect_is_not_blended_over_north(self, make_raster, tmp_path):
+        slope = make_raster("slope.tif", noise(1), bands=["slope"])
+        north = make_raster(
+            "aspect.tif",
+            np.tile(np.float32([359, 1]), (10, 8)),
+            bands=["aspect"],
+            transform=from_origin(499993, 5000004, 21, 21),
+        )
+        found, _ = run([slope, north], tmp_path / "out.tif")
+        assert set(np.unique(found["aspect"].compressed())) == {1, 359}
+
 
 class TestArea:
     def test_outside_is_nodata_and_the_extent_is_cut_along_pixels(

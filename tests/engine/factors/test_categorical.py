@@ -1,0 +1,217 @@
+"""Classes on a grid, from polygons and from class rasters, with their names."""
+
+import geopandas as gpd
+import numpy as np
+import pandas as pd
+import pytest
+import rasterio
+from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.factors.categorical import category_names, encode
+from landslide_mapper.landslide_plugin.factors.commands import classes
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster import Source
+from rasterio.transform import from_origin
+from shapely import MultiPolygon, Polygon, box
+
+LEFT, TOP = 500000, 5000000
+
+
+@pytest.fixture
+def reference(make_raster):
+    return make_raster("reference.tif", np.ones((30, 30), np.float32))
+
+
+@pytest.fixture
+def geology(tmp_path):
+    def make(values, shapes=None, name="geology.gpkg", crs=32632):
+        shapes = shapes or [
+            box(LEFT, TOP - 100, LEFT + 100, TOP),
+            box(LEFT + 100, TOP - 100, LEFT + 200, TOP),
+            box(LEFT, TOP - 200, LEFT + 100, TOP - 100),
+        ]
+        path = tmp_path / name
+        gpd.GeoDataFrame({"unit": values}, geometry=shapes, crs=crs).to_file(path)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def run(tmp_path, reference):
+    def call(layer, field="unit", events=None, **parameters):
+        output = tmp_path / "classes.tif"
+        sink = events.append if events is not None else None
+        result = classes(
+            input=layer,
+            field=field,
+            reference=reference,
+            output=str(output),
+            progress=Progress(sink),
+            **parameters,
+        )
+        with rasterio.open(output) as dataset:
+            assert dataset.dtypes == ("int16",) and dataset.nodata == -32768
+            values = dataset.read(1)
+        with Source.open(output) as source:
+            return values, source.class_names(source.bands[0]), result
+
+    return call
+
+
+class TestEncode:
+    def test_text_gets_codes_in_sorted_order(self):
+        codes, names = encode(pd.Series(["shale", "gneiss", "shale"]), "unit")
+        assert codes.tolist() == [2, 1, 2] and names == {1: "gneiss", 2: "shale"}
+
+    def test_blanks_around_text_do_not_make_a_class(self):
+        codes, names = encode(pd.Series(["shale ", "gneiss", "shale\n"]), "unit")
+        assert codes.tolist() == [2, 1, 2] and names == {1: "gneiss", 2: "shale"}
+
+    @pytest.mark.parametrize("dtype", ["int16", "int64", "float64"])
+    def test_whole_numbers_keep_their_value(self, dtype):
+        codes, names = encode(pd.Series([30, -2, 30], dtype=dtype), "unit")
+        assert codes.tolist() == [30, -2, 30] and names == {-2: "-2", 30: "30"}
+
+    @pytest.mark.parametrize("values", [[1.5, 2.0], [70000, 5], [-32768, 5]])
+    def test_other_numbers_get_codes(self, values):
+        codes, names = encode(pd.Series(values), "unit")
+        assert codes.tolist() == [list(sorted(values)).index(value) + 1 for value in values]
+        assert names == {i: str(value) for i, value in enumerate(sorted(values), start=1)}
+
+    def test_too_many_values_are_no_classes(self):
+        with pytest.raises(InputError, match="unit has 1001 different values"):
+            encode(pd.Series(np.arange(1001)), "unit")
+
+
+class TestPolygons:
+    def test_codes_names_and_nodata_outside(self, run, geology):
+        values, names, result = run(geology(["shale", "gneiss", "shale"]))
+        assert (values[:10, :10] == 2).all() and (values[:10, 10:20] == 1).all()
+        assert (values[10:20, :10] == 2).all()
+        assert (values[20:] == -32768).all() and (values[10:, 10:] == -32768).all()
+        assert names == {1: "gneiss", 2: "shale"}
+        assert result["classes"] == {"1": "gneiss", "2": "shale"}
+
+    def test_of_overlapping_polygons_the_last_counts(self, run, geology):
+        square = box(LEFT, TOP - 100, LEFT + 100, TOP)
+        values, _, _ = run(geology([5, 7], [square, square]))
+        assert (values[:10, :10] == 7).all()
+
+    def test_another_crs(self, run, geology, tmp_path):
+        frame = gpd.read_file(geology([1, 2, 3])).to_crs(4326)
+        frame.to_file(tmp_path / "degrees.gpkg")
+        values, _, _ = run(str(tmp_path / "degrees.gpkg"))
+        assert (values[1:9, 1:9] == 1).all() and (values[1:9, 11:19] == 2).all()
+
+    def test_invalid_polygons_are_repaired_with_a_warning(self, run, geology):
+        bow_tie = Polygon([(LEFT, TOP), (LEFT + 100, TOP - 100), (LEFT + 100, TOP),
+                           (LEFT, TOP - 100)])  # fmt: skip
+        events = []
+        values, _, _ = run(geology([4], [bow_tie]), events=events)
+        assert (values == 4).sum() == pytest.approx(50, abs=10)
+        assert any("1 invalid" in event.get("text", "") for event in events)
+
+    def test_polygons_without_a_value_are_left_out_with_a_warning(self, run, geology):
+        events = []
+        values, names, _ = run(geology(["shale", None, "shale"]), events=events)
+        assert (values[:10, 10:20] == -32768).all() and names == {1: "shale"}
+        assert any("1 polygons have no unit" in event.get("text", "") for event in events)
+
+    def test_multipolygons(self, run, geology):
+        both = MultiPolygon([box(LEFT, TOP - 10, LEFT + 10, TOP),
+                             box(LEFT + 290, TOP - 300, LEFT + 300, TOP - 290)])  # fmt: skip
+        values, _, _ = run(geology([9], [both]))
+        assert values[0, 0] == values[-1, -1] == 9 and (values == 9).sum() == 2
+
+    def test_a_layer_of_several(self, run, geology):
+        assert run(geology(["a", "b", "c"]) + "|layername=geology")[1] == {1: "a", 2: "b", 3: "c"}
+
+
+class TestRaster:
+    def test_values_and_names_are_kept_on_another_grid(self, run, make_raster):
+        fine = np.kron(np.array([[3, 8], [8, 3]]), np.ones((30, 30))).astype(np.int16)
+        path = make_raster("c.tif", fine, transform=from_origin(LEFT, TOP, 5, 5), nodata=-1)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(1, class_3="granite")
+        values, names, _ = run(path, field="")
+        assert (values[:15, :15] == 3).all() and (values[:15, 15:] == 8).all()
+        assert names == {3: "granite", 8: "8"}
+
+    def test_category_names_of_gdal(self, run, make_raster, tmp_path):
+        path = make_raster("c.tif", np.tile([[0], [1], [2]], (10, 30)).astype(np.uint8))
+        (tmp_path / "c.tif.aux.xml").write_text(
+            "<PAMDataset><PAMRasterBand band='1'><CategoryNames><Category>none</Category>"
+            "<Category>gneiss</Category><Category>shale</Category></CategoryNames>"
+            "</PAMRasterBand></PAMDataset>"
+        )
+        assert category_names(path) == {0: "none", 1: "gneiss", 2: "shale"}
+        assert run(path, field="")[1] == {0: "none", 1: "gneiss", 2: "shale"}
+
+    @pytest.mark.parametrize("bad", [0.5, 40000, -32768])
+    def test_values_that_are_no_codes(self, run, make_raster, tmp_path, bad):
+        array = np.ones((30, 30), np.float32)
+        array[4, 4] = bad
+        with pytest.raises(InputError, match="no class codes"):
+            run(make_raster("c.tif", array), field="")
+        assert not (tmp_path / "classes.tif").exists()
+
+    def test_a_dem_is_no_class_raster(self, run, make_raster, reference):
+        array = np.arange(900, dtype=np.int16).reshape(30, 30)
+        wide = np.concatenate([array, array + 900], axis=1)
+        half = from_origin(LEFT, TOP, 5, 10)
+        with pytest.raises(InputError, match="more than 1000 different values"):
+            classes(
+                input=make_raster("c.tif", wide, transform=half),
+                reference=make_raster("r.tif", wide, transform=half),
+                output=reference + ".out.tif",
+                progress=Progress(),
+            )
+
+    def test_real_geology(self, data_dir, tmp_path):
+        folder = data_dir / "kashmir"
+        output = tmp_path / "geology.tif"
+        classes(
+            input=str(folder / "Geology.tif"),
+            reference=str(folder / "AW3D30.tif"),
+            output=str(output),
+            progress=Progress(),
+        )
+        with rasterio.open(folder / "Geology.tif") as before, rasterio.open(output) as after:
+            old, new = before.read(1, masked=True), after.read(1, masked=True)
+        assert np.array_equal(old.mask, new.mask) and np.array_equal(old.filled(0), new.filled(0))
+
+
+class TestBadInput:
+    def test_missing_layer(self, run):
+        with pytest.raises(InputError, match=r"class layer nowhere\.gpkg does not exist"):
+            run("nowhere.gpkg")
+
+    def test_neither_raster_nor_vector(self, run, tmp_path):
+        (tmp_path / "text.gpkg").write_text("text")
+        with pytest.raises(InputError, match="can't be read"):
+            run(str(tmp_path / "text.gpkg"))
+
+    def test_no_such_field(self, run, geology):
+        with pytest.raises(InputError, match="no field lithology; it has: unit"):
+            run(geology([1, 2, 3]), field="lithology")
+
+    def test_no_field_given(self, run, geology):
+        with pytest.raises(InputError, match="Choose the field"):
+            run(geology([1, 2, 3]), field="")
+
+    def test_empty_field(self, run, geology):
+        with pytest.raises(InputError, match="is empty"):
+            run(geology([None, None, None]))
+
+    def test_polygons_elsewhere(self, run, geology):
+        far = box(LEFT + 5000, TOP, LEFT + 6000, TOP + 50)
+        with pytest.raises(GridError, match=r"x 505000 to 506000.*does not overlap.*500000 to"):
+            run(geology([1], [far]))
+
+    def test_lines_are_no_polygons(self, run, tmp_path):
+        path = tmp_path / "lines.gpkg"
+        gpd.GeoDataFrame({"unit": [1]}, geometry=[box(0, 0, 1, 1).boundary], crs=32632).to_file(
+            path
+        )
+        with pytest.raises(InputError, match="holds no polygon"):
+            run(str(path))

@@ -1,0 +1,374 @@
+"""The commands predict, detect and device, with real model files."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+import shapely
+import torch
+from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
+from landslide_mapper.landslide_plugin.inference import commands
+from landslide_mapper.landslide_plugin.inference.commands import detect, device, predict
+from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.registry import build
+from rasterio.transform import Affine, from_origin
+
+torch.set_num_threads(2)
+WORKER = Path(__file__).resolve().parents[3] / "landslide_plugin" / "worker.py"
+SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
+BANDS = ["red", "slope", "nir"]
+
+
+def card(task="semantic-segmentation", **changes):
+    architecture = "mask_rcnn" if task == "instance-segmentation" else "fc_densenet"
+    settings = {
+        "name": "small",
+        "architecture": architecture,
+        "arguments": {} if architecture == "mask_rcnn" else SMALL,
+        "task": task,
+        "bands": BANDS,
+        "mean": [0.0, 20.0, 0.0],
+        "std": [1.0, 10.0, 1.0],
+        "resolution": 10.0,
+        "tile_size": 32,
+        "classes": ["background", "landslide"],
+        "threshold": 0.4,
+    }
+    return ModelCard(**{**settings, **changes})
+
+
+def saved(path, model_card):
+    torch.manual_seed(1)
+    bands, classes = len(model_card.bands), len(model_card.classes)
+    network = build(model_card.architecture, bands, classes, **model_card.arguments)
+    save_model(path, network, model_card)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("model") / "small.safetensors", card())
+
+
+@pytest.fixture(scope="module")
+def instance_model(tmp_path_factory):
+    path = tmp_path_factory.mktemp("model") / "objects.safetensors"
+    return saved(path, card("instance-segmentation", tile_size=64))
+
+
+def layers(rows=70, cols=90):
+    values = np.random.default_rng(2).normal(size=(4, rows, cols)).astype("float32")
+    values[1] = 20 + 10 * values[1]
+    return dict(zip(["nir", "slope", "ndvi", "red"], values, strict=True))
+
+
+@pytest.fixture
+def run(tmp_path, model):
+    """Predict into the test's folder; return probability, mask and what was said."""
+
+    def run(stack, **parameters):
+        events = []
+        given = {
+            "stack": stack,
+            "model": model,
+            "probability": str(tmp_path / "p.tif"),
+            "mask": str(tmp_path / "m.tif"),
+            "device": "cpu",
+            **parameters,
+        }
+        result = predict(**given, progress=Progress(events.append))
+        with rasterio.open(result["probability"]) as dataset:
+            probability = dataset.read(1)
+        with rasterio.open(result["mask"]) as dataset:
+            mask = dataset.read(1)
+        return probability, mask, [event["text"] for event in events if "text" in event]
+
+    return run
+
+
+def stack_of(make_raster, bands, name="stack.tif", **options):
+    return make_raster(name, np.stack(list(bands.values())), bands=list(bands), **options)
+
+
+def test_outputs_are_named_tagged_and_consistent(make_raster, run, tmp_path):
+    probability, mask, _ = run(stack_of(make_raster, layers()))
+    assert probability.shape == (70, 90)
+    assert ((probability > 0) & (probability < 1)).all()
+    np.testing.assert_array_equal(mask, probability >= 0.4)
+    assert 0 < mask.mean() < 1
+    with rasterio.open(tmp_path / "p.tif") as dataset:
+        assert dataset.descriptions == ("landslide_probability",)
+        assert (dataset.dtypes[0], dataset.nodata) == ("float32", -9999)
+        assert dataset.tags()["LANDSLIDE_MODEL"] == "small"
+        assert dataset.crs.to_epsg() == 32632
+    with rasterio.open(tmp_path / "m.tif") as dataset:
+        assert (dataset.dtypes[0], dataset.nodata) == ("uint8", 255)
+        assert dataset.tags(1)["class_1"] == "landslide"
+
+
+def test_bands_in_another_order_give_the_same(make_raster, run):
+    bands = layers()
+    first, _, _ = run(stack_of(make_raster, bands))
+    turned = {name: bands[name] for name in reversed(bands)}
+    second, _, _ = run(stack_of(make_raster, turned, "turned.tif"))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_threshold_that_is_given_goes_before_the_models(make_raster, run):
+    probability, mask, _ = run(stack_of(make_raster, layers()), threshold=0.6)
+    np.testing.assert_array_equal(mask, probability >= 0.6)
+
+
+def test_nodata_in_a_needed_band_is_nodata_in_both(make_raster, run):
+    bands = layers()
+    bands["slope"][10:20, 30:50] = -9999
+    bands["ndvi"][60:, 80:] = -9999  # not needed
+    probability, mask, _ = run(stack_of(make_raster, bands, nodata=-9999))
+    expected = np.zeros((70, 90), bool)
+    expected[10:20, 30:50] = True
+    np.testing.assert_array_equal(probability == -9999, expected)
+    np.testing.assert_array_equal(mask == 255, expected)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (1, 1), (33, 31)])
+def test_a_raster_smaller_than_the_window(make_raster, run, shape):
+    probability, _, _ = run(stack_of(make_raster, layers(*shape)))
+    assert probability.shape == shape and (probability >= 0).all()
+
+
+def test_only_the_area_is_mapped(make_raster, run, tmp_path):
+    area = tmp_path / "area.gpkg"
+    square = gpd.GeoSeries([shapely.box(500100, 4999800, 500200, 4999900)], crs="EPSG:32632")
+    gpd.GeoDataFrame(geometry=square.to_crs("EPSG:4326")).to_file(area)
+    probability, mask, _ = run(stack_of(make_raster, layers()), area=str(area))
+    assert (probability[10:20, 10:20] >= 0).all()
+    assert (probability >= 0).sum() == 100 == (mask != 255).sum()
+
+
+def test_a_stack_of_other_pixels_or_values_is_warned_of(make_raster, run):
+    coarse = from_origin(500000, 5000000, 30, 30)
+    bands = layers()
+    bands["red"] = bands["red"] + 500
+    _, _, said = run(stack_of(make_raster, bands, transform=coarse))
+    assert any("30 m" in text and "10 m" in text for text in said)
+    assert any("red (+500)" in text and "slope" not in text for text in said)
+    _, _, said = run(stack_of(make_raster, layers()))
+    assert not any("poor" in text for text in said)
+
+
+def refused(tmp_path, kept):
+    return sorted(os.listdir(tmp_path)) == sorted(kept)
+
+
+def test_missing_bands_are_one_sentence_and_nothing_is_written(make_raster, run, tmp_path):
+    path = stack_of(make_raster, {"blue": layers()["nir"], "slope": layers()["slope"]})
+    with pytest.raises(ModelFileError) as caught:
+        run(path)
+    assert "lacks red, nir" in str(caught.value) and "it has blue, slope" in str(caught.value)
+    assert refused(tmp_path, ["stack.tif"])
+
+
+BAD = [
+    ({"threshold": 1.5}, InputError, "threshold"),
+    ({"overlap": 1.0}, InputError, "overlap"),
+    ({"tile_size": 4}, InputError, "tile size"),
+    ({"batch_size": -1}, InputError, "batch size"),
+    ({"device": "abacus"}, InputError, "abacus"),
+    ({"area": "nowhere.gpkg"}, InputError, "does not exist"),
+    ({"stack": "nowhere.tif"}, InputError, "does not exist"),
+    ({"model": "nowhere.safetensors"}, ModelFileError, "does not exist"),
+    ({"probability": "/no/such/folder/p.tif"}, OutputError, "does not exist"),
+    ({"mask": "/no/such/folder/m.tif"}, OutputError, "does not exist"),
+]
+
+
+@pytest.mark.parametrize(("parameters", "error", "named"), BAD)
+def test_bad_parameters(make_raster, run, tmp_path, parameters, error, named):
+    path = stack_of(make_raster, layers())
+    with pytest.raises(error, match=named):
+        run(**{"stack": path, **parameters})
+    assert refused(tmp_path, ["stack.tif"])
+
+
+def test_what_is_no_model_or_no_raster(make_raster, run, tmp_path, model):
+    path = stack_of(make_raster, layers())
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(Path(model).read_bytes()[:-1000])
+    pickled = tmp_path / "pickle.safetensors"
+    torch.save({"a": 1}, pickled)
+    for bad in (cut, pickled):
+        with pytest.raises(ModelFileError):
+            run(path, model=str(bad))
+    with pytest.raises(InputError, match="not a raster"):
+        run(str(cut))
+    assert refused(tmp_path, ["stack.tif", cut.name, pickled.name])
+
+
+def test_models_of_the_other_task_are_sent_there(make_raster, run, tmp_path, model, instance_model):
+    path = stack_of(make_raster, layers())
+    with pytest.raises(ModelFileError, match="algorithm detect"):
+        run(path, model=instance_model)
+    with pytest.raises(ModelFileError, match="algorithm predict"):
+        detect(stack=path, model=model, output=str(tmp_path / "o.gpkg"), progress=Progress())
+    assert refused(tmp_path, ["stack.tif"])
+
+
+class Bright(torch.nn.Module):
+    """Stands in for a trained detector: what is bright is one landslide."""
+
+    def forward(self, images):
+        found = []
+        for image in images:
+            mask = (image[0] > 0.5)[None, None].float()
+            there = bool(mask.any())
+            found.append({"masks": mask[:there], "scores": torch.full((int(there),), 0.75)})
+        return found
+
+
+def test_detect_writes_the_inventory(make_raster, tmp_path, monkeypatch):
+    """One synthetic landslide over a window's border."""
+    monkeypatch.setattr(
+        commands, "load_model", lambda path: (Bright(), card("instance-segmentation"))
+    )
+    bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
+    bands["red"][10:20, 15:45] = 1
+    output = str(tmp_path / "o.gpkg")
+    result = detect(
+        stack=stack_of(make_raster, bands), model="m", output=output, progress=Progress()
+    )
+    frame = gpd.read_file(output)
+    assert result == {"output": output, "count": 1}
+    assert [name for name in frame.columns if name != "geometry"] == list(FIELDS)
+    assert frame.geometry[0].equals(shapely.box(500150, 4999800, 500450, 4999900))
+    assert frame.score[0] == 0.75 and frame.model[0] == "small"
+    assert frame.area_m2[0] == pytest.approx(30000, rel=2e-3)
+
+
+def test_a_plain_image_is_mapped_with_a_warning(make_raster, tmp_path, run, monkeypatch):
+    """A tile without CRS; its polygons lie where QGIS shows it, below the origin."""
+    bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
+    bands["red"][10:20, 15:45] = 1
+    path = stack_of(make_raster, bands, crs=None, transform=Affine.identity())
+    probability, _, said = run(path)
+    assert probability.shape == (40, 80) and any("no CRS" in text for text in said)
+    monkeypatch.setattr(
+        commands, "load_model", lambda path: (Bright(), card("instance-segmentation"))
+    )
+    output = str(tmp_path / "o.gpkg")
+    detect(stack=path, model="m", output=output, progress=Progress())
+    frame = gpd.read_file(output)
+    assert frame.geometry[0].equals(shapely.box(15, -20, 45, -10))
+    assert frame.area_m2[0] == 300
+
+
+def test_detect_with_a_real_network_that_has_learnt_nothing(make_raster, tmp_path, instance_model):
+    """Mask R-CNN of random weights: whatever it finds is a valid layer."""
+    output = str(tmp_path / "o.gpkg")
+    result = detect(
+        stack=stack_of(make_raster, layers(64, 64)),
+        model=instance_model,
+        output=output,
+        score=0.0,
+        device="cpu",
+        progress=Progress(),
+    )
+    frame = gpd.read_file(output)
+    assert len(frame) == result["count"] and frame.is_valid.all()
+    assert frame.score.between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "named"),
+    [
+        ({"score": 2}, InputError, "score"),
+        ({"overlap": -1}, InputError, "overlap"),
+        ({"output": "/no/such/folder/o.gpkg"}, OutputError, "does not exist"),
+        ({"stack": "nowhere.tif"}, InputError, "does not exist"),
+    ],
+)
+def test_bad_parameters_of_detect(make_raster, tmp_path, instance_model, parameters, error, named):
+    given = {
+        "stack": stack_of(make_raster, layers()),
+        "model": instance_model,
+        "output": str(tmp_path / "o.gpkg"),
+    }
+    with pytest.raises(error, match=named):
+        detect(**{**given, **parameters}, progress=Progress())
+    assert refused(tmp_path, ["stack.tif"])
+
+
+def test_device_tells_what_is_there(monkeypatch):
+    monkeypatch.setattr(commands, "SPEED_SECONDS", 0.1)
+    result = device(device="cpu", progress=Progress())
+    assert "CPU" in result["device"] and result["megapixels_per_second"] > 0
+    assert result["packages"]["torch"] == torch.__version__
+    json.dumps(result)
+
+
+@pytest.fixture
+def running(make_raster, tmp_path, model):
+    """A worker in the middle of predict, over outputs that stood before."""
+    stack = stack_of(make_raster, layers(4000, 400))
+    old = [tmp_path / "p.tif", tmp_path / "m.tif"]
+    for path in old:
+        path.write_bytes(b"old")
+    request = {
+        "command": "predict",
+        "parameters": {
+            "stack": stack,
+            "model": model,
+            "probability": str(old[0]),
+            "mask": str(old[1]),
+            "device": "cpu",
+        },
+    }
+    environment = {**os.environ, "OMP_NUM_THREADS": "2"}
+    process = subprocess.Popen(
+        [sys.executable, str(WORKER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=environment,
+    )
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    for line in process.stdout:
+        event = json.loads(line)
+        assert event["type"] in ("progress", "message"), event
+        if event["type"] == "progress" and event["percent"] > 2:
+            break
+    assert process.poll() is None
+    yield process, old
+    process.kill()
+    process.wait()
+    process.stdin.close()
+    process.stdout.close()
+
+
+def test_cancel_ends_soon_and_leaves_nothing(running, tmp_path):
+    process, old = running
+    start = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    process.wait(10)
+    assert time.monotonic() - start < 5
+    assert [path.read_bytes() for path in old] == [b"old", b"old"]
+    assert refused(tmp_path, ["stack.tif", "p.tif", "m.tif"])
+
+
+def test_kill_leaves_the_old_outputs(running):
+    process, old = running
+    process.kill()
+    process.wait(10)
+    assert [path.read_bytes() for path in old] == [b"old", b"old"]

@@ -1,0 +1,101 @@
+"""The grid: true metres on any CRS, windows, likeness."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.errors import GridError
+from landslide_mapper.landslide_plugin.raster.grid import Grid, require_north_up
+from pyproj import Geod
+from rasterio.crs import CRS
+from rasterio.transform import Affine, from_origin
+from rasterio.windows import Window
+
+UTM = CRS.from_epsg(32632)
+WGS84 = CRS.from_epsg(4326)
+
+
+def utm_grid(width=30, height=20, step=10.0):
+    return Grid(UTM, from_origin(500000, 5000000, step, step), width, height)
+
+
+@pytest.mark.parametrize("latitude", [-75.0, -33.0, 0.0, 12.5, 45.0, 60.0, 85.0])
+def test_pixels_in_degrees_have_the_geodesic_size_of_their_row(latitude):
+    step = 1 / 3600
+    grid = Grid(WGS84, from_origin(10, latitude + step / 2, step, step), 4, 1)
+    dx, dy = grid.pixel_metres()
+    geod = Geod(ellps="WGS84")
+    _, _, east = geod.inv(10, latitude, 10 + step, latitude)
+    _, _, north = geod.inv(10, latitude - step / 2, 10, latitude + step / 2)
+    assert dx[0] == pytest.approx(east, rel=1e-6)
+    assert dy[0] == pytest.approx(north, rel=1e-6)
+
+
+def test_pixel_size_changes_from_row_to_row_and_beyond_the_grid():
+    grid = Grid(WGS84, from_origin(10, 60, 0.1, 0.1), 3, 50)
+    dx, dy = grid.pixel_metres()
+    assert np.all(np.diff(dx) > 0)  # rows go south, towards the equator
+    assert np.all(np.diff(dy) < 0)
+    outside, _ = grid.pixel_metres(np.array([-1.0, 50.0]))
+    assert outside[0] < dx[0] and outside[1] > dx[-1]
+
+
+def test_feet_become_metres():
+    feet = Grid(CRS.from_epsg(2263), from_origin(900000, 200000, 100, 50), 3, 2)  # US survey feet
+    dx, dy = feet.pixel_metres()
+    assert dx == pytest.approx([30.48006, 30.48006], abs=1e-4)
+    assert dy == pytest.approx([15.24003, 15.24003], abs=1e-4)
+    assert feet.resolution == pytest.approx(np.sqrt(dx[0] * dy[0]))
+
+
+def test_a_plain_image_counts_its_pixels_as_metres():
+    grid = Grid(None, Affine.identity(), 4, 3)
+    assert grid.pixel_metres()[0].tolist() == [1, 1, 1]
+    assert "no CRS" in grid.describe()
+
+
+def test_mars_has_its_own_radius():
+    mars = CRS.from_wkt(
+        'GEOGCS["Mars 2000",DATUM["Mars",SPHEROID["Mars",3396190,0]],PRIMEM["0",0],'
+        'UNIT["degree",0.0174532925199433]]'
+    )
+    grid = Grid(mars, from_origin(0, 0.5, 1, 1), 1, 1)
+    assert grid.pixel_metres()[1][0] == pytest.approx(np.radians(3396190))
+
+
+@given(st.integers(1, 400), st.integers(1, 500))
+def test_row_blocks_cover_every_row_once(height, rows):
+    windows = list(utm_grid(height=height).row_blocks(rows))
+    covered = [row for w in windows for row in range(w.row_off, w.row_off + w.height)]
+    assert covered == list(range(height))
+    assert all(window.width == 30 and window.height <= rows for window in windows)
+
+
+@given(st.floats(0.1, 1000), st.integers(1, 50), st.integers(1, 100000))
+def test_rows_within_keeps_the_budget_or_gives_one_row_of_tiles(megabytes, bands, width):
+    rows = utm_grid(width=width).rows_within(megabytes, bands)
+    assert rows % 256 == 0
+    assert rows == 256 or rows * width * bands * 4 <= megabytes * 1e6
+
+
+def test_grids_are_the_same_within_a_thousandth_of_a_pixel():
+    grid = utm_grid()
+    near = Grid(UTM, from_origin(500000.005, 5000000, 10, 10), 30, 20)
+    shifted = Grid(UTM, from_origin(500000.5, 5000000, 10, 10), 30, 20)
+    assert grid.same_as(near)
+    assert not grid.same_as(shifted)
+    assert not grid.same_as(utm_grid(width=31))
+    assert not grid.same_as(Grid(CRS.from_epsg(32633), grid.transform, 30, 20))
+    assert not grid.same_as(Grid(UTM, from_origin(500000, 5000000, 10.01, 10), 30, 20))
+
+
+def test_a_window_begins_where_its_corner_lies():
+    assert utm_grid().window_transform(Window(3, 2, 5, 5)) * (0, 0) == (500030, 4999980)
+
+
+@pytest.mark.parametrize(
+    "transform", [Affine(10, 1, 0, 0, -10, 0), Affine(10, 0, 0, 0, 10, 0), Affine.rotation(30)]
+)
+def test_rotated_and_south_up_rasters_are_refused(transform):
+    with pytest.raises(GridError, match=r"DEM x\.tif is rotated or not north-up"):
+        require_north_up(transform, "The DEM x.tif")

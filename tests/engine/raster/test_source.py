@@ -1,0 +1,247 @@
+"""Reading rasters: validity, halo, bands by name, other grids, bad input."""
+
+import numpy as np
+import pytest
+import rasterio
+from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.raster import Grid, Source
+from landslide_mapper.landslide_plugin.raster.source import unique_names
+from pyproj import Transformer
+from rasterio.crs import CRS
+from rasterio.enums import Resampling
+from rasterio.transform import from_origin
+from rasterio.warp import reproject
+from rasterio.windows import Window
+
+UTM = CRS.from_epsg(32632)
+SHIFTED = Grid(UTM, from_origin(500053, 4999953, 7, 7), 40, 40)
+PARTLY_OUTSIDE = Grid(UTM, from_origin(499800, 5000200, 10, 10), 40, 40)
+HOLE = (slice(10, 20), slice(10, 20))
+
+
+@pytest.fixture
+def values():
+    return np.random.default_rng(1).integers(1, 200, (60, 60))
+
+
+def read(path, grid=None, resampling="bilinear"):
+    with Source.open(path) as source:
+        return (source.on(grid, resampling) if grid else source).read()
+
+
+class TestValidity:
+    @pytest.mark.parametrize(
+        ("dtype", "nodata"),
+        [("uint8", 0), ("uint8", 255), ("int16", -32768), ("uint16", 65535), ("int32", -9999),
+         ("float32", -9999), ("float32", np.nan), ("float64", -1.7976931348623157e308)],
+    )  # fmt: skip
+    def test_declared_nodata_of_every_type(self, make_raster, values, dtype, nodata):
+        array = values.astype(dtype)
+        array[HOLE] = nodata
+        read_values, valid = read(make_raster("a.tif", array, nodata=nodata))
+        assert not valid[0][HOLE].any() and valid.sum() == 3500
+        assert (read_values[~valid] == 0).all() and read_values.dtype == np.float32
+
+    @pytest.mark.parametrize("fill", [np.nan, np.inf, -3.4028235e38, -3.4028226e38, 1e31])
+    def test_undeclared_fill_of_floats(self, make_raster, values, fill):
+        array = values.astype(np.float32)
+        array[HOLE] = fill
+        _, valid = read(make_raster("a.tif", array))
+        assert not valid[0][HOLE].any() and valid.sum() == 3500
+
+    @pytest.mark.parametrize("fill", [np.nan, -3.4028235e38, -3.4028226e38])
+    def test_undeclared_fill_does_not_leak_into_resampled_neighbours(
+        self, make_raster, values, fill
+    ):
+        array = values.astype(np.float32)
+        array[HOLE] = fill
+        resampled, valid = read(make_raster("a.tif", array), SHIFTED)
+        assert 0 < (~valid).sum() <= 300
+        assert resampled[valid].min() >= 1 and resampled[valid].max() < 200
+
+    @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+    @pytest.mark.parametrize("grid", [None, SHIFTED, PARTLY_OUTSIDE])
+    def test_mask_bands_count(self, make_raster, values, dtype, grid):
+        path = make_raster("a.tif", values.astype(dtype))
+        mask = np.full(values.shape, 255, np.uint8)
+        mask[HOLE] = 0
+        with rasterio.open(path, "r+") as dataset:
+            dataset.write_mask(mask)
+        _, valid = read(path, grid)
+        assert valid.sum() == {None: 3500, SHIFTED: 1404, PARTLY_OUTSIDE: 300}[grid]
+
+    @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+    @pytest.mark.parametrize("grid", [None, SHIFTED, PARTLY_OUTSIDE])
+    def test_alpha_is_no_band_but_counts(self, tmp_path, values, dtype, grid):
+        opaque = np.full(values.shape, np.iinfo(dtype).max, dtype)
+        opaque[HOLE] = 0
+        path = tmp_path / "rgba.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", count=4, height=60, width=60, dtype=dtype, crs=UTM,
+            transform=from_origin(500000, 5000000, 10, 10), photometric="rgb", alpha="yes",
+        ) as dataset:  # fmt: skip
+            dataset.write(np.stack([values.astype(dtype)] * 3 + [opaque]))
+        with Source.open(path) as source:
+            assert source.bands == ["red", "green", "blue"]
+        _, valid = read(path, grid)
+        assert valid[0].sum() == {None: 3500, SHIFTED: 1404, PARTLY_OUTSIDE: 300}[grid]
+
+    @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
+    def test_what_lies_outside_a_raster_without_nodata_is_invalid(self, make_raster, values, dtype):
+        _, valid = read(make_raster("a.tif", values.astype(dtype)), PARTLY_OUTSIDE)
+        assert valid[0, 20:, 20:].all() and valid.sum() == 400
+
+    def test_real_mars_slope_has_undeclared_fill(self, data_dir):
+        path = data_dir / "mars_mmls" / "images" / "col00078_row00028.tif"
+        with Source.open(path) as source:
+            values, valid = source.read()
+        assert (~valid).sum(axis=(1, 2)).tolist() == [0, 128, 0, 0, 0, 0, 0]
+        assert np.abs(values).max() < 1e5
+
+
+def read_plain(path):
+    with Source.open(path, need_crs=False) as source:
+        return source.read()
+
+
+class TestWindows:
+    def test_a_window_reaching_over_every_edge_is_invalid_there(self, make_raster, values):
+        path = make_raster("a.tif", values.astype(np.float32))
+        with Source.open(path) as source:
+            halo, valid = source.read(Window(-3, -2, 66, 65))
+        assert halo.shape == (1, 65, 66)
+        assert np.array_equal(halo[0, 2:62, 3:63], values)
+        assert valid[0, 2:62, 3:63].all() and valid.sum() == 3600
+
+    def test_a_window_apart_from_the_raster_is_invalid(self, make_raster, values):
+        with Source.open(make_raster("a.tif", values.astype(np.float32))) as source:
+            block, valid = source.read(Window(100, 0, 5, 5))
+        assert not valid.any() and not block.any()
+
+    def test_blocks_with_halo_equal_the_whole(self, make_raster, values):
+        with Source.open(make_raster("a.tif", values.astype(np.float32))) as source:
+            whole, _ = source.read(Window(-2, -2, 64, 64))
+            for window in source.grid.row_blocks(17):
+                part, _ = source.read(Window(-2, window.row_off - 2, 64, window.height + 4))
+                assert np.array_equal(
+                    part, whole[:, window.row_off : window.row_off + window.height + 4]
+                )
+
+
+class TestBands:
+    def test_bands_are_read_by_name_in_the_order_wanted(self, make_raster):
+        array = np.stack([np.full((3, 3), value, np.float32) for value in (1, 2, 3)])
+        with Source.open(make_raster("a.tif", array, bands=["red", "nir", "red"])) as source:
+            assert source.bands == ["red", "nir", "red_2"]
+            values, _ = source.read(bands=["red_2", "red"])
+            assert values[:, 0, 0].tolist() == [3, 1]
+            with pytest.raises(InputError, match="no band named swir1; it has: red, nir, red_2"):
+                source.read(bands=["swir1"])
+
+    def test_unique_names(self):
+        assert unique_names(["b", "b", "c", "b"]) == ["b", "b_2", "c", "b_3"]
+
+    def test_class_names_come_from_tags(self, make_raster):
+        path = make_raster("a.tif", np.ones((3, 3), np.int16))
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(1, class_2="sandstone", **{"class_-1": "water"}, classic="no")
+        with Source.open(path) as source:
+            assert source.class_names("band_1") == {2: "sandstone", -1: "water"}
+
+
+class TestOtherGrids:
+    @pytest.mark.parametrize("resampling", ["bilinear", "nearest"])
+    @pytest.mark.parametrize("dtype", ["float32", "int16"])
+    def test_a_warped_view_equals_gdal_reproject(self, make_raster, values, resampling, dtype):
+        seen, valid = read(make_raster("a.tif", values.astype(dtype)), SHIFTED, resampling)
+        expected = np.full(SHIFTED.shape, np.nan, np.float32)
+        reproject(
+            values.astype(np.float32),
+            expected,
+            src_transform=from_origin(500000, 5000000, 10, 10),
+            src_crs=UTM,
+            dst_transform=SHIFTED.transform,
+            dst_crs=SHIFTED.crs,
+            dst_nodata=np.nan,
+            resampling=Resampling[resampling],
+        )
+        assert np.array_equal(valid[0], np.isfinite(expected)) and valid.all()
+        assert seen[0] == pytest.approx(expected, abs=1e-3)
+
+    def test_a_plane_stays_a_plane_in_another_crs(self, make_raster):
+        rows, columns = np.mgrid[:60, :60] + 0.5
+        path = make_raster("a.tif", (columns + 2 * rows).astype(np.float32))
+        degrees = Grid(CRS.from_epsg(4326), from_origin(9.001, 45.152, 1e-4, 1e-4), 50, 40)
+        seen, valid = read(path, degrees)
+        y, x = np.nonzero(valid[0])
+        longitude, latitude = degrees.transform * (x + 0.5, y + 0.5)
+        east, north = Transformer.from_crs(4326, 32632, always_xy=True).transform(
+            longitude, latitude
+        )
+        plane = (east - 500000) / 10 + 2 * (5000000 - north) / 10
+        inner = (seen[0][y, x] > 5) & (plane < 170)  # away from the raster's edge
+        assert inner.sum() > 1000
+        # GDAL's transform is off by an eighth of a pixel at most: 3 units a pixel.
+        assert np.abs(seen[0][y, x] - plane)[inner].max() < 3 / 8
+
+    def test_nearest_keeps_classes(self, make_raster, values):
+        seen, _ = read(make_raster("a.tif", (values % 5 * 7).astype(np.int16)), SHIFTED, "nearest")
+        assert set(np.unique(seen)) == {0, 7, 14, 21, 28}
+
+    def test_the_same_grid_is_read_without_warping(self, make_raster, values):
+        with Source.open(make_raster("a.tif", values.astype(np.float32))) as source:
+            assert source.on(source.grid) is source
+
+    def test_layers_apart_are_refused_and_the_message_says_where_each_lies(
+        self, make_raster, values
+    ):
+        far = Grid(UTM, from_origin(700000, 5000000, 10, 10), 10, 10)
+        with Source.open(make_raster("a.tif", values.astype(np.float32))) as source:
+            with pytest.raises(GridError) as caught:
+                source.on(far)
+        message = str(caught.value)
+        assert "x 500000 to 500600" in message and "x 700000 to 700100" in message
+
+    def test_a_real_dem_whose_crs_has_no_code_is_brought_to_its_image(self, data_dir):
+        folder = data_dir / "samples" / "stars_olinda_l7_dem"
+        with (
+            Source.open(folder / "L7_ETMs.tif") as image,
+            Source.open(folder / "olinda_dem_utm25s.tif", what="DEM") as dem,
+        ):
+            values, valid = dem.on(image.grid).read()
+        assert valid.mean() > 0.9
+        assert -10 <= values.min() and values.max() < 200  # the hills of Olinda
+
+
+class TestBadInput:
+    def test_missing_file(self, tmp_path):
+        with pytest.raises(InputError, match=r"The DEM .*none\.tif does not exist"):
+            Source.open(tmp_path / "none.tif", what="DEM")
+
+    @pytest.mark.parametrize("content", [b"", b"no raster at all", b"II*\0\x08\0\0\0"])
+    def test_not_a_raster(self, tmp_path, content):
+        path = tmp_path / "text.tif"
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="is not a raster that can be read"):
+            Source.open(path)
+
+    def test_no_crs(self, make_raster, values):
+        path = make_raster("a.tif", values.astype(np.float32), crs=None)
+        with pytest.raises(GridError, match=r"The DEM .* has no CRS"):
+            Source.open(path, what="DEM")
+        assert read_plain(path)[1].all()
+
+    def test_rotated(self, make_raster, values):
+        transform = from_origin(500000, 5000000, 10, 10) * rasterio.Affine.rotation(10)
+        path = make_raster("a.tif", values.astype(np.float32), transform=transform)
+        with pytest.raises(GridError, match="rotated"):
+            Source.open(path)
+
+    @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+    def test_truncated(self, make_raster, tmp_path, share):
+        noise = np.random.default_rng(2).normal(size=(200, 200)).astype(np.float32)
+        whole = open(make_raster("whole.tif", noise), "rb").read()
+        path = tmp_path / "truncated.tif"
+        path.write_bytes(whole[: int(share * len(whole))])
+        with pytest.raises(InputError, match="damaged"), Source.open(path) as source:
+            source.read()

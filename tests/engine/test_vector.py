@@ -1,0 +1,199 @@
+"""Reading and writing vector layers: what is repaired, what is refused, full disks."""
+
+import geopandas as gpd
+import numpy as np
+import pyogrio
+import pytest
+import shapely
+from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.provenance import CURRENT
+from landslide_mapper.landslide_plugin.raster import Grid
+from landslide_mapper.landslide_plugin.vector import (
+    read_vector,
+    require_overlap,
+    require_vector_output,
+    write_vector,
+)
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+from shapely import LineString, MultiPolygon, Point, Polygon, box
+
+BOW_TIE = Polygon([(0, 0), (10, 10), (10, 0), (0, 10)])
+
+
+@pytest.fixture
+def save(tmp_path):
+    def make(shapes, name="layer.gpkg", crs=32632, **fields):
+        path = tmp_path / name
+        gpd.GeoDataFrame(fields, geometry=list(shapes), crs=crs).to_file(path)
+        return str(path)
+
+    return make
+
+
+def messages(path, **options):
+    events = []
+    frame = read_vector(path, "rivers", progress=Progress(events.append), **options)
+    return frame, [event["text"] for event in events if event["type"] == "warning"]
+
+
+class TestRead:
+    def test_sound_layers_come_back_as_they_are(self, save):
+        frame, warnings = messages(save([box(0, 0, 1, 1), box(2, 2, 3, 3)], unit=["a", "b"]))
+        assert frame.unit.tolist() == ["a", "b"] and not warnings
+
+    def test_another_crs(self, save):
+        frame, _ = messages(save([Point(9, 45)], crs=4326), crs=CRS.from_epsg(32632))
+        assert frame.geometry[0].x == pytest.approx(500000, abs=1)
+
+    def test_invalid_polygons_are_repaired_with_a_warning(self, save):
+        frame, warnings = messages(save([BOW_TIE, box(20, 0, 30, 10)]), kinds=("Polygon",))
+        assert frame.geometry.is_valid.all()
+        assert frame.area.sum() == pytest.approx(150)
+        assert warnings == ["1 invalid geometries of the rivers were repaired."]
+
+    def test_real_landslides_are_valid_afterwards(self, data_dir):
+        path = data_dir / "kashmir" / "landslides.shp"
+        frame, _ = messages(path, kinds=("Polygon",))
+        assert len(frame) >= 3800 and frame.geometry.is_valid.all()
+        assert not shapely.has_z(frame.geometry.array).any()
+
+    def test_empty_and_missing_geometries_are_dropped(self, save):
+        frame, _ = messages(save([box(0, 0, 1, 1), None, Polygon()]))
+        assert len(frame) == 1
+
+    def test_other_kinds_are_dropped_with_a_warning(self, save):
+        path = save([LineString([(0, 0), (1, 1)]), Point(0, 0)], "mixed.geojson")
+        frame, warnings = messages(path, kinds=("LineString",))
+        assert frame.geometry.geom_type.tolist() == ["LineString"] and len(warnings) == 1
+
+    def test_multi_geometries_count_as_their_kind(self, save):
+        parts = MultiPolygon([box(0, 0, 1, 1), box(2, 2, 3, 3)])
+        assert len(messages(save([parts]), kinds=("Polygon",))[0]) == 1
+
+    def test_one_layer_of_several(self, tmp_path):
+        path = tmp_path / "two.gpkg"
+        for layer, x in (("one", 1.0), ("two", 2.0)):
+            gpd.GeoDataFrame(geometry=[Point(x, 0)], crs=32632).to_file(path, layer=layer)
+        frame = read_vector(f"{path}|layername=two", "rivers")
+        assert frame.geometry.x.tolist() == [2.0]
+        with pytest.raises(InputError, match="can't be read"):
+            read_vector(f"{path}|layername=three", "rivers")
+
+
+class TestRefused:
+    def test_missing(self):
+        with pytest.raises(InputError, match=r"The rivers layer none\.gpkg does not exist"):
+            read_vector("none.gpkg", "rivers")
+
+    @pytest.mark.parametrize("name", ["text.gpkg", "text.shp", "text.geojson", "text.txt"])
+    def test_no_vector_layer(self, tmp_path, name):
+        (tmp_path / name).write_text("text")
+        with pytest.raises(InputError, match="can't be read"):
+            read_vector(tmp_path / name, "rivers")
+
+    def test_truncated(self, save, tmp_path):
+        rng = np.random.default_rng(0)
+        whole = open(save([Point(*p) for p in rng.random((2000, 2))], "a.fgb"), "rb").read()
+        (tmp_path / "b.fgb").write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match="can't be read"):
+            read_vector(tmp_path / "b.fgb", "rivers")
+
+    def test_empty(self, save):
+        with pytest.raises(InputError, match="holds no feature"):
+            read_vector(save([]), "rivers")
+
+    def test_none_of_the_kind(self, save):
+        with pytest.raises(InputError, match="holds no linestring or polygon"):
+            read_vector(save([Point(0, 0)]), "rivers", kinds=("LineString", "Polygon"))
+
+    def test_no_geometry(self, tmp_path):
+        (tmp_path / "table.csv").write_text("a,b\n1,2\n")
+        with pytest.raises(InputError, match="no geometry"):
+            read_vector(tmp_path / "table.csv", "rivers")
+
+    def test_no_crs(self, save):
+        path = save([Point(0, 0)], "a.shp", crs=None)
+        with pytest.raises(GridError, match="has no CRS"):
+            read_vector(path, "rivers", crs=CRS.from_epsg(4326))
+
+    def test_no_such_field(self, save):
+        with pytest.raises(InputError, match="no field kind; it has: unit"):
+            read_vector(save([Point(0, 0)], unit=["x"]), "rivers", columns=["kind"])
+
+    def test_layers_apart(self):
+        frame = gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=32632)
+        grid = Grid(CRS.from_epsg(32632), from_origin(500000, 5000000, 10, 10), 5, 5)
+        with pytest.raises(GridError, match=r"x 0 to 1, y 0 to 1.*x 500000 to 500050"):
+            require_overlap(frame, "The area", grid)
+        require_overlap(gpd.GeoDataFrame(geometry=[box(0, 0, 1e6, 1e7)], crs=32632), "x", grid)
+
+
+def polygons(count):
+    points = np.random.default_rng(0).uniform(0, 1e5, (count, 2))
+    shapes = shapely.buffer(shapely.points(points), 10)
+    return gpd.GeoDataFrame({"value": points[:, 0]}, geometry=shapes, crs=32632)
+
+
+class TestWrite:
+    @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson", "fgb"])
+    @pytest.mark.parametrize("count", [0, 20])
+    def test_comes_back(self, tmp_path, ending, count):
+        path = tmp_path / f"a.{ending}"
+        frame = polygons(count)
+        write_vector(frame, path, geometry_type="Polygon")
+        back = gpd.read_file(path)
+        assert len(back) == count
+        assert sorted(back.value) == pytest.approx(sorted(frame.value)) if count else True
+        assert not [p for p in tmp_path.iterdir() if p.name.startswith(".partial")]
+
+    def test_a_geopackage_has_its_layer_name_and_provenance(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(CURRENT, "algorithm", "landslide:streams")
+        write_vector(polygons(3), tmp_path / "streams.gpkg", geometry_type="Polygon")
+        info = pyogrio.read_info(tmp_path / "streams.gpkg")
+        assert info["layer_name"] == "streams"
+        assert info["layer_metadata"]["LANDSLIDE_ALGORITHM"] == "landslide:streams"
+
+    def test_replaces(self, tmp_path):
+        for count in (50, 5):
+            write_vector(polygons(count), tmp_path / "a.gpkg", geometry_type="Polygon")
+        assert len(gpd.read_file(tmp_path / "a.gpkg")) == 5
+
+    @pytest.mark.parametrize("name", ["a.nonsense", "a"])
+    def test_unknown_format(self, tmp_path, name):
+        with pytest.raises(OutputError):
+            write_vector(polygons(2), tmp_path / name, geometry_type="Polygon")
+        with pytest.raises(OutputError, match="ending"):
+            require_vector_output(tmp_path / name)
+        assert not list(tmp_path.iterdir())
+
+    def test_missing_and_read_only_folder(self, tmp_path, read_only_folder):
+        with pytest.raises(OutputError, match="does not exist"):
+            write_vector(polygons(2), tmp_path / "none" / "a.gpkg", geometry_type="Polygon")
+        with pytest.raises(OutputError, match="can't be written"):
+            write_vector(polygons(2), read_only_folder / "a.gpkg", geometry_type="Polygon")
+        with pytest.raises(OutputError, match="can't be written"):
+            require_vector_output(read_only_folder / "a.gpkg")
+
+    @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson", "fgb"])
+    def test_full_disk(self, small_disk, ending):
+        path = small_disk / f"a.{ending}"
+        path.write_bytes(b"old")
+        with pytest.raises(OutputError, match="can't be written"):
+            write_vector(polygons(6000), path, geometry_type="Polygon")
+        assert path.read_bytes() == b"old" and list(small_disk.iterdir()) == [path]
+
+    def test_around_the_size_of_the_disk_a_shapefile_is_whole_or_refused(self, small_disk):
+        """At some sizes only closing the file fails, and GDAL does not say so."""
+        refused = 0
+        for count in range(3360, 3440, 4):
+            path = small_disk / "a.shp"
+            try:
+                write_vector(polygons(count), path, geometry_type="Polygon")
+                assert len(gpd.read_file(path)) == count
+            except OutputError:
+                refused += 1
+            for left in small_disk.iterdir():
+                left.unlink()
+        assert refused > 0

@@ -1,0 +1,204 @@
+"""The worker end to end: a process that reads a request and reports in JSON lines."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from landslide_mapper.landslide_plugin import worker
+
+ROOT = Path(__file__).resolve().parents[2]
+WORKER = ROOT / "landslide_plugin" / "worker.py"
+
+STAND_INS = """
+import ctypes, os, subprocess, sys, time
+sys.path.insert(0, {root!r})
+from landslide_plugin import worker
+
+def prints(*, progress):
+    print("from Python")
+    os.write(1, b"to descriptor 1")
+    ctypes.CDLL(None).puts(b"from C")
+    subprocess.run([sys.executable, "-c", "print('from a child')"])
+    progress.update(0.5)
+    return {{"done": True}}
+
+def fails(*, progress):
+    raise ZeroDivisionError("of a bug")
+
+def fills(*, progress):
+    raise MemoryError
+
+def slow(*, output, stubborn=False, progress):
+    import numpy as np
+    from rasterio.transform import from_origin
+    from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter
+    grid = Grid(None, from_origin(0, 0, 1, 1), 512, 512)
+    try:
+        with RasterWriter(output, grid, ["a"]) as writer:
+            for window in grid.row_blocks(256):
+                writer.write(np.ones((256, 512), np.float32), window)
+                progress.message("writing")
+                time.sleep(30)
+    finally:
+        if stubborn:
+            time.sleep(60)
+
+worker.COMMANDS.update(dict.fromkeys(["prints", "fails", "fills", "slow"], "tests"))
+find = worker.find_command
+worker.find_command = lambda name: globals()[name] if name in globals() else find(name)
+sys.exit(worker.main())
+"""
+
+
+def start(request, stand_ins=False):
+    script = ["-c", STAND_INS.format(root=str(ROOT))] if stand_ins else [str(WORKER)]
+    process = subprocess.Popen(
+        [sys.executable, *script],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    process.stdin.write(request if isinstance(request, str) else json.dumps(request))
+    process.stdin.write("\n")
+    process.stdin.flush()
+    return process
+
+
+def run(request, stand_ins=False):
+    """Return the exit status, the events and what went to stderr."""
+    process = start(request, stand_ins)
+    out, err = process.communicate(timeout=60)
+    return process.returncode, [json.loads(line) for line in out.splitlines()], err
+
+
+class TestReport:
+    def test_a_command_reports_progress_and_its_result(self, make_raster, tmp_path):
+        output = tmp_path / "factors.tif"
+        dem = make_raster("dem.tif", np.random.default_rng(0).normal(size=(40, 40)))
+        parameters = {"input": dem, "output": str(output), "factors": ["slope"]}
+        status, events, _ = run({"command": "terrainfactors", "parameters": parameters})
+        assert status == 0
+        assert events[-1] == {"type": "result", "values": {"output": str(output)}}
+        percents = [event["percent"] for event in events if event["type"] == "progress"]
+        assert percents and percents == sorted(percents) and percents[-1] == 100
+        assert output.exists()
+
+    def test_the_user_can_mend_it(self, tmp_path):
+        parameters = {"input": "none.tif", "output": str(tmp_path / "a.gpkg")}
+        status, events, _ = run({"command": "streams", "parameters": parameters})
+        assert status == 1
+        text = "The DEM none.tif does not exist: check the path."
+        assert events == [{"type": "error", "text": text}]  # and no traceback
+        assert not list(tmp_path.iterdir())
+
+    def test_a_bug_has_its_traceback_in_the_details_alone(self):
+        status, events, _ = run({"command": "fails"}, stand_ins=True)
+        assert status == 2
+        [event] = events
+        assert event["text"] == "Unexpected ZeroDivisionError: of a bug"
+        assert "Traceback" in event["details"] and "Traceback" not in event["text"]
+
+    def test_used_up_memory_is_a_sentence(self):
+        status, events, _ = run({"command": "fills"}, stand_ins=True)
+        assert status == 1 and "memory" in events[-1]["text"] and "details" not in events[-1]
+
+    def test_what_libraries_print_does_not_reach_the_report(self):
+        status, events, err = run({"command": "prints"}, stand_ins=True)
+        assert status == 0
+        assert [event["type"] for event in events] == ["progress", "result"]
+        for text in ("from Python", "to descriptor 1", "from C", "from a child"):
+            assert text in err
+
+
+class TestBadRequests:
+    def test_unknown_command(self):
+        status, events, _ = run({"command": "paint"})
+        assert status == 1
+        assert "No command 'paint'" in events[0]["text"] and "streams" in events[0]["text"]
+
+    def test_missing_and_unknown_parameters(self):
+        status, events, _ = run({"command": "streams", "parameters": {"input": "a", "colour": 1}})
+        assert status == 1
+        text = events[0]["text"]
+        assert "unknown parameters ['colour']" in text and "missing parameters ['output']" in text
+
+    @pytest.mark.parametrize(
+        "request_line", ["", "no JSON", "[1, 2]", '{"command": 3}', '{"parameters": 1}']
+    )
+    def test_not_a_request(self, request_line):
+        status, events, _ = run(request_line)
+        assert status == 1 and events[0]["type"] == "error" and "details" not in events[0]
+
+    def test_every_command_can_be_found_and_takes_progress(self):
+        import inspect
+
+        for name in worker.COMMANDS:
+            parameters = inspect.signature(worker.find_command(name)).parameters
+            assert list(parameters)[-1] == "progress", name
+            kinds = {parameter.kind for parameter in parameters.values()}
+            assert kinds == {inspect.Parameter.KEYWORD_ONLY}, name
+
+
+@pytest.fixture
+def writing(tmp_path):
+    """Start the worker in the middle of writing over an old output."""
+    processes = []
+    output = tmp_path / "a.tif"
+    output.write_bytes(b"old")
+
+    def begin(**request):
+        parameters = {"output": str(output), **request.pop("parameters", {})}
+        process = start({"command": "slow", "parameters": parameters, **request}, stand_ins=True)
+        processes.append(process)
+        assert "writing" in process.stdout.readline()
+        assert len(list(tmp_path.iterdir())) == 2  # the old file and the partial folder
+        return process
+
+    yield begin
+    for process in processes:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            pipe.close()
+
+
+class TestEnding:
+    def test_sigterm_leaves_the_old_output_and_nothing_else(self, writing, tmp_path):
+        process = writing()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+        assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+        assert (tmp_path / "a.tif").read_bytes() == b"old"
+
+    def test_an_attached_worker_ends_with_its_parent(self, writing, tmp_path):
+        process = writing(attached=True)
+        begun = time.monotonic()
+        process.stdin.close()
+        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+        assert time.monotonic() - begun < 4
+        assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+    def test_even_when_its_command_does_not_let_go(self, writing):
+        process = writing(attached=True, parameters={"stubborn": True})
+        process.stdin.close()
+        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+
+    def test_a_worker_that_is_not_attached_outlives_its_stdin(self, writing):
+        process = writing()
+        process.stdin.close()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(timeout=1)
+
+    @pytest.mark.skipif(not hasattr(os, "WNOHANG"), reason="no SIGKILL on Windows")
+    def test_kill_leaves_the_old_output(self, writing, tmp_path):
+        process = writing()
+        process.kill()
+        process.wait(timeout=5)
+        assert (tmp_path / "a.tif").read_bytes() == b"old"

@@ -1,0 +1,56 @@
+"""Synthetic sample folders: bright blobs are landslides."""
+
+import numpy as np
+import pytest
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
+from rasterio.transform import from_origin
+from scipy.ndimage import gaussian_filter, label
+
+
+@pytest.fixture
+def make_samples(tmp_path):
+    """Return a function that writes a folder of noisy patches with bright blobs as landslides."""
+
+    def make(
+        name="samples", train=12, validation=4, shape=(32, 32), bands=("slope", "ndvi"), **change
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        writer = SampleWriter(folder, list(bands))
+        rng = np.random.default_rng(0)
+        splits = ["train"] * train + ["validation"] * validation
+        for split in splits:
+            surface = gaussian_filter(rng.normal(size=shape), 4)
+            landslide = surface > np.quantile(surface, 0.8)
+            values = np.stack(
+                [100 + 50 * landslide + rng.normal(0, 10, shape) for _ in bands]
+            ).astype(np.float32)
+            labels = label(landslide)[0].astype(np.uint16)
+            if f"without_{split}" in change:
+                labels[:] = 0
+            if "constant" in change:
+                values[: change["constant"]] = 7
+            valid = np.ones(shape, bool)
+            valid[:2, :2] = False
+            writer.add(
+                values,
+                valid,
+                labels,
+                split=split,
+                source="synthetic",
+                window=(0, 0, shape[1], shape[0]),
+                transform=from_origin(500000, 5000000, 10, 10),
+            )
+        writer.finish(
+            split="blocks",
+            seed=5,
+            tile_size=shape[0],
+            resolution=10.0,
+            crs=None,
+            sources=["synthetic"],
+            progress=Progress(),
+        )
+        return str(folder)
+
+    return make

@@ -1,0 +1,110 @@
+"""Losses and scores against numbers worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.training.losses import IGNORE, LOSSES, find_loss
+from landslide_mapper.landslide_plugin.training.scores import Scores
+
+P = torch.tensor([0.9, 0.2, 0.6])
+"""Landslide probabilities of three pixels, whose classes are landslide, background, landslide."""
+CLASSES = torch.tensor([[[1, 0, 1]]])
+
+
+def logits(probability):
+    return torch.stack([torch.log(1 - probability), torch.log(probability)])[None, :, None]
+
+
+def loss(name, probability=P, classes=CLASSES):
+    return LOSSES[name](logits(probability), classes).item()
+
+
+def test_cross_entropy():
+    assert loss("cross_entropy") == pytest.approx(
+        -(math.log(0.9) + math.log(0.8) + math.log(0.6)) / 3
+    )
+
+
+def test_weighted_cross_entropy_counts_landslide_twice():
+    assert loss("weighted_cross_entropy") == pytest.approx(
+        -(2 * math.log(0.9) + math.log(0.8) + 2 * math.log(0.6)) / 5
+    )
+
+
+def test_focal_is_equation_5_of_lin_et_al_2017_with_chens_numbers():
+    terms = [
+        -0.25 * (1 - 0.9) ** 1.75 * math.log(0.9),
+        -0.75 * (1 - 0.8) ** 1.75 * math.log(0.8),
+        -0.25 * (1 - 0.6) ** 1.75 * math.log(0.6),
+    ]
+    assert loss("focal") == pytest.approx(sum(terms) / 3, rel=1e-5)
+
+
+def test_dice():
+    assert loss("dice") == pytest.approx(1 - (2 * (0.9 + 0.6) + 1) / ((0.9 + 0.2 + 0.6) + 2 + 1))
+
+
+def test_focal_dice_is_their_sum():
+    assert loss("focal_dice") == pytest.approx(loss("focal") + loss("dice"))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_unknown_pixels_count_for_nothing(name):
+    more = torch.cat([P, torch.tensor([0.01, 0.99])])
+    classes = torch.cat([CLASSES, torch.full((1, 1, 2), IGNORE)], 2)
+    assert loss(name, more, classes) == pytest.approx(loss(name))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_a_batch_of_unknown_pixels_alone_has_a_finite_loss_and_gradient(name):
+    values = torch.randn(2, 2, 4, 4, requires_grad=True)
+    result = LOSSES[name](values, torch.full((2, 4, 4), IGNORE))
+    result.backward()
+    assert result.item() == 0
+    assert torch.equal(values.grad, torch.zeros_like(values))
+
+
+@pytest.mark.parametrize("name", LOSSES)
+def test_certainty_has_a_finite_gradient(name):
+    values = torch.tensor([[-200.0, 200.0], [200.0, -200.0]]).T.reshape(1, 2, 1, 2)
+    values.requires_grad_()
+    LOSSES[name](values, torch.tensor([[[1, 0]]])).backward()
+    assert torch.isfinite(values.grad).all()
+
+
+def test_an_unknown_loss_is_refused():
+    with pytest.raises(InputError, match=r"'hinge'.*focal_dice"):
+        find_loss("hinge")
+
+
+def test_scores_agree_with_scikit_learn():
+    from sklearn.metrics import accuracy_score, f1_score, jaccard_score, precision_score
+
+    rng = np.random.default_rng(3)
+    truth = rng.random(2000) < 0.3
+    probability = np.clip(truth * 0.3 + rng.random(2000) * 0.7, 0, 1).astype(np.float32)
+    known = rng.random(2000) < 0.9
+    scores = Scores()
+    scores.add(probability, truth, known)
+    figures = scores.figures(0.4)
+    predicted, right = probability[known] >= 0.4, truth[known]
+    assert figures["f1"] == pytest.approx(f1_score(right, predicted))
+    assert figures["iou"] == pytest.approx(jaccard_score(right, predicted))
+    assert figures["precision"] == pytest.approx(precision_score(right, predicted))
+    assert figures["oa"] == pytest.approx(accuracy_score(right, predicted))
+    best = scores.best_threshold()
+    others = [scores.figures(threshold)["f1"] for threshold in np.arange(0.1, 0.9, 0.05)]
+    assert scores.figures(best)["f1"] >= max(others)
+
+
+def test_of_equally_good_thresholds_the_middle_one_is_chosen():
+    scores = Scores()
+    scores.add(np.array([0.05, 0.95], np.float32), np.array([False, True]), np.array([True, True]))
+    assert scores.best_threshold() == 0.5
+
+
+def test_scores_without_pixels_are_undefined():
+    assert Scores().figures(0.5) == dict.fromkeys(["f1", "iou", "precision", "recall", "oa"])

@@ -1,0 +1,230 @@
+"""The command `train`: what it makes, and what it refuses."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from landslide_mapper.landslide_plugin.device import pick_device
+from landslide_mapper.landslide_plugin.errors import (
+    InputError,
+    LandslideError,
+    MissingPackageError,
+    OutputError,
+)
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.commands import train
+from landslide_mapper.landslide_plugin.training.losses import cross_entropy
+from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
+from landslide_mapper.landslide_plugin.training.tiles import Tiles
+from landslide_mapper.landslide_plugin.training.trainer import Settings, fit
+from landslide_mapper.models.fc_densenet import FCDenseNet
+from landslide_mapper.models.model_file import load_card, load_model
+from safetensors.torch import load_file
+
+TINY = {"growth_rate": 8, "layers": (2, 2), "middle_layers": 2, "first_channels": 16}
+FAST = {"backbone": "light", "epochs": 1, "batch_size": 6, "device": "cpu"}
+
+
+def fit_tiny(folder, epochs, task=None):
+    samples = SampleSet.read(folder)
+    torch.manual_seed(0)
+    network = FCDenseNet(len(samples.bands), 2, **TINY)
+    tiles = Tiles(samples, samples.bands, samples.tile_size, 0)
+    settings = Settings(epochs, 4, 5e-3, 0, torch.device("cpu"))
+    return fit(network, task or SemanticTask(cross_entropy), tiles, settings, Progress()), network
+
+
+def test_bright_blobs_are_learnt_in_seconds(make_samples):
+    outcome, _ = fit_tiny(make_samples(), 12)
+    assert outcome.best.iou > 0.9
+    assert outcome.history[-1].loss < outcome.history[0].loss / 2
+    assert outcome.best.f1 == max(epoch.f1 for epoch in outcome.history)
+
+
+def test_the_network_has_the_weights_of_its_best_epoch(make_samples):
+    folder = make_samples()
+    task = SemanticTask(cross_entropy)
+    outcome, network = fit_tiny(folder, 6, task)
+    tiles = Tiles(SampleSet.read(folder), ["slope", "ndvi"], 32, 0)
+    hits = misses = false = 0
+    with torch.inference_mode():
+        for batch in tiles.validation_batches(4):
+            known = batch.labels < 65535
+            predicted = task.probability(network, batch, torch.device("cpu"))
+            predicted = (predicted >= outcome.best.threshold) & known
+            truth = (batch.labels > 0) & known
+            hits += (predicted & truth).sum()
+            misses += (~predicted & truth).sum()
+            false += (predicted & ~truth).sum()
+    assert outcome.best.f1 == pytest.approx(2 * hits / (2 * hits + misses + false), abs=1e-3)
+
+
+class BrokenTask(SemanticTask):
+    """Loses its number in the first step."""
+
+    def loss(self, network, batch, device):
+        return super().loss(network, batch, device) * float("nan")
+
+
+def test_a_loss_that_is_no_number_stops_the_training(make_samples):
+    with pytest.raises(InputError, match=r"not a number.*learning rate below 0.005"):
+        fit_tiny(make_samples(), 1, BrokenTask(cross_entropy))
+
+
+def test_train_writes_a_model_and_a_report(make_samples, tmp_path):
+    events = []
+    model, html = tmp_path / "my model.safetensors", tmp_path / "report.html"
+    result = train(
+        samples=make_samples(bands=("slope", "ndvi", "red", "green", "blue")),
+        model=str(model),
+        html=str(html),
+        bands=["red", "green", "blue"],
+        loss="focal_dice",
+        progress=Progress(events.append),
+        **FAST,
+    )
+    network, card = load_model(model)
+    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
+    assert card.name == "my-model"
+    assert card.bands == ["red", "green", "blue"]
+    assert card.resolution == 10 and card.tile_size == 32
+    assert card.training["loss"] == "focal_dice"
+    assert (card.training["train_samples"], card.training["validation_samples"]) == (12, 4)
+    assert "blocks" in card.metrics["split"]
+    assert card.metrics["f1"] == pytest.approx(result["f1"])
+    assert result["epochs"] == 1 and np.isfinite(result["loss"])
+    text = html.read_text()
+    assert text.count("<img") == 2 and f"{result['f1']:.3f}" in text and "blocks" in text
+    percents = [event["percent"] for event in events if event["type"] == "progress"]
+    assert percents == sorted(percents) and percents[-1] == 100
+    assert any("Epoch 1 of 1" in event.get("text", "") for event in events)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "my model.safetensors",
+        "report.html",
+        "samples",
+    ]
+
+
+def test_the_same_seed_gives_the_same_model(make_samples, tmp_path):
+    folder = make_samples()
+    weights = []
+    for name, seed in (("a", 3), ("b", 3), ("c", 4)):
+        path = tmp_path / f"{name}.safetensors"
+        train(samples=folder, model=str(path), seed=seed, progress=Progress(), **FAST)
+        weights.append(load_file(path))
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
+
+
+def test_mask_rcnn_trains_by_the_same_command(make_samples, tmp_path):
+    model, html = tmp_path / "m.safetensors", tmp_path / "m.html"
+    result = train(
+        samples=make_samples(train=2, validation=1, shape=(64, 64)),
+        model=str(model),
+        html=str(html),
+        architecture="mask_rcnn",
+        epochs=1,
+        batch_size=2,
+        learning_rate=1e-4,
+        device="cpu",
+        progress=Progress(),
+    )
+    assert np.isfinite(result["loss"])
+    assert load_card(model).task == "instance-segmentation"
+    assert html.exists()
+
+
+BAD = {
+    "samples_missing": ({"samples": "/nowhere"}, "not a folder of samples"),
+    "band": ({"bands": ["slope", "swir1"]}, "no band swir1; they have slope, ndvi"),
+    "band_twice": ({"bands": ["slope", "slope"]}, "named twice"),
+    "architecture": ({"architecture": "unet"}, "No architecture 'unet'"),
+    "backbone": ({"backbone": "vgg16"}, "no backbone 'vgg16'"),
+    "loss": ({"loss": "hinge"}, "No loss 'hinge'"),
+    "epochs": ({"epochs": 0}, "at least 1"),
+    "learning_rate": ({"learning_rate": 0.0}, "must be above 0"),
+    "tile_size": ({"tile_size": 8}, "within 16 to 2048"),
+    "device": ({"device": "tpu"}, "No device 'tpu'"),
+    "ending": ({"model": "m.pth"}, "must end in .safetensors"),
+}
+
+
+@pytest.mark.parametrize("change, sentence", BAD.values(), ids=BAD)
+def test_unfit_settings_are_refused_in_one_sentence(
+    make_samples, tmp_path, monkeypatch, change, sentence
+):
+    monkeypatch.chdir(tmp_path)
+    values = {"samples": make_samples(), "model": "m.safetensors", **FAST, **change}
+    refused(values, sentence, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"validation": 0}, "no validation samples"),
+        ({"train": 0}, "no train samples"),
+        ({"without_train": True}, "No train sample of .* holds a landslide"),
+        ({"without_validation": True}, "No validation sample of .* holds a landslide"),
+        ({"constant": 2}, "Every band is constant"),
+    ],
+)
+def test_unfit_samples_are_refused_in_one_sentence(make_samples, tmp_path, change, sentence):
+    values = {"samples": make_samples(**change), "model": str(tmp_path / "m.safetensors"), **FAST}
+    refused(values, sentence, tmp_path)
+
+
+def test_a_damaged_sample_is_refused_before_training(make_samples, tmp_path):
+    folder = make_samples()
+    (Path(folder) / "images" / "000003.tif").write_bytes(b"no raster")
+    refused(
+        {"samples": folder, "model": str(tmp_path / "m.safetensors"), **FAST},
+        "000003.tif",
+        tmp_path,
+    )
+
+
+def test_a_damaged_manifest_is_refused(make_samples, tmp_path):
+    folder = make_samples()
+    (Path(folder) / "manifest.json").write_text(json.dumps({"format": 1}))
+    values = {"samples": folder, "model": str(tmp_path / "m.safetensors"), **FAST}
+    refused(values, "damaged", tmp_path)
+
+
+def refused(values, sentence, folder):
+    with pytest.raises(LandslideError, match=sentence) as caught:
+        train(progress=Progress(), **values)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in folder.iterdir()] in ([], ["samples"])
+
+
+def test_a_missing_output_folder_is_refused_before_training(make_samples, tmp_path):
+    with pytest.raises(OutputError, match="does not exist"):
+        train(
+            samples=make_samples(),
+            model=str(tmp_path / "m.safetensors"),
+            html=str(tmp_path / "none" / "report.html"),
+            progress=Progress(),
+        )
+
+
+def test_a_constant_band_is_named_in_a_warning(make_samples, tmp_path):
+    events = []
+    train(
+        samples=make_samples(constant=1),
+        model=str(tmp_path / "m.safetensors"),
+        progress=Progress(events.append),
+        **FAST,
+    )
+    warnings = [event["text"] for event in events if event["type"] == "warning"]
+    assert len(warnings) == 1 and "nothing is learnt from it: slope" in warnings[0]
+
+
+def test_devices():
+    assert pick_device("cpu").type == "cpu"
+    assert pick_device("auto").type in ("cpu", "cuda", "mps")
+    if not torch.cuda.is_available():
+        with pytest.raises(MissingPackageError, match="'cuda' is not usable"):
+            pick_device("cuda")
