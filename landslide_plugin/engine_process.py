@@ -186,7 +186,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
     if os.name == "nt":
         hidden = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW  # type: ignore[attr-defined]
         options = {"creationflags": hidden}
-    return subprocess.Popen(  # noqa: S603  # nosec B603 - an argument list of ours, no shell
+    return subprocess.Popen(  # noqa: S603 - our own list, no shell  # nosec B603
         arguments,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -278,7 +278,7 @@ def _natives(plan: Plan) -> list[str]:
 def _is_installed(plan: Plan, requirement: str) -> bool:
     name, _, version = requirement.partition("==")
     code = "import importlib.metadata as m, sys; sys.exit(m.version(sys.argv[1]) != sys.argv[2])"
-    done = subprocess.run(  # noqa: S603  # nosec B603 - our own environment's Python
+    done = subprocess.run(  # noqa: S603 - our own environment's Python  # nosec B603
         [str(python_of(plan.folder)), "-c", code, name, version],
         env=_environment(),
         stderr=subprocess.DEVNULL,
@@ -304,7 +304,7 @@ def _fits(python: Path) -> bool:
 def _version(python: Path) -> str:
     """Return a Python's version; empty when it does not run or can't make environments."""
     try:
-        done = subprocess.run(  # noqa: S603  # nosec B603 - asked by the user, or found on the path
+        done = subprocess.run(  # noqa: S603 - asked by the user, or found on the path  # nosec B603
             [str(python), "-c", _ASK_VERSION],
             env=_environment(),
             stdout=subprocess.PIPE,
@@ -330,7 +330,7 @@ def _lines(words: list[str], failure: str, extra: dict[str, str] | None = None) 
         SetupError: it failed; the message holds its own last error.
     """
     last: deque[str] = deque(maxlen=30)
-    with subprocess.Popen(  # noqa: S603  # nosec B603 - an argument list of ours, no shell
+    with subprocess.Popen(  # noqa: S603 - our own list, no shell  # nosec B603
         words,
         env={**_environment(), **(extra or {})},
         stdin=subprocess.DEVNULL,

@@ -52,7 +52,7 @@ class Headless:
         return dict(report["results"])
 
     def _qgis(self, *words: str) -> str:
-        done = subprocess.run(  # nosec B603 - an argument list, no shell
+        done = subprocess.run(  # nosec B603
             ["/usr/bin/qgis_process.bin", *words],
             env=self._environment,
             capture_output=True,

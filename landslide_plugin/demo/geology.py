@@ -17,7 +17,7 @@ GRANITE, SANDSTONE, MUDSTONE = range(3)
 LITHOLOGIES = ("granite", "sandstone", "mudstone")
 """Names of the rocks, in the order of their numbers."""
 
-_WEAKNESS = np.array([0.75, 1.0, 1.3], np.float32)
+_WEAKNESS = np.array([0.75, 0.95, 1.15], np.float32)
 
 _BANDS = (
     (-9.0, GRANITE),
@@ -63,7 +63,7 @@ def build_geology(n: int, rng: np.random.Generator) -> Geology:
     """Return the geology of an area of (n, n) pixels."""
     rows, columns = np.mgrid[:n, :n].astype(np.float32) / n
     dip = 0.3 * (columns - 0.5)
-    strata = rows + dip + 0.09 * fractal((n, n), rng, n / 2, 4.2)
+    strata = rows + dip + 0.1 * fractal((n, n), rng, n / 2, 5.0)
     faults = [_fault(n, number, rng) for number in range(_FAULTS)]
     return Geology(strata, faults, distance_to(np.concatenate(faults), n))
 
@@ -109,7 +109,7 @@ def _fault(n: int, number: int, rng: np.random.Generator) -> NDArray[np.float64]
     length = n * rng.uniform(0.5, 1.0)
     position = np.arange(-length / 2, length / 2, 0.5)
     bend = gaussian_filter1d(rng.standard_normal(position.size), n / 12, mode="nearest")
-    bend *= n / 60 / max(float(bend.std()), 1e-9)
+    bend *= n / 130 / max(float(bend.std()), 1e-9)
     ahead = np.array([np.cos(direction), np.sin(direction)])
     aside = np.array([-ahead[1], ahead[0]])
     points: NDArray[np.float64] = middle + position[:, None] * ahead + bend[:, None] * aside

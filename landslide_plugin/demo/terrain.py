@@ -29,9 +29,9 @@ _STAGES = ((8, 140, 25e3), (4, 40, 15e3), (2, 14, 8e3), (1, 5, 4e3))
 """Cell length in pixels, steps on that grid, years a step."""
 
 _UPLIFT = 1e-3  # metres a year
-_ERODIBILITY = 5e-5  # a year, for areas in m2 to the power below
+_ERODIBILITY = 6.2e-5  # a year, for areas in m2 to the power below
 _AREA_POWER = 0.4
-_CREEP = 0.025  # m2 a year
+_CREEP = 0.03  # m2 a year
 _CHANNEL = 2e4  # m2 drained, where creep gives way to running water
 _REPOSE = 0.95  # steepest descent, metres per metre
 _WALL = 1e5  # metres, around the area: water leaves by the valley only

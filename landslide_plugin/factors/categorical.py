@@ -142,7 +142,7 @@ def category_names(path: str) -> dict[int, str]:
     with MemoryFile(ext=".vrt") as memory:
         copy_raster(Path(path) if Path(path).exists() else path, memory.name, driver="VRT")
         text = memory.read().decode("utf-8")
-    band = ElementTree.fromstring(text).find("VRTRasterBand")  # noqa: S314  # nosec B314 - GDAL wrote it
+    band = ElementTree.fromstring(text).find("VRTRasterBand")  # noqa: S314 - GDAL wrote it  # nosec B314
     if band is None:
         return {}
     names = [item.text for item in band.findall("CategoryNames/Category")]

@@ -47,8 +47,12 @@ def test_documented_calls_run(tmp_path, engine_python):
     for words in documented_calls():
         if words[2] in NOT_RUN:
             continue
-        call(*[word.replace("processing_algorithms/", f"{ROOT}/processing_algorithms/")
-               for word in words])
+        call(
+            *[
+                word.replace("processing_algorithms/", f"{ROOT}/processing_algorithms/")
+                for word in words
+            ]
+        )
         for word in words:
             key, _, name = word.partition("=")
             if "." in name and key not in {"MIN_AREA", "THRESHOLD", "SCORE", "RESOLUTION"}:
