@@ -40,8 +40,8 @@ class Detect(EngineAlgorithm):
         )
         yield model_file(), "A model that finds objects, made by Train a model."
         yield (
-            number("SCORE", "Smallest score", 0.5, 0.0, 1.0),
-            "Finds that the network is less sure of are left out.",
+            number("SCORE", "Smallest score", None, 0.0, 1.0),
+            "Finds that the network is less sure of are left out; empty for the model's threshold.",
         )
         yield (
             advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),

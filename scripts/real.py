@@ -52,7 +52,7 @@ def kashmir(qgis: Headless, data: Path, out: Path) -> dict[str, float]:
         "landslide:stack", LAYERS=[terrain, *distances, geology], OUTPUT=out / "stack.tif"
     )["OUTPUT"]
     return train_and_measure(
-        qgis, out, stack, data / "landslides.shp", west, east, STRIDE=32, EPOCHS=8
+        qgis, out, stack, data / "landslides.shp", west, east, EPOCHS=8, LOSS="focal_dice"
     )
 
 
@@ -116,16 +116,15 @@ def bijie(qgis: Headless, data: Path, out: Path) -> dict[str, float]:
         "landslide:train",
         SAMPLES=samples,
         ARCHITECTURE="mask_rcnn",
-        EPOCHS=4,
+        EPOCHS=5,
         TILE_SIZE=192,
-        BATCH_SIZE=4,
+        BATCH_SIZE=2,
+        LEARNING_RATE=0.0003,
         MODEL=out / "model.safetensors",
         HTML=out / "training.html",
     )["MODEL"]
     mosaic, truth = mosaic_of(data, list(chosen[60:69]), out)
-    found = qgis.run(
-        "landslide:detect", STACK=mosaic, MODEL=model, SCORE=0.3, OUTPUT=out / "landslides.gpkg"
-    )
+    found = qgis.run("landslide:detect", STACK=mosaic, MODEL=model, OUTPUT=out / "landslides.gpkg")
     return measure(qgis, out, found["OUTPUT"], truth, IMAGE=mosaic)
 
 

@@ -54,7 +54,7 @@ def build_area(size: int, seed: int, progress: Progress) -> DemoArea:
     margin = size // 16  # cut off at the end: rivers then cross the rim, as on any map
     n = -(-(size + 2 * margin) // COARSEST) * COARSEST
     geology = build_geology(n, land_rng)
-    weakness = geology.weakness * np.exp(0.25 * fractal((n, n), land_rng, 40, 2.0))
+    weakness = geology.weakness * np.exp(0.35 * fractal((n, n), land_rng, 40, 2.2))
     terrain = build_terrain(weakness, _uplift(n, land_rng), land_rng, progress.part(0, 0.5))
     _crop(terrain, geology, margin, size)
     grid = Grid(CRS.from_epsg(32632), Affine(CELL, 0, LEFT, 0, -CELL, TOP), size, size)
@@ -67,6 +67,7 @@ def build_area(size: int, seed: int, progress: Progress) -> DemoArea:
     image = draw_image(land, slides, image_rng, progress.part(0.7, 0.9))
     valid = np.ones(grid.shape, bool)
     rivers = streams.stream_network(dem, valid, grid, STREAM_KM2, progress.part(0.9, 1))
+    progress.update(1)
     return DemoArea(
         grid,
         image,

@@ -1,6 +1,7 @@
 """Synthetic geology: three rocks in folded bands, and faults along which they are broken."""
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import geopandas as gpd
 import numpy as np
@@ -11,21 +12,21 @@ from scipy.ndimage import gaussian_filter, gaussian_filter1d
 
 from ..raster import Grid
 from .noise import Field, fractal
-from .terrain import CELL, distance_to
+from .terrain import Floats, distance_to
 
 GRANITE, SANDSTONE, MUDSTONE = range(3)
 LITHOLOGIES = ("granite", "sandstone", "mudstone")
 """Names of the rocks, in the order of their numbers."""
 
-_WEAKNESS = np.array([0.75, 0.95, 1.15], np.float32)
+_WEAKNESS = np.array([0.75, 0.95, 1.1], np.float32)
 
 _BANDS = (
     (-9.0, GRANITE),
-    (0.3, SANDSTONE),
-    (0.42, MUDSTONE),
-    (0.6, SANDSTONE),
-    (0.8, MUDSTONE),
-    (1.0, GRANITE),
+    (0.27, MUDSTONE),
+    (0.42, SANDSTONE),
+    (0.58, MUDSTONE),
+    (0.76, SANDSTONE),
+    (0.92, GRANITE),
 )
 """Where each band begins, as a share of the area from north to south, and its rock."""
 
@@ -43,7 +44,7 @@ class Geology:
     """
 
     strata: Field
-    faults: list[NDArray[np.float64]]
+    faults: list[Floats]
     fault_distance: Field
 
     @property
@@ -72,17 +73,14 @@ def geology_layer(strata: Field, grid: Grid) -> gpd.GeoDataFrame:
     """Return polygons with the field `lithology` that cover a grid."""
     # A pixel more on each side, so that the outlines, drawn through pixel centres, reach the rim.
     padded = np.pad(strata.astype(np.float64), 1, mode="edge")
-    at = np.arange(len(padded)) - 0.5
+    at = np.arange(len(padded)) - 1.0
     contours = contour_generator(at, at, padded, fill_type=FillType.OuterOffset)
     ends = [*(start for start, _ in _BANDS[1:]), 9.0]
     names, shapes = [], []
     frame = shapely.box(*grid.bounds)
     for (start, rock), end in zip(_BANDS, ends, strict=True):
         for points, offsets in zip(*contours.filled(start, end), strict=True):
-            rings = [
-                np.column_stack(grid.transform * tuple(points[low:high].T))
-                for low, high in zip(offsets[:-1], offsets[1:], strict=True)
-            ]
+            rings = [to_map(points[low:high] + 0.5, grid) for low, high in pairwise(offsets)]
             shape = shapely.make_valid(shapely.Polygon(rings[0], rings[1:])).intersection(frame)
             parts = [part for part in shapely.get_parts(shape) if part.area > 0]
             shapes += parts
@@ -90,18 +88,21 @@ def geology_layer(strata: Field, grid: Grid) -> gpd.GeoDataFrame:
     return gpd.GeoDataFrame({"lithology": names}, geometry=shapes, crs=grid.crs)
 
 
-def faults_layer(faults: list[NDArray[np.float64]], grid: Grid) -> gpd.GeoDataFrame:
+def faults_layer(faults: list[Floats], grid: Grid) -> gpd.GeoDataFrame:
     """Return the fault lines within a grid, with the field `id`."""
-    lines = [
-        shapely.LineString(np.column_stack(grid.transform * (points[:, 0] + 0.5, points[:, 1] + 0.5)))
-        for points in faults
-    ]
+    lines = [shapely.LineString(to_map(points + 0.5, grid)) for points in faults]
     inside = shapely.get_parts(shapely.intersection(lines, shapely.box(*grid.bounds)))
     inside = inside[shapely.length(inside) > 0]
     return gpd.GeoDataFrame({"id": np.arange(1, len(inside) + 1)}, geometry=inside, crs=grid.crs)
 
 
-def _fault(n: int, number: int, rng: np.random.Generator) -> NDArray[np.float64]:
+def to_map(points: Floats, grid: Grid) -> Floats:
+    """Return map coordinates (x, y) of pixel coordinates (column, row), (points, 2)."""
+    transform = grid.transform
+    return points * (transform.a, transform.e) + (transform.c, transform.f)
+
+
+def _fault(n: int, number: int, rng: np.random.Generator) -> Floats:
     """Return a long, slightly bent line; every other one runs along the bands."""
     along_bands = number % 2 == 0
     direction = np.radians(rng.uniform(-30, -5) if along_bands else rng.uniform(35, 65))
@@ -112,5 +113,5 @@ def _fault(n: int, number: int, rng: np.random.Generator) -> NDArray[np.float64]
     bend *= n / 130 / max(float(bend.std()), 1e-9)
     ahead = np.array([np.cos(direction), np.sin(direction)])
     aside = np.array([-ahead[1], ahead[0]])
-    points: NDArray[np.float64] = middle + position[:, None] * ahead + bend[:, None] * aside
+    points: Floats = middle + position[:, None] * ahead + bend[:, None] * aside
     return points[::4]

@@ -1,7 +1,8 @@
 """The synthetic image: what covers the land, how it reflects, how the sun lights it.
 
-Covers are laid over each other from the ground up. Bare fields, clear-cuts, roads, gravel bars,
-quarries and rock have the colours of landslides: what tells them apart is slope and shape.
+Covers are laid over each other from the ground up. Bare fields, worn pastures, clear-cuts, roads,
+gravel bars, quarries and rock have the colours of landslides: what tells them apart is slope and
+shape. Old scars under bracken have their shape and visible colours: infrared tells them apart.
 """
 
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ _SPECTRA = {
     "crop": (0.030, 0.080, 0.040, 0.150, 0.420, 0.190, 0.090),
     "stubble": (0.080, 0.120, 0.160, 0.200, 0.270, 0.330, 0.250),
     "soil": (0.088, 0.120, 0.160, 0.190, 0.225, 0.290, 0.245),
+    "bracken": (0.080, 0.112, 0.148, 0.215, 0.310, 0.235, 0.160),
     "gravel": (0.150, 0.175, 0.195, 0.205, 0.215, 0.235, 0.205),
     "asphalt": (0.110, 0.120, 0.130, 0.140, 0.155, 0.180, 0.165),
     "roof": (0.120, 0.125, 0.170, 0.190, 0.220, 0.250, 0.230),
@@ -105,7 +107,7 @@ def draw_image(
 ) -> NDArray[np.uint16]:
     """Return reflectance times 10000 in `BANDS`, uint16, (7, n, n)."""
     scene = _Scene(land, rng)
-    steps = (_vegetation, _rock, _fields, _clearings, _villages, _roads, _gravel)
+    steps = (_vegetation, _rock, _worn, _fields, _clearings, _villages, _roads, _gravel)
     for step in progress.track(steps, len(steps) + 3):
         step(scene)
     _landslides(scene, slides)
@@ -218,7 +220,8 @@ def _roads(scene: _Scene) -> None:
     smooth = gaussian_filter(land.elevation, 5)
     contours = contour_generator(z=smooth)
     for level in np.quantile(smooth, (0.3, 0.45, 0.6, 0.75)):
-        for line in sorted(contours.lines(level), key=len)[-2:]:
+        lines = [np.asarray(line) for line in contours.lines(level)]
+        for line in sorted(lines, key=len)[-2:]:
             begin = int(scene.rng.integers(0, max(1, len(line) // 2)))
             piece = line[begin : begin + 700]
             points = np.concatenate([piece[:-1], 0.5 * (piece[:-1] + piece[1:])])
@@ -234,16 +237,27 @@ def _gravel(scene: _Scene) -> None:
     scene.lay(np.maximum(0.9 * bars, 0.55 * beds), "gravel", 0.12)
 
 
+def _worn(scene: _Scene) -> None:
+    """Bare patches of worn pasture on gentle ground."""
+    patches = ramp(scene.noise(30, 3.2) + 0.25 * scene.texture, 1.5, 1.9)
+    gentle = ramp(gaussian_filter(scene.slope, 1.5), 17, 11) * (1 - scene.land.plain)
+    scene.lay(0.92 * patches * gentle, _debris(scene), 0.13)
+
+
+def _debris(scene: _Scene) -> Field:
+    """Return reflectances of loose ground of the rock beneath, (bands, n, n)."""
+    soil = np.array(_SPECTRA["soil"], np.float32)
+    return np.moveaxis(0.55 * _ROCK_SPECTRA + 0.45 * soil, 0, 1)[:, scene.land.lithology]
+
+
 def _landslides(scene: _Scene, slides: Slides) -> None:
     """Bare debris of the rock beneath, brighter at the scarp; older ones partly overgrown."""
-    rock = np.moveaxis(_ROCK_SPECTRA[scene.land.lithology], -1, 0)
-    soil = np.array(_SPECTRA["soil"], np.float32)[:, np.newaxis, np.newaxis]
+    scene.lay(0.9 * slides.scars, "bracken", 0.15)
     bright = 1.12 - 0.25 * slides.along + 0.10 * scene.patches
-    debris = (0.55 * rock + 0.45 * soil) * bright
     rafts = ramp(scene.noise(7, 2.0), 0.9, 1.6)  # trees that came down with it
     overgrown = np.clip(slides.age * (1 + 0.5 * scene.noise(10, 2.0)), 0, 0.85)
     weight = slides.cover * (0.97 - 0.6 * rafts * slides.along) * (1 - overgrown)
-    scene.lay(weight, debris, 0.13)
+    scene.lay(weight, _debris(scene) * bright, 0.13)
 
 
 def _water(scene: _Scene) -> None:

@@ -5,12 +5,13 @@ They start with a probability proportional to
     s(slope) * rock * (0.3 + 1.2 exp(-river / 250 m) + 1.2 exp(-fault / 350 m)) * rain
 
 where s rises smoothly from 0 at 20 to 1 at 38 degrees, rock is 0.3 in granite, 1 in sandstone and
-2.2 in mudstone, and rain is a smooth random field (the storm's cells). Each runs down the
+3 in mudstone, and rain is a smooth random field (the storm's cells). Each runs down the
 smoothed terrain from there; its area is log-normal, about 1 ha, 0.3 to 20 ha.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import geopandas as gpd
 import numpy as np
@@ -23,13 +24,17 @@ from scipy.spatial import cKDTree
 
 from ..progress import Progress
 from ..raster import Grid
+from .geology import to_map
 from .noise import Field, fractal, ramp
 from .terrain import CELL, Floats
 
 PER_MEGAPIXEL = 360
 """Landslides on 1024 x 1024 pixels."""
 
-_ROCK = np.array([0.3, 1.0, 2.2], np.float32)
+SCARS_PER_MEGAPIXEL = 130
+"""Scars of landslides long before, of the same shapes; they are in no inventory."""
+
+_ROCK = np.array([0.3, 1.0, 3.0], np.float32)
 _SMALLEST, _LARGEST = 3e3, 2e5  # m2
 _STEP = 0.5  # pixels between the points of a path
 _STEPS = 220
@@ -46,6 +51,7 @@ class Slides:
         along: position between scarp 0 and toe 1; 0 elsewhere.
         age: 0 fresh to 1 overgrown; 0 elsewhere.
         lift: metres that the ground rose (deposit) or sank (scarp).
+        scars: share of the pixel that slid long before and is overgrown, 0..1.
     """
 
     layer: gpd.GeoDataFrame
@@ -53,6 +59,7 @@ class Slides:
     along: Field
     age: Field
     lift: Field
+    scars: Field
 
 
 @dataclass
@@ -111,7 +118,9 @@ def build_slides(
         rng: the source of randomness.
         progress: updated as landslides are found.
     """
-    wanted = max(1, round(PER_MEGAPIXEL * chance.size / 2**20))
+    megapixels = chance.size / 2**20
+    count = round(PER_MEGAPIXEL * megapixels)
+    wanted = count + round(SCARS_PER_MEGAPIXEL * megapixels)
     taken = np.zeros(chance.shape, bool)
     slides: list[_Slide] = []
     starts = _draw(chance, 8 * wanted, rng)
@@ -123,7 +132,9 @@ def build_slides(
             progress.update(0.5 * len(slides) / wanted)
         if len(slides) == wanted:
             break
-    return _on_grid(slides, grid, rng, progress.part(0.5, 1))
+    found = _on_grid(slides[:count], grid, rng, progress.part(0.5, 1))
+    found.scars = _cover(slides[count:], grid.shape)
+    return found
 
 
 def _draw(chance: Field, count: int, rng: np.random.Generator) -> Floats:
@@ -209,7 +220,7 @@ def _outline(path: Floats, half_width: Floats, along: Floats, rough: Field) -> I
     away, near = cKDTree(path).query(grid, k=min(6, len(path)))
     distance = (away / half_width[near]).min(axis=-1)
     distance += 0.16 * rough[2 * top : 2 * bottom, 2 * left : 2 * right]
-    rings = contour_generator(x, y, distance).lines(1.0)
+    rings = [np.asarray(ring) for ring in contour_generator(x, y, distance).lines(1.0)]
     shapes = [shapely.Polygon(ring + 0.5) for ring in rings if len(ring) > 3]
     shape = max(shapes, key=lambda polygon: polygon.area, default=shapely.Polygon())
     shape = shapely.simplify(shape, 0.12)
@@ -218,7 +229,7 @@ def _outline(path: Floats, half_width: Floats, along: Floats, rough: Field) -> I
 
 
 def _pixels(
-    shape: shapely.Polygon, extent: tuple[int, int]
+    shape: shapely.Polygon, extent: tuple[int, ...]
 ) -> tuple[slice, slice, NDArray[np.bool_]]:
     """Return the window around a shape, and which of its pixels the shape touches."""
     left, top, right, bottom = shape.bounds
@@ -250,23 +261,21 @@ def _on_grid(
         deep = 1.5 + 0.02 * np.sqrt(slide.shape.area * CELL**2)
         hollow = np.interp(share, (0, 0.15, 0.5, 0.8, 1), (-0.8, -1, -0.2, 0.8, 0.4))
         lift[where] = deep * hollow * np.clip(1 - (away / slide.half_width[nearest]) ** 2, 0, 1)
-    shapes = [slide.shape for slide in slides]
-    return Slides(_layer(shapes, grid), _cover(shapes, grid.shape), along, age, lift)
+    layer, none = _layer(slides, grid), np.zeros(grid.shape, np.float32)
+    lift = gaussian_filter(lift, 1.0)  # no steps where two branches meet
+    return Slides(layer, _cover(slides, grid.shape), along, age, lift, none)
 
 
-def _cover(shapes: list[shapely.Polygon], extent: tuple[int, int]) -> Field:
+def _cover(slides: list[_Slide], extent: tuple[int, ...]) -> Field:
+    """Return which share of each pixel slid."""
     rows, columns = extent
-    fine = rasterize(
-        [shapely.affinity.scale(shape, _FINER, _FINER, origin=(0, 0)) for shape in shapes],
-        out_shape=(rows * _FINER, columns * _FINER),
-    )
+    shapes = [shapely.affinity.scale(one.shape, _FINER, _FINER, origin=(0, 0)) for one in slides]
+    fine = rasterize(shapes or [shapely.Point()], (rows * _FINER, columns * _FINER))
     return fine.reshape(rows, _FINER, columns, _FINER).mean(axis=(1, 3), dtype=np.float32)
 
 
-def _layer(shapes: list[shapely.Polygon], grid: Grid) -> gpd.GeoDataFrame:
-    to_map = grid.transform
-    matrix = [to_map.a, to_map.b, to_map.d, to_map.e, to_map.c, to_map.f]
-    polygons = [shapely.affinity.affine_transform(shape, matrix) for shape in shapes]
-    frame = gpd.GeoDataFrame({"id": np.arange(1, len(shapes) + 1)}, geometry=polygons, crs=grid.crs)
+def _layer(slides: list[_Slide], grid: Grid) -> gpd.GeoDataFrame:
+    polygons = [shapely.transform(one.shape, partial(to_map, grid=grid)) for one in slides]
+    frame = gpd.GeoDataFrame({"id": np.arange(1, len(slides) + 1)}, geometry=polygons, crs=grid.crs)
     frame.insert(1, "area_m2", frame.area.round(1))
     return frame

@@ -8,7 +8,7 @@ Field = NDArray[np.float32]
 
 
 def fractal(
-    shape: tuple[int, int], rng: np.random.Generator, wavelength: float, slope: float = 3.0
+    shape: tuple[int, ...], rng: np.random.Generator, wavelength: float, slope: float = 3.0
 ) -> Field:
     """Return a random field with a power-law spectrum, mean 0, standard deviation 1.
 

@@ -10,7 +10,12 @@ from dataclasses import dataclass
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from scipy.ndimage import distance_transform_edt, gaussian_filter, gaussian_filter1d, zoom
+from scipy.ndimage import (
+    distance_transform_edt,
+    gaussian_filter,
+    gaussian_filter1d,
+    map_coordinates,
+)
 
 from ..factors.streams import NEIGHBOURS, fill_depressions, flow_directions
 from ..progress import Progress
@@ -88,8 +93,8 @@ def build_terrain(
     height = np.zeros((n // COARSEST, n // COARSEST))
     for stage, (factor, steps, years) in enumerate(_STAGES):
         if factor != COARSEST:
-            height = zoom(height, 2, order=3, mode="nearest", grid_mode=True)
-        relief = 25.0 if factor == COARSEST else 0.12 * factor
+            height = _finer(height, rng)
+        relief = 25.0 if factor == COARSEST else 0.7 * factor
         height += relief * fractal(height.shape, rng, 500 / factor, 2.5)
         near = _coarser(from_axis - half_width, factor) < 0
         ground = np.broadcast_to(_coarser(np.broadcast_to(floor, (n, n)), factor), height.shape)
@@ -137,6 +142,18 @@ def _coarser(field: NDArray, factor: int) -> Floats:
     n = len(field) // factor
     means: Floats = field.reshape(n, factor, n, factor).mean(axis=(1, 3), dtype=np.float64)
     return means
+
+
+def _finer(height: Floats, rng: np.random.Generator) -> Floats:
+    """Return the land on cells of half the length.
+
+    It is bent a little on the way: flow in eight directions makes valleys straight.
+    """
+    n = 2 * len(height)
+    bend = [1.0 * fractal((n, n), rng, 28, 4.5) for _ in range(2)]
+    places = (np.mgrid[:n, :n] + 0.5) / 2 - 0.5 + np.stack(bend)
+    finer: Floats = map_coordinates(height, places, order=3, mode="nearest")
+    return finer
 
 
 def _age(
@@ -205,18 +222,17 @@ def _accumulate(flow: _Flow, own: float) -> Floats:
     return area
 
 
-def _with_plain(
-    height: Floats, rows: Floats, floor: Floats, rng: np.random.Generator
-) -> Terrain:
+def _with_plain(height: Floats, rows: Floats, floor: Floats, rng: np.random.Generator) -> Terrain:
     """Fill the main valley with gravel and let a river wind over it."""
     n = len(height)
     bends = gaussian_filter1d(rng.standard_normal(n), 11, mode="nearest")
     river = distance_to(_across(rows + 9 * bends / bends.std()), n)
     rough = fractal((n, n), rng, 60, 2.6)
     plain_level = floor + _FILL + 0.006 * river + 0.35 * rough
+    height = gaussian_filter(height, 0.8, mode="nearest")
     depth = plain_level - height
     softness = 3.0  # metres over which slope and plain blend
     elevation = height + softness * np.logaddexp(0, depth / softness)
-    elevation += (0.4 * fractal((n, n), rng, 25, 2.0)) * ramp(depth, 0, -15)
+    elevation += (0.6 * fractal((n, n), rng, 25, 2.2)) * ramp(depth, 0, -15)
     elevation -= 3.5 * ramp(river, 40, 10)
     return Terrain(elevation, ramp(depth, 0, 8), river)

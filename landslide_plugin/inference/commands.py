@@ -139,7 +139,7 @@ def detect(
     stack: str,
     model: str,
     output: str,
-    score: float = 0.5,
+    score: float | None = None,
     tile_size: int = 0,
     overlap: float = 0.25,
     device: str = "auto",
@@ -153,7 +153,8 @@ def detect(
         stack: raster that has the model's bands, in any order.
         model: the model file.
         output: polygon layer to write, with the inventory's fields.
-        score: landslides found with less confidence are left out, 0..1.
+        score: landslides found with less confidence are left out, 0..1; None takes the model's
+            threshold.
         tile_size: side of the windows in pixels; 0 takes the model's.
         overlap: share of a window that it has in common with the next, 0 to 0.9.
         device: auto, cpu, cuda or mps.
@@ -168,20 +169,21 @@ def detect(
         OutputError: the output can't be written.
     """
     require_folder(output)
-    if not 0 <= score <= 1:
+    if score is not None and not 0 <= score <= 1:
         raise InputError(f"The score is {score:g}: choose 0 to 1.")
     network, card, place = _load(model, INSTANCE_TASK, device, progress)
     with _open_stack(stack, card, progress) as source:
         grid = source.grid
         tiling = Tiling(grid.shape, tile_size or card.tile_size, overlap)
         reader = Reader(source, card, tiling)
+        least = card.threshold if score is None else score
         found = detect_instances(
-            network, reader, tiling, score=score, device=place, progress=progress.part(0, 0.95)
+            network, reader, tiling, score=least, device=place, progress=progress.part(0, 0.95)
         )
         columns = {"score": found.scores, "model": card.name}
         frame = make_inventory(to_map(found.polygons, grid), grid.crs, columns)
         if frame.empty:
-            progress.message(f"No landslide with a score of {score:g} or more: the layer is empty.")
+            progress.message(f"No landslide with a score of {least:g} or more: the layer is empty.")
         write_vector(frame, output, geometry_type="Polygon")
         _warn_if_far(reader, progress)
     progress.update(1)

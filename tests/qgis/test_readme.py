@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from landslide_mapper.processing_algorithms import ALGORITHMS
 from osgeo import gdal
 
+WORKFLOWS = "processing_algorithms/workflows"
 ROOT = Path(__file__).resolve().parents[2]
 NOT_RUN = {"landslide:setupengine"}  # installs 2 GB; test_setup.py runs it on a small list
 
@@ -19,11 +21,11 @@ def documented_calls():
     return [shlex.split(line) for line in lines]
 
 
-def test_each_algorithm_has_a_call(provider):
+def test_each_algorithm_and_model_has_a_call():
     called = {call[2] for call in documented_calls()}
-    algorithms = {item.id() for item in provider.algorithms() if item.id().startswith("landslide:")}
-    models = {item for item in algorithms if item.endswith("landslide_inventory")}
-    assert algorithms - models <= called
+    models = {str(path.relative_to(ROOT)) for path in ROOT.glob(f"{WORKFLOWS}/*.model3")}
+    algorithms = {f"landslide:{kind.ID}" for kind in ALGORITHMS}
+    assert algorithms | models == called
 
 
 @pytest.mark.slow
