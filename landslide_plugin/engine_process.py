@@ -290,11 +290,18 @@ class _Session:
         if kind == "progress":
             self._feedback.setProgress(float(event["percent"]))
         elif kind == "message":
-            self._feedback.pushInfo(str(event["text"]))
+            self._message(str(event["text"]))
         elif kind == "warning":
             self._feedback.pushWarning(str(event["text"]))
         elif kind in ("result", "error"):
             self._answer = event
+
+    def _message(self, text: str) -> None:
+        """Show a message; a table of several lines keeps its columns in the log's HTML."""
+        if "\n" in text:
+            self._feedback.pushConsoleInfo(text.replace(" ", "\N{NO-BREAK SPACE}"))
+        else:
+            self._feedback.pushInfo(text)
 
     def _note(self, line: str) -> None:
         self._log.append(line)
