@@ -1,0 +1,100 @@
+"""The whole chain in one call, with an untrained network on a synthetic hill."""
+
+from pathlib import Path
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from landslide_mapper.landslide_plugin.chain.commands import map as map_landslides
+from landslide_mapper.landslide_plugin.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.registry import build
+from shapely import LineString, box
+
+
+@pytest.fixture
+def make_model(tmp_path):
+    def make(bands):
+        arguments = {"growth_rate": 4, "layers": [1], "middle_layers": 1, "first_channels": 8}
+        card = ModelCard(
+            name="untrained", architecture="fc_densenet", arguments=arguments, bands=bands,
+            task="semantic-segmentation", mean=[0.0] * len(bands), std=[1.0] * len(bands),
+            resolution=10.0, tile_size=32, classes=["background", "landslide"], threshold=0.5,
+            training={}, metrics={}, licence="CC0-1.0",
+        )  # fmt: skip
+        path = tmp_path / "model.safetensors"
+        save_model(path, build("fc_densenet", len(bands), 2, **arguments), card)
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def layers(make_raster, tmp_path):
+    """Image and DEM of 80 x 70 pixels, a river, and an empty folder for the results."""
+    rows, columns = np.mgrid[:80, :70]
+    hill = 300 + 100 * np.cos(rows / 20) * np.sin(columns / 15) + rows / 10
+    image = np.random.default_rng(0).integers(200, 3000, (2, 80, 70)).astype(np.uint16)
+    river = gpd.GeoDataFrame(
+        geometry=[LineString([(500000, 4999500), (500700, 4999600)])], crs="EPSG:32632"
+    )
+    river.to_file(tmp_path / "rivers.gpkg")
+    folder = tmp_path / "results"
+    folder.mkdir()
+    return {
+        "image": make_raster("image.tif", image, bands=["B04", "B08"]),
+        "dem": make_raster("dem.tif", hill.astype(np.float32)),
+        "rivers": str(tmp_path / "rivers.gpkg"),
+        "inventory": str(folder / "inventory.gpkg"),
+        "probability": str(folder / "probability.tif"),
+        "progress": Progress(),
+    }
+
+
+def results(layers):
+    return sorted(path.name for path in Path(layers["probability"]).parent.iterdir())
+
+
+@pytest.mark.parametrize("rivers", [True, False], ids=["rivers given", "streams derived"])
+def test_what_the_model_wants_is_derived(layers, make_model, rivers):
+    model = make_model(["nir", "ndvi", "slope", "northness", "river_distance"])
+    if not rivers:
+        del layers["rivers"]
+    values = map_landslides(**layers, model=model, threshold=0.0, stream_area=0.05)
+    inventory = gpd.read_file(values["inventory"])
+    assert values["count"] == len(inventory) == 1  # at threshold 0 the image is one landslide
+    assert inventory.area_m2[0] == pytest.approx(800 * 700, rel=2e-3)
+    assert {"slope_mean", "elev_min", "aspect_mean"} <= set(inventory.columns)
+    assert inventory.slope_mean.notna().all()
+    with rasterio.open(values["probability"]) as probability:
+        assert probability.shape == (80, 70)
+        assert (probability.read(1) >= 0).all()
+        assert "untrained" in probability.tags()["LANDSLIDE_MODEL"]
+    assert results(layers) == ["inventory.gpkg", "probability.tif"]
+
+
+def test_only_the_area_is_mapped(layers, make_model, tmp_path):
+    area = gpd.GeoDataFrame(geometry=[box(500100, 4999500, 500400, 4999900)], crs="EPSG:32632")
+    area.to_file(tmp_path / "area.gpkg")
+    model = make_model(["red", "slope"])
+    values = map_landslides(**layers, model=model, threshold=0.0, area=str(tmp_path / "area.gpkg"))
+    assert values["area_m2"] == pytest.approx(300 * 400, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("bands", "word"),
+    [(["fault_distance"], "faults"), (["lithology_granite"], "geology"), (["thermal"], "thermal")],
+)
+def test_what_is_missing_is_named_and_nothing_is_written(layers, make_model, bands, word):
+    with pytest.raises(InputError, match=word):
+        map_landslides(**layers, model=make_model(bands))
+    assert results(layers) == []
+
+
+def test_a_missing_output_folder_is_one_sentence(layers, make_model):
+    layers["inventory"] = layers["inventory"].replace("results", "nowhere")
+    with pytest.raises(OutputError, match="nowhere does not exist"):
+        map_landslides(**layers, model=make_model(["red"]))
