@@ -42,7 +42,7 @@ class DemoArea(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield whole("SEED", "Random seed", 0, 0), "Another seed gives another area."
         yield (
-            advanced(whole("SIZE", "Size (pixels)", 1024, 128, 8192)),
+            advanced(whole("SIZE", "Size (pixels)", 1024, 256, 4096)),
             "Width and height of the area in pixels of 10 m.",
         )
         yield (

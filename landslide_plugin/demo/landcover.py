@@ -142,7 +142,7 @@ def _rock(scene: _Scene) -> None:
 def _fields(scene: _Scene) -> None:
     """Rectangular plots on flat land, a good third of them bare."""
     flat = gaussian_filter(scene.slope, 4)
-    farmed = scene.land.plain + ramp(flat, 12, 7) * ramp(scene.patches, -0.2, 0.4)
+    farmed = scene.land.plain + ramp(flat, 12, 7) * ramp(scene.noise(90, 4.2), 0.1, 0.5)
     farmed = np.where((farmed > 0.5) & (scene.land.river > 90), 0.97, 0)
     plot, edge = _plots(scene)
     kind = scene.rng.choice(5, 1 << 14, p=(0.20, 0.28, 0.18, 0.20, 0.14))[plot]

@@ -150,7 +150,7 @@ def _finer(height: Floats, rng: np.random.Generator) -> Floats:
     It is bent a little on the way: flow in eight directions makes valleys straight.
     """
     n = 2 * len(height)
-    bend = [1.0 * fractal((n, n), rng, 28, 4.5) for _ in range(2)]
+    bend = [fractal((n, n), rng, 28, 4.5) for _ in range(2)]
     places = (np.mgrid[:n, :n] + 0.5) / 2 - 0.5 + np.stack(bend)
     finer: Floats = map_coordinates(height, places, order=3, mode="nearest")
     return finer
