@@ -14,40 +14,10 @@ from ..raster.source import Source
 from ..raster.stack import LayerStack, write_stack
 from ..raster.writer import RasterWriter
 from ..vector import read_vector, require_overlap, require_vector_output, write_vector
-from . import categorical, spectral, terrain
+from . import categorical, spectral
 from . import distance as distances
 from . import streams as stream_lines
-
-
-def terrainfactors(
-    *,
-    input: str,
-    output: str,
-    factors: Sequence[str] = terrain.DEFAULT,
-    smoothing: float = 0.0,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Derive terrain factors from a DEM, all in one pass; see `terrain.FACTORS`.
-
-    Args:
-        input: the DEM, elevations in metres; its first band counts.
-        output: float32 GeoTIFF, one band a factor, named after it.
-        factors: names of factors, in the order of the output's bands.
-        smoothing: sigma of a Gaussian in metres, applied to the DEM first; 0 = none.
-        progress: where to report.
-
-    Raises:
-        InputError: an unknown factor, a smoothing below 0, or a DEM without 2 x 2 pixels or
-            without any valid one.
-        GridError: the DEM has no CRS or is rotated.
-    """
-    names = terrain.check_factors(factors)
-    with Source.open(input, what="DEM") as dem:
-        terrain.check_dem(dem, smoothing, progress)
-        blocks = terrain.stream_factors(dem, names, smoothing)
-        with RasterWriter(output, dem.grid, names) as writer:
-            _write_blocks(blocks, writer, f"The DEM {input} holds no valid pixel.", progress)
-    return {"output": output}
+from .terrain_command import terrainfactors as terrainfactors
 
 
 def spectralindices(
@@ -259,7 +229,7 @@ def stack(
 
 
 def _write_blocks(
-    blocks: terrain.Blocks, writer: RasterWriter, nothing_valid: str, progress: Progress
+    blocks: spectral.Blocks, writer: RasterWriter, nothing_valid: str, progress: Progress
 ) -> None:
     """Write a stream of blocks; refuse to leave a raster without any valid pixel."""
     any_valid = False
