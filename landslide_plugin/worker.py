@@ -32,6 +32,7 @@ COMMANDS = {
     "distance": "factors.commands",
     "classes": "factors.commands",
     "stack": "factors.commands",
+    "factoranalysis": "factors.analysis_commands",
     "samples": "samples.commands",
     "importsamples": "samples.commands",
     "train": "training.commands",

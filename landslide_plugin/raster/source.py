@@ -169,6 +169,11 @@ class Source:
             if key.startswith(prefix) and key[len(prefix) :].lstrip("-").isdigit()
         }
 
+    def class_of(self, band: str) -> tuple[str, str] | None:
+        """Return the factor and the class that a stack's 0/1 band stands for; None for others."""
+        tags = self.dataset.tags(self.index_of(band))
+        return (tags["CLASS_OF"], tags["CLASS_NAME"]) if "CLASS_OF" in tags else None
+
     def close(self) -> None:
         """Close the dataset."""
         self.dataset.close()

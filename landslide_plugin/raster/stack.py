@@ -43,6 +43,8 @@ class LayerStack:
         bands: names of all bands, unique: the layers' own, sensors' names brought to common ones
             (B04 to red), a categorical band as one 0/1 band a class, `<band>_<class>`.
         origins: the file each band is from.
+        class_of: the factor and the class that a 0/1 band stands for, such as ("lithology",
+            "Marl"); None for other bands.
     """
 
     def __init__(
@@ -51,6 +53,7 @@ class LayerStack:
         self.grid = grid
         self.bands = unique_names([band.name for band in bands])
         self.origins = [band.view.source.path for band in bands]
+        self.class_of = [band.class_of for band in bands]
         self._bands = dict(zip(self.bands, bands, strict=True))
         self._area = area
         self._opened = opened
@@ -223,6 +226,9 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
         _require_valid(statistics)
         for index, band in enumerate(statistics, start=1):
             writer.tag_band(index, band.tags())
+        for index, class_of in enumerate(stack.class_of, start=1):
+            if class_of:
+                writer.tag_band(index, dict(zip(("CLASS_OF", "CLASS_NAME"), class_of, strict=True)))
     progress.message(table(statistics))
     return statistics
 
@@ -250,22 +256,24 @@ class _Band:
     view: _View
     own: str
     value: int | None = None
+    class_of: tuple[str, str] | None = None
 
 
 def _bands_of(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> Iterator[_Band]:
     """Yield the stack's bands that a layer gives, classes as one band each."""
     classes = {band: layer.class_names(band) for band in layer.bands}
+    kinds = {band: layer.class_of(band) for band in layer.bands}
     methods = {
-        band: "nearest" if classes[band] or band in _DIRECTIONS else resampling
+        band: "nearest" if classes[band] or kinds[band] or band in _DIRECTIONS else resampling
         for band in layer.bands
     }
     views = {method: _view(layer, grid, method, opened) for method in set(methods.values())}
     for own, name in zip(layer.bands, _common_names_of(layer), strict=True):
         view = views[methods[own]]
         if not classes[own]:
-            yield _Band(name, view, own)
+            yield _Band(name, view, own, class_of=kinds[own])
         for value, label in sorted(classes[own].items()):
-            yield _Band(f"{name}_{_slug(label) or value}", view, own, value)
+            yield _Band(f"{name}_{_slug(label) or value}", view, own, value, (name, label))
 
 
 def _view(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> _View:

@@ -65,6 +65,15 @@ INTERFACE = {
         "AREA": "source",
         "OUTPUT": "rasterDestination",
     },
+    "factoranalysis": {
+        "STACK": "raster",
+        "LANDSLIDES": "layer",
+        "CLASSES": "number",
+        "AREA": "source",
+        "SEED": "number",
+        "HTML": "fileDestination",
+        "TABLE": "fileDestination",
+    },
     "samples": {
         "STACK": "multilayer",
         "LANDSLIDES": "layer",
@@ -168,6 +177,7 @@ INTERFACE = {
 """Id to keys and types of parameters: scripts and models rely on them, so they only grow."""
 
 OTHER_OUTPUTS = {
+    "factoranalysis": {"AUC_BLOCKS": "outputNumber", "AUC_RANDOM": "outputNumber"},
     "samples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "importsamples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "train": {"F1": "outputNumber", "IOU": "outputNumber"},
@@ -214,6 +224,7 @@ GROUPS = {
         "distance",
         "classes",
         "stack",
+        "factoranalysis",
     },
     "Samples and training": {"samples", "importsamples", "train"},
     "Mapping": {"map", "predict", "detect"},
