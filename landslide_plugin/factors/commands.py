@@ -32,13 +32,16 @@ def spectralindices(
     nir: int = 0,
     swir1: int = 0,
     swir2: int = 0,
+    bands: Sequence[str] = (),
+    earlier: str = "",
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive spectral indices from an image; see `spectral.INDICES`.
 
     Args:
-        input: the image; scale and offset of its bands are honoured.
-        output: float32 GeoTIFF, one band an index, named after it.
+        input: the image, whose grid counts; scale and offset of its bands are honoured.
+        output: float32 GeoTIFF, one band an index, named after it; with an earlier image, then
+            one band a change: `spectral.CHANGE`.
         indices: names of indices, in the order of the output's bands.
         sensor: a key of `bands.SENSORS`, "auto" (bands found by their names) or "custom"
             (by the numbers alone).
@@ -48,22 +51,38 @@ def spectralindices(
         nir: number of the near infrared band.
         swir1: number of the short-wave infrared band at 1.6 micrometres.
         swir2: number of the short-wave infrared band at 2.2 micrometres.
+        bands: files of further bands of the image, of any resolution; they are brought to the
+            image's grid, and numbers count on through them.
+        earlier: an image from before, of the same sensor.
         progress: where to report.
 
     Raises:
         InputError: an unknown index or sensor, or a band that can't be found.
-        GridError: the image has no CRS or is rotated.
+        GridError: an image has no CRS or is rotated, or the images don't overlap.
     """
     names = spectral.check_indices(indices)
     numbers = {
         "blue": blue, "green": green, "red": red, "nir": nir, "swir1": swir1, "swir2": swir2,
     }  # fmt: skip
-    with Source.open(input, what="image") as image:
-        needed = spectral.find_needed(image, names, sensor, numbers)
-        scale = spectral.reflectance_scale(image, needed, names, sensor, progress)
-        blocks = spectral.stream_indices(image, names, needed, scale)
-        with RasterWriter(output, image.grid, names) as writer:
-            _write_blocks(blocks, writer, f"The image {input} holds no valid pixel.", progress)
+    files = list(dict.fromkeys([input, *(bands or ())]))
+    with ExitStack() as opened:
+        images = [
+            spectral.open_image(
+                files, names, opened, sensor=sensor, numbers=numbers, progress=progress
+            )
+        ]
+        made = list(names)
+        if earlier:
+            before = spectral.open_image(
+                [earlier], names, opened, sensor=sensor, numbers=numbers, reference=input,
+                what="earlier image", progress=progress,
+            )  # fmt: skip
+            images.append(before)
+            made += [spectral.CHANGE + name for name in names]
+        grid = images[0].layers.grid
+        blocks = spectral.stream_indices(images, names)
+        with RasterWriter(output, grid, made) as writer:
+            _write_indices(blocks, writer, input, progress)
     return {"output": output}
 
 
@@ -251,17 +270,21 @@ def stack(
     return {"output": output, "bands": [band.name for band in statistics]}
 
 
-def _write_blocks(
-    blocks: spectral.Blocks, writer: RasterWriter, nothing_valid: str, progress: Progress
+def _write_indices(
+    blocks: spectral.Blocks, writer: RasterWriter, image: str, progress: Progress
 ) -> None:
-    """Write a stream of blocks; refuse to leave a raster without any valid pixel."""
-    any_valid = False
+    """Write a stream of blocks; refuse to leave a band without any valid pixel."""
+    any_valid = np.zeros(len(writer.bands), bool)
     for window, values, valid in blocks:
         writer.write(values, window, valid)
-        any_valid = any_valid or bool(valid.any())
+        any_valid |= valid.any(axis=(1, 2))
         progress.update((window.row_off + window.height) / writer.grid.height)
-    if not any_valid:
-        raise InputError(nothing_valid)
+    if not any_valid.all():
+        empty = [band for band, some in zip(writer.bands, any_valid, strict=True) if not some]
+        raise InputError(
+            f"The image {image} holds no valid pixel for {', '.join(empty)}: check the nodata "
+            "value of its bands and of the earlier image."
+        )
 
 
 def _write_one_hot(
