@@ -4,8 +4,8 @@ The worker is timed as QGIS starts it, from its start to its end. The DEM is syn
 """
 
 import json
-import subprocess
 import sys
+from collections.abc import Callable
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import rasterio
 from rasterio.transform import from_origin
+from rasterio.windows import Window
 from scipy.ndimage import zoom
 
 from .timing import Usage, compare, run, tool
@@ -63,7 +64,10 @@ def compare_memory(folder: Path, compress: str) -> None:
     dem = make_dem(folder, 10000)
     peaks = []
     for times in (1, 4):
-        usage = run_ours(_pile(dem, times), folder / "ours.tif", compress)
+        pile = dem
+        if times > 1:
+            pile = _make_once(folder / f"dem_10000_{times}_times.tif", _write_pile, dem, times)
+        usage = run_ours(pile, folder / "ours.tif", compress)
         (folder / "ours.tif").unlink()
         peaks.append(usage.peak)
         print(
@@ -94,16 +98,8 @@ def run_gdaldem(dem: Path, folder: Path, compress: str) -> Usage:
 
 
 def make_dem(folder: Path, size: int) -> Path:
-    """Write a synthetic DEM once: noise of all scales between a pixel and the whole.
-
-    A process of its own does it: see `Usage.peak`.
-    """
-    path = folder / f"dem_{size}.tif"
-    if not path.exists():
-        process = get_context("spawn").Process(target=_write_dem, args=(path, size))
-        process.start()
-        process.join()
-    return path
+    """Write a synthetic DEM once: noise of all scales between a pixel and the whole."""
+    return _make_once(folder / f"dem_{size}.tif", _write_dem, size)
 
 
 def _write_dem(path: Path, size: int) -> None:
@@ -123,18 +119,22 @@ def _write_dem(path: Path, size: int) -> None:
         dataset.write(heights, 1)
 
 
-def _pile(dem: Path, times: int) -> Path:
-    """Return a virtual raster of copies of a DEM one below the other."""
-    with rasterio.open(dem) as dataset:
-        left, top, width, height = *dataset.transform * (0, 0), dataset.width, dataset.height
-    parts = []
-    for number in range(times):
-        parts.append(dem.with_name(f"part_{number}.vrt"))
-        lower = top - 10 * height * number
-        corners = [left, lower, left + 10 * width, lower - 10 * height]
-        command = [tool("gdal_translate"), "-q", "-of", "VRT", "-a_ullr", *map(str, corners)]
-        subprocess.run([*command, str(dem), str(parts[-1])], check=True)  # noqa: S603
-    path = dem.with_name(f"pile_{times}.vrt")
-    command = [tool("gdalbuildvrt"), "-q", "-overwrite", str(path), *map(str, parts)]
-    subprocess.run(command, check=True)  # noqa: S603
+def _write_pile(path: Path, dem: Path, times: int) -> None:
+    """Write copies of a DEM below each other as one DEM."""
+    with rasterio.open(dem) as one:
+        profile = {**one.profile, "height": one.height * times, "bigtiff": "if_safer"}
+        with rasterio.open(path, "w", **profile) as pile:
+            for number in range(times):
+                for _, part in one.block_windows(1):
+                    row = part.row_off + number * one.height
+                    below = Window(part.col_off, row, part.width, part.height)
+                    pile.write(one.read(1, window=part), 1, window=below)
+
+
+def _make_once(path: Path, write: Callable[..., None], *arguments: object) -> Path:
+    """Let a process of its own write a file, if it isn't there: see `Usage.peak`."""
+    if not path.exists():
+        process = get_context("spawn").Process(target=write, args=(path, *arguments))
+        process.start()
+        process.join()
     return path

@@ -4,6 +4,7 @@ Threads derive a block while the one before it is being written and the one afte
 is left to the caller's thread, which so can be interrupted between blocks.
 """
 
+import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -86,13 +87,14 @@ def stream_factors(
     grid = dem.grid
     step = min(grid.rows_within(_BLOCK_MEGABYTES, 2 * len(names) + 4), grid.height)
     # Used in turn: fresh memory for each block would cost as much time as deriving it.
-    buffers = cycle(np.empty((2, len(names), step, grid.width), np.float32))
+    buffers = cycle(np.empty((2, len(names) * step * grid.width), np.float32))
     pool = ThreadPoolExecutor(os.cpu_count())
     begun: Callable[[], tuple[Window, Floats, NDArray[np.bool_]]] | None = None
     try:
         for window in grid.row_blocks(step):
             block = _read_block(dem, window, smoothing, catchment)
-            values = next(buffers)[:, : block.shape[0]]
+            shape = (len(names), *block.shape)
+            values = next(buffers)[: math.prod(shape)].reshape(shape)
             jobs = [pool.submit(work) for work in _works(block, names, values)]
             if begun is not None:
                 yield begun()

@@ -161,9 +161,9 @@ class RasterWriter:
             if errors:
                 return self._write_error()
             with rasterio.open(self._partial) as written:
+                last = Window(self.grid.width - 1, self.grid.height - 1, 1, 1)
                 for index in written.indexes:
-                    *_, (_, window) = written.block_windows(index)
-                    written.read(index, window=window)
+                    written.read(index, window=last)
         except RasterioError:
             return self._write_error()
         return None
