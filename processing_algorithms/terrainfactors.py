@@ -51,7 +51,7 @@ class TerrainFactors(EngineAlgorithm):
         descent. At edges and beside nodata the missing neighbours are extrapolated.
 
         Memory: a few hundred MB whatever the DEM's height; twi needs the whole DEM at once, about
-        72 bytes a cell, says so, and is refused where that is not free.
+        80 bytes a cell, says so, and is refused where that is not free.
 
         Sources: Horn 1981, Proc. IEEE 69:14 (slope, aspect); Zevenbergen and Thorne 1987, Earth
         Surf. Process. Landf. 12:47 (curvatures); Riley et al. 1999, Intermountain J. Sci. 5:23

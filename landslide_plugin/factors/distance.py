@@ -278,7 +278,9 @@ def _planar_transform(
     # OpenCV's transform is the fastest, but knows square pixels only and overflows at large sizes.
     if math.isclose(width, height) and sum(empty.shape) < _OPENCV_LARGEST:
         pixels = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[inner]
-        return np.multiply(pixels, np.float32(width), dtype=np.float32)
+        # Its last digit varies from run to run; the square of a distance in pixels is whole.
+        distance = np.rint(np.multiply(pixels, pixels), dtype=np.float32)
+        return np.multiply(np.sqrt(distance, out=distance), np.float32(width), out=distance)
     metres = distance_transform_edt(empty, sampling=(height, width))
     return np.asarray(metres[inner], np.float32)
 

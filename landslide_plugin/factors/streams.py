@@ -29,8 +29,8 @@ from . import memory
 NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
 """Row and column steps of the directions 0 (none) to 8, numbered as richdem does: 1 is west."""
 
-BYTES_PER_CELL = 72
-"""Peak memory per DEM cell: richdem's flow proportions alone are nine float32 a cell."""
+BYTES_PER_CELL = 80
+"""Peak memory per DEM cell, as measured; richdem's flow proportions alone are nine float32."""
 
 _NODATA = -9999.0
 _BASE = 1000.0

@@ -118,7 +118,7 @@ class TestAgainstShapely:
 
     def test_multi_parts(self):
         parts = [shapely.MultiLineString([LINE, LINE]), shapely.MultiPoint([POINT])]
-        assert np.array_equal(measure(parts), measure([LINE, POINT]))
+        assert np.array_equal(measure(parts), measure([LINE, POINT]))  # to the last bit
 
     def test_inside_a_polygon_is_0_and_its_hole_is_outside(self):
         near = measure([POLYGON])

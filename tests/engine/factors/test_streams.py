@@ -255,7 +255,7 @@ class TestBadInput:
     def test_too_little_memory_is_said_with_both_figures(self, make_raster, tmp_path, monkeypatch):
         monkeypatch.setattr(memory, "available_memory", lambda: 1e9)
         huge = Grid(UTM, from_origin(0, 0, 1, 1), 100000, 1000)
-        with pytest.raises(InputError, match=r"about 7\.20 GB of memory and 1\.00 GB are free"):
+        with pytest.raises(InputError, match=r"about 8\.00 GB of memory and 1\.00 GB are free"):
             rooms.require_memory(huge, Progress())
 
     def test_without_richdem(self, make_raster, tmp_path, monkeypatch):
