@@ -29,7 +29,7 @@ class Section:
 
     Attributes:
         title: the heading, plain text.
-        content: HTML made by `paragraph`, `table`, `figure`, `listing`.
+        content: HTML made by `paragraph`, `table`, `figure`, `gallery`, `listing`.
     """
 
     title: str
@@ -105,6 +105,11 @@ def figure(drawing: "Figure", alt: str, caption: str = "", dpi: int = 110) -> st
     return f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{data}">{text}</figure>'
 
 
+def gallery(figures: Sequence[str]) -> str:
+    """Return figures side by side, as many as the page is wide for."""
+    return f'<div class="gallery">{"".join(figures)}</div>'
+
+
 def provenance(extra: Mapping[str, object] | None = None) -> Section:
     """Return the section that says how the report came about.
 
@@ -171,6 +176,8 @@ td.number { white-space: nowrap; }
 td.undefined { color: #8a8f96; font-style: italic; }
 figure { margin: 1rem 0; }
 img { max-width: 100%; height: auto; display: block; }
+.gallery { display: grid; gap: .2rem 1.5rem; align-items: start;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 figcaption { font-size: .88rem; color: #5a6068; margin-top: .4rem; }
 @media (max-width: 40rem) { main { margin: 0; padding: 1.2rem; border: 0; } }
 @media print { body { background: #fff; } main { border: 0; margin: 0; max-width: none; } }

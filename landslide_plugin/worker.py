@@ -26,12 +26,13 @@ from typing import Any, TextIO
 PACKAGE = "landslide_mapper"
 
 COMMANDS = {
-    "terrainfactors": "factors.commands",
+    "terrainfactors": "factors.terrain_command",
     "spectralindices": "factors.commands",
     "streams": "factors.commands",
     "distance": "factors.commands",
     "classes": "factors.commands",
     "stack": "factors.commands",
+    "factoranalysis": "factors.analysis_commands",
     "samples": "samples.commands",
     "importsamples": "samples.commands",
     "train": "training.commands",
@@ -75,6 +76,7 @@ def find_command(name: str) -> Callable[..., dict[str, Any]]:
 def main() -> int:
     """Run one request; return the exit status: 0 done, 1 the user's error, 2 a bug."""
     report = _claim_stdout()
+    os.environ.setdefault("GDAL_CACHEMAX", "128")  # MB; else 5 % of the memory, however much it is
     signal.signal(signal.SIGTERM, _stop)
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()

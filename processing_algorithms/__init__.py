@@ -5,6 +5,7 @@ from .demoarea import DemoArea
 from .detect import Detect
 from .distance import Distance
 from .evaluate import Evaluate
+from .factoranalysis import FactorAnalysis
 from .importsamples import ImportSamples
 from .map import MapLandslides
 from .predict import Predict
@@ -24,6 +25,7 @@ ALGORITHMS = (
     Distance,
     Classes,
     Stack,
+    FactorAnalysis,
     Samples,
     ImportSamples,
     Train,

@@ -1,13 +1,14 @@
 """The algorithm `landslide:classes`."""
 
 from qgis.core import (
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterField,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, polygons_or_raster, text
+from .parameters import Declaration, later, polygons_or_raster, text
 
 
 class Classes(EngineAlgorithm):
@@ -27,7 +28,7 @@ class Classes(EngineAlgorithm):
 
         Method: a pixel takes the class of the polygon that covers its centre; pixels outside all
         polygons are nodata. A raster of classes is brought to the reference's grid by nearest
-        neighbour.
+        neighbour; its classes' names are read from its category names or its attribute table.
 
         Source: lithology as an influencing factor after Gao et al. 2021, IEEE JSTARS 14:7881.
     """
@@ -53,6 +54,12 @@ class Classes(EngineAlgorithm):
             "Name of the band; the bands of the stack begin with it: lithology_granite.",
         )
         yield (
+            later(QgsProcessingParameterBoolean("ONE_HOT", "One band a class", defaultValue=False)),
+            "Writes bands of 0 and 1 named <band>_<class> instead, as the stack would; for other "
+            "programs.",
+        )
+        yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Classes"),
-            "A GeoTIFF of whole numbers with the classes' names in its metadata.",
+            "A GeoTIFF of whole numbers with the classes' names in its metadata, or of bands of "
+            "0 and 1.",
         )

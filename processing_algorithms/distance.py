@@ -3,7 +3,7 @@
 from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, number, text, vector
+from .parameters import Declaration, choice, later, number, text, vector
 
 
 class Distance(EngineAlgorithm):
@@ -21,13 +21,21 @@ class Distance(EngineAlgorithm):
         When: rivers undercut slopes, faults break the rock, roads cut it; the distance to them is
         an influencing factor. Run it once for each layer, with a name of its own.
 
-        Method: the distance from each pixel's centre to the features themselves, not to pixels
-        drawn from them, in true metres on any CRS; features outside the reference's extent count
-        as well. With breaks the distance becomes levels 0, 1, 2, ... from near to far, one more
-        than there are breaks.
+        Method: exact Euclidean distance, in true metres on any CRS, from each pixel's centre to
+        that of the nearest pixel that a feature touches; pixels that one touches, and those inside
+        polygons, have 0. So a distance is within half a pixel's diagonal of the one to the feature
+        itself. Features outside the reference's extent count as well. With levels or breaks the
+        distance becomes levels 0, 1, 2, ... from near to far, one more than there are breaks: one
+        band, whose order says something, so that a stack keeps it one.
 
-        Sources: Gao et al. 2021, IEEE JSTARS 14:7881 (continuous); Yang, R. et al. 2022, Remote
-        Sens. 14:2206 (six levels with the breaks 30, 200, 500, 1000, 2000 m).
+        Memory: the raster is worked on in blocks of rows with a margin as wide as the longest
+        distance in them. A largest distance bounds it; without one and far from all features it
+        can be the whole raster, about 16 bytes a pixel (50 in degrees), and what can't fit is
+        refused.
+
+        Sources: Felzenszwalb and Huttenlocher 2012, Theory Comput. 8:415 (the transform); Gao et
+        al. 2021, IEEE JSTARS 14:7881 (continuous); Yang, R. et al. 2022, Remote Sens. 14:2206 (six
+        levels with the breaks 30, 200, 500, 1000, 2000 m).
     """
 
     def declare(self) -> Declaration:
@@ -47,7 +55,12 @@ class Distance(EngineAlgorithm):
         )
         yield (
             number("MAX_DISTANCE", "Largest distance (m)", 0.0, 0.0),
-            "Longer distances are cut to this one; 0 does not cut.",
+            "Longer distances are cut to this one, which also needs less memory; 0 does not cut.",
+        )
+        yield (
+            later(choice("LEVELS", "Levels", ("none", "yang2022"), "none")),
+            "yang2022 gives the six levels of Yang et al. 2022; none gives the distance itself, or "
+            "levels with the breaks below.",
         )
         yield (
             text("BREAKS", "Breaks between levels (m)"),

@@ -65,6 +65,12 @@ def choice(
     )
 
 
+def later(parameter: Parameter) -> Parameter:
+    """Let models saved before the parameter existed stay valid: it may be left out."""
+    parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagOptional)
+    return parameter
+
+
 def choices(
     key: str, label: str, options: Sequence[str], default: Sequence[str]
 ) -> QgsProcessingParameterEnum:

@@ -1,7 +1,9 @@
 """The algorithm `landslide:spectralindices`."""
 
 from qgis.core import (
+    QgsProcessing,
     QgsProcessingParameterBand,
+    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
@@ -28,6 +30,9 @@ class SpectralIndices(EngineAlgorithm):
         "vegetation",
         "water",
         "bare soil",
+        "burn",
+        "change",
+        "difference",
         "sentinel",
         "landsat",
         "planet",
@@ -35,29 +40,55 @@ class SpectralIndices(EngineAlgorithm):
     STYLES = {"OUTPUT": "factors"}
     HELP = """
         Derives indices of vegetation, water and bare ground from a multispectral image, one named
-        band each. Landslides bare the ground: NDVI falls there, and MNDWI tells bare ground from
-        water.
+        band each, and their change since an earlier image. Landslides bare the ground: NDVI falls
+        there, and MNDWI tells bare ground from water.
 
         When: for a model that was trained with these indices, or before stacking for training.
+        After an event, the change since an image from before tells new scars from fields and
+        rocks that were bare already.
 
         Method: normalized differences (a - b) / (a + b), from -1 to 1: ndvi of nir and red, mndwi
         of green and swir1, ndwi of green and nir, ndbi of swir1 and nir, nbr of nir and swir2;
-        bsi sets swir1 + red against nir + blue; savi is soil adjusted with L = 0.5; brightness is
-        the mean of the visible bands. The last two want reflectance from 0 to 1. Bands are found
-        by their names or by the sensor's band order; bands chosen below come first. A pixel
-        whose divisor is zero is nodata.
+        bsi sets swir1 + red against nir + blue; savi is 1.5 (nir - red) / (nir + red + 0.5);
+        brightness is the mean of blue, green and red. Bands are found by their names or by the
+        sensor's band order; bands chosen below come first. Bands of other resolution and the
+        earlier image are brought to the image's grid. A pixel whose divisor is zero is nodata.
+
+        The change of each index, such as dndvi, is earlier less later, as the differenced burn
+        ratio dnbr is defined. So dndvi, dsavi and dnbr are positive where a landslide bared green
+        ground; dbsi, dndbi, dbrightness and dndwi are negative there. Take both images from the
+        same season.
+
+        The scale and offset that a file declares are applied. Integers without them are taken as
+        reflectance x 10000 from Sentinel-2 and as 0.0000275 x value - 0.2 in Landsat Collection 2
+        surface reflectance (bands named SR_B1 ...), and left as they are otherwise, which counts
+        for savi and brightness. Products of Sentinel-2 since 25 January 2022 can hold an offset of
+        1000: declare it in the file, or take images without it.
 
         Sources: Rouse et al. 1974, NASA SP-351 (ndvi); Xu 2006, Int. J. Remote Sens. 27:3025
         (mndwi); McFeeters 1996, Int. J. Remote Sens. 17:1425 (ndwi); Zha et al. 2003, Int. J.
         Remote Sens. 24:583 (ndbi); Rikimaru et al. 2002, Trop. Ecol. 43:39 (bsi); Huete 1988,
-        Remote Sens. Environ. 25:295 (savi); Key and Benson 2006, USDA RMRS-GTR-164 (nbr).
+        Remote Sens. Environ. 25:295 (savi); Key and Benson 2006, USDA RMRS-GTR-164 (nbr and the
+        sign of changes).
     """
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterRasterLayer("INPUT", "Image"),
-            "The multispectral image, digital numbers or reflectance.",
+            "The multispectral image, digital numbers or reflectance, whose grid the output takes.",
+        )
+        yield (
+            QgsProcessingParameterMultipleLayers(
+                "BANDS", "Further bands", QgsProcessing.TypeRaster, optional=True
+            ),
+            "Rasters that hold further bands of the image, of any resolution, such as one file a "
+            "band; empty if the image has all.",
+        )
+        yield (
+            QgsProcessingParameterRasterLayer("EARLIER", "Earlier image", optional=True),
+            "An image of the same sensor from before the event, for the change of each index; "
+            "empty for none. If it comes in several files, stack them first.",
         )
         yield (
             choices("INDICES", "Indices", INDICES, DEFAULT),
@@ -78,5 +109,6 @@ class SpectralIndices(EngineAlgorithm):
             )
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Spectral indices"),
-            "A float32 GeoTIFF on the image's grid with a band for each index.",
+            "A float32 GeoTIFF on the image's grid with a band for each index, then one for the "
+            "change of each.",
         )

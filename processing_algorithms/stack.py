@@ -30,7 +30,12 @@ class Stack(EngineAlgorithm):
         Method: every layer is reprojected and resampled to the reference's grid. Bands named as
         those of Sentinel-2 or Landsat get common names (B04 becomes red); names that would occur
         twice get a number. Layers of classes are resampled by nearest neighbour and become one
-        band of 0 and 1 for each class. A pixel that is nodata in any band is nodata in all.
+        band of 0 and 1 for each class; aspect is resampled so too. A pixel that is nodata in any
+        band is nodata in all. The log ends with a table of each band's source, minimum, mean,
+        maximum and share of nodata, so that a wrong layer is seen at once.
+
+        Bilinear and cubic weigh all pixels of a finer layer that lie near a pixel of the grid, so
+        that nothing is skipped; average takes exactly those within it, as a coarser sensor would.
 
         Source: the combination of image and influencing factors after Gao et al. 2021, IEEE
         JSTARS 14:7881.
@@ -52,7 +57,7 @@ class Stack(EngineAlgorithm):
         yield (
             advanced(choice("RESAMPLING", "Resampling", RESAMPLINGS, "bilinear")),
             "How continuous layers are brought to the grid; average suits layers much finer than "
-            "the reference.",
+            "the reference: bilinear then blurs over two of its pixels.",
         )
         yield area(), "Pixels outside these polygons become nodata; empty keeps all."
         yield (

@@ -26,7 +26,7 @@ class Streams(EngineAlgorithm):
 
         Method: depressions are filled, each cell drains to the neighbour of steepest descent
         (D8), and the cells that drain at least the given area are the streams, joined to lines
-        between confluences. The DEM is held whole in memory, about 72 bytes a cell. Along the
+        between confluences. The DEM is held whole in memory, about 80 bytes a cell. Along the
         DEM's border drainage from outside is unknown, so take a DEM somewhat larger than the
         area.
 

@@ -9,6 +9,7 @@ FACTORS = (
     "elevation",
     "slope",
     "aspect",
+    "aspect_class",
     "northness",
     "eastness",
     "plan_curvature",
@@ -18,6 +19,7 @@ FACTORS = (
     "tri",
     "roughness",
     "hillshade",
+    "twi",
 )
 DEFAULT = ("elevation", "slope", "aspect", "plan_curvature", "profile_curvature")
 
@@ -28,7 +30,7 @@ class TerrainFactors(EngineAlgorithm):
     ID = "terrainfactors"
     NAME = "Terrain factors"
     GROUP = "Factor layers"
-    TAGS = ("dem", "slope", "aspect", "curvature", "northness", "eastness", "relief")
+    TAGS = ("dem", "slope", "aspect", "curvature", "northness", "eastness", "relief", "wetness")
     STYLES = {"OUTPUT": "factors"}
     HELP = """
         Derives the influencing factors of landslides that lie in the shape of the ground, from a
@@ -40,15 +42,22 @@ class TerrainFactors(EngineAlgorithm):
         Method: derivatives over 3 x 3 cells, in true metres on any CRS. Elevation, tpi (elevation
         above the mean of the neighbours), tri (ruggedness) and roughness (highest less lowest)
         are in metres; slope in degrees; aspect in degrees clockwise from north, -1 where flat;
-        northness and eastness are its cosine and sine, without the jump at north; curvatures are
-        in 1/m, plan positive on ridges, profile positive where the slope is concave, curvature
-        positive where convex; hillshade goes from 1 to 255. At edges and beside nodata the
-        missing neighbours are extrapolated.
+        aspect_class holds 0 for flat and 1 to 8 for north, northeast and on clockwise: Stack
+        layers gives each of these classes a band; northness and eastness are cosine and sine of
+        the aspect, without the jump at north; curvatures are in 1/m, plan positive on ridges,
+        profile positive where the slope is concave, curvature positive where convex; hillshade
+        goes from 1 to 255; twi (wetness) is the logarithm of the area that drains through a metre
+        of contour over the tangent of the slope, depressions filled and flow routed by steepest
+        descent. At edges and beside nodata the missing neighbours are extrapolated.
+
+        Memory: a few hundred MB whatever the DEM's height; twi needs the whole DEM at once, about
+        80 bytes a cell, says so, and is refused where that is not free.
 
         Sources: Horn 1981, Proc. IEEE 69:14 (slope, aspect); Zevenbergen and Thorne 1987, Earth
         Surf. Process. Landf. 12:47 (curvatures); Riley et al. 1999, Intermountain J. Sci. 5:23
-        (tri); Wilson et al. 2007, Mar. Geod. 30:3 (tpi, roughness); the choice of factors after
-        Gao et al. 2021, IEEE JSTARS 14:7881.
+        (tri); Wilson et al. 2007, Mar. Geod. 30:3 (tpi, roughness); Beven and Kirkby 1979,
+        Hydrol. Sci. Bull. 24:43 (twi); the choice of factors and the classes of aspect after Gao
+        et al. 2021, IEEE JSTARS 14:7881.
     """
 
     def declare(self) -> Declaration:

@@ -1,6 +1,6 @@
 """Classes such as lithology or land cover, from polygons with a field or from a class raster."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from xml.etree import ElementTree  # nosec B405
 
@@ -24,7 +24,13 @@ DTYPE = "int16"
 MOST_CLASSES = 1000
 """More values than this are no classes: a DEM taken for a class raster, say."""
 
+MOST_BANDS = 100
+"""Classes that may have a band each."""
+
 _BLOCK_MEGABYTES = 32.0
+
+# Usage and type of the columns of GDAL's raster attribute tables (GFU_Name, GFU_MinMax, GFT_String)
+_NAME, _VALUE, _TEXT = "2", "5", "2"
 
 Blocks = Iterator[tuple[Window, NDArray[np.int16], NDArray[np.bool_]]]
 """Full-width windows with class codes and validity, (rows, columns)."""
@@ -69,16 +75,19 @@ def encode(values: pd.Series, field: str) -> tuple[NDArray[np.int16], dict[int, 
     return values.map(codes).to_numpy(np.int16), {code: str(v) for v, code in codes.items()}
 
 
-def stream_polygons(polygons: gpd.GeoDataFrame, codes: NDArray[np.int16], grid: Grid) -> Blocks:
+def stream_polygons(
+    polygons: gpd.GeoDataFrame, codes: NDArray[np.int16], grid: Grid, bands: int = 1
+) -> Blocks:
     """Yield the class at each pixel centre; of polygons that overlap the last one counts.
 
     Args:
         polygons: in the grid's CRS.
         codes: one a polygon.
         grid: the output's grid.
+        bands: how many the output has, for blocks that fit in memory.
     """
     shapes, outside = polygons.geometry.array, NODATA[DTYPE]
-    for window in grid.row_blocks(grid.rows_within(_BLOCK_MEGABYTES, bands=1)):
+    for window in grid.row_blocks(grid.rows_within(_BLOCK_MEGABYTES, bands)):
         here = Grid(grid.crs, grid.window_transform(window), int(window.width), int(window.height))
         touching = np.sort(polygons.sindex.query(box(*here.bounds)))
         pairs = list(zip(shapes[touching], codes[touching].tolist(), strict=True))
@@ -88,16 +97,17 @@ def stream_polygons(polygons: gpd.GeoDataFrame, codes: NDArray[np.int16], grid: 
         yield window, burnt, burnt != outside
 
 
-def stream_raster(source: Source) -> Blocks:
+def stream_raster(source: Source, bands: int = 1) -> Blocks:
     """Yield the values of a class raster's first band.
 
     Args:
         source: on the output's grid, read nearest.
+        bands: how many the output has, for blocks that fit in memory.
 
     Raises:
         InputError: a value is not whole or does not fit int16.
     """
-    for window in source.grid.row_blocks(source.grid.rows_within(_BLOCK_MEGABYTES, bands=1)):
+    for window in source.grid.row_blocks(source.grid.rows_within(_BLOCK_MEGABYTES, bands)):
         values, valid = (part[0] for part in source.read(window, source.bands[:1]))
         codes = np.where(valid, values, 0).astype(np.int16)
         if not np.array_equal(codes[valid], values[valid]) or (codes == NODATA[DTYPE]).any():
@@ -137,7 +147,8 @@ def raster_classes(source: Source, original: str) -> dict[int, str]:
 def category_names(path: str) -> dict[int, str]:
     """Return GDAL's category names of a raster's first band; empty when it has none.
 
-    rasterio does not give them, GDAL's own VRT description of the raster does.
+    They are in a list, or in a raster attribute table. rasterio gives neither, GDAL's own VRT
+    description of the raster does.
     """
     with MemoryFile(ext=".vrt") as memory:
         copy_raster(Path(path) if Path(path).exists() else path, memory.name, driver="VRT")
@@ -145,8 +156,47 @@ def category_names(path: str) -> dict[int, str]:
     band = ElementTree.fromstring(text).find("VRTRasterBand")  # noqa: S314 - GDAL wrote it  # nosec B314
     if band is None:
         return {}
-    names = [item.text for item in band.findall("CategoryNames/Category")]
-    return {code: name for code, name in enumerate(names) if name}
+    table = band.find("GDALRasterAttributeTable")
+    names = {} if table is None else _table_names(table)
+    listed = enumerate(item.text for item in band.findall("CategoryNames/Category"))
+    return names | {code: name for code, name in listed if name}
+
+
+def require_few(names: Mapping[int, str]) -> None:
+    """Refuse to make a band of each of very many classes.
+
+    Raises:
+        InputError: more than `MOST_BANDS`.
+    """
+    if len(names) > MOST_BANDS:
+        raise InputError(
+            f"There are {len(names)} classes, too many for a band each (at most {MOST_BANDS}): "
+            "leave them in one band or choose a field with fewer values."
+        )
+
+
+def _table_names(table: ElementTree.Element) -> dict[int, str]:
+    """Return the names in a raster attribute table: its name column, else its first text."""
+    columns = [
+        {item.tag: item.text or "" for item in column} for column in table.findall("FieldDefn")
+    ]
+    usages, kinds = [[column.get(key) for column in columns] for key in ("Usage", "Type")]
+    titles = [column.get("Name", "").lower() for column in columns]
+    if _NAME in usages:
+        name = usages.index(_NAME)
+    elif _TEXT in kinds:
+        name = kinds.index(_TEXT)
+    else:
+        return {}
+    value = usages.index(_VALUE) if _VALUE in usages else None
+    if value is None and "value" in titles:
+        value = titles.index("value")
+    names = {}
+    for number, row in enumerate(table.findall("Row")):
+        cells = [cell.text or "" for cell in row.findall("F")]
+        if cells[name]:
+            names[number if value is None else int(float(cells[value]))] = cells[name]
+    return names
 
 
 def _is_code(value: object) -> bool:

@@ -1,6 +1,6 @@
 """The commands that derive factor layers and stack them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -10,44 +10,14 @@ import numpy as np
 from ..errors import InputError
 from ..progress import Progress
 from ..raster.grid import Grid
-from ..raster.source import Source
-from ..raster.stack import LayerStack, write_stack
+from ..raster.source import Source, unique_names
+from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.writer import RasterWriter
 from ..vector import read_vector, require_overlap, require_vector_output, write_vector
-from . import categorical, spectral, terrain
+from . import categorical, memory, spectral
 from . import distance as distances
 from . import streams as stream_lines
-
-
-def terrainfactors(
-    *,
-    input: str,
-    output: str,
-    factors: Sequence[str] = terrain.DEFAULT,
-    smoothing: float = 0.0,
-    progress: Progress,
-) -> dict[str, Any]:
-    """Derive terrain factors from a DEM, all in one pass; see `terrain.FACTORS`.
-
-    Args:
-        input: the DEM, elevations in metres; its first band counts.
-        output: float32 GeoTIFF, one band a factor, named after it.
-        factors: names of factors, in the order of the output's bands.
-        smoothing: sigma of a Gaussian in metres, applied to the DEM first; 0 = none.
-        progress: where to report.
-
-    Raises:
-        InputError: an unknown factor, a smoothing below 0, or a DEM without 2 x 2 pixels or
-            without any valid one.
-        GridError: the DEM has no CRS or is rotated.
-    """
-    names = terrain.check_factors(factors)
-    with Source.open(input, what="DEM") as dem:
-        terrain.check_dem(dem, smoothing, progress)
-        blocks = terrain.stream_factors(dem, names, smoothing)
-        with RasterWriter(output, dem.grid, names) as writer:
-            _write_blocks(blocks, writer, f"The DEM {input} holds no valid pixel.", progress)
-    return {"output": output}
+from .terrain_command import terrainfactors as terrainfactors
 
 
 def spectralindices(
@@ -62,13 +32,16 @@ def spectralindices(
     nir: int = 0,
     swir1: int = 0,
     swir2: int = 0,
+    bands: Sequence[str] = (),
+    earlier: str = "",
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive spectral indices from an image; see `spectral.INDICES`.
 
     Args:
-        input: the image; scale and offset of its bands are honoured.
-        output: float32 GeoTIFF, one band an index, named after it.
+        input: the image, whose grid counts; scale and offset of its bands are honoured.
+        output: float32 GeoTIFF, one band an index, named after it; with an earlier image, then
+            one band a change: `spectral.CHANGE`.
         indices: names of indices, in the order of the output's bands.
         sensor: a key of `bands.SENSORS`, "auto" (bands found by their names) or "custom"
             (by the numbers alone).
@@ -78,22 +51,38 @@ def spectralindices(
         nir: number of the near infrared band.
         swir1: number of the short-wave infrared band at 1.6 micrometres.
         swir2: number of the short-wave infrared band at 2.2 micrometres.
+        bands: files of further bands of the image, of any resolution; they are brought to the
+            image's grid, and numbers count on through them.
+        earlier: an image from before, of the same sensor.
         progress: where to report.
 
     Raises:
         InputError: an unknown index or sensor, or a band that can't be found.
-        GridError: the image has no CRS or is rotated.
+        GridError: an image has no CRS or is rotated, or the images don't overlap.
     """
     names = spectral.check_indices(indices)
     numbers = {
         "blue": blue, "green": green, "red": red, "nir": nir, "swir1": swir1, "swir2": swir2,
     }  # fmt: skip
-    with Source.open(input, what="image") as image:
-        needed = spectral.find_needed(image, names, sensor, numbers)
-        scale = spectral.reflectance_scale(image, needed, names, sensor, progress)
-        blocks = spectral.stream_indices(image, names, needed, scale)
-        with RasterWriter(output, image.grid, names) as writer:
-            _write_blocks(blocks, writer, f"The image {input} holds no valid pixel.", progress)
+    files = list(dict.fromkeys([input, *(bands or ())]))
+    with ExitStack() as opened:
+        images = [
+            spectral.open_image(
+                files, names, opened, sensor=sensor, numbers=numbers, progress=progress
+            )
+        ]
+        made = list(names)
+        if earlier:
+            before = spectral.open_image(
+                [earlier], names, opened, sensor=sensor, numbers=numbers, reference=input,
+                what="earlier image", progress=progress,
+            )  # fmt: skip
+            images.append(before)
+            made += [spectral.CHANGE + name for name in names]
+        grid = images[0].layers.grid
+        blocks = spectral.stream_indices(images, names)
+        with RasterWriter(output, grid, made) as writer:
+            _write_indices(blocks, writer, input, progress)
     return {"output": output}
 
 
@@ -143,6 +132,7 @@ def distance(
     name: str = "river_distance",
     max_distance: float = 0.0,
     breaks: Sequence[float] = (),
+    levels: str = "none",
     progress: Progress,
 ) -> dict[str, Any]:
     """Compute the distance to rivers, faults or roads in metres; see `distance.stream_distance`.
@@ -150,19 +140,24 @@ def distance(
     Args:
         input: lines, polygons or points.
         reference: the raster whose grid counts.
-        output: float32 GeoTIFF of metres, or uint8 of levels 0..n when there are breaks.
+        output: float32 GeoTIFF of metres, or uint8 of levels 0..n, named and marked as ordinal,
+            when there are breaks.
         name: the band's name.
         max_distance: longer distances are given as this; 0 = no limit.
         breaks: ascending metres between the levels.
+        levels: a preset of breaks, one of `distance.LEVELS`; "none" for none.
         progress: where to report.
 
     Raises:
-        InputError: no usable feature, or breaks that don't ascend.
+        InputError: no usable feature, a negative maximum distance, breaks that don't ascend,
+            breaks beside a preset, or too little memory.
         GridError: the reference has no CRS or the features lie far from it.
     """
-    edges = distances.check_breaks(breaks, max_distance)
     if not max_distance >= 0:
-        raise InputError(f"The maximum distance is {max_distance:g} m: choose 0 or more.")
+        raise InputError(
+            f"The maximum distance is {max_distance:g} m: choose 0 (no limit) or more."
+        )
+    edges = distances.check_breaks(distances.preset(levels, breaks), max_distance)
     with Source.open(reference, what="reference raster") as raster:
         grid = raster.grid
     features = read_vector(
@@ -172,13 +167,22 @@ def distance(
         kinds=("LineString", "Polygon", "Point"),
         progress=progress,
     )
+    features = features.explode(ignore_index=True)  # small parts are found where they lie
     limit = max_distance or np.inf
     if edges:  # beyond the last break all is one level
         limit = min(limit, 2 * edges[-1])
+    blocks = distances.plan_blocks(features, grid, limit)
+    memory.require_memory(
+        distances.memory_needed(blocks, grid),
+        f"The distances on {grid.width} x {grid.height} pixels",
+        "give a maximum distance or make the reference's pixels larger",
+        progress,
+    )
     dtype, names = ("uint8", distances.level_names(edges)) if edges else ("float32", {})
-    blocks = distances.stream_distance(features, grid, limit)
     with RasterWriter(output, grid, [name], dtype, classes=names) as writer:
-        for window, metres in blocks:
+        if edges:
+            writer.tag_band(1, {"ordinal": "yes"})  # the stack keeps them one band
+        for window, metres in distances.stream_distance(features, grid, blocks, limit):
             values = distances.to_levels(metres, edges) if edges else metres
             writer.write(values, window)
             progress.update((window.row_off + window.height) / grid.height)
@@ -192,6 +196,7 @@ def classes(
     output: str,
     field: str = "",
     name: str = "lithology",
+    one_hot: bool = False,
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring classes (lithology, land cover) onto a grid, with their names.
@@ -202,10 +207,12 @@ def classes(
         output: int16 GeoTIFF; nodata outside polygons.
         field: the polygons' field of classes.
         name: the band's name.
+        one_hot: write instead uint8 bands `<name>_<class>`, 1 where the class is, else 0.
         progress: where to report.
 
     Raises:
-        InputError: no usable polygon, no such field, or a raster that holds no classes.
+        InputError: no usable polygon, no such field, a raster that holds no classes, or too many
+            classes for a band each.
         GridError: no CRS, or the layers don't overlap.
     """
     with Source.open(reference, what="reference raster") as raster:
@@ -215,15 +222,20 @@ def classes(
             source = opened.enter_context(Source.open(input, what="class raster"))
             source = opened.enter_context(source.on(grid, "nearest"))
             names = categorical.raster_classes(source, input)
-            blocks = categorical.stream_raster(source)
+            blocks = categorical.stream_raster(source, len(names) if one_hot else 1)
         else:
             polygons = _class_polygons(input, field, grid, progress)
             codes, names = categorical.encode(polygons[field], field)
-            blocks = categorical.stream_polygons(polygons, codes, grid)
-        with RasterWriter(output, grid, [name], categorical.DTYPE, classes=names) as writer:
-            for window, values, valid in blocks:
-                writer.write(values, window, valid)
-                progress.update((window.row_off + window.height) / grid.height)
+            blocks = categorical.stream_polygons(
+                polygons, codes, grid, len(names) if one_hot else 1
+            )
+        if one_hot:
+            _write_one_hot(blocks, names, name, output, grid, progress)
+        else:
+            with RasterWriter(output, grid, [name], categorical.DTYPE, classes=names) as writer:
+                for window, values, valid in blocks:
+                    writer.write(values, window, valid)
+                    progress.update((window.row_off + window.height) / grid.height)
     return {"output": output, "classes": {str(code): label for code, label in names.items()}}
 
 
@@ -258,17 +270,41 @@ def stack(
     return {"output": output, "bands": [band.name for band in statistics]}
 
 
-def _write_blocks(
-    blocks: terrain.Blocks, writer: RasterWriter, nothing_valid: str, progress: Progress
+def _write_indices(
+    blocks: spectral.Blocks, writer: RasterWriter, image: str, progress: Progress
 ) -> None:
-    """Write a stream of blocks; refuse to leave a raster without any valid pixel."""
-    any_valid = False
+    """Write a stream of blocks; refuse to leave a band without any valid pixel."""
+    any_valid = np.zeros(len(writer.bands), bool)
     for window, values, valid in blocks:
         writer.write(values, window, valid)
-        any_valid = any_valid or bool(valid.any())
+        any_valid |= valid.any(axis=(1, 2))
         progress.update((window.row_off + window.height) / writer.grid.height)
-    if not any_valid:
-        raise InputError(nothing_valid)
+    if not any_valid.all():
+        empty = [band for band, some in zip(writer.bands, any_valid, strict=True) if not some]
+        raise InputError(
+            f"The image {image} holds no valid pixel for {', '.join(empty)}: check the nodata "
+            "value of its bands and of the earlier image."
+        )
+
+
+def _write_one_hot(
+    blocks: categorical.Blocks,
+    names: Mapping[int, str],
+    factor: str,
+    output: str,
+    grid: Grid,
+    progress: Progress,
+) -> None:
+    """Write a stream of class codes as one 0/1 band a class."""
+    categorical.require_few(names)
+    bands = unique_names([class_band(factor, code, label) for code, label in names.items()])
+    with RasterWriter(output, grid, bands, "uint8") as writer:
+        for index, label in enumerate(names.values(), start=1):
+            writer.tag_band(index, {"CLASS_OF": factor, "CLASS_NAME": label})
+        for window, codes, valid in blocks:
+            layers = np.stack([codes == code for code in names]).astype(np.uint8)
+            writer.write(layers, window, valid)
+            progress.update((window.row_off + window.height) / grid.height)
 
 
 def _class_polygons(path: str, field: str, grid: Grid, progress: Progress) -> gpd.GeoDataFrame:

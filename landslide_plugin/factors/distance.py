@@ -1,139 +1,131 @@
-"""Distance to lines, polygons or points, in true metres, block by block.
+"""Distance to lines, polygons or points: exact between pixel centres, in metres, block by block.
 
-A k-d tree holds the features' outlines with a vertex at least every half pixel; for every pixel
-centre the nearest vertex is looked up and the distance to the pieces of outline beside it computed.
-So distances are those to the features themselves, not to pixels they touch, and features outside
-the grid count like those inside. They are exact unless another vertex lies nearer than those of the
-nearest piece: at d pixels then off by sqrt(d^2 + 1/16) - d pixels at most (0.03 at one pixel).
-On a geographic CRS vertices and pixel centres are points in space on the ellipsoid
-(x, y, z in metres); the straight distance falls short of the geodesic one by d^3 / (24 R^2):
-0.02 m at 25 km, 1 m at 100 km.
+The features are the pixels that they touch, and those have distance 0. Every other pixel has the
+Euclidean distance from its centre to the nearest centre of such a pixel (Felzenszwalb and
+Huttenlocher 2012, Theory of Computing 8:415), so that it is within half a pixel's diagonal of the
+distance to the feature itself. Features outside the grid count like those inside: every block of
+rows is read with a margin as wide as its longest distance, which a coarse transform bounds before.
+
+On a geographic CRS the nearest pixel is found with the pixel sizes at the block's middle row, and
+the distance to it is that of the two centres in space, on the ellipsoid. That falls short of the
+geodesic one by d^3 / (24 R^2): 0.02 m at 25 km, 1 m at 100 km.
 """
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+import cv2
 import geopandas as gpd
 import numpy as np
 import shapely
+from affine import Affine
 from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.features import rasterize
 from rasterio.windows import Window
-from scipy.spatial import cKDTree
+from scipy.ndimage import distance_transform_edt
 
 from ..errors import GridError, InputError
 from ..raster import Grid
 
-_BLOCK_PIXELS = 262144
+LEVELS: dict[str, tuple[float, ...]] = {"yang2022": (30, 200, 500, 1000, 2000)}
+"""Presets of breaks in metres: six river levels (R. Yang et al. 2022, Remote Sens. 14:2206)."""
+
+_BLOCK_PIXELS = 25_000_000
+_GEOGRAPHIC_BLOCK_PIXELS = 4_000_000  # a pixel's width changes from row to row
+_COARSE_CELLS = 256
+_BYTES_PER_PIXEL = 16
+_GEOGRAPHIC_BYTES_PER_PIXEL = 50
+_OPENCV_LARGEST = 46340  # the square of rows + columns must fit int32
 
 
 @dataclass(frozen=True)
-class Outlines:
-    """The vertices of outlines, densely set, in a space measured in metres.
+class Block:
+    """Rows of the grid, and where the features nearest to them can lie.
 
     Attributes:
-        vertices: (n, 2) metres on the map, or (n, 3) metres in space.
-        before: the vertex before each on its outline; itself where there is none.
-        after: the vertex after each, likewise.
-        spacing: the longest way from a vertex to the next.
-        tree: of the vertices.
+        window: full-width rows.
+        around: the same with its margin; it may reach over the grid's edges.
     """
 
-    vertices: NDArray[np.float64]
-    before: NDArray[np.int64]
-    after: NDArray[np.int64]
-    spacing: float
-    tree: cKDTree
+    window: Window
+    around: Window
 
-    @classmethod
-    def of(cls, vertices: NDArray[np.float64], outline: NDArray[np.int64]) -> "Outlines":
-        """Index vertices, given in order with the number of the outline of each."""
-        index = np.arange(len(vertices))
-        before, after = np.maximum(index - 1, 0), np.minimum(index + 1, len(vertices) - 1)
-        before = np.where(outline[before] == outline, before, index)
-        after = np.where(outline[after] == outline, after, index)
-        spacing = float(np.linalg.norm(vertices - vertices[after], axis=1).max())
-        return cls(vertices, before, after, spacing, cKDTree(vertices))
 
-    def distance(self, points: NDArray[np.float64], limit: float) -> NDArray[np.float64]:
-        """Return the distance of points to the two pieces of outline at their nearest vertex.
+def plan_blocks(features: gpd.GeoDataFrame, grid: Grid, limit: float = np.inf) -> list[Block]:
+    """Cut the grid into blocks whose margins hold the nearest feature of each of their pixels.
 
-        Args:
-            points: (n, 2) or (n, 3).
-            limit: no distance is longer; infinity for none.
+    Args:
+        features: lines, polygons or points in the grid's CRS.
+        grid: where distances are wanted, at pixel centres.
+        limit: longer distances are not needed, metres.
 
-        Returns:
-            Metres, (n,).
-        """
-        reach = limit + self.spacing
-        near, nearest = self.tree.query(points, distance_upper_bound=reach, workers=-1)
-        found = np.isfinite(near)
-        nearest, points = nearest[found], points[found]
-        distance = np.full(len(near), float(limit))
-        for neighbour in (self.before[nearest], self.after[nearest]):
-            to_piece = _to_piece(points, self.vertices[nearest], self.vertices[neighbour])
-            distance[found] = np.minimum(distance[found], to_piece)
-        return distance
+    Raises:
+        GridError: all features lie farther from the grid than its diagonal and the limit.
+    """
+    reach = _Reach(features, grid, limit)
+    usual = max(
+        1, (_GEOGRAPHIC_BLOCK_PIXELS if grid.is_geographic else _BLOCK_PIXELS) // grid.width
+    )
+    blocks, top = [], 0
+    while top < grid.height:
+        rows = min(usual, grid.height - top)
+        block = reach.block(top, rows)
+        # Where all is far the margin would be most of the work: take more rows at once.
+        while block.around.height > 3 * rows and top + rows < grid.height:
+            rows = min(2 * rows, grid.height - top)
+            block = reach.block(top, rows)
+        blocks.append(block)
+        top += rows
+    return blocks
+
+
+def memory_needed(blocks: Sequence[Block], grid: Grid) -> int:
+    """Return the bytes that the largest block needs."""
+    each = _GEOGRAPHIC_BYTES_PER_PIXEL if grid.is_geographic else _BYTES_PER_PIXEL
+    return each * max(int(block.around.width * block.around.height) for block in blocks)
 
 
 def stream_distance(
-    features: gpd.GeoDataFrame, grid: Grid, limit: float = np.inf
+    features: gpd.GeoDataFrame, grid: Grid, blocks: Sequence[Block], limit: float = np.inf
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield the distance to the nearest feature, block by block; 0 inside polygons.
 
     Args:
         features: lines, polygons or points in the grid's CRS.
         grid: where distances are wanted, at pixel centres.
+        blocks: as planned for these.
         limit: longer distances are given as this, metres.
 
     Yields:
         A full-width window and metres, float32, (rows, columns).
-
-    Raises:
-        GridError: all features lie farther from the grid than its diagonal and the limit.
     """
-    box = search_box(features, grid, limit)
-    outlines = _outlines(features, grid, box)
-    areas = features[features.geometry.geom_type.str.endswith("Polygon")]
-    for window in grid.row_blocks(max(1, _BLOCK_PIXELS // grid.width)):
-        if outlines is None:
-            distance = np.full((window.height, window.width), float(limit))
+    transform = _geodesic_transform if grid.is_geographic else _planar_transform
+    for block in blocks:
+        around = _part(grid, block.around)
+        empty = _untouched(features, around)
+        if empty.all():
+            distance = np.full((block.window.height, block.window.width), limit, np.float32)
         else:
-            distance = outlines.distance(_centres(grid, window), limit)
-            distance = distance.reshape(window.height, window.width)
-        distance[_inside(areas, grid, window)] = 0
-        yield window, distance.astype(np.float32)
+            distance = transform(empty, around, _inner(block))
+        yield block.window, np.minimum(distance, np.float32(limit), out=distance)
 
 
-def search_box(
-    features: gpd.GeoDataFrame, grid: Grid, limit: float
-) -> tuple[float, float, float, float]:
-    """Return bounds, in CRS units, that hold the nearest feature of every pixel.
+def preset(levels: str, breaks: Sequence[float]) -> Sequence[float]:
+    """Return the breaks of a preset, or those given where there is none.
 
     Raises:
-        GridError: all features lie farther away than the grid's diagonal and the limit: most
-            likely one of the two has the wrong CRS.
+        InputError: no such preset, or breaks beside it.
     """
-    left, bottom, right, top = grid.bounds
-    gap = float(shapely.distance(features.geometry.array, shapely.box(*grid.bounds)).min())
-    diagonal = float(np.hypot(right - left, top - bottom))
-    longest = limit / _shortest_unit(grid)
-    if gap > (diagonal if np.isinf(longest) else max(diagonal, longest)):
-        extent = ", ".join(f"{value:.6g}" for value in features.total_bounds)
-        raise GridError(
-            f"The features lie far from the reference: their extent in its CRS is {extent} (left, "
-            f"bottom, right, top), its own is {grid.describe()}; check both CRSs."
-        )
-    # From the grid's point nearest to a feature no pixel is farther than the diagonal.
-    reach_y = min(gap + diagonal, longest)
-    if not grid.is_geographic:
-        return left - reach_y, bottom - reach_y, right + reach_y, top + reach_y
-    reach_y *= (1 - _ellipsoid(grid)[1]) ** -1.5  # a polar degree is longer than one at the equator
-    steepest = min(max(abs(bottom - reach_y), abs(top + reach_y)), 89.9)
-    reach_x = reach_y / np.cos(np.radians(steepest))
-    return left - reach_x, bottom - reach_y, right + reach_x, top + reach_y
+    if levels == "none":
+        return breaks
+    if levels not in LEVELS:
+        raise InputError(f"There are no levels {levels}: choose none or {', '.join(LEVELS)}.")
+    if breaks:
+        raise InputError(f"Give either the levels {levels} or breaks of your own, not both.")
+    return LEVELS[levels]
 
 
 def check_breaks(breaks: Sequence[float], max_distance: float) -> list[float]:
@@ -170,48 +162,168 @@ def level_names(breaks: Sequence[float]) -> dict[int, str]:
     return dict(enumerate([*names, f"above {edges[-1]} m"]))
 
 
-def _outlines(
-    features: gpd.GeoDataFrame, grid: Grid, box: tuple[float, float, float, float]
-) -> Outlines | None:
-    """Set the outlines within a box with vertices; None when there are none."""
-    shapes = features.geometry.array
-    polygonal = np.isin(shapely.get_type_id(shapes), (3, 6))
-    edges = shapely.get_parts(np.where(polygonal, shapely.boundary(shapes), shapes))
-    edges = shapely.get_parts(shapely.clip_by_rect(edges, *box))
-    spacing = min(abs(grid.transform.a), abs(grid.transform.e)) / 2
-    points, outline = shapely.get_coordinates(shapely.segmentize(edges, spacing), return_index=True)
-    return Outlines.of(_metric(points, grid), outline) if len(points) else None
+class _Reach:
+    """Bounds the distance to the nearest feature from below the grid's own resolution.
+
+    Cells of many pixels are burnt; from a pixel to the nearest feature it is no farther than from
+    its cell's centre to that of the nearest burnt cell and one cell's diagonal.
+    """
+
+    def __init__(self, features: gpd.GeoDataFrame, grid: Grid, limit: float) -> None:
+        self._grid, self._limit = grid, limit
+        box = _search_box(features, grid, limit)
+        self._bounds = _pixel_bounds(features, grid, box)
+        left, top, right, bottom = self._bounds
+        left, top = min(left, 0), min(top, 0)
+        self._step = math.ceil(max(grid.shape) / _COARSE_CELLS)
+        columns = math.ceil((max(right, grid.width) - left) / self._step)
+        rows = math.ceil((max(bottom, grid.height) - top) / self._step)
+        x, y = grid.point(left, top)
+        size_x, size_y = self._step * grid.transform.a, self._step * grid.transform.e
+        coarse = Grid(grid.crs, Affine(size_x, 0, x, 0, size_y, y), columns, rows)
+        widths, heights = coarse.pixel_metres()
+        size = float(heights.max()), float(widths.max())
+        empty = _untouched(features, coarse)
+        if empty.all():
+            cells = np.full(coarse.shape, np.inf)
+        else:
+            cells = distance_transform_edt(empty, sampling=size) + math.hypot(*size)
+        self._first_row, first_column = -top // self._step, -left // self._step
+        self._cells = cells[:, first_column : first_column + grid.width // self._step + 2]
+
+    def block(self, top: int, rows: int) -> Block:
+        """Return the block of some rows with the margin that it needs."""
+        grid = self._grid
+        first = self._first_row + top // self._step
+        longest = float(self._cells[first : first + rows // self._step + 3].max())
+        window = Window(0, top, grid.width, rows)
+        if not math.isfinite(longest := min(longest, self._limit)):
+            return Block(window, window)
+        widths, heights = grid.pixel_metres(np.array([top, top + rows - 1.0]))
+        margin_y = math.ceil(longest / heights.min()) + 2
+        widths, _ = grid.pixel_metres(np.array([top - margin_y, top + rows + margin_y + 0.0]))
+        margin_x = longest / max(widths.min(), 1e-9) + 2
+        # Where there is no feature no margin is needed.
+        left, upper, right, lower = self._bounds
+        start = min(top, max(top - margin_y, upper))
+        stop = max(top + rows, min(top + rows + margin_y, lower))
+        west = min(0, max(math.floor(-margin_x), left))
+        east = max(grid.width, min(math.ceil(grid.width + margin_x), right))
+        return Block(window, Window(west, start, east - west, stop - start))
 
 
-def _to_piece(
-    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the distance of each point to its own straight piece."""
-    along, offset = end - start, points - start
-    length2 = np.einsum("ij,ij->i", along, along)
-    share = np.einsum("ij,ij->i", offset, along) / np.where(length2 > 0, length2, 1)
-    return np.linalg.norm(offset - along * np.clip(share, 0, 1)[:, np.newaxis], axis=1)
+def _search_box(
+    features: gpd.GeoDataFrame, grid: Grid, limit: float
+) -> tuple[float, float, float, float]:
+    """Return bounds, in CRS units, that hold the nearest feature of every pixel.
 
-
-def _centres(grid: Grid, window: Window) -> NDArray[np.float64]:
-    rows, columns = np.mgrid[: window.height, : window.width] + 0.5
-    x, y = grid.window_transform(window) * (columns.ravel(), rows.ravel())
-    return _metric(np.column_stack([x, y]), grid)
-
-
-def _metric(points: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
-    """Bring CRS coordinates, (n, 2), to metres: on the map, or in space when geographic."""
+    Raises:
+        GridError: all features lie farther away than the grid's diagonal and the limit: most
+            likely one of the two has the wrong CRS.
+    """
+    left, bottom, right, top = grid.bounds
+    gap = float(shapely.distance(features.geometry.array, shapely.box(*grid.bounds)).min())
+    diagonal = float(np.hypot(right - left, top - bottom))
+    longest = limit / _shortest_unit(grid)
+    if gap > (diagonal if np.isinf(longest) else max(diagonal, longest)):
+        extent = ", ".join(f"{value:.6g}" for value in features.total_bounds)
+        raise GridError(
+            f"The features lie far from the reference: their extent in its CRS is {extent} (left, "
+            f"bottom, right, top), its own is {grid.describe()}; check both CRSs."
+        )
+    # From the grid's point nearest to a feature no pixel is farther than the diagonal; the pixels
+    # that features touch may be a pixel nearer or farther than the features.
+    reach_y = min(gap + diagonal, longest) + 2 * max(grid.transform.a, -grid.transform.e)
     if not grid.is_geographic:
-        return points * _shortest_unit(grid)
+        return left - reach_y, bottom - reach_y, right + reach_y, top + reach_y
+    reach_y *= (1 - _ellipsoid(grid)[1]) ** -1.5  # a polar degree is longer than one at the equator
+    steepest = min(max(abs(bottom - reach_y), abs(top + reach_y)), 89.9)
+    reach_x = reach_y / np.cos(np.radians(steepest))
+    return left - reach_x, bottom - reach_y, right + reach_x, top + reach_y
+
+
+def _pixel_bounds(
+    features: gpd.GeoDataFrame, grid: Grid, box: tuple[float, float, float, float]
+) -> tuple[int, int, int, int]:
+    """Return left, top, right and bottom of the features within a box, in the grid's pixels."""
+    bounds = features.total_bounds
+    left, top = grid.pixel(max(bounds[0], box[0]), min(bounds[3], box[3]))
+    right, bottom = grid.pixel(min(bounds[2], box[2]), max(bounds[1], box[1]))
+    return math.floor(left) - 1, math.floor(top) - 1, math.ceil(right) + 1, math.ceil(bottom) + 1
+
+
+def _untouched(features: gpd.GeoDataFrame, grid: Grid) -> NDArray[np.uint8]:
+    """Return 0 in the pixels that a feature touches, 1 in all others."""
+    # Shapes are not clipped: where one runs along pixels' edges, rounding would show in the blocks.
+    near = features.sindex.query(shapely.box(*grid.bounds).buffer(grid.transform.a))
+    if not len(near):
+        return np.ones(grid.shape, np.uint8)
+    burnt: NDArray[np.uint8] = rasterize(
+        features.geometry.array[near],
+        grid.shape,
+        fill=1,
+        default_value=0,
+        transform=grid.transform,
+        all_touched=True,
+        dtype="uint8",
+    )
+    return burnt
+
+
+def _planar_transform(
+    empty: NDArray[np.uint8], around: Grid, inner: tuple[slice, slice]
+) -> NDArray[np.float32]:
+    """Return the metres to the nearest touched pixel in a part of the grid."""
+    width, height = (float(size[0]) for size in around.pixel_metres(np.zeros(1)))
+    # OpenCV's transform is the fastest, but knows square pixels only and overflows at large sizes.
+    if math.isclose(width, height) and sum(empty.shape) < _OPENCV_LARGEST:
+        pixels = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[inner]
+        # Its last digit varies from run to run; the square of a distance in pixels is whole.
+        distance = np.rint(np.multiply(pixels, pixels), dtype=np.float32)
+        return np.multiply(np.sqrt(distance, out=distance), np.float32(width), out=distance)
+    metres = distance_transform_edt(empty, sampling=(height, width))
+    return np.asarray(metres[inner], np.float32)
+
+
+def _geodesic_transform(
+    empty: NDArray[np.uint8], around: Grid, inner: tuple[slice, slice]
+) -> NDArray[np.float32]:
+    """Return the same on degrees, through space to the pixel that is nearest in the plane."""
+    middle = np.array([(inner[0].start + inner[0].stop - 1) / 2])
+    width, height = (float(size[0]) for size in around.pixel_metres(middle))
+    nearest = distance_transform_edt(
+        empty, sampling=(height, width), return_distances=False, return_indices=True
+    )
+    rows, columns = nearest[0][inner], nearest[1][inner]
+    here = np.arange(inner[0].start, inner[0].stop)[:, np.newaxis]
+    apart = np.abs(columns - np.arange(inner[1].start, inner[1].stop))
+    radius, z = _meridian(around)  # distances from the earth's axis and from the equator's plane
+    half_turn = np.sin(np.radians(around.transform.a) / 2 * np.arange(around.width))
+    squared = 4 * radius[here] * radius[rows] * half_turn[apart] ** 2
+    squared += (radius[here] - radius[rows]) ** 2 + (z[here] - z[rows]) ** 2
+    return np.sqrt(squared).astype(np.float32)
+
+
+def _meridian(grid: Grid) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return how far each row's centres are from the earth's axis and the equator's plane."""
     semi_major, eccentricity2 = _ellipsoid(grid)
-    longitude, latitude = np.radians(points).T
+    latitude = grid.transform.f + (np.arange(grid.height) + 0.5) * grid.transform.e
+    latitude = np.radians(np.clip(latitude, -90, 90))
     normal = semi_major / np.sqrt(1 - eccentricity2 * np.sin(latitude) ** 2)
-    return np.column_stack(
-        [
-            normal * np.cos(latitude) * np.cos(longitude),
-            normal * np.cos(latitude) * np.sin(longitude),
-            normal * (1 - eccentricity2) * np.sin(latitude),
-        ]
+    return normal * np.cos(latitude), normal * (1 - eccentricity2) * np.sin(latitude)
+
+
+def _part(grid: Grid, window: Window) -> Grid:
+    return Grid(grid.crs, grid.window_transform(window), int(window.width), int(window.height))
+
+
+def _inner(block: Block) -> tuple[slice, slice]:
+    """Return where a block lies in its surroundings."""
+    row = int(block.window.row_off - block.around.row_off)
+    column = int(block.window.col_off - block.around.col_off)
+    return (
+        slice(row, row + int(block.window.height)),
+        slice(column, column + int(block.window.width)),
     )
 
 
@@ -228,12 +340,3 @@ def _ellipsoid(grid: Grid) -> tuple[float, float]:
     if geod is None:
         raise GridError("The reference's CRS has no ellipsoid: give it another CRS.")
     return float(geod.a), float(geod.es)
-
-
-def _inside(areas: gpd.GeoDataFrame, grid: Grid, window: Window) -> NDArray[np.bool_]:
-    """Return which pixel centres of a window lie in a polygon."""
-    here = Grid(grid.crs, grid.window_transform(window), int(window.width), int(window.height))
-    touching = areas.geometry.array[areas.sindex.query(shapely.box(*here.bounds))]
-    if not len(touching):
-        return np.zeros(here.shape, bool)
-    return rasterize(touching, here.shape, transform=here.transform, dtype="uint8").astype(bool)

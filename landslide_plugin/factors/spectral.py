@@ -1,7 +1,9 @@
 """Spectral indices of an image, by formulas over bands with common names."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,14 +11,21 @@ from rasterio.windows import Window
 
 from ..errors import InputError
 from ..progress import Progress
-from ..raster.bands import find_bands, is_sentinel2, to_physical
-from ..raster.source import Source
+from ..raster.bands import find_bands, reflectance_units
+from ..raster.stack import LayerStack
 
 Floats = NDArray[np.float32]
 Blocks = Iterator[tuple[Window, Floats, NDArray[np.bool_]]]
 
 _BLOCK_MEGABYTES = 96
-_SENTINEL2_SCALE = 1e-4
+
+CHANGE = "d"
+"""What the name of an index's change begins with: dndvi.
+
+One rule for all: earlier less later, as Key & Benson 2006 (USDA RMRS-GTR-164) define dNBR. So where
+a landslide bares green ground, dndvi, dsavi and dnbr are positive, dbsi, dndbi, dbrightness and
+dndwi negative.
+"""
 
 
 @dataclass(frozen=True)
@@ -86,69 +95,87 @@ def check_indices(names: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(names))
 
 
-def find_needed(
-    image: Source, names: Sequence[str], sensor: str, numbers: Mapping[str, int]
-) -> dict[str, str]:
-    """Return common name to the image's own name for each band that the indices need.
+@dataclass(frozen=True)
+class Image:
+    """An image, of one file or several, read as reflectance by the bands' common names.
 
-    Raises:
-        InputError: as `find_bands`.
+    Attributes:
+        layers: its files on one grid.
+        needed: common name to the layers' name of each band that the indices need.
+        units: scale and offset to reflectance of these bands, (bands, 2).
     """
-    wanted = list(dict.fromkeys(band for name in names for band in INDICES[name].bands))
-    places = find_bands(image.bands, wanted, sensor, numbers)
-    return {band: image.bands[place] for band, place in places.items()}
+
+    layers: LayerStack
+    needed: dict[str, str]
+    units: Floats
+
+    def read(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the needed bands' reflectance and validity, (bands, rows, columns)."""
+        values, valid = self.layers.read(window, list(self.needed.values()))
+        values *= self.units[:, 0, None, None]
+        values += self.units[:, 1, None, None]
+        return values, valid
 
 
-def reflectance_scale(
-    image: Source,
-    needed: Mapping[str, str],
+def open_image(
+    paths: Sequence[str | Path],
     names: Sequence[str],
-    sensor: str,
+    opened: ExitStack,
+    *,
+    sensor: str = "auto",
+    numbers: Mapping[str, int] | None = None,
+    reference: str | Path = "",
+    what: str = "image",
     progress: Progress,
-) -> float:
-    """Return what turns the image's values into reflectance where its file does not say.
-
-    Ratios don't mind; SAVI and brightness do. Sentinel-2's integers are reflectance times 10 000;
-    of other integers without a scale nothing is known, and a warning says so.
-    """
-    places = [image.bands.index(band) for band in needed.values()]
-    integers = all(np.dtype(image.dataset.dtypes[place]).kind in "iu" for place in places)
-    declared = any(image.dataset.scales[place] != 1 for place in places)
-    minding = [name for name in names if INDICES[name].needs_reflectance]
-    if not minding or declared or not integers:
-        return 1.0
-    if sensor == "sentinel2" or (sensor == "auto" and is_sentinel2(image.bands)):
-        progress.message("Sentinel-2 integers are taken as reflectance times 10 000.")
-        return _SENTINEL2_SCALE
-    progress.warning(
-        f"{', '.join(minding)} want reflectance from 0 to 1, but the image holds integers without "
-        "a scale: their values are on the image's own scale."
-    )
-    return 1.0
-
-
-def stream_indices(
-    image: Source, names: Sequence[str], needed: Mapping[str, str], scale: float = 1.0
-) -> Blocks:
-    """Derive indices by blocks of rows.
+) -> Image:
+    """Open an image and find the bands that indices need.
 
     Args:
-        image: the image; scale and offset that it declares are applied.
+        paths: its files; bands of another resolution are brought to the first file's grid.
         names: keys of `INDICES`.
-        needed: common name to the image's band, as `find_needed` returns.
-        scale: applied to all bands besides.
+        opened: closes the files.
+        sensor: as `find_bands`.
+        numbers: as `find_bands`; they count through all files.
+        reference: the raster whose grid counts instead.
+        what: the image's role in messages.
+        progress: where it is said how integers are understood.
+
+    Raises:
+        InputError: as `Source.open` and `find_bands`.
+        GridError: as `LayerStack.open`.
+    """
+    layers = opened.enter_context(
+        LayerStack.open(paths, reference=reference, sensor=sensor, what=what)
+    )
+    wanted = list(dict.fromkeys(band for name in names for band in INDICES[name].bands))
+    places = find_bands(layers.bands, wanted, sensor, numbers, what)
+    needed = {band: layers.bands[place] for band, place in places.items()}
+    units = [reflectance_units(*layers.source_of(band), sensor) for band in needed.values()]
+    _explain(units, names, what, progress)
+    known = np.array([unit or (1, 0) for unit in units], np.float32)
+    return Image(layers, needed, known)
+
+
+def stream_indices(images: Sequence[Image], names: Sequence[str]) -> Blocks:
+    """Derive indices by blocks, top to bottom.
+
+    Args:
+        images: the image, and an earlier one on the same grid where the change is wanted too.
+        names: keys of `INDICES`.
 
     Yields:
-        Windows from top to bottom, indices float32 (indices, rows, columns) and validity, bool,
-        same shape: False where a band the index needs is not valid or the divisor is 0.
+        Windows, float32 (bands, rows, columns), which are the indices and then, with an earlier
+        image, their change (see `CHANGE`), and validity, bool, same shape: False where a band that
+        the index needs is not valid in one of the images or its divisor is 0.
     """
-    own_names = list(needed.values())
-    rows = image.grid.rows_within(_BLOCK_MEGABYTES, 2 * len(names) + 2 * len(own_names))
-    for window in image.grid.row_blocks(rows):
-        values, mask = image.read(window, own_names)
-        values = to_physical(values, image, own_names)
-        values *= scale
-        yield (window, *derive(values, mask, list(needed), names))
+    arrays = 2 * len(images) * (len(names) + len(images[0].needed))
+    for window in images[0].layers.grid.windows(_BLOCK_MEGABYTES, arrays):
+        derived = [derive(*image.read(window), list(image.needed), names) for image in images]
+        values, valid = derived[0]
+        for before, there in derived[1:]:
+            change = np.where(there & valid, before - values, 0)
+            values, valid = np.concatenate([values, change]), np.concatenate([valid, there & valid])
+        yield window, values, valid
 
 
 def derive(
@@ -177,3 +204,22 @@ def derive(
         good[place] = valid[needed].all(axis=0) & (divisor != 0)
         np.divide(dividend, divisor, out=result[place], where=good[place])
     return result, good
+
+
+def _explain(
+    units: Sequence[tuple[float, float] | None],
+    names: Sequence[str],
+    what: str,
+    progress: Progress,
+) -> None:
+    """Say how integers of an image are understood; ratios don't mind a scale that is not known."""
+    for scale, offset in sorted({unit for unit in units if unit} - {(1.0, 0.0)}):
+        progress.message(
+            f"The {what}'s integers are taken as reflectance: value x {scale:g} {offset:+g}."
+        )
+    minding = [name for name in names if INDICES[name].needs_reflectance]
+    if minding and None in units:
+        progress.warning(
+            f"{', '.join(minding)} want reflectance from 0 to 1, but the {what} holds integers "
+            "without a scale: their values are on the image's own scale."
+        )

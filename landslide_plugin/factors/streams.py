@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from io import StringIO
-from pathlib import Path
 from types import ModuleType
 
 import geopandas as gpd
@@ -25,12 +24,13 @@ from scipy.ndimage import binary_fill_holes
 from ..errors import InputError, MissingPackageError
 from ..progress import Progress
 from ..raster import Grid
+from . import memory
 
 NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
 """Row and column steps of the directions 0 (none) to 8, numbered as richdem does: 1 is west."""
 
-BYTES_PER_CELL = 72
-"""Peak memory per DEM cell: richdem's flow proportions alone are nine float32 a cell."""
+BYTES_PER_CELL = 80
+"""Peak memory per DEM cell, as measured; richdem's flow proportions alone are nine float32."""
 
 _NODATA = -9999.0
 _BASE = 1000.0
@@ -104,16 +104,12 @@ def require_memory(grid: Grid, progress: Progress) -> None:
     Raises:
         InputError: it can't; the message has both figures.
     """
-    needed, available = memory_needed(grid) / 1e9, _available_memory() / 1e9
-    progress.message(
-        f"Streams need the whole DEM at once: about {needed:.2f} GB of memory for "
-        f"{grid.width} x {grid.height} cells."
+    memory.require_memory(
+        memory_needed(grid),
+        f"The streams of {grid.width} x {grid.height} cells",
+        "clip the DEM or make its cells larger",
+        progress,
     )
-    if needed > available:
-        raise InputError(
-            f"The streams of {grid.width} x {grid.height} cells need about {needed:.1f} GB of "
-            f"memory and {available:.1f} GB are free: clip the DEM or make its cells larger."
-        )
 
 
 def fill_depressions(
@@ -298,14 +294,3 @@ def _quiet() -> Iterator[None]:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
-
-
-def _available_memory() -> float:
-    """Return the bytes that are free for use; infinity where the system does not say."""
-    try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
-            if line.startswith("MemAvailable:"):
-                return 1024.0 * int(line.split()[1])
-    except OSError:
-        pass
-    return float("inf")

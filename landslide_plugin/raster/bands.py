@@ -6,9 +6,9 @@ the same number from one Landsat to the next, so a bare "B4" says nothing withou
 
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..errors import InputError
 from .source import Source
@@ -96,7 +96,16 @@ _ALIASES = {
 _OWN_NAME = re.compile(r"(?:SR_)?B0?(\d{1,2}|8A)", re.IGNORECASE)
 _SENTINEL2_ONLY = re.compile(r"B0\d|B8A|B12", re.IGNORECASE)
 _LANDSAT_FILE = re.compile(r"L[TEMCO]0?([4-9])", re.IGNORECASE)
-_BAND_AT_END = re.compile(r"[_.](B\d{1,2}|B8A)(?:_\d+m)?$", re.IGNORECASE)
+_BAND_AT_END = re.compile(r"[_.]((?:SR_)?B(?:\d{1,2}|8A))(?:_\d+m)?$", re.IGNORECASE)
+_LANDSAT_SURFACE = re.compile(r"SR_B\d", re.IGNORECASE)
+
+_UNITS = {"sentinel2": (1e-4, 0.0), "landsat": (2.75e-5, -0.2)}
+"""Scale and offset from integers to reflectance that the makers publish but don't write in files.
+
+Copernicus Sentinel-2 products (the offset of 1000 of scenes since 25 January 2022 left to the
+file), and USGS LSDS-1619, Landsat 8-9 Collection 2 Level 2 Science Product Guide, table 6-1 (the
+same for Landsat 4 to 7, LSDS-1618).
+"""
 
 
 def common_name(name: str, sensor: str = "auto") -> str:
@@ -138,11 +147,19 @@ def is_sentinel2(names: Sequence[str]) -> bool:
     return any(_SENTINEL2_ONLY.fullmatch(name.strip()) for name in names)
 
 
-def name_from_file(stem: str) -> str:
+def layer_names(source: Source, sensor: str = "auto") -> list[str]:
+    """Return the common names of a raster's bands; a nameless only band is named by its file."""
+    if _nameless(source):
+        return [name_from_file(Path(source.path).stem, sensor)]
+    return common_names(source.bands, sensor)
+
+
+def name_from_file(stem: str, sensor: str = "auto") -> str:
     """Return the common name of the band that a single-band file holds, from its file name.
 
     Args:
         stem: such as "LT52240631988227CUB02_B4" (nir), "T32TPQ_20230523T101031_B04_10m" (red).
+        sensor: a key of `SENSORS`; "auto" knows Landsat's files by the beginning of their names.
 
     Returns:
         The common name, or the stem where the sensor or band can't be told.
@@ -151,11 +168,33 @@ def name_from_file(stem: str) -> str:
     if band is None:
         return stem
     landsat = _LANDSAT_FILE.match(stem)
-    sensor = "auto"
-    if landsat is not None:
+    if sensor == "auto" and landsat is not None:
         sensor = "landsat89" if int(landsat.group(1)) >= 8 else "landsat57"
     found = common_name(band.group(1), sensor)
     return stem if found == band.group(1) else found
+
+
+def reflectance_units(
+    source: Source, band: str, sensor: str = "auto"
+) -> tuple[float, float] | None:
+    """Return scale and offset from values read to reflectance; None where nothing tells them.
+
+    Floats and what the file declares itself are taken as reflectance already.
+    """
+    place = source.index_of(band) - 1
+    declared = (source.original.scales[place], source.original.offsets[place]) != (1, 0)
+    if declared or np.dtype(source.original.dtypes[place]).kind not in "iu":
+        return 1.0, 0.0
+    name, company = band, source.bands
+    if _nameless(source):
+        in_file = _BAND_AT_END.search(Path(source.path).stem)
+        name = in_file.group(1) if in_file else ""
+        company = [name]
+    if _LANDSAT_SURFACE.fullmatch(name):
+        return _UNITS["landsat"]
+    if sensor == "sentinel2" or (sensor == "auto" and is_sentinel2(company)):
+        return _UNITS["sentinel2"]
+    return None
 
 
 def find_bands(
@@ -163,6 +202,7 @@ def find_bands(
     wanted: Sequence[str],
     sensor: str = "auto",
     numbers: Mapping[str, int] | None = None,
+    what: str = "image",
 ) -> dict[str, int]:
     """Find bands by number, by name, or by their place in a sensor's order.
 
@@ -171,6 +211,7 @@ def find_bands(
         wanted: common names.
         sensor: a key of `SENSORS`, "auto" (by names) or "custom" (by numbers alone).
         numbers: common name to band number from 1; 0 is not given. They go before names.
+        what: the image's role in messages.
 
     Returns:
         Common name to place in `names`, from 0, for each wanted band.
@@ -187,7 +228,7 @@ def find_bands(
     for name, number in given.items():
         if not 1 <= number <= len(names):
             raise InputError(
-                f"The {name} band is given as number {number}, but the image has {len(names)} "
+                f"The {name} band is given as number {number}, but the {what} has {len(names)} "
                 "bands: choose a number from 1."
             )
     places = {} if sensor == "custom" else _places(names, sensor)
@@ -195,29 +236,14 @@ def find_bands(
     missing = [name for name in wanted if name not in places]
     if missing:
         raise InputError(
-            f"The image has no band known as {', '.join(missing)}; its {len(names)} bands are: "
+            f"The {what} has no band known as {', '.join(missing)}; its {len(names)} bands are: "
             f"{', '.join(names)}. Choose the sensor or give the band numbers."
         )
     return {name: places[name] for name in wanted}
 
 
-def to_physical(
-    values: NDArray[np.float32], source: Source, bands: Sequence[str]
-) -> NDArray[np.float32]:
-    """Apply the scale and offset that the file declares for its bands (GDAL's).
-
-    Args:
-        values: (bands, rows, columns), as read; changed in place.
-        source: where they were read.
-        bands: their names.
-    """
-    for band, name in zip(values, bands, strict=True):
-        place = source.bands.index(name)
-        scale, offset = source.dataset.scales[place], source.dataset.offsets[place]
-        if (scale, offset) != (1, 0):
-            band *= scale
-            band += offset
-    return values
+def _nameless(source: Source) -> bool:
+    return len(source.bands) == 1 and not source.original.descriptions[0]
 
 
 def _places(names: Sequence[str], sensor: str) -> dict[str, int]:

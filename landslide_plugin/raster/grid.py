@@ -43,9 +43,19 @@ class Grid:
     @property
     def bounds(self) -> tuple[float, float, float, float]:
         """Left, bottom, right and top in CRS units."""
-        left, top = self.transform * (0, 0)
-        right, bottom = self.transform * (self.width, self.height)
+        left, top = self.point(0, 0)
+        right, bottom = self.point(self.width, self.height)
         return left, bottom, right, top
+
+    def point(self, column: float, row: float) -> tuple[float, float]:
+        """Return the map coordinates of a place in pixels; (0, 0) is the first pixel's corner."""
+        to_map = self.transform
+        return to_map.a * column + to_map.c, to_map.e * row + to_map.f
+
+    def pixel(self, x: float, y: float) -> tuple[float, float]:
+        """Return column and row, with fractions, of a place on the map."""
+        to_map = self.transform
+        return (x - to_map.c) / to_map.a, (y - to_map.f) / to_map.e
 
     @property
     def is_geographic(self) -> bool:
@@ -88,6 +98,26 @@ class Grid:
         for start in range(0, self.height, rows):
             yield Window(0, start, self.width, min(rows, self.height - start))
 
+    def windows(self, megabytes: float, bands: int, multiple: int = 256) -> Iterator[Window]:
+        """Yield windows over the grid, top to bottom, whose float32 bands fit a memory budget.
+
+        They are as wide as the grid where `multiple` rows of it fit.
+
+        Args:
+            megabytes: the budget for one window.
+            bands: bands, working copies included.
+            multiple: height and width of a file's tiles; windows are cut along these, and at
+                least one tile large.
+        """
+        side = int(megabytes * 1e6 / (4 * max(bands, 1) * multiple))
+        columns = min(self.width, max(multiple, side // multiple * multiple))
+        whole = columns == self.width
+        rows = self.rows_within(megabytes, bands, multiple) if whole else multiple
+        for block in self.row_blocks(rows):
+            for left in range(0, self.width, columns):
+                width = min(columns, self.width - left)
+                yield Window(left, block.row_off, width, block.height)
+
     def rows_within(self, megabytes: float, bands: int, multiple: int = 256) -> int:
         """Return how many rows of `bands` float32 bands fit in a memory budget.
 
@@ -101,22 +131,47 @@ class Grid:
 
     def window_transform(self, window: Window) -> Affine:
         """Return the transform of a window of this grid."""
-        return self.transform * Affine.translation(window.col_off, window.row_off)
+        x, y = self.point(window.col_off, window.row_off)
+        return Affine(self.transform.a, 0, x, 0, self.transform.e, y)
 
     def same_as(self, other: "Grid") -> bool:
         """Whether two grids hold the same pixels (to a thousandth of a pixel)."""
         if self.crs != other.crs or self.shape != other.shape:
             return False
-        offset = ~self.transform * (other.transform * (0, 0))
-        corner = ~self.transform * (other.transform * (self.width, self.height))
-        difference = (*offset, corner[0] - self.width, corner[1] - self.height)
-        return max(abs(value) for value in difference) < 1e-3
+        column, row = self.pixel(*other.point(0, 0))
+        last_column, last_row = self.pixel(*other.point(self.width, self.height))
+        difference = (column, row, last_column - self.width, last_row - self.height)
+        return max(map(abs, difference)) < 1e-3
 
     def describe(self) -> str:
-        """Return CRS and extent for messages."""
-        name = "no CRS" if self.crs is None else self.crs.to_string()[:60]
+        """Return CRS, extent and, where coordinates are not degrees, the place on Earth."""
         left, bottom, right, top = self.bounds
-        return f"{name}, x {left:.6g} to {right:.6g}, y {bottom:.6g} to {top:.6g}"
+        extent = f"x {left:.6g} to {right:.6g}, y {bottom:.6g} to {top:.6g}"
+        if self.crs is None:
+            return f"no CRS, {extent}"
+        name = self.crs.to_string()
+        if "[" in name:  # WKT, for want of a code: its first word in quotes is the CRS's name
+            name = name.split('"')[1]
+        return f"{name}, {extent}{self._place()}"
+
+    def bounds_in(self, crs: CRS | None) -> tuple[float, float, float, float] | None:
+        """Return left, bottom, right and top in another CRS, left > right over the antimeridian.
+
+        None where there is no way from one CRS to the other, or the grid lies beyond its use.
+        """
+        if self.crs == crs:
+            return self.bounds
+        return _transformed(self.crs, crs, "transform_bounds", *self.bounds)
+
+    def _place(self) -> str:
+        """Return where on Earth the middle of a projected grid lies, for messages."""
+        middle = self.point(self.width / 2, self.height / 2)
+        place = None if self.is_geographic else _transformed(self.crs, 4326, "transform", *middle)
+        if place is None:
+            return ""
+        longitude, latitude = place
+        east, north = "EW"[longitude < 0], "NS"[latitude < 0]
+        return f", near {abs(latitude):.2f} {north} {abs(longitude):.2f} {east}"
 
 
 def require_north_up(transform: Affine, name: str) -> None:
@@ -139,3 +194,19 @@ def _ellipsoid(crs: CRS | None) -> tuple[float, float]:
     if geod is None:
         raise GridError("The CRS has no ellipsoid: give the raster another CRS.")
     return float(geod.a), float(geod.es)
+
+
+def _transformed(
+    crs: CRS | None, other: CRS | int | None, method: str, *coordinates: float
+) -> tuple | None:
+    """Return what pyproj's method makes of coordinates; None where it can't."""
+    from pyproj import CRS as ProjCRS
+    from pyproj import Transformer
+    from pyproj.exceptions import ProjError
+
+    try:
+        crss = ProjCRS.from_user_input(crs), ProjCRS.from_user_input(other)
+        found = getattr(Transformer.from_crs(*crss, always_xy=True), method)(*coordinates)
+    except ProjError:  # of the Moon and the Earth, say
+        return None
+    return tuple(found) if np.isfinite(found).all() else None

@@ -1,6 +1,7 @@
 """Reading rasters: named bands, one validity rule, any window, any grid."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -12,7 +13,6 @@ from rasterio.enums import ColorInterp, Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
-from rasterio.warp import transform_bounds
 from rasterio.windows import Window
 
 from ..errors import GridError, InputError
@@ -34,13 +34,25 @@ class Source:
         grid: its grid.
         bands: the names of its bands (the alpha band is no band), made unique.
         path: where it was opened.
+        dataset: what rasterio opened.
+        original: the dataset of the file itself, where `dataset` is a warped view of it.
     """
 
-    def __init__(self, dataset: DatasetReader | WarpedVRT, path: str, bands: list[str]) -> None:
+    def __init__(
+        self,
+        dataset: DatasetReader | WarpedVRT,
+        path: str,
+        numbers: Mapping[str, int],
+        original: DatasetReader | None = None,
+    ) -> None:
         self.dataset = dataset
         self.path = path
-        self.bands = bands
+        self.bands = list(numbers)
         self.grid = Grid.of(dataset)
+        self.original = original or dataset
+        self._numbers = numbers
+        roles = dataset.colorinterp
+        self._alpha = roles.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in roles else 0
 
     @classmethod
     def open(cls, path: str | Path, *, what: str = "raster", need_crs: bool = True) -> "Source":
@@ -68,7 +80,7 @@ class Source:
                 dataset.close()
                 raise GridError(f"The {what} {name} has no CRS: assign its projection first.")
             require_north_up(dataset.transform, f"The {what} {name}")
-        return cls(dataset, name, _band_names(dataset))
+        return cls(dataset, name, _band_numbers(dataset))
 
     def on(self, grid: Grid, resampling: str = "bilinear") -> "Source":
         """Return this raster as it looks on another grid, warped as it is read.
@@ -87,7 +99,7 @@ class Source:
             return self
         require_overlap(self.grid, self.path, grid)
         options: dict[str, Any] = {}
-        if self.dataset.count == len(self.bands):  # no alpha band: what is outside becomes fill
+        if not self._alpha:  # what is outside becomes fill
             fill = float(np.finfo(np.float32).min)
             declared = self.dataset.nodata
             options = {
@@ -104,7 +116,7 @@ class Source:
             resampling=Resampling[resampling],
             **options,
         )
-        return Source(view, self.path, self.bands)
+        return Source(view, self.path, self._numbers, self.original)
 
     def read(
         self, window: Window | None = None, bands: Sequence[str] | None = None
@@ -116,9 +128,9 @@ class Source:
             bands: names of the bands wanted, in the order wanted; all when None.
 
         Returns:
-            Values, float32, (bands, rows, columns), 0 where invalid; and validity, bool, same
-            shape: False outside the raster, at nodata, masked, transparent, NaN and undeclared
-            -3.4e38 pixels.
+            Values, float32, (bands, rows, columns), with the scale and offset that the file
+            declares, as QGIS shows them, 0 where invalid; and validity, bool, same shape: False
+            outside the raster, at nodata, masked, transparent, NaN and undeclared -3.4e38 pixels.
 
         Raises:
             InputError: a band is not there, or the file is damaged.
@@ -138,11 +150,18 @@ class Source:
         try:
             read = self.dataset.read(indexes, window=inside, out_dtype="float32")
             mask = self.dataset.read_masks(indexes, window=inside) > 0
+            if self._alpha:  # GDAL's masks know alpha in files of 2 or 4 bands only
+                mask &= self.dataset.read(self._alpha, window=inside) > 0
         except (RasterioError, OSError) as error:
             raise InputError(
                 f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
             ) from error
         mask &= np.abs(read) < UNDECLARED_FILL  # False for NaN too
+        for band, index in zip(read, indexes, strict=True):
+            scale, offset = self.original.scales[index - 1], self.original.offsets[index - 1]
+            if (scale, offset) != (1, 0):
+                band *= scale
+                band += offset
         values[part] = np.where(mask, read, 0)
         valid[part] = mask
         return values, valid
@@ -153,11 +172,11 @@ class Source:
         Raises:
             InputError: no band has that name; the message lists those there are.
         """
-        if band not in self.bands:
+        if band not in self._numbers:
             raise InputError(
                 f"{self.path} has no band named {band}; it has: {', '.join(self.bands)}."
             )
-        return self.bands.index(band) + 1
+        return self._numbers[band]
 
     def class_names(self, band: str) -> dict[int, str]:
         """Return the names of a categorical band's classes; empty for a continuous band."""
@@ -168,6 +187,15 @@ class Source:
             for key, value in sorted(tags.items())
             if key.startswith(prefix) and key[len(prefix) :].lstrip("-").isdigit()
         }
+
+    def is_ordinal(self, band: str) -> bool:
+        """Return whether a categorical band's values are levels, whose order says something."""
+        return bool(self.dataset.tags(self.index_of(band)).get("ordinal") == "yes")
+
+    def class_of(self, band: str) -> tuple[str, str] | None:
+        """Return the factor and the class that a stack's 0/1 band stands for; None for others."""
+        tags = self.dataset.tags(self.index_of(band))
+        return (tags["CLASS_OF"], tags["CLASS_NAME"]) if "CLASS_OF" in tags else None
 
     def close(self) -> None:
         """Close the dataset."""
@@ -193,15 +221,14 @@ def require_overlap(grid: Grid, name: str, reference: Grid) -> None:
     Raises:
         GridError: they do; the message says where each lies.
     """
-    left, bottom, right, top = reference.bounds
-    try:
-        bounds = transform_bounds(grid.crs, reference.crs, *grid.bounds)
-    except RasterioError as error:
+    bounds = grid.bounds_in(reference.crs)
+    if bounds is None:
         raise GridError(
             f"{name} ({grid.describe()}) can't be brought to {reference.describe()}: check its CRS."
-        ) from error
-    apart = bounds[0] >= right or bounds[2] <= left or bounds[1] >= top or bounds[3] <= bottom
-    if apart or not np.all(np.isfinite(bounds)):
+        )
+    left, bottom, right, top = reference.bounds
+    beside = bounds[0] <= bounds[2] and (bounds[0] >= right or bounds[2] <= left)
+    if beside or bounds[1] >= top or bounds[3] <= bottom:
         raise GridError(
             f"{name} ({grid.describe()}) does not overlap the reference ({reference.describe()}): "
             "check its CRS and extent."
@@ -210,24 +237,28 @@ def require_overlap(grid: Grid, name: str, reference: Grid) -> None:
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Return the names with repeated ones numbered: b, b_2, b_3."""
-    seen: dict[str, int] = {}
+    taken = set(names)
     result: list[str] = []
-    for name in names:
-        seen[name] = seen.get(name, 0) + 1
-        result.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    for place, name in enumerate(names):
+        unique = name
+        if name in names[:place]:
+            unique = next(f"{name}_{n}" for n in count(2) if f"{name}_{n}" not in taken)
+        taken.add(unique)
+        result.append(unique)
     return result
 
 
-def _band_names(dataset: DatasetReader) -> list[str]:
-    """Return the descriptions of the bands without alpha, else their colours, else band_N."""
-    names = [
-        (description or (role.name if role in _COLOURS else f"band_{index}")).strip()
-        for index, (description, role) in enumerate(
-            zip(dataset.descriptions, dataset.colorinterp, strict=True), start=1
-        )
-        if role != ColorInterp.alpha
-    ]
-    return unique_names(names)
+def _band_numbers(dataset: DatasetReader) -> dict[str, int]:
+    """Return GDAL's numbers of the bands but alpha, by description, else colour, else band_N."""
+    numbers, names = [], []
+    for number, description, role in zip(
+        dataset.indexes, dataset.descriptions, dataset.colorinterp, strict=True
+    ):
+        if role != ColorInterp.alpha:
+            named = description or (role.name if role in _COLOURS else f"band_{number}")
+            numbers.append(number)
+            names.append(named.strip())
+    return dict(zip(unique_names(names), numbers, strict=True))
 
 
 def _why_unreadable(name: str, what: str) -> str:

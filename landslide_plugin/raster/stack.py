@@ -18,7 +18,7 @@ from shapely.geometry import box
 from ..errors import GridError, InputError
 from ..progress import Progress
 from ..vector import read_vector
-from .bands import common_names, name_from_file
+from .bands import layer_names
 from .grid import Grid
 from .source import Source, require_overlap, unique_names
 from .statistics import BandStatistics, table
@@ -27,8 +27,7 @@ from .writer import RasterWriter
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
 """How continuous bands may be brought to another grid."""
 
-_BLOCK_MEGABYTES = 64
-_TILE = 256
+_BLOCK_MEGABYTES = 32
 _DIRECTIONS = ("aspect",)
 """Bands in degrees of a circle, never blended: between 359 and 1 lies not 180."""
 
@@ -43,6 +42,8 @@ class LayerStack:
         bands: names of all bands, unique: the layers' own, sensors' names brought to common ones
             (B04 to red), a categorical band as one 0/1 band a class, `<band>_<class>`.
         origins: the file each band is from.
+        class_of: the factor and the class that a 0/1 band stands for, such as ("lithology",
+            "Marl"); None for other bands.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class LayerStack:
         self.grid = grid
         self.bands = unique_names([band.name for band in bands])
         self.origins = [band.view.source.path for band in bands]
+        self.class_of = [band.class_of for band in bands]
         self._bands = dict(zip(self.bands, bands, strict=True))
         self._area = area
         self._opened = opened
@@ -63,6 +65,8 @@ class LayerStack:
         reference: str | Path = "",
         resampling: str = "bilinear",
         area: str | Path = "",
+        sensor: str = "auto",
+        what: str = "layer",
         progress: Progress | None = None,
     ) -> "LayerStack":
         """Open the layers on the reference's grid.
@@ -74,6 +78,8 @@ class LayerStack:
                 are read nearest.
             area: polygons; what lies outside is not valid, and the grid is cut to their bounds,
                 along the reference's pixels.
+            sensor: whose names the layers' bands bear, as `common_name` takes it.
+            what: the layers' role in messages.
             progress: where warnings about the area go.
 
         Raises:
@@ -87,7 +93,7 @@ class LayerStack:
                 f"There is no resampling {resampling}: choose one of {', '.join(RESAMPLINGS)}."
             )
         with ExitStack() as opened:
-            layers = [opened.enter_context(Source.open(path, what="layer")) for path in paths]
+            layers = [opened.enter_context(Source.open(path, what=what)) for path in paths]
             grid = layers[0].grid
             if reference:
                 with Source.open(reference, what="reference") as source:
@@ -99,7 +105,9 @@ class LayerStack:
                 ).geometry
                 grid = _cut(grid, polygons)
             bands = [
-                band for layer in layers for band in _bands_of(layer, grid, resampling, opened)
+                band
+                for layer in layers
+                for band in _bands_of(layer, grid, resampling, sensor, opened)
             ]
             return cls(bands, grid, polygons, opened.pop_all())
 
@@ -142,8 +150,10 @@ class LayerStack:
         if self._area is None:
             return np.ones(shape, bool)
         transform = self.grid.window_transform(window)
-        left, top = transform * (0, 0)
-        right, bottom = transform * (shape[1], shape[0])
+        left, top = self.grid.point(window.col_off, window.row_off)
+        right, bottom = self.grid.point(
+            window.col_off + window.width, window.row_off + window.height
+        )
         near = self._area.iloc[self._area.sindex.query(box(left, bottom, right, top))]
         if near.empty:
             return np.zeros(shape, bool)
@@ -152,15 +162,12 @@ class LayerStack:
 
     def windows(self) -> Iterator[Window]:
         """Yield windows over the whole grid that fit a memory budget with all bands."""
-        side = _BLOCK_MEGABYTES * 1e6 / (4 * len(self.bands) * _TILE)
-        columns = min(self.grid.width, max(_TILE, int(side) // _TILE * _TILE))
-        rows = _TILE
-        if columns == self.grid.width:
-            rows = self.grid.rows_within(_BLOCK_MEGABYTES, len(self.bands), _TILE)
-        for band in self.grid.row_blocks(rows):
-            for left in range(0, self.grid.width, columns):
-                width = min(columns, self.grid.width - left)
-                yield Window(left, band.row_off, width, band.height)
+        return self.grid.windows(_BLOCK_MEGABYTES, len(self.bands))
+
+    def source_of(self, name: str) -> tuple[Source, str]:
+        """Return the layer that a band is from and the band's name there."""
+        band = self._band(name)
+        return band.view.source, band.own
 
     def close(self) -> None:
         """Close the files."""
@@ -223,8 +230,17 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
         _require_valid(statistics)
         for index, band in enumerate(statistics, start=1):
             writer.tag_band(index, band.tags())
+        for index, class_of in enumerate(stack.class_of, start=1):
+            if class_of:
+                writer.tag_band(index, dict(zip(("CLASS_OF", "CLASS_NAME"), class_of, strict=True)))
     progress.message(table(statistics))
     return statistics
+
+
+def class_band(name: str, value: int, label: str) -> str:
+    """Return the name of the 0/1 band of a class: `lithology_old_granite` for "Old granite"."""
+    slug = re.sub(r"\W+", "_", label.lower()).strip("_")
+    return f"{name}_{slug or value}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -250,22 +266,30 @@ class _Band:
     view: _View
     own: str
     value: int | None = None
+    class_of: tuple[str, str] | None = None
 
 
-def _bands_of(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> Iterator[_Band]:
+def _bands_of(
+    layer: Source, grid: Grid, resampling: str, sensor: str, opened: ExitStack
+) -> Iterator[_Band]:
     """Yield the stack's bands that a layer gives, classes as one band each."""
-    classes = {band: layer.class_names(band) for band in layer.bands}
+    classes = {
+        band: {} if layer.is_ordinal(band) else layer.class_names(band) for band in layer.bands
+    }
+    kinds = {band: layer.class_of(band) for band in layer.bands}
     methods = {
-        band: "nearest" if classes[band] or band in _DIRECTIONS else resampling
+        band: "nearest"
+        if layer.class_names(band) or kinds[band] or band in _DIRECTIONS
+        else resampling
         for band in layer.bands
     }
     views = {method: _view(layer, grid, method, opened) for method in set(methods.values())}
-    for own, name in zip(layer.bands, _common_names_of(layer), strict=True):
+    for own, name in zip(layer.bands, layer_names(layer, sensor), strict=True):
         view = views[methods[own]]
         if not classes[own]:
-            yield _Band(name, view, own)
+            yield _Band(name, view, own, class_of=kinds[own])
         for value, label in sorted(classes[own].items()):
-            yield _Band(f"{name}_{_slug(label) or value}", view, own, value)
+            yield _Band(class_band(name, value, label), view, own, value, (name, label))
 
 
 def _view(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> _View:
@@ -281,24 +305,12 @@ def _offset(own: Grid, grid: Grid) -> tuple[int, int] | None:
     """Return where the grid's corner lies in a layer's pixels; None if their pixels differ."""
     if own.crs != grid.crs:
         return None
-    first = ~own.transform * (grid.transform * (0, 0))
-    last = ~own.transform * (grid.transform * (grid.width, grid.height))
+    first = own.pixel(*grid.point(0, 0))
+    last = own.pixel(*grid.point(grid.width, grid.height))
     column, row = round(first[0]), round(first[1])
     column_end, row_end = column + grid.width, row + grid.height
     apart = (first[0] - column, first[1] - row, last[0] - column_end, last[1] - row_end)
     return (column, row) if max(map(abs, apart)) < 1e-3 else None
-
-
-def _common_names_of(layer: Source) -> list[str]:
-    """Return the common names of a layer's bands; a nameless only band is named after its file."""
-    if len(layer.bands) == 1 and not layer.dataset.descriptions[0]:
-        return [name_from_file(Path(layer.path).stem)]
-    return common_names(layer.bands)
-
-
-def _slug(label: str) -> str:
-    """Return a class's name as part of a band's name: lower case, words joined by _."""
-    return re.sub(r"\W+", "_", label.lower()).strip("_")
 
 
 def _cut(grid: Grid, polygons: gpd.GeoSeries) -> Grid:
@@ -308,8 +320,7 @@ def _cut(grid: Grid, polygons: gpd.GeoSeries) -> Grid:
         GridError: they lie outside.
     """
     left, bottom, right, top = polygons.total_bounds
-    first = ~grid.transform * (left, top)
-    last = ~grid.transform * (right, bottom)
+    first, last = grid.pixel(left, top), grid.pixel(right, bottom)
     columns = max(math.floor(first[0]), 0), min(math.ceil(last[0]), grid.width)
     rows = max(math.floor(first[1]), 0), min(math.ceil(last[1]), grid.height)
     if columns[0] >= columns[1] or rows[0] >= rows[1]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -20,6 +21,12 @@ from .grid import Grid
 NODATA = {"float32": -9999.0, "uint8": 255, "int16": -32768, "uint16": 65535, "int32": -2147483648}
 """The nodata value of each type that the provider writes."""
 
+COMPRESSIONS: dict[str, dict[str, Any]] = {
+    "zstd": {"compress": "zstd", "zstd_level": 1, "num_threads": "all_cpus"},
+    "none": {},
+}
+"""Name to GDAL's creation options; all are lossless."""
+
 
 class RasterWriter:
     """A GeoTIFF in the making: tiled, compressed, bands named, provenance in its tags.
@@ -33,6 +40,7 @@ class RasterWriter:
         dtype: one of the keys of `NODATA`.
         tags: further metadata items of the file.
         classes: value to name, for one categorical band.
+        compress: a key of `COMPRESSIONS`.
     """
 
     def __init__(
@@ -43,6 +51,7 @@ class RasterWriter:
         dtype: str = "float32",
         tags: Mapping[str, str] | None = None,
         classes: Mapping[int, str] | None = None,
+        compress: str = "zstd",
     ) -> None:
         self.path = Path(path)
         self.grid = grid
@@ -51,6 +60,9 @@ class RasterWriter:
         self.nodata = NODATA[dtype]
         self._tags = dict(tags or {})
         self._classes = dict(classes or {})
+        self._compression = dict(COMPRESSIONS[compress])
+        if self._compression:
+            self._compression["predictor"] = 3 if dtype == "float32" else 2
         self._stack = ExitStack()
 
     def __enter__(self) -> "RasterWriter":
@@ -74,11 +86,9 @@ class RasterWriter:
                     tiled=True,
                     blockxsize=256,
                     blockysize=256,
-                    compress="zstd",
-                    zstd_level=1,
-                    predictor=3 if self.dtype == "float32" else 2,
+                    interleave="band",  # tiles of one band each: less to move, one band reads fast
                     bigtiff="if_safer",
-                    num_threads="all_cpus",
+                    **self._compression,
                 )
             )
             self._describe()
@@ -99,7 +109,7 @@ class RasterWriter:
             OutputError: the disk is full.
         """
         block = values if values.ndim == 3 else values[np.newaxis]
-        if valid is not None:
+        if valid is not None and not valid.all():
             block = np.where(valid, block, self.nodata)
         try:
             with _late_errors() as errors:
@@ -151,9 +161,9 @@ class RasterWriter:
             if errors:
                 return self._write_error()
             with rasterio.open(self._partial) as written:
+                last = Window(self.grid.width - 1, self.grid.height - 1, 1, 1)
                 for index in written.indexes:
-                    *_, (_, window) = written.block_windows(index)
-                    written.read(index, window=window)
+                    written.read(index, window=last)
         except RasterioError:
             return self._write_error()
         return None

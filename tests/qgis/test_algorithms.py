@@ -32,6 +32,8 @@ INTERFACE = {
     },
     "spectralindices": {
         "INPUT": "raster",
+        "BANDS": "multilayer",
+        "EARLIER": "raster",
         "INDICES": "enum",
         "SENSOR": "enum",
         "BLUE": "band",
@@ -48,6 +50,7 @@ INTERFACE = {
         "REFERENCE": "raster",
         "NAME": "string",
         "MAX_DISTANCE": "number",
+        "LEVELS": "enum",
         "BREAKS": "string",
         "OUTPUT": "rasterDestination",
     },
@@ -56,6 +59,7 @@ INTERFACE = {
         "FIELD": "field",
         "REFERENCE": "raster",
         "NAME": "string",
+        "ONE_HOT": "boolean",
         "OUTPUT": "rasterDestination",
     },
     "stack": {
@@ -64,6 +68,15 @@ INTERFACE = {
         "RESAMPLING": "enum",
         "AREA": "source",
         "OUTPUT": "rasterDestination",
+    },
+    "factoranalysis": {
+        "STACK": "raster",
+        "LANDSLIDES": "layer",
+        "CLASSES": "number",
+        "AREA": "source",
+        "SEED": "number",
+        "HTML": "fileDestination",
+        "TABLE": "fileDestination",
     },
     "samples": {
         "STACK": "multilayer",
@@ -168,6 +181,7 @@ INTERFACE = {
 """Id to keys and types of parameters: scripts and models rely on them, so they only grow."""
 
 OTHER_OUTPUTS = {
+    "factoranalysis": {"AUC_BLOCKS": "outputNumber", "AUC_RANDOM": "outputNumber"},
     "samples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "importsamples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "train": {"F1": "outputNumber", "IOU": "outputNumber"},
@@ -214,6 +228,7 @@ GROUPS = {
         "distance",
         "classes",
         "stack",
+        "factoranalysis",
     },
     "Samples and training": {"samples", "importsamples", "train"},
     "Mapping": {"map", "predict", "detect"},
@@ -437,6 +452,26 @@ def test_indices_by_chosen_bands(engine, tmp_path):
     }
     bands = read_raster(processing.run("landslide:spectralindices", parameters)["OUTPUT"])
     np.testing.assert_allclose(bands["ndvi"], 0.5, atol=1e-6)
+
+
+def test_indices_of_files_and_their_change(engine, tmp_path):
+    """Red and NIR in a file each, and an image from before with both."""
+    red, nir = (
+        write_raster(tmp_path / f"{name}.tif", np.full((20, 20), value, np.float32), [name])
+        for name, value in (("red", 0.2), ("nir", 0.3))
+    )
+    before = np.stack([np.full((20, 20), value, np.float32) for value in (0.1, 0.4)])
+    parameters = {
+        "INPUT": red,
+        "BANDS": [nir],
+        "EARLIER": write_raster(tmp_path / "before.tif", before, ["red", "nir"]),
+        "INDICES": ["ndvi"],
+        "OUTPUT": str(tmp_path / "indices.tif"),
+    }
+    bands = read_raster(processing.run("landslide:spectralindices", parameters)["OUTPUT"])
+    assert list(bands) == ["ndvi", "dndvi"]
+    np.testing.assert_allclose(bands["ndvi"], 0.2, atol=1e-6)
+    np.testing.assert_allclose(bands["dndvi"], 0.6 - 0.2, atol=1e-6)
 
 
 def test_distance_from_selected_features_only(engine, dem, tmp_path):

@@ -7,13 +7,20 @@ import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.factors.categorical import category_names, encode
-from landslide_mapper.landslide_plugin.factors.commands import classes
+from landslide_mapper.landslide_plugin.factors.commands import classes, stack
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from rasterio.transform import from_origin
 from shapely import MultiPolygon, Polygon, box
 
 LEFT, TOP = 500000, 5000000
+
+# Columns of raster attribute tables: name, type (0 whole number, 2 text), usage, cells.
+RAT_VALUE = [("Code", 0, 5, [1, 2, 3])]
+RAT_PLAIN_VALUE = [("Value", 0, 0, [1, 2, 3])]
+RAT_COUNT = [("Count", 0, 1, [300, 300, 300])]
+RAT_NAME = [("Rock", 2, 2, ["gneiss", "", "shale"])]
+RAT_TEXT = [("Rock", 2, 0, ["gneiss", "", "shale"])]
 
 
 @pytest.fixture
@@ -147,6 +154,33 @@ class TestRaster:
         assert category_names(path) == {0: "none", 1: "gneiss", 2: "shale"}
         assert run(path, field="")[1] == {0: "none", 1: "gneiss", 2: "shale"}
 
+    @pytest.mark.parametrize(
+        ("columns", "expected"),
+        [
+            (RAT_VALUE + RAT_NAME, {1: "gneiss", 2: "2", 3: "shale"}),
+            (RAT_NAME + RAT_VALUE, {1: "gneiss", 2: "2", 3: "shale"}),
+            (RAT_PLAIN_VALUE + RAT_TEXT, {1: "gneiss", 2: "2", 3: "shale"}),
+            (RAT_COUNT + RAT_NAME, {1: "1", 2: "shale", 3: "3"}),  # rows are values from 0
+            (RAT_VALUE + RAT_COUNT, {1: "1", 2: "2", 3: "3"}),  # no names in it
+        ],
+    )
+    def test_a_raster_attribute_table(self, run, make_raster, tmp_path, columns, expected):
+        path = make_raster("c.tif", np.tile([[1], [2], [3]], (10, 30)).astype(np.uint8))
+        definitions = "".join(
+            f"<FieldDefn index='{i}'><Name>{name}</Name><Type>{kind}</Type><Usage>{usage}</Usage>"
+            "</FieldDefn>"
+            for i, (name, kind, usage, _) in enumerate(columns)
+        )
+        rows = "".join(
+            f"<Row index='{row}'>{''.join(f'<F>{cells[row]}</F>' for *_, cells in columns)}</Row>"
+            for row in range(3)
+        )
+        (tmp_path / "c.tif.aux.xml").write_text(
+            "<PAMDataset><PAMRasterBand band='1'><GDALRasterAttributeTable tableType='thematic'>"
+            f"{definitions}{rows}</GDALRasterAttributeTable></PAMRasterBand></PAMDataset>"
+        )
+        assert run(path, field="")[1] == expected
+
     @pytest.mark.parametrize("bad", [0.5, 40000, -32768])
     def test_values_that_are_no_codes(self, run, make_raster, tmp_path, bad):
         array = np.ones((30, 30), np.float32)
@@ -215,3 +249,62 @@ class TestBadInput:
         )
         with pytest.raises(InputError, match="holds no polygon"):
             run(str(path))
+
+
+class TestOneHot:
+    def run(self, layer, reference, tmp_path, field="unit"):
+        output = tmp_path / "bands.tif"
+        result = classes(
+            input=str(layer),
+            field=field,
+            reference=str(reference),
+            output=str(output),
+            one_hot=True,
+            progress=Progress(),
+        )
+        return output, result
+
+    def test_one_band_a_class(self, geology, reference, tmp_path):
+        output, result = self.run(
+            geology(["Old shale", "gneiss", "Old shale"]), reference, tmp_path
+        )
+        with rasterio.open(output) as dataset:
+            assert dataset.descriptions == ("lithology_old_shale", "lithology_gneiss")
+            assert dataset.dtypes == ("uint8", "uint8") and dataset.nodata == 255
+            shale, gneiss = dataset.read()
+            assert dataset.tags(1)["CLASS_NAME"] == "Old shale"
+        assert (shale[:10, :10] == 1).all() and (gneiss[:10, :10] == 0).all()
+        assert (shale[:10, 10:20] == 0).all() and (gneiss[:10, 10:20] == 1).all()
+        assert (shale[20:] == 255).all() and (gneiss[20:] == 255).all()
+        assert result["classes"] == {"1": "Old shale", "2": "gneiss"}
+
+    def test_the_same_bands_as_the_stack_makes(self, geology, reference, tmp_path):
+        layer = geology(["shale", "gneiss", "shale"])
+        bands, _ = self.run(layer, reference, tmp_path)
+        single = tmp_path / "single.tif"
+        classes(
+            input=layer, field="unit", reference=reference, output=str(single), progress=Progress()
+        )
+        stacks = []
+        for name in (bands, single):
+            path = tmp_path / f"stack_of_{name.name}"
+            stack(layers=[str(name)], output=str(path), progress=Progress())
+            with rasterio.open(path) as dataset:
+                stacks.append((dataset.descriptions, dataset.read()))
+        (names, values), (other_names, other_values) = stacks
+        assert sorted(names) == sorted(other_names)
+        order = [other_names.index(name) for name in names]
+        assert np.array_equal(values, other_values[order])
+
+    def test_classes_of_a_raster(self, make_raster, reference, tmp_path):
+        codes = make_raster("c.tif", np.tile([[4], [-2]], (15, 30)).astype(np.int16))
+        output, _ = self.run(codes, reference, tmp_path, field="")
+        with rasterio.open(output) as dataset:
+            assert dataset.descriptions == ("lithology_2", "lithology_4")
+            assert np.array_equal(dataset.read().sum(axis=0), np.ones((30, 30)))
+
+    def test_too_many_classes(self, make_raster, reference, tmp_path):
+        codes = make_raster("c.tif", np.arange(900).reshape(30, 30).astype(np.int16))
+        with pytest.raises(InputError, match="900 classes, too many for a band each"):
+            self.run(codes, reference, tmp_path, field="")
+        assert not (tmp_path / "bands.tif").exists()

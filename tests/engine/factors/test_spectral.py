@@ -1,4 +1,4 @@
-"""Spectral indices: formulas, how bands are found, scale, division by zero, real Sentinel-2."""
+"""Spectral indices: formulas, bands in files, scale, change, division by zero, real images."""
 
 import numpy as np
 import pytest
@@ -10,6 +10,8 @@ from landslide_mapper.landslide_plugin.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.factors import spectral
 from landslide_mapper.landslide_plugin.factors.commands import spectralindices
 from landslide_mapper.landslide_plugin.progress import Progress
+from rasterio.transform import from_origin
+from sklearn.metrics import roc_auc_score
 
 SIX = ["blue", "green", "red", "nir", "swir1", "swir2"]
 REFLECTANCE = [0.05, 0.08, 0.1, 0.4, 0.25, 0.15]
@@ -100,7 +102,28 @@ class TestScale:
         path = make_raster("image.tif", image([1000, 4000], np.int16), bands=["B04", "B08"])
         found, texts = run(path, tmp_path / "out.tif", indices=["savi"])
         np.testing.assert_allclose(found["savi"], 0.45, rtol=1e-5)
-        assert any("10 000" in text for text in texts)
+        assert any("value x 0.0001 +0" in text for text in texts)
+
+    def test_landsat_surface_reflectance_without_a_scale_is_collection_2(
+        self, make_raster, tmp_path
+    ):
+        """Its offset changes even ratios, so it can't be left out."""
+        stored = np.round((np.array([0.1, 0.4]) + 0.2) / 2.75e-5)
+        path = make_raster("image.tif", image(stored, np.uint16), bands=["SR_B4", "SR_B5"])
+        found, texts = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="landsat89")
+        np.testing.assert_allclose(found["ndvi"], 0.6, atol=1e-3)
+        assert any("value x 2.75e-05 -0.2" in text for text in texts)
+
+    def test_scale_of_bands_that_are_resampled(self, make_raster, tmp_path):
+        fine = make_raster("fine.tif", image([0.1], pixels=(8, 8)), bands=["red"])
+        coarse = make_raster(
+            "coarse.tif", image([400], np.int16, (4, 4)), bands=["nir"],
+            transform=from_origin(500000, 5000000, 20, 20),
+        )  # fmt: skip
+        with rasterio.open(coarse, "r+") as dataset:
+            dataset.scales = [1e-3]
+        found, _ = run(fine, tmp_path / "out.tif", bands=[coarse], indices=["ndvi"])
+        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
 
     def test_other_integers_warn_where_it_matters(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([100, 200], np.uint8), bands=["red", "nir"])
@@ -146,6 +169,131 @@ class TestBands:
         path = make_raster("image.tif", image(REFLECTANCE), bands=SIX, crs=None)
         with pytest.raises(GridError, match="no CRS"):
             run(path, tmp_path / "out.tif")
+
+
+class TestFiles:
+    """An image whose bands lie in several files."""
+
+    def test_bands_of_other_resolution_are_brought_to_the_image_s_grid(self, make_raster, tmp_path):
+        """A 20 m band that rises to the east is met between its pixels."""
+        metres = np.arange(16) * 10 + 5
+        fine = make_raster("T32TPQ_B03_10m.tif", np.full((16, 16), 0.2, np.float32))
+        rising = np.tile(np.arange(8) * 20 + 10, (8, 1)).astype(np.float32) / 1000
+        coarse = make_raster(
+            "T32TPQ_B11_20m.tif", rising, transform=from_origin(500000, 5000000, 20, 20)
+        )
+        found, _ = run(fine, tmp_path / "out.tif", bands=[coarse], indices=["mndwi"])
+        assert found["mndwi"].shape == (16, 16)
+        expected = (0.2 - metres / 1000) / (0.2 + metres / 1000)
+        np.testing.assert_allclose(
+            found["mndwi"][:, 1:-1], np.tile(expected, (16, 1))[:, 1:-1], atol=1e-5
+        )
+
+    def test_numbers_count_on_through_the_files(self, make_raster, tmp_path):
+        one = make_raster("one.tif", image([0.9, 0.1]))
+        two = make_raster("two.tif", image([0.4]))
+        found, _ = run(one, tmp_path / "out.tif", bands=[two], indices=["ndvi"], red=2, nir=3)
+        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+
+    def test_the_image_may_be_among_its_bands(self, make_raster, tmp_path):
+        red = make_raster("red.tif", image([0.1]), bands=["red"])
+        nir = make_raster("nir.tif", image([0.4]), bands=["nir"])
+        found, _ = run(red, tmp_path / "out.tif", bands=[red, nir], indices=["ndvi"], nir=2)
+        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+
+    def test_real_landsat_5_in_seven_files(self, data_dir, tmp_path):
+        files = sorted((data_dir / "samples/rstoolbox_l5_amazon").glob("*_B?.TIF"))
+        assert len(files) == 7
+        found, _ = run(
+            files[0], tmp_path / "out.tif", bands=[str(path) for path in files[1:]],
+            indices=["ndvi", "nbr"],
+        )  # fmt: skip
+        stored = [rasterio.open(path).read(1).astype(np.float64) for path in files]
+        red, nir, swir2 = stored[2], stored[3], stored[6]
+        np.testing.assert_allclose(found["ndvi"], (nir - red) / (nir + red), atol=1e-6)
+        np.testing.assert_allclose(found["nbr"], (nir - swir2) / (nir + swir2), atol=1e-6)
+        assert np.median(found["ndvi"]) > 0.4  # rain forest
+
+
+class TestChange:
+    """The change of an index is earlier less later."""
+
+    def test_sign(self, make_raster, tmp_path):
+        """Woods that became bare ground."""
+        woods, bare = [0.03, 0.06, 0.04, 0.4, 0.15, 0.08], [0.1, 0.13, 0.17, 0.25, 0.35, 0.3]
+        before = make_raster("before.tif", image(woods), bands=SIX)
+        after = make_raster("after.tif", image(bare), bands=SIX)
+        names = list(spectral.INDICES)
+        found, _ = run(after, tmp_path / "out.tif", earlier=before, indices=names)
+        assert list(found) == [*names, *(f"d{name}" for name in names)]
+        earlier, _ = run(before, tmp_path / "before_indices.tif", indices=names)
+        for name in names:
+            np.testing.assert_allclose(found[f"d{name}"], earlier[name] - found[name], atol=1e-6)
+        signs = {name: np.sign(found[f"d{name}"].mean()) for name in names if name != "mndwi"}
+        assert {name for name, sign in signs.items() if sign > 0} == {"ndvi", "savi", "nbr"}
+        assert all(signs.values())
+
+    def test_nothing_changed(self, make_raster, tmp_path):
+        path = make_raster("image.tif", image(REFLECTANCE), bands=SIX)
+        found, _ = run(path, tmp_path / "out.tif", earlier=path)
+        assert np.all(found["dndvi"] == 0)
+        assert found["dndvi"].count() == 12
+
+    def test_it_is_nodata_where_one_of_the_images_is(self, make_raster, tmp_path):
+        before, after = np.array(image(REFLECTANCE)), np.array(image(REFLECTANCE))
+        before[2, 0, 0] = after[2, 1, 1] = -9999
+        before[[2, 3], 2, 2] = 0
+        found, _ = run(
+            make_raster("after.tif", after, bands=SIX, nodata=-9999),
+            tmp_path / "out.tif",
+            earlier=make_raster("before.tif", before, bands=SIX, nodata=-9999),
+            indices=["ndvi"],
+        )
+        assert np.argwhere(found["ndvi"].mask).tolist() == [[1, 1]]
+        assert np.argwhere(found["dndvi"].mask).tolist() == [[0, 0], [1, 1], [2, 2]]
+
+    def test_each_image_has_its_own_scale_and_grid(self, make_raster, tmp_path):
+        after = make_raster("after.tif", image([0.2, 0.3]), bands=["red", "nir"])
+        before = make_raster(
+            "before.tif", image([4000, 1000], np.int16, (2, 3)), bands=["B08", "B04"],
+            transform=from_origin(499990, 5000010, 30, 30),
+        )  # fmt: skip
+        found, _ = run(after, tmp_path / "out.tif", earlier=before, indices=["savi"])
+        assert found["dsavi"].shape == (3, 4)
+        np.testing.assert_allclose(found["dsavi"], 0.45 - 0.15, rtol=1e-5)
+
+    def test_what_the_earlier_image_lacks_is_said_of_it(self, make_raster, tmp_path):
+        after = make_raster("after.tif", image(REFLECTANCE), bands=SIX)
+        before = make_raster("before.tif", image([0.1, 0.2]), bands=["red", "green"])
+        with pytest.raises(InputError, match="earlier image has no band known as nir"):
+            run(after, tmp_path / "out.tif", earlier=before, indices=["ndvi"])
+        assert not (tmp_path / "out.tif").exists()
+
+    def test_real_landslides_stand_out_by_it(self, data_dir, tmp_path):
+        """Emilia, rain of May 2023: how well dndvi alone parts landslides from the rest."""
+        folder = data_dir / "emilia_s2"
+        with rasterio.open(folder / "mask_4120.tif") as dataset:
+            landslide = dataset.read(1).ravel() > 0
+        areas = {}
+        for date in ("20230523", "20230627"):
+            found, _ = run(
+                folder / f"s2_post_{date}_10bands.tif", tmp_path / f"{date}.tif",
+                earlier=folder / "s2_pre_20230413_10bands.tif", indices=["ndvi"],
+            )  # fmt: skip
+            areas[date] = roc_auc_score(landslide, found["dndvi"].compressed())
+        assert areas["20230523"] == pytest.approx(0.829, abs=5e-3)  # a week after
+        assert areas["20230627"] == pytest.approx(0.776, abs=5e-3)  # harvest is in it too
+
+
+def test_blocks_don_t_show(make_raster, tmp_path, monkeypatch):
+    values = np.random.default_rng(1).uniform(0, 1, (2, 600, 700)).astype(np.float32)
+    path = make_raster("image.tif", values, bands=["red", "nir"])
+    before = make_raster("before.tif", values[::-1], bands=["red", "nir"])
+    whole, _ = run(path, tmp_path / "whole.tif", earlier=before, indices=["ndvi"])
+    monkeypatch.setattr(spectral, "_BLOCK_MEGABYTES", 1e-6)  # blocks of 256 x 256
+    blocks, _ = run(path, tmp_path / "blocks.tif", earlier=before, indices=["ndvi"])
+    for name, index in whole.items():
+        np.testing.assert_array_equal(index, blocks[name])
 
 
 def test_real_sentinel_2(data_dir, tmp_path):

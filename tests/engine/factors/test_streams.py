@@ -10,6 +10,7 @@ from landslide_mapper.landslide_plugin.errors import (
     MissingPackageError,
     OutputError,
 )
+from landslide_mapper.landslide_plugin.factors import memory
 from landslide_mapper.landslide_plugin.factors import streams as rooms
 from landslide_mapper.landslide_plugin.factors.commands import streams
 from landslide_mapper.landslide_plugin.progress import Progress
@@ -252,9 +253,9 @@ class TestBadInput:
             )
 
     def test_too_little_memory_is_said_with_both_figures(self, make_raster, tmp_path, monkeypatch):
-        monkeypatch.setattr(rooms, "_available_memory", lambda: 1e9)
+        monkeypatch.setattr(memory, "available_memory", lambda: 1e9)
         huge = Grid(UTM, from_origin(0, 0, 1, 1), 100000, 1000)
-        with pytest.raises(InputError, match=r"about 7\.2 GB of memory and 1\.0 GB are free"):
+        with pytest.raises(InputError, match=r"about 8\.00 GB of memory and 1\.00 GB are free"):
             rooms.require_memory(huge, Progress())
 
     def test_without_richdem(self, make_raster, tmp_path, monkeypatch):

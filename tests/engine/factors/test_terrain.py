@@ -6,12 +6,15 @@ import subprocess
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from landslide_mapper.landslide_plugin.errors import GridError, InputError
-from landslide_mapper.landslide_plugin.factors import terrain
-from landslide_mapper.landslide_plugin.factors.commands import terrainfactors
+from landslide_mapper.landslide_plugin.factors import terrain, terrain_blocks
+from landslide_mapper.landslide_plugin.factors.neighbourhood import FLAT_ASPECT
+from landslide_mapper.landslide_plugin.factors.terrain_blocks import Block
+from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster.source import Source
 from rasterio.transform import from_origin
@@ -25,13 +28,14 @@ def derive(heights, names, dx=10.0, dy=10.0, valid=None):
     heights = np.asarray(heights, np.float32)
     there = np.ones(heights.shape, bool) if valid is None else valid
     rows = len(heights)
-    values = terrain.derive(
+    block = Block(
         np.pad(np.where(there, heights, 0), 1),
         np.pad(there, 1),
-        np.full(rows, dx),
-        np.full(rows, dy),
-        names,
+        np.full(rows, dx, np.float32),
+        np.full(rows, dy, np.float32),
+        np.full(heights.shape, np.sqrt(dx * dy), np.float32),
     )
+    values = terrain_blocks.derive(block, names)
     return dict(zip(names, values, strict=True))
 
 
@@ -86,8 +90,8 @@ class TestKnownSurfaces:
 
     def test_flat_ground_has_no_direction_but_is_valid(self):
         found = derive(np.full((5, 5), 812.5), ALL)
-        assert np.all(found["aspect"] == terrain.FLAT_ASPECT)
-        for name in set(ALL) - {"aspect", "elevation", "hillshade"}:
+        assert np.all(found["aspect"] == FLAT_ASPECT)
+        for name in set(ALL) - {"aspect", "elevation", "hillshade", "twi"}:
             assert np.all(found[name] == 0), name
         np.testing.assert_allclose(found["hillshade"], 1 + 254 * np.sqrt(0.5), rtol=1e-6)
 
@@ -119,6 +123,37 @@ class TestKnownSurfaces:
         np.testing.assert_allclose(found["profile_curvature"][far], 0, atol=2e-5)
         np.testing.assert_allclose(found["plan_curvature"][far], 0.5 / radius[far], rtol=2e-2)
         assert apart(found["aspect"], np.degrees(np.arctan2(x, y)))[far].max() < 0.2
+
+    def test_sphere_has_its_slope_aspect_and_second_derivatives(self):
+        """z = root(R2 - r2): z_rr = -R2 / z3 along the fall line, z_r / r = -1 / z across."""
+        x, y = coordinates(81, 10)
+        radius, sphere = np.hypot(x, y), 1000.0
+        z = np.sqrt(sphere**2 - radius**2)
+        found = derive(z, ALL)
+        far = (radius > 100) & (radius < 380)
+        np.testing.assert_allclose(
+            found["slope"][far], np.degrees(np.arcsin(radius / sphere))[far], atol=0.01
+        )
+        assert apart(found["aspect"], np.degrees(np.arctan2(x, y)))[far].max() < 0.02
+        along, across = sphere**2 / z[far] ** 3, 1 / z[far]
+        np.testing.assert_allclose(found["profile_curvature"][far], -along, rtol=5e-3)
+        np.testing.assert_allclose(found["plan_curvature"][far], across, rtol=5e-3)
+        np.testing.assert_allclose(found["curvature"][far], along + across, rtol=5e-3)
+
+    @pytest.mark.parametrize(
+        ("direction", "name"),
+        [
+            (0, "north"), (22, "north"), (23, "northeast"), (90, "east"), (135, "southeast"),
+            (180, "south"), (225, "southwest"), (292, "west"), (293, "northwest"),
+            (337, "northwest"), (338, "north"), (359.9, "north"),
+        ],
+    )  # fmt: skip
+    def test_aspect_falls_in_eight_classes_and_flat_is_the_ninth(self, direction, name):
+        x, y = coordinates(5, 10)
+        angle = np.radians(direction)
+        found = derive(-(np.sin(angle) * x + np.cos(angle) * y), ["aspect_class"])
+        assert np.all(found["aspect_class"] == terrain.ASPECT_CLASSES.index(name))
+        assert np.all(derive(0 * x, ["aspect_class"])["aspect_class"] == 0)
 
     def test_saddle_bends_up_along_one_diagonal_and_down_along_the_other(self):
         """z = k x y: on the line y = x the fall line climbs along the diagonal, bending by k."""
@@ -169,7 +204,7 @@ class TestProperties:
         found = derive(heights, ALL)
         assert np.all((found["slope"] >= 0) & (found["slope"] < 90))
         aspect = found["aspect"]
-        assert np.all(((aspect >= 0) & (aspect < 360)) | (aspect == terrain.FLAT_ASPECT))
+        assert np.all(((aspect >= 0) & (aspect < 360)) | (aspect == FLAT_ASPECT))
         length = np.hypot(found["northness"], found["eastness"])
         np.testing.assert_allclose(length, (found["slope"] > 0).astype(float), atol=1e-5)
         assert np.all((found["hillshade"] >= 1) & (found["hillshade"] <= 255.001))
@@ -189,7 +224,7 @@ class TestRims:
         valid = np.zeros((5, 5), bool)
         valid[2, 2] = True
         found = derive(np.full((5, 5), 300.0), ["slope", "aspect"], valid=valid)
-        assert (found["slope"][2, 2], found["aspect"][2, 2]) == (0, terrain.FLAT_ASPECT)
+        assert (found["slope"][2, 2], found["aspect"][2, 2]) == (0, FLAT_ASPECT)
 
     def test_nodata_stays_nodata_and_nothing_else_becomes_it(self, make_raster, tmp_path):
         heights = np.random.default_rng(1).normal(500, 30, (40, 50)).astype(np.float32)
@@ -212,8 +247,8 @@ class TestRims:
         transform = from_origin(10, 46, pixel, pixel)
         path = make_raster("dem.tif", heights, crs=crs, transform=transform, nodata=-9999)
         whole = run(path, tmp_path / "whole.tif", smoothing=smoothing)
-        monkeypatch.setattr(terrain, "_BLOCK_MEGABYTES", 1e-6)  # blocks of 256 rows
-        monkeypatch.setattr(terrain, "_CHUNK_PIXELS", 1)  # chunks of 8 rows
+        monkeypatch.setattr(terrain_blocks, "_BLOCK_MEGABYTES", 1e-6)  # blocks of 256 rows
+        monkeypatch.setattr(terrain_blocks, "_CHUNK_PIXELS", 1)  # chunks of 8 rows
         blocks = run(path, tmp_path / "blocks.tif", smoothing=smoothing)
         for name in ALL:
             difference = np.abs(whole[name] - blocks[name])
@@ -265,6 +300,7 @@ class TestAgainstGdaldem:
             "kashmir/AW3D30.tif",
             "samples/qgis_training_srtm/dem25.tif",
             "emilia_s2/dem_around_4120_9km_10m.tif",
+            "iburi_s2/dsm_aw3d30_utm54n_10m.tif",
         ],
     )
     def test_real_dems_in_metres_edges_included(self, data_dir, tmp_path, file):
@@ -289,7 +325,7 @@ class TestAgainstGdaldem:
             assert difference.max() < tolerance, name
         theirs = gdaldem("aspect", dem, tmp_path / "aspect.tif", "-compute_edges")
         flat = np.ma.getmaskarray(theirs) & whole
-        assert np.all(found["aspect"][flat] == terrain.FLAT_ASPECT)
+        assert np.all(found["aspect"][flat] == FLAT_ASPECT)
         steep = whole & ~flat & (found["slope"].filled(0) > 5)  # theirs is coarse where nearly flat
         assert apart(found["aspect"], theirs)[steep].max() < 0.01
 
@@ -424,6 +460,39 @@ class TestCommand:
     def test_a_dem_without_crs_is_refused(self, make_raster, tmp_path):
         path = make_raster("dem.tif", np.zeros((5, 5), np.float32), crs=None)
         self.refused(path, tmp_path, GridError, "no CRS")
+
+    def test_a_rotated_dem_is_refused(self, make_raster, tmp_path):
+        rotated = from_origin(500000, 5000000, 10, 10) @ Affine.rotation(30)
+        path = make_raster("dem.tif", np.zeros((5, 5), np.float32), transform=rotated)
+        self.refused(path, tmp_path, GridError, "rotated")
+
+    @pytest.mark.parametrize("declared", [float("nan"), None])
+    def test_nan_is_nodata_declared_or_not(self, make_raster, tmp_path, declared):
+        heights = np.full((9, 9), 100, np.float32)
+        heights[4, 4] = np.nan
+        path = make_raster("dem.tif", heights, nodata=declared)
+        found = run(path, tmp_path / "out.tif")
+        for name, values in found.items():
+            np.testing.assert_array_equal(np.ma.getmaskarray(values), np.isnan(heights), name)
+        assert found["slope"].max() == 0
+
+    def test_a_dem_of_nan_alone_is_refused(self, make_raster, tmp_path):
+        path = make_raster("dem.tif", np.full((5, 5), np.nan, np.float32), nodata=np.nan)
+        self.refused(path, tmp_path, InputError, "no valid pixel")
+        self.refused(path, tmp_path, InputError, "no valid pixel", factors=["twi"])
+
+    def test_a_cancelled_run_ends_at_once_and_leaves_nothing(self, make_raster, tmp_path):
+        path = make_raster("dem.tif", np.zeros((2000, 40), np.float32))
+        old = tmp_path / "out.tif"
+        old.write_text("old")
+
+        def cancel(event):
+            raise SystemExit(143)
+
+        with pytest.raises(SystemExit):
+            terrainfactors(input=str(path), output=str(old), progress=Progress(cancel))
+        assert old.read_text() == "old"
+        assert not list(tmp_path.glob(".partial-*"))
 
     def test_a_dem_of_nodata_alone_is_refused(self, make_raster, tmp_path):
         path = make_raster("dem.tif", np.full((5, 5), -1, np.float32), nodata=-1)

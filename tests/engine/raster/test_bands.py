@@ -1,8 +1,6 @@
 """What bands are called, and which is which."""
 
-import numpy as np
 import pytest
-import rasterio
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.raster.bands import (
     SENSORS,
@@ -10,9 +8,7 @@ from landslide_mapper.landslide_plugin.raster.bands import (
     common_names,
     find_bands,
     name_from_file,
-    to_physical,
 )
-from landslide_mapper.landslide_plugin.raster.source import Source
 
 SENTINEL2_TEN = ["B02", "B03", "B04", "B05", "B06", "B07", "B08", "B8A", "B11", "B12"]
 COMMON_TEN = [
@@ -115,12 +111,3 @@ class TestFind:
     def test_every_sensor_has_the_bands_of_ndvi(self):
         for bands in SENSORS.values():
             assert {"red", "nir"} <= set(bands.values())
-
-
-def test_scale_and_offset_of_the_file(make_raster):
-    path = make_raster("image.tif", np.full((2, 2, 2), 5, np.int16), bands=["a", "b"])
-    with rasterio.open(path, "r+") as dataset:
-        dataset.scales, dataset.offsets = (1.0, 0.5), (0.0, -1.0)
-    with Source.open(path) as source:
-        values = to_physical(source.read(bands=["b", "a"])[0], source, ["b", "a"])
-    assert values[:, 0, 0].tolist() == [1.5, 5]

@@ -90,7 +90,44 @@ def test_grids_are_the_same_within_a_thousandth_of_a_pixel():
 
 
 def test_a_window_begins_where_its_corner_lies():
-    assert utm_grid().window_transform(Window(3, 2, 5, 5)) * (0, 0) == (500030, 4999980)
+    transform = utm_grid().window_transform(Window(3, 2, 5, 5))
+    assert transform == from_origin(500030, 4999980, 10, 10)
+
+
+def test_places_on_the_map_and_in_pixels():
+    grid = utm_grid()
+    assert grid.point(0, 0) == (500000, 5000000)
+    assert grid.point(1.5, 2) == (500015, 4999980)
+    assert grid.pixel(*grid.point(7.25, -3)) == (7.25, -3)
+    assert grid.bounds == (500000, 4999800, 500300, 5000000)
+
+
+@given(st.integers(1, 2000), st.integers(1, 2000), st.floats(0.1, 100), st.integers(1, 40))
+def test_windows_cover_every_pixel_once_within_the_budget(width, height, megabytes, bands):
+    covered = np.zeros((height, width), np.uint8)
+    for window in utm_grid(width, height).windows(megabytes, bands):
+        rows, columns = window.toslices()
+        covered[rows, columns] += 1
+        assert window.col_off % 256 == window.row_off % 256 == 0
+        tiles = window.width <= 256 and window.height <= 256
+        assert tiles or window.width * window.height * bands * 4 <= megabytes * 1e6
+    assert (covered == 1).all()
+
+
+class TestDescribe:
+    def test_code_extent_and_place_on_earth(self):
+        assert utm_grid().describe() == (
+            "EPSG:32632, x 500000 to 500300, y 4.9998e+06 to 5e+06, near 45.15 N 9.00 E"
+        )
+
+    def test_degrees_say_the_place_themselves(self):
+        grid = Grid(WGS84, from_origin(-9, -45, 0.1, 0.1), 10, 10)
+        assert grid.describe() == "EPSG:4326, x -9 to -8, y -46 to -45"
+
+    def test_a_crs_without_code_is_named(self):
+        moon = CRS.from_proj4("+proj=eqc +a=1737400 +b=1737400 +units=m +no_defs")
+        name = Grid(moon, from_origin(0, 1000, 10, 10), 10, 10).describe().split(",")[0]
+        assert name and "[" not in name
 
 
 @pytest.mark.parametrize(

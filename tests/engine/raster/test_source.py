@@ -8,7 +8,7 @@ from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.landslide_plugin.raster.source import unique_names
 from pyproj import Transformer
 from rasterio.crs import CRS
-from rasterio.enums import Resampling
+from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import from_origin
 from rasterio.warp import reproject
 from rasterio.windows import Window
@@ -16,6 +16,7 @@ from rasterio.windows import Window
 UTM = CRS.from_epsg(32632)
 SHIFTED = Grid(UTM, from_origin(500053, 4999953, 7, 7), 40, 40)
 PARTLY_OUTSIDE = Grid(UTM, from_origin(499800, 5000200, 10, 10), 40, 40)
+METHODS = ("nearest", "bilinear", "average")
 HOLE = (slice(10, 20), slice(10, 20))
 
 
@@ -86,6 +87,36 @@ class TestValidity:
         _, valid = read(path, grid)
         assert valid[0].sum() == {None: 3500, SHIFTED: 1404, PARTLY_OUTSIDE: 300}[grid]
 
+    @pytest.mark.parametrize("grid", [None, SHIFTED, PARTLY_OUTSIDE])
+    @pytest.mark.parametrize(
+        "roles",
+        ["alpha red green blue", "red alpha", "red green blue undefined alpha", "red alpha blue"],
+    )
+    def test_alpha_at_any_place_among_any_number(self, tmp_path, values, roles, grid):
+        """The n-th band but alpha holds n times the values, by its scale."""
+        roles = [ColorInterp[role] for role in roles.split()]
+        place = roles.index(ColorInterp.alpha)
+        others = [number for number in range(1, len(roles) + 1) if number != place + 1]
+        array = np.stack([values.astype(np.uint8)] * len(roles))
+        array[place] = 255
+        array[place][HOLE] = 0
+        path = tmp_path / "alpha.tif"
+        with rasterio.open(
+            path, "w", driver="GTiff", count=len(roles), height=60, width=60, dtype="uint8",
+            crs=UTM, transform=from_origin(500000, 5000000, 10, 10),
+        ) as dataset:  # fmt: skip
+            dataset.colorinterp = roles
+            dataset.scales = np.insert(np.arange(1.0, len(roles)), place, 1.0)
+            dataset.write(array)
+        with Source.open(path) as source:
+            assert [source.index_of(band) for band in source.bands] == others
+            read_values, valid = (source.on(grid, "nearest") if grid else source).read()
+        expected = {None: 3500, SHIFTED: 1404, PARTLY_OUTSIDE: 300}[grid]
+        assert valid.sum(axis=(1, 2)).tolist() == [expected] * len(others)
+        assert read_values[0].max() > 100
+        for factor, band in enumerate(read_values, start=1):
+            np.testing.assert_array_equal(band, factor * read_values[0])
+
     @pytest.mark.parametrize("dtype", ["uint8", "int16", "float32"])
     def test_what_lies_outside_a_raster_without_nodata_is_invalid(self, make_raster, values, dtype):
         _, valid = read(make_raster("a.tif", values.astype(dtype)), PARTLY_OUTSIDE)
@@ -138,8 +169,38 @@ class TestBands:
             with pytest.raises(InputError, match="no band named swir1; it has: red, nir, red_2"):
                 source.read(bands=["swir1"])
 
-    def test_unique_names(self):
-        assert unique_names(["b", "b", "c", "b"]) == ["b", "b_2", "c", "b_3"]
+    @pytest.mark.parametrize(
+        ("names", "unique"),
+        [
+            (["b", "b", "c", "b"], ["b", "b_2", "c", "b_3"]),
+            (["b", "b", "b_2"], ["b", "b_3", "b_2"]),
+            (["b_2", "b", "b"], ["b_2", "b", "b_3"]),
+        ],
+    )
+    def test_unique_names(self, names, unique):
+        assert unique_names(names) == unique
+
+    def test_nameless_bands_are_named_by_colour_or_number(self, make_raster):
+        """Also what says it is red, but is called otherwise."""
+        path = make_raster("a.tif", np.ones((4, 3, 3), np.uint8), bands=["infrared"])
+        with rasterio.open(path, "r+") as dataset:
+            roles = ColorInterp.red, ColorInterp.green, ColorInterp.blue, ColorInterp.undefined
+            dataset.colorinterp = roles
+        with Source.open(path) as source:
+            assert source.bands == ["infrared", "green", "blue", "band_4"]
+
+    def test_scale_and_offset_of_the_file_are_applied(self, make_raster):
+        array = np.full((2, 8, 8), 5, np.int16)
+        array[:, 0, 0] = -1
+        path = make_raster("a.tif", array, bands=["a", "b"], nodata=-1)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.scales, dataset.offsets = (1.0, 0.5), (0.0, -1.0)
+        other = Grid(UTM, from_origin(500003, 4999997, 5, 5), 5, 5)
+        with Source.open(path) as source:
+            for view in (source, source.on(other)):
+                values, valid = view.read(bands=["b", "a"])
+                assert values[:, -1, -1].tolist() == [1.5, 5]
+                assert (values[~valid] == 0).all()
 
     def test_class_names_come_from_tags(self, make_raster):
         path = make_raster("a.tif", np.ones((3, 3), np.int16))
@@ -174,7 +235,7 @@ class TestOtherGrids:
         degrees = Grid(CRS.from_epsg(4326), from_origin(9.001, 45.152, 1e-4, 1e-4), 50, 40)
         seen, valid = read(path, degrees)
         y, x = np.nonzero(valid[0])
-        longitude, latitude = degrees.transform * (x + 0.5, y + 0.5)
+        longitude, latitude = degrees.point(x + 0.5, y + 0.5)
         east, north = Transformer.from_crs(4326, 32632, always_xy=True).transform(
             longitude, latitude
         )
@@ -183,6 +244,16 @@ class TestOtherGrids:
         assert inner.sum() > 1000
         # GDAL's transform is off by an eighth of a pixel at most: 3 units a pixel.
         assert np.abs(seen[0][y, x] - plane)[inner].max() < 3 / 8
+
+    def test_bilinear_of_a_much_finer_layer_skips_no_pixel(self, make_raster):
+        """GDAL widens the kernel by the ratio: noise averages out, as its mean does."""
+        noise = np.random.default_rng(3).normal(size=(400, 400)).astype(np.float32)
+        path = make_raster("a.tif", noise)
+        coarse = Grid(UTM, from_origin(500000, 5000000, 100, 100), 40, 40)
+        spread = {method: read(path, coarse, method)[0].std() for method in METHODS}
+        assert spread["average"] == pytest.approx(0.1, rel=0.1)  # of 100 pixels
+        assert 0.05 < spread["bilinear"] < spread["average"]
+        assert spread["nearest"] > 0.9
 
     def test_nearest_keeps_classes(self, make_raster, values):
         seen, _ = read(make_raster("a.tif", (values % 5 * 7).astype(np.int16)), SHIFTED, "nearest")
@@ -202,7 +273,25 @@ class TestOtherGrids:
         message = str(caught.value)
         assert "x 500000 to 500600" in message and "x 700000 to 700100" in message
 
+    def test_a_layer_of_another_planet_is_refused(self, make_raster, values):
+        moon = CRS.from_proj4("+proj=eqc +a=1737400 +b=1737400 +units=m +no_defs")
+        path = make_raster("moon.tif", values.astype(np.float32), crs=moon)
+        with Source.open(path) as source, pytest.raises(GridError, match=r"moon\.tif .*brought to"):
+            source.on(SHIFTED)
+
+    def test_a_layer_over_the_antimeridian(self, make_raster, values):
+        """UTM zone 1 reaches over 180 degrees; a grid in degrees lies on either side of it."""
+        path = make_raster(
+            "fiji.tif", values.astype(np.float32), crs="EPSG:32701",
+            transform=from_origin(150000, 8176000, 1000, 1000),
+        )  # fmt: skip
+        for west in (179.8, -179.9):
+            grid = Grid(CRS.from_epsg(4326), from_origin(west, -16.6, 0.01, 0.01), 10, 10)
+            with Source.open(path) as source:
+                assert source.on(grid).read()[1].any()
+
     def test_a_real_dem_whose_crs_has_no_code_is_brought_to_its_image(self, data_dir):
+        """Olinda's: the file holds UTM 25 south's parameters, by which EPSG:32000 is found."""
         folder = data_dir / "samples" / "stars_olinda_l7_dem"
         with (
             Source.open(folder / "L7_ETMs.tif") as image,
@@ -232,7 +321,7 @@ class TestBadInput:
         assert read_plain(path)[1].all()
 
     def test_rotated(self, make_raster, values):
-        transform = from_origin(500000, 5000000, 10, 10) * rasterio.Affine.rotation(10)
+        transform = from_origin(500000, 5000000, 10, 10) @ rasterio.Affine.rotation(10)
         path = make_raster("a.tif", values.astype(np.float32), transform=transform)
         with pytest.raises(GridError, match="rotated"):
             Source.open(path)

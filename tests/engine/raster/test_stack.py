@@ -398,8 +398,8 @@ class TestRealData:
         assert np.ma.abs(metres - warped).mean() < 1.6
         assert np.ma.abs(metres[:, 1:] - warped[:, :-1]).mean() > 2
 
-    def test_olinda_s_dem_is_placed_by_its_definition_not_its_wrong_code(self, data_dir, tmp_path):
-        """The file's code says EPSG:32000, its parameters UTM 25S, where it belongs."""
+    def test_olinda_s_dem_lies_on_its_image(self, data_dir, tmp_path):
+        """Its CRS has no code, only parameters, and they are right: UTM 25 south on GRS 80."""
         folder = data_dir / "samples/stars_olinda_l7_dem"
         found, _ = run(
             [folder / "L7_ETMs.tif", folder / "olinda_dem_utm25s.tif"], tmp_path / "o.tif"

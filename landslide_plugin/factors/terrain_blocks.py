@@ -1,0 +1,200 @@
+"""Terrain factors of a whole DEM, by blocks of rows, all factors in one pass.
+
+Threads derive a block while the one before it is being written and the one after it is read. GDAL
+is left to the caller's thread, which so can be interrupted between blocks.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import cycle
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..raster.source import Source
+from ..raster.writer import NODATA
+from .neighbourhood import NOTHING, Floats, Neighbourhood, mend
+from .smoothing import halo_rows, smooth
+from .terrain import FACTORS
+
+Blocks = Iterator[tuple[Window, Floats, NDArray[np.bool_]]]
+
+_BLOCK_MEGABYTES = 96
+_CHUNK_PIXELS = 1 << 16  # a chunk's arrays stay in a core's cache
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Rows of a DEM with a margin of one pixel on each side.
+
+    Attributes:
+        heights: (rows + 2, columns + 2), metres.
+        valid: same shape; the margin is False where it lies outside the DEM.
+        dx: pixel width of each row in metres, float32, (rows,).
+        dy: pixel height of each row in metres, float32, (rows,).
+        catchment: specific catchment area in metres, (rows, columns); only `twi` needs it.
+    """
+
+    heights: Floats
+    valid: NDArray[np.bool_]
+    dx: Floats
+    dy: Floats
+    catchment: Floats = field(default_factory=lambda: NOTHING)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns, without the margin."""
+        return self.heights.shape[0] - 2, self.heights.shape[1] - 2
+
+    @property
+    def inside(self) -> NDArray[np.bool_]:
+        """Validity without the margin, (rows, columns)."""
+        return self.valid[1:-1, 1:-1]
+
+    def part(self, start: int, stop: int) -> "Block":
+        """Return some of the rows with their margin, not copied."""
+        around, own = slice(start, stop + 2), slice(start, stop)
+        return Block(
+            self.heights[around],
+            self.valid[around],
+            self.dx[own],
+            self.dy[own],
+            self.catchment[own],
+        )
+
+
+def stream_factors(
+    dem: Source, names: Sequence[str], smoothing: float = 0.0, catchment: Floats = NOTHING
+) -> Blocks:
+    """Derive factors by blocks of rows, in one pass over the DEM.
+
+    Args:
+        dem: the DEM; its first band counts.
+        names: keys of `FACTORS`.
+        smoothing: sigma in metres of a Gaussian applied to the DEM first; 0 = none.
+        catchment: see `wetness`, (rows, columns) of the DEM; only `twi` needs it.
+
+    Yields:
+        Windows from top to bottom, factors float32 (factors, rows, columns), nodata where not
+        valid, and validity, bool, (rows, columns). The factors stand only until the next are
+        asked for.
+    """
+    grid = dem.grid
+    step = min(grid.rows_within(_BLOCK_MEGABYTES, 2 * len(names) + 4), grid.height)
+    # Used in turn: fresh memory for each block would cost as much time as deriving it.
+    buffers = cycle(np.empty((2, len(names) * step * grid.width), np.float32))
+    pool = ThreadPoolExecutor(os.cpu_count())
+    begun: Callable[[], tuple[Window, Floats, NDArray[np.bool_]]] | None = None
+    try:
+        for window in grid.row_blocks(step):
+            block = _read_block(dem, window, smoothing, catchment)
+            shape = (len(names), *block.shape)
+            values = next(buffers)[: math.prod(shape)].reshape(shape)
+            jobs = [pool.submit(work) for work in _works(block, names, values)]
+            if begun is not None:
+                yield begun()
+            begun = partial(_finish, window, values, block.inside, jobs)
+        if begun is not None:
+            yield begun()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def derive(block: Block, names: Sequence[str]) -> Floats:
+    """Derive factors of one block.
+
+    Returns:
+        (factors, rows, columns), nodata where not valid.
+    """
+    values = np.empty((len(names), *block.shape), np.float32)
+    for work in _works(block, names, values):
+        work()
+    return values
+
+
+def read_heights(
+    dem: Source, top: int, bottom: int, smoothing: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """Read the first band of a DEM as metres, smoothed, with a margin of one column on each side.
+
+    Args:
+        dem: the DEM.
+        top: first row; it may lie outside, as may the last one.
+        bottom: the row after the last one.
+        smoothing: sigma in metres; 0 = none.
+
+    Returns:
+        Elevations, 0 where not valid, and validity, (bottom - top, columns + 2).
+    """
+    halo = halo_rows(dem.grid, smoothing)
+    window = Window(-1, top - halo, dem.grid.width + 2, bottom - top + 2 * halo)
+    values, mask = dem.read(window, dem.bands[:1])
+    heights, valid = values[0], mask[0]
+    if smoothing > 0:
+        heights = smooth(heights, valid, dem.grid, top - halo, smoothing)
+    wanted = slice(halo, halo + bottom - top)
+    return heights[wanted], valid[wanted]
+
+
+def _read_block(dem: Source, window: Window, smoothing: float, catchment: Floats) -> Block:
+    top, bottom = int(window.row_off), int(window.row_off + window.height)
+    heights, valid = read_heights(dem, top - 1, bottom + 1, smoothing)
+    dx, dy = dem.grid.pixel_metres(np.arange(top, bottom, dtype=np.float64))
+    metres = dx.astype(np.float32), dy.astype(np.float32)
+    return Block(heights, valid, *metres, catchment[top:bottom])
+
+
+def _finish(
+    window: Window, values: Floats, valid: NDArray[np.bool_], jobs: Sequence[Future[None]]
+) -> tuple[Window, Floats, NDArray[np.bool_]]:
+    for job in jobs:
+        job.result()
+    return window, values, valid
+
+
+def _works(block: Block, names: Sequence[str], values: Floats) -> Iterator[Callable[[], None]]:
+    """Yield what is to do to fill `values`, by some rows each."""
+    rows, columns = block.shape
+    step = max(_CHUNK_PIXELS // columns, 8)
+    for start in range(0, rows, step):
+        stop = min(start + step, rows)
+        yield partial(_derive_rows, block.part(start, stop), names, values[:, start:stop])
+
+
+def _derive_rows(block: Block, names: Sequence[str], values: Floats) -> None:
+    _derive_open(block, names, values)
+    if not block.valid.all():
+        _derive_rims(block, names, values)
+        np.copyto(values, np.float32(NODATA["float32"]), where=~block.inside)
+
+
+def _derive_open(block: Block, names: Sequence[str], values: Floats) -> None:
+    """Derive factors as if every pixel were there."""
+    rows, columns = block.shape
+    cells = [block.heights[y : y + rows, x : x + columns] for y in range(3) for x in range(3)]
+    windows = Neighbourhood(
+        cells, block.dx[:, np.newaxis], block.dy[:, np.newaxis], block.catchment
+    )
+    for band, name in zip(values, names, strict=True):
+        band[...] = FACTORS[name](windows)
+
+
+def _derive_rims(block: Block, names: Sequence[str], values: Floats) -> None:
+    """Derive factors again where a neighbour is missing, from mended windows."""
+    valid = block.valid
+    columns_whole = valid[:-2] & valid[1:-1] & valid[2:]
+    whole = columns_whole[:, :-2] & columns_whole[:, 1:-1] & columns_whole[:, 2:]
+    rows, columns = np.nonzero(block.inside & ~whole)
+    if rows.size == 0:
+        return
+    at = [(rows + y, columns + x) for y in range(3) for x in range(3)]
+    cells = mend([block.heights[cell] for cell in at], [valid[cell] for cell in at])
+    catchment = block.catchment[rows, columns] if block.catchment.size else NOTHING
+    windows = Neighbourhood(cells, block.dx[rows], block.dy[rows], catchment)
+    for band, name in zip(values, names, strict=True):
+        band[rows, columns] = FACTORS[name](windows)

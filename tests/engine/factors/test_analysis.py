@@ -1,0 +1,464 @@
+"""Factor analysis: breaks, counts, dependence and importance with known answers, and bad input."""
+
+import csv
+import re
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import rasterio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.factors import analysis, importance
+from landslide_mapper.landslide_plugin.factors import natural_breaks as natural_breaks_module
+from landslide_mapper.landslide_plugin.factors.analysis import (
+    Factor,
+    Interval,
+    auc_of_intervals,
+    draw_sample,
+    factors_of,
+    inflation,
+    survey,
+)
+from landslide_mapper.landslide_plugin.factors.analysis_commands import factoranalysis
+from landslide_mapper.landslide_plugin.factors.natural_breaks import natural_breaks
+from landslide_mapper.landslide_plugin.landslides import Mask
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster.source import Source
+from landslide_mapper.landslide_plugin.raster.stack import LayerStack, write_stack
+from landslide_mapper.landslide_plugin.raster.writer import RasterWriter
+from rasterio.windows import Window
+from scipy.ndimage import gaussian_filter
+from shapely.geometry import box
+from sklearn.metrics import roc_auc_score
+
+SHAPE = (60, 80)
+
+
+@pytest.fixture(autouse=True)
+def small_forests(monkeypatch):
+    """Few trees and quantiles, so that the tests are quick."""
+    monkeypatch.setattr(importance, "TREES", 20)
+    monkeypatch.setattr(natural_breaks_module, "_REPRESENTATIVES", 200)
+
+
+@pytest.fixture
+def random():
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def make_lithology(make_raster, tmp_path):
+    """Return a function that writes a class raster and returns its path."""
+
+    def make(codes, names):
+        with Source.open(make_raster("like.tif", codes.astype(np.int16))) as source:
+            grid = source.grid
+        path = tmp_path / "lithology.tif"
+        with RasterWriter(path, grid, ["lithology"], "int16", classes=names) as writer:
+            writer.write(codes.astype(np.int16), Window(0, 0, grid.width, grid.height))
+        return str(path)
+
+    return make
+
+
+@pytest.fixture
+def make_area(make_raster, random):
+    """Return a function that writes a stack of slope and noise and a mask that follows slope."""
+
+    def make(nodata=None, **bands):
+        slope = gaussian_filter(random.normal(size=SHAPE), 2).astype(np.float32)
+        slope *= 20 / slope.std()
+        noise = random.normal(size=SHAPE).astype(np.float32)
+        layers = {"slope": slope, "noise": noise, **bands}
+        mask = (slope + random.normal(0, 10, SHAPE) > 30).astype(np.uint8)
+        stack = make_raster("stack.tif", np.stack(list(layers.values())), bands=list(layers))
+        return stack, make_raster("mask.tif", mask, nodata=nodata), layers, mask
+
+    return make
+
+
+def run(stack, landslides, **parameters):
+    events = []
+    made = factoranalysis(
+        stack=str(stack), landslides=str(landslides), progress=Progress(events.append), **parameters
+    )
+    return made, events
+
+
+def texts(events):
+    return [event["text"] for event in events if "text" in event]
+
+
+def table_of(path):
+    with open(path, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+# ---- natural breaks
+
+
+def test_breaks_lie_between_clumps(random):
+    values = np.concatenate([random.normal(mean, 0.1, 500) for mean in (0, 5, 20)])
+    breaks = natural_breaks(values.astype(np.float32), np.ones(1500), values.max(), 3)
+    assert 0 < breaks[0] < 4.5 and 5 < breaks[1] < 19.5
+    assert breaks[2] == np.float32(values.max())
+
+
+def test_few_values_are_their_own_intervals():
+    values = np.array([0, 1, 1, 3], np.float32)
+    assert natural_breaks(values, np.ones(4), 3, 5).tolist() == [0, 1, 3]
+    assert natural_breaks(values[:1], np.ones(1), 0, 5).tolist() == [0]
+
+
+def test_a_weight_counts_as_that_many_values(random):
+    values = np.sort(random.gamma(2, 1, 400)).astype(np.float32)
+    weights = random.integers(1, 5, 400)
+    repeated = np.repeat(values, weights)
+    np.testing.assert_array_equal(
+        natural_breaks(values, weights.astype(float), values.max(), 4),
+        natural_breaks(repeated, np.ones(len(repeated)), values.max(), 4),
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=60), st.integers(2, 6), st.data()
+)
+def test_breaks_ascend_and_end_at_the_highest(values, classes, data):
+    array = np.array(values, np.float32)
+    highest = np.float32(array.max() + data.draw(st.sampled_from([0, 1])))
+    breaks = natural_breaks(array, np.ones(len(array)), highest, classes)
+    assert 1 <= len(breaks) <= classes
+    assert (np.diff(breaks) > 0).all()
+    assert breaks[-1] == highest
+
+
+# ---- counts over all pixels
+
+
+def test_counts_and_ratios_are_those_of_numpy(make_area):
+    path, mask_path, layers, mask = make_area(nodata=255)
+    with LayerStack.open([path]) as stack, Source.open(mask_path) as source:
+        labels = Mask(source)
+        sample = draw_sample(stack, labels, 0, Progress())
+        factors = factors_of(stack)
+        counted = survey(stack, labels, factors, sample, 5, Progress())
+    for name, intervals in counted.intervals.items():
+        values = layers[name]
+        assert len(intervals) == 5
+        assert intervals[0].low == values.min() and intervals[-1].high == values.max()
+        assert sum(interval.pixels for interval in intervals) == mask.size
+        for number, interval in enumerate(intervals):
+            inside = (values > interval.low) & (values <= interval.high)
+            if number == 0:
+                inside |= values == interval.low
+            assert interval.pixels == inside.sum()
+            assert interval.landslide_pixels == mask[inside].sum()
+            assert interval.frequency == mask[inside].mean()
+            assert interval.ratio == pytest.approx(mask[inside].mean() / mask.mean())
+    expected = np.corrcoef(np.stack([layers[name].ravel() for name in counted.intervals]))
+    np.testing.assert_allclose(counted.correlation, expected, atol=1e-6)
+
+
+def test_counts_do_not_depend_on_the_blocks(make_area, monkeypatch):
+    path, mask_path, _, _ = make_area()
+    found = []
+    for chunk in (1 << 18, 100):
+        monkeypatch.setattr(analysis, "_CHUNK", chunk)
+        with LayerStack.open([path]) as stack, Source.open(mask_path) as source:
+            sample = draw_sample(stack, Mask(source), 0, Progress())
+            found.append(survey(stack, Mask(source), factors_of(stack), sample, 4, Progress()))
+    assert found[0].intervals == found[1].intervals
+    np.testing.assert_allclose(found[0].correlation, found[1].correlation, atol=1e-12)
+
+
+def test_sample_is_bounded_even_and_repeatable(make_raster, monkeypatch):
+    monkeypatch.setattr(analysis, "SAMPLE", 400)
+    monkeypatch.setattr(analysis, "_CHUNK", 1000)
+    place = np.arange(20000, dtype=np.float32).reshape(100, 200)
+    path = make_raster("stack.tif", place, bands=["place"])
+    mask = make_raster("mask.tif", (place % 4 == 0).astype(np.uint8))
+
+    def draw(seed):
+        with LayerStack.open([path]) as stack, Source.open(mask) as source:
+            return draw_sample(stack, Mask(source), seed, Progress())
+
+    sample = draw(0)
+    assert np.bincount(sample.landslide).tolist() == [400, 400]
+    assert (sample.values[:, 0] == sample.rows * 200 + sample.columns).all()
+    assert ((sample.values[:, 0] % 4 == 0) == sample.landslide).all()
+    assert len(np.unique(sample.values)) == 800
+    assert sample.weights.sum() == 20000
+    assert (sample.background_pixels, sample.landslide_pixels) == (15000, 5000)
+    # a fifth of the pixels lies in each fifth of the stream, give or take four deviations
+    fifths = np.bincount((sample.values[:, 0] // 4000).astype(int))
+    assert abs(fifths - 160).max() < 4 * np.sqrt(160 * 0.8)
+    assert (draw(0).values == sample.values).all()
+    assert (draw(1).values != sample.values).any()
+
+
+def test_unknown_pixels_of_the_mask_are_not_counted(make_area, make_raster, tmp_path):
+    stack, _, _, mask = make_area()
+    mask[:, :10] = 255
+    path = make_raster("partly.tif", mask, nodata=255)
+    run(stack, path, table=str(tmp_path / "table.csv"))
+    rows = [row for row in table_of(tmp_path / "table.csv") if row["factor"] == "slope"]
+    assert sum(int(row["pixels"]) for row in rows) == SHAPE[0] * (SHAPE[1] - 10)
+
+
+# ---- measures of one factor
+
+
+def test_auc_of_intervals_is_that_of_their_frequency():
+    counts = [(100, 5), (50, 20), (0, 0), (200, 20), (30, 0)]
+    intervals = [
+        Interval(str(number), None, None, pixels, landslide, None)
+        for number, (pixels, landslide) in enumerate(counts)
+    ]
+    truth = np.concatenate([np.arange(pixels) < landslide for pixels, landslide in counts])
+    score = np.concatenate([np.full(n, landslide / n) for n, landslide in counts if n])
+    assert auc_of_intervals(intervals) == pytest.approx(roc_auc_score(truth, score))
+
+
+def test_inflation_is_that_of_the_regression_on_the_others(random):
+    values = random.normal(size=(3, 2000))
+    values[2] += 2 * values[0] - values[1]
+    centred = values - values.mean(axis=1, keepdims=True)
+    for own in range(3):
+        others = np.delete(centred, own, axis=0)
+        fit = others.T @ np.linalg.lstsq(others.T, centred[own], rcond=None)[0]
+        expected = centred[own].var() / (centred[own] - fit).var()
+        found = inflation(np.corrcoef(values), Factor("own", (own,)))
+        assert found == pytest.approx(expected)
+
+
+def test_inflation_of_two_classes_is_that_of_one_of_their_bands(random):
+    first = (random.normal(size=2000) > 0).astype(float)
+    other = first + random.normal(size=2000)
+    both = inflation(np.corrcoef([first, 1 - first, other]), Factor("l", (0, 1), ("a", "b")))
+    one = inflation(np.corrcoef([first, other]), Factor("l", (0,)))
+    assert both == pytest.approx(one) and one > 1.1
+
+
+def test_inflation_of_a_copy_is_infinite(random):
+    values = random.normal(size=500)
+    assert inflation(np.corrcoef([values, 3 * values + 1]), Factor("copy", (0,))) == np.inf
+
+
+# ---- importance
+
+
+def test_the_factor_that_landslides_follow_matters_and_noise_does_not(make_area, tmp_path):
+    stack, mask, _, _ = make_area()
+    made, events = run(stack, mask, table=str(tmp_path / "table.csv"))
+    rows = {row["factor"]: row for row in table_of(tmp_path / "table.csv")}
+    slope, noise = rows["slope"], rows["noise"]
+    assert float(slope["permutation_mean"]) > 0.2
+    assert abs(float(noise["permutation_mean"])) < 0.03
+    # the bias that the report speaks of: noise gets a share all the same
+    assert float(slope["gini_importance"]) > float(noise["gini_importance"]) > 0.05
+    assert float(slope["auc"]) > 0.85 and abs(float(noise["auc"]) - 0.5) < 0.05
+    assert float(slope["vif"]) < 1.05
+    assert made["auc_blocks"] > 0.85
+    assert texts(events)[-1].startswith("Of 2 factors, slope")
+
+
+def test_random_split_leaks_what_blocks_do_not(make_raster, random, tmp_path):
+    """Landslides know nothing of the factors, but the pixels of a patch share both."""
+    patches = np.kron(random.normal(size=(2, 20, 20)), np.ones((8, 8))).astype(np.float32)
+    stack = make_raster("stack.tif", patches, bands=["a", "b"])
+    mask = np.kron(random.integers(0, 2, (20, 20)), np.ones((8, 8), int)).astype(np.uint8)
+    made, _ = run(stack, make_raster("mask.tif", mask))
+    assert made["auc_random"] > 0.95
+    assert made["auc_blocks"] < 0.7
+
+
+def test_the_same_seed_gives_the_same_table(make_area, tmp_path):
+    stack, mask, _, _ = make_area()
+    for name in ("a.csv", "b.csv"):
+        run(stack, mask, table=str(tmp_path / name), seed=3)
+    assert (tmp_path / "a.csv").read_text() == (tmp_path / "b.csv").read_text()
+
+
+def test_landslides_in_one_place_have_no_block_figures(make_raster, random, tmp_path):
+    values = random.normal(size=SHAPE).astype(np.float32)
+    mask = np.zeros(SHAPE, np.uint8)
+    mask[2:6, 2:6] = 1
+    stack = make_raster("stack.tif", values, bands=["slope"])
+    html = tmp_path / "report.html"
+    made, events = run(stack, make_raster("mask.tif", mask), html=str(html))
+    assert made["auc_blocks"] is None and made["auc_random"] is not None
+    assert any("too few places for blocks" in text for text in texts(events))
+    assert any("Only 16 landslide pixels" in text for text in texts(events))
+    assert "Gini importance" in html.read_text()
+
+
+# ---- classes
+
+
+def test_classes_of_a_stack_are_one_factor(make_area, make_lithology, random, tmp_path):
+    first, mask_path, _, mask = make_area()
+    codes = np.where(mask == 1, 2, random.integers(1, 3, SHAPE))
+    codes[0, 0] = 3
+    lithology = make_lithology(codes, {1: "Granite", 2: "Flysch & marl", 3: "Till", 4: "Absent"})
+    stacked = tmp_path / "stacked.tif"
+    again = tmp_path / "again.tif"
+    for layers, path in (([first, lithology], stacked), ([stacked], again)):
+        with LayerStack.open(layers) as layer_stack:
+            write_stack(layer_stack, path, Progress())
+    with rasterio.open(again) as dataset:
+        assert dataset.tags(4)["CLASS_OF"] == "lithology"
+        assert dataset.tags(4)["CLASS_NAME"] == "Flysch & marl"
+        assert "CLASS_OF" not in dataset.tags(1)
+    run(again, mask_path, table=str(tmp_path / "table.csv"), html=str(tmp_path / "report.html"))
+    rows = [row for row in table_of(tmp_path / "table.csv") if row["factor"] == "lithology"]
+    found = {row["class"]: row for row in rows}
+    assert set(found) == {"Granite", "Flysch & marl", "Till", "Absent"}
+    for code, name in ((1, "Granite"), (2, "Flysch & marl"), (3, "Till")):
+        assert int(found[name]["pixels"]) == (codes == code).sum()
+        assert int(found[name]["landslide_pixels"]) == mask[codes == code].sum()
+    assert found["Absent"]["pixels"] == "0" and found["Absent"]["frequency"] == ""
+    assert found["Granite"]["auc"] == "" and float(found["Granite"]["auc_intervals"]) > 0.6
+    assert found["Granite"]["low"] == "" and found["Granite"]["kind"] == "classes"
+    assert float(found["Granite"]["permutation_mean"]) > 0
+
+
+def test_a_class_raster_itself_will_do(make_lithology, make_raster, random):
+    codes = random.integers(1, 4, SHAPE)
+    mask = make_raster("mask.tif", ((codes == 2) & (random.random(SHAPE) > 0.5)).astype(np.uint8))
+    made, _ = run(make_lithology(codes, {1: "a", 2: "b", 3: "c"}), mask)
+    assert made["auc_blocks"] > 0.8
+
+
+# ---- outputs
+
+
+def test_report_is_self_contained_and_says_what_is_biased(make_area, tmp_path):
+    stack, mask, _, _ = make_area(flat=np.full(SHAPE, 7, np.float32))
+    html, table = tmp_path / "report.html", tmp_path / "table.csv"
+    made, events = run(stack, mask, html=str(html), table=str(table), classes=3)
+    page = html.read_text(encoding="utf-8")
+    assert not re.search(r"<script|https?://|<link", page)
+    assert page.count("<img") == 2 + 2 + 1  # importances, frequencies, correlation
+    assert "biased" in page and "Strobl" in page and "leak" in page
+    assert "slope matters most" in page or "slope and noise matter most" in page
+    assert "Constant, not analysed" in page and "flat" in page
+    assert any("flat is constant" in text for text in texts(events))
+    rows = table_of(table)
+    assert [row["factor"] for row in rows] == ["slope"] * 3 + ["noise"] * 3 + ["flat"]
+    assert rows[-1]["gini_importance"] == "" and int(rows[-1]["pixels"]) == SHAPE[0] * SHAPE[1]
+    assert made["html"] == str(html) and made["table"] == str(table)
+
+
+def test_progress_grows_to_the_end(make_area):
+    stack, mask, _, _ = make_area()
+    _, events = run(stack, mask)
+    percents = [event["percent"] for event in events if event["type"] == "progress"]
+    assert percents == sorted(percents) and percents[-1] == 100 and len(percents) > 10
+
+
+def test_an_end_in_the_middle_leaves_what_stood_there(make_area, tmp_path):
+    stack, mask, _, _ = make_area()
+    html = tmp_path / "report.html"
+    html.write_text("earlier")
+
+    def stop(event):
+        if event.get("percent", 0) > 50:
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        factoranalysis(stack=stack, landslides=mask, html=str(html), progress=Progress(stop))
+    assert html.read_text() == "earlier"
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_polygons_of_another_crs_and_an_area(make_area, make_raster, tmp_path):
+    stack, _, _, _ = make_area()
+    squares = [box(500100 + x, 4999500, 500150 + x, 4999550) for x in range(0, 500, 100)]
+    landslides = tmp_path / "landslides.gpkg"
+    gpd.GeoDataFrame(geometry=squares, crs=32632).to_crs(4326).to_file(landslides)
+    area = tmp_path / "area.gpkg"
+    gpd.GeoDataFrame(geometry=[box(500000, 4999400, 500600, 5000000)], crs=32632).to_file(area)
+    run(stack, landslides, area=str(area), table=str(tmp_path / "table.csv"))
+    rows = [row for row in table_of(tmp_path / "table.csv") if row["factor"] == "slope"]
+    assert sum(int(row["pixels"]) for row in rows) == 60 * 60
+    assert sum(int(row["landslide_pixels"]) for row in rows) == 5 * 25
+
+
+# ---- bad input: one sentence, no output
+
+
+def refused(tmp_path, error, message, stack, landslides, **parameters):
+    html, table = tmp_path / "report.html", tmp_path / "table.csv"
+    with pytest.raises(error, match=message) as caught:
+        run(stack, landslides, html=str(html), table=str(table), **parameters)
+    assert str(caught.value).endswith(".")
+    assert not html.exists() and not table.exists()
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+@pytest.mark.parametrize("classes", [1, 0, 21])
+def test_number_of_classes(make_area, tmp_path, classes):
+    stack, mask, _, _ = make_area()
+    refused(tmp_path, InputError, "choose 2 to 20", stack, mask, classes=classes)
+
+
+def test_no_landslide_or_nothing_else(make_area, make_raster, tmp_path):
+    stack, _, _, _ = make_area()
+    none = make_raster("none.tif", np.zeros(SHAPE, np.uint8))
+    refused(tmp_path, InputError, "No landslide lies within", stack, none)
+    everywhere = make_raster("everywhere.tif", np.ones(SHAPE, np.uint8))
+    refused(tmp_path, InputError, "Every valid pixel is landslide", stack, everywhere)
+
+
+def test_landslides_elsewhere(make_area, tmp_path):
+    stack, _, _, _ = make_area()
+    path = tmp_path / "far.gpkg"
+    gpd.GeoDataFrame(geometry=[box(900000, 0, 900100, 100)], crs=32632).to_file(path)
+    refused(tmp_path, InputError, "No landslide lies within", stack, path)
+
+
+def test_all_nodata(make_area, make_raster, tmp_path):
+    _, mask, _, _ = make_area()
+    stack = make_raster("empty.tif", np.full(SHAPE, -9999, np.float32), nodata=-9999)
+    refused(tmp_path, InputError, "No pixel of the stack is valid", stack, mask)
+
+
+def test_nothing_varies(make_area, make_raster, tmp_path):
+    _, mask, _, _ = make_area()
+    stack = make_raster("flat.tif", np.ones(SHAPE, np.float32))
+    refused(tmp_path, InputError, "All bands of the stack are constant", stack, mask)
+
+
+def test_missing_files_and_folders(make_area, make_raster, tmp_path):
+    stack, mask, _, _ = make_area()
+    refused(tmp_path, InputError, "does not exist", tmp_path / "none.tif", mask)
+    refused(tmp_path, InputError, "does not exist", stack, tmp_path / "none.gpkg")
+    far = make_raster("far.tif", np.ones((5, 5), np.uint8), crs="EPSG:32655")
+    refused(tmp_path, GridError, "does not overlap", stack, far)
+    with pytest.raises(OutputError, match="does not exist"):
+        run(stack, mask, html=str(tmp_path / "no_folder" / "report.html"))
+
+
+# ---- real data
+
+
+def test_kashmir_fails_on_steep_slopes(data_dir, tmp_path, monkeypatch):
+    from landslide_mapper.landslide_plugin.factors.commands import terrainfactors
+
+    monkeypatch.setattr(analysis, "SAMPLE", 2000)
+    kashmir = data_dir / "kashmir"
+    terrain = str(tmp_path / "terrain.tif")
+    factors = ["elevation", "slope", "northness"]
+    terrainfactors(
+        input=str(kashmir / "AW3D30.tif"), output=terrain, factors=factors, progress=Progress()
+    )
+    made, _ = run(terrain, kashmir / "landslides.shp", table=str(tmp_path / "table.csv"))
+    rows = table_of(tmp_path / "table.csv")
+    ratios = [float(row["frequency_ratio"]) for row in rows if row["factor"] == "slope"]
+    assert ratios == sorted(ratios) and ratios[0] < 0.5 and ratios[-1] > 1.5
+    first = {row["factor"]: float(row["permutation_mean"]) for row in rows}
+    assert max(first, key=first.get) == "slope"
+    assert 0.65 < made["auc_blocks"] < made["auc_random"] + 0.05
