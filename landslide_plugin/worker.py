@@ -9,6 +9,7 @@ user can mend has a `text` alone; any other also has `details`, its traceback.
 It needs no QGIS: `echo '{"command": ...}' | python landslide_plugin/worker.py`.
 """
 
+import _thread
 import importlib
 import importlib.util
 import inspect
@@ -183,7 +184,10 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _end_with_parent() -> None:
     """Wait for the end of stdin, then end as on SIGTERM; at last without ceremony."""
     sys.stdin.read()
-    os.kill(os.getpid(), signal.SIGTERM)
+    if hasattr(signal, "pthread_kill"):  # to the main thread itself, so that a wait there ends
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
     threading.Event().wait(3)
     os._exit(128 + signal.SIGTERM)
 

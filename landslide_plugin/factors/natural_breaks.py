@@ -50,4 +50,5 @@ def _fisher_jenks(values: Floats, classes: int) -> Floats:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it would be faster with numba
-        return np.asarray(FisherJenks(values, classes).bins, np.float32)
+        # The library repeats a bound where values repeat much.
+        return np.unique(np.asarray(FisherJenks(values, classes).bins, np.float32))

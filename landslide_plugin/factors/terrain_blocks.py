@@ -25,7 +25,9 @@ from .terrain import FACTORS
 Blocks = Iterator[tuple[Window, Floats, NDArray[np.bool_]]]
 
 _BLOCK_MEGABYTES = 96
-_CHUNK_PIXELS = 1 << 16  # a chunk's arrays stay in a core's cache
+_CHUNK_PIXELS = 1 << 18
+"""Of what a thread derives at once: fewer, and threads wait for each other between calls of numpy;
+many more, and their arrays leave the cache."""
 
 
 @dataclass(frozen=True, eq=False)
