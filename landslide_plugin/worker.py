@@ -49,9 +49,14 @@ COMMANDS = {
 
 
 def register_package() -> None:
-    """Make the checkout importable as `landslide_mapper`, whatever its folder is called."""
+    """Make the checkout importable as `landslide_mapper`, whatever its folder is called.
+
+    It is called before anything imports torch, whose OpenMP threads are told here to sleep while
+    they wait: spinning, two trainings side by side on four cores took 165 s instead of 16 s.
+    """
     if PACKAGE in sys.modules:
         return
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     root = Path(__file__).resolve().parent.parent
     spec = importlib.util.spec_from_file_location(
         PACKAGE, root / "__init__.py", submodule_search_locations=[str(root)]
