@@ -7,14 +7,9 @@ must be on the path. The rivers are synthetic: random walks over a grid of 10 m.
 import argparse
 import json
 import os
-import shutil
 import statistics
-import subprocess  # nosec B404
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from functools import partial
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -22,11 +17,10 @@ import geopandas as gpd
 import numpy as np
 import rasterio
 import shapely
-from landslide_mapper.landslide_plugin.factors import commands
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.raster.writer import RasterWriter
 from rasterio.transform import from_origin
 from scipy.ndimage import distance_transform_edt
+
+from .timing import Usage, run, tool
 
 PIXEL = 10.0
 LEFT, TOP = 500000.0, 5000000.0
@@ -37,12 +31,24 @@ COMPRESSIONS = {
 """Creation options of GDAL's tools. They write strips, as by default: gdal_proximity writes its
 output twice, line by line, which takes fifty times as long in compressed tiles."""
 
-_CHILD = """
-import sys
+_WORKER = """
+import functools, importlib, sys, time
 from pathlib import Path
-from benchmarks.distance import time_command
-time_command(Path(sys.argv[1]), sys.argv[2], float(sys.argv[3]))
+from landslide_plugin import worker
+worker.register_package()
+module = importlib.import_module("landslide_mapper.landslide_plugin.factors.commands")
+module.RasterWriter = functools.partial(module.RasterWriter, compress=sys.argv[1])
+command = module.distance
+@functools.wraps(command)
+def timed(**parameters):
+    started = time.perf_counter()
+    result = command(**parameters)
+    Path(sys.argv[2]).write_text(str(time.perf_counter() - started))
+    return result
+module.distance = timed
+sys.exit(worker.main())
 """
+"""The worker; its own are only the output's compression and the time without Python's start."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -53,13 +59,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--limit", type=float, default=0.0, help="largest distance, m")
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--compress", choices=COMPRESSIONS, action="append")
-    parser.add_argument("--gdal", default="", help="folder of GDAL's tools")
     given = parser.parse_args(arguments)
     with TemporaryDirectory() as name:
         folder = Path(name)
         make_inputs(folder, given.size, given.rivers)
         for compress in given.compress or COMPRESSIONS:
-            compare(folder, compress, given.limit, given.runs, given.gdal)
+            compare(folder, compress, given.limit, given.runs)
         if not given.limit:
             check(folder)
 
@@ -92,71 +97,58 @@ def make_inputs(folder: Path, size: int, rivers: int) -> None:
     )
 
 
-def compare(folder: Path, compress: str, limit: float, runs: int, gdal: str) -> None:
-    """Run GDAL's tools and the command by turns and print their medians."""
-    ours, whole, memory, theirs, theirs_memory = [], [], [], [], []
+def compare(folder: Path, compress: str, limit: float, runs: int) -> None:
+    """Run GDAL's tools and the worker by turns and print their medians."""
+    theirs, ours, commands = [], [], []
     for _ in range(runs):
-        seconds, peak = run_gdal(folder, compress, limit, gdal)
-        theirs.append(seconds)
-        theirs_memory.append(peak)
-        started = time.perf_counter()
-        seconds, peak = run_ours(folder, compress, limit)
-        whole.append(time.perf_counter() - started)
-        ours.append(seconds)
-        memory.append(peak)
-    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+        os.sync()
+        theirs.append(run_gdal(folder, compress, limit))
+        os.sync()
+        usage, seconds = run_ours(folder, compress, limit)
+        ours.append(usage)
+        commands.append(seconds)
+    whole = [mine.seconds / one.seconds for mine, one in zip(ours, theirs, strict=True)]
+    alone = [mine / one.seconds for mine, one in zip(commands, theirs, strict=True)]
     print(
-        f"{compress}: distance {statistics.median(ours):.2f} s (with the start of Python "
-        f"{statistics.median(whole):.2f} s), peak {max(memory):.0f} MB; gdal_rasterize + "
-        f"gdal_proximity {statistics.median(theirs):.2f} s, peak {max(theirs_memory):.0f} MB; "
-        f"ratio of medians {statistics.median(ours) / statistics.median(theirs):.2f}, median of "
-        f"paired ratios {statistics.median(ratios):.2f} ({runs} pairs)"
+        f"distance, compression {compress}: the command {statistics.median(commands):.2f} s, with "
+        f"Python's start {_middle(ours)}; gdal_rasterize and gdal_proximity {_middle(theirs)}; "
+        f"ratio {_spread(alone)}, with Python's start {_spread(whole)}; {runs} pairs",
+        flush=True,
     )
 
 
-def run_gdal(folder: Path, compress: str, limit: float, gdal: str) -> tuple[float, float]:
-    """Burn the rivers and measure from them; return seconds and the larger peak in MB."""
+def run_gdal(folder: Path, compress: str, limit: float) -> Usage:
+    """Burn the rivers and measure from them."""
     create = [word for option in COMPRESSIONS[compress] for word in ("-co", option)]
     with rasterio.open(folder / "reference.tif") as reference:
         size = reference.width
     extent = [LEFT, TOP - PIXEL * size, LEFT + PIXEL * size, TOP]
-    burn = [_tool("gdal_rasterize", gdal), "-q", "-at", "-burn", "1", "-ot", "Byte"]
+    burn = [tool("gdal_rasterize"), "-q", "-at", "-burn", "1", "-ot", "Byte"]
     burn += ["-te", *map(str, extent), "-ts", str(size), str(size), *create]
     burn += [str(folder / "rivers.gpkg"), str(folder / "burnt.tif")]
     if compress == "zstd":
         create += ["-co", "PREDICTOR=3"]
-    measure = [_tool("gdal_proximity.py", gdal), "-q", "-distunits", "GEO", "-ot", "Float32"]
+    measure = [tool("gdal_proximity.py"), "-q", "-distunits", "GEO", "-ot", "Float32"]
     if limit:
         measure += ["-maxdist", str(limit), "-nodata", str(limit)]
     measure += [*create, str(folder / "burnt.tif"), str(folder / "proximity.tif")]
     for name in ("burnt.tif", "proximity.tif"):
         (folder / name).unlink(missing_ok=True)
-    started = time.perf_counter()
-    peak = max(_peak(burn), _peak(measure))
-    return time.perf_counter() - started, peak
+    return run(burn) + run(measure)
 
 
-def run_ours(folder: Path, compress: str, limit: float) -> tuple[float, float]:
-    """Run the command in a process of its own; return its seconds and the process's peak in MB."""
-    result = folder / "result.json"
-    command = [sys.executable, "-c", _CHILD, str(folder), compress, str(limit)]
-    peak = _peak(command)
-    return float(json.loads(result.read_text())), peak
-
-
-def time_command(folder: Path, compress: str, limit: float) -> None:
-    """Run the command in this process and write its seconds."""
-    with _compressed(compress):
-        started = time.perf_counter()
-        commands.distance(
-            input=str(folder / "rivers.gpkg"),
-            reference=str(folder / "reference.tif"),
-            output=str(folder / "distance.tif"),
-            max_distance=limit,
-            progress=Progress(),
-        )
-        seconds = time.perf_counter() - started
-    (folder / "result.json").write_text(json.dumps(seconds))
+def run_ours(folder: Path, compress: str, limit: float) -> tuple[Usage, float]:
+    """Run the worker; return what it took, and the seconds without Python's start."""
+    parameters = {
+        "input": str(folder / "rivers.gpkg"),
+        "reference": str(folder / "reference.tif"),
+        "output": str(folder / "distance.tif"),
+        "max_distance": limit,
+    }
+    request = json.dumps({"command": "distance", "parameters": parameters})
+    seconds = folder / "seconds.txt"
+    usage = run([sys.executable, "-c", _WORKER, compress, str(seconds)], request)
+    return usage, float(seconds.read_text())
 
 
 def check(folder: Path) -> None:
@@ -169,31 +161,14 @@ def check(folder: Path) -> None:
         print(f"{name}: at most {apart.max():.2g} pixel from scipy, {exact.max():.0f} pixels far")
 
 
-@contextmanager
-def _compressed(compress: str) -> Iterator[None]:
-    usual = commands.RasterWriter
-    commands.RasterWriter = partial(RasterWriter, compress=compress)
-    try:
-        yield
-    finally:
-        commands.RasterWriter = usual
+def _middle(usages: Sequence[Usage]) -> str:
+    seconds = statistics.median(usage.seconds for usage in usages)
+    cpu = statistics.median(usage.cpu for usage in usages)
+    return f"{seconds:.2f} s ({cpu:.1f} CPU s, {max(usage.peak for usage in usages):.0f} MB)"
 
 
-def _peak(command: Sequence[str]) -> float:
-    """Run a program to its end and return its peak memory in MB."""
-    process = subprocess.Popen(command)  # noqa: S603 - our own words  # nosec B603
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise SystemExit(f"{command[0]} failed")
-    return usage.ru_maxrss / 1000
-
-
-def _tool(name: str, folder: str) -> str:
-    found = shutil.which(name, path=folder or None)
-    if found is None:
-        raise SystemExit(f"{name} is not on the path.")
-    return found
+def _spread(ratios: Sequence[float]) -> str:
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":

@@ -33,9 +33,9 @@ from ..raster import Grid
 LEVELS: dict[str, tuple[float, ...]] = {"yang2022": (30, 200, 500, 1000, 2000)}
 """Presets of breaks in metres: six river levels (R. Yang et al. 2022, Remote Sens. 14:2206)."""
 
-_BLOCK_PIXELS = 25_000_000
+_BLOCK_PIXELS = 16_000_000
 _GEOGRAPHIC_BLOCK_PIXELS = 4_000_000  # a pixel's width changes from row to row
-_COARSE_CELLS = 256
+_COARSE_CELLS = 512
 _BYTES_PER_PIXEL = 16
 _GEOGRAPHIC_BYTES_PER_PIXEL = 50
 _OPENCV_LARGEST = 46340  # the square of rows + columns must fit int32
@@ -66,9 +66,8 @@ def plan_blocks(features: gpd.GeoDataFrame, grid: Grid, limit: float = np.inf) -
         GridError: all features lie farther from the grid than its diagonal and the limit.
     """
     reach = _Reach(features, grid, limit)
-    usual = max(
-        1, (_GEOGRAPHIC_BLOCK_PIXELS if grid.is_geographic else _BLOCK_PIXELS) // grid.width
-    )
+    pixels = _GEOGRAPHIC_BLOCK_PIXELS if grid.is_geographic else _BLOCK_PIXELS
+    usual = max(1, pixels // grid.width)
     blocks, top = [], 0
     while top < grid.height:
         rows = min(usual, grid.height - top)
@@ -110,7 +109,9 @@ def stream_distance(
             distance = np.full((block.window.height, block.window.width), limit, np.float32)
         else:
             distance = transform(empty, around, _inner(block))
-        yield block.window, np.minimum(distance, np.float32(limit), out=distance)
+        if math.isfinite(limit):
+            np.minimum(distance, np.float32(limit), out=distance)
+        yield block.window, distance
 
 
 def preset(levels: str, breaks: Sequence[float]) -> Sequence[float]:
@@ -163,10 +164,10 @@ def level_names(breaks: Sequence[float]) -> dict[int, str]:
 
 
 class _Reach:
-    """Bounds the distance to the nearest feature from below the grid's own resolution.
+    """Bounds the distance to the nearest feature from a grid of coarse cells.
 
-    Cells of many pixels are burnt; from a pixel to the nearest feature it is no farther than from
-    its cell's centre to that of the nearest burnt cell and one cell's diagonal.
+    From a pixel to the nearest feature it is no farther than from its cell's centre to that of the
+    nearest cell that holds a feature's point and one cell's diagonal.
     """
 
     def __init__(self, features: gpd.GeoDataFrame, grid: Grid, limit: float) -> None:
@@ -183,33 +184,44 @@ class _Reach:
         coarse = Grid(grid.crs, Affine(size_x, 0, x, 0, size_y, y), columns, rows)
         widths, heights = coarse.pixel_metres()
         size = float(heights.max()), float(widths.max())
-        empty = _untouched(features, coarse)
+        empty = _without_vertex(features, coarse)
         if empty.all():
-            cells = np.full(coarse.shape, np.inf)
+            self._cells = np.full(coarse.shape, np.inf)
         else:
-            cells = distance_transform_edt(empty, sampling=size) + math.hypot(*size)
-        self._first_row, first_column = -top // self._step, -left // self._step
-        self._cells = cells[:, first_column : first_column + grid.width // self._step + 2]
+            self._cells = distance_transform_edt(empty, sampling=size) + math.hypot(*size)
+        self._left, self._top = left, top
 
-    def block(self, top: int, rows: int) -> Block:
-        """Return the block of some rows with the margin that it needs."""
-        grid = self._grid
-        first = self._first_row + top // self._step
-        longest = float(self._cells[first : first + rows // self._step + 3].max())
-        window = Window(0, top, grid.width, rows)
-        if not math.isfinite(longest := min(longest, self._limit)):
-            return Block(window, window)
-        widths, heights = grid.pixel_metres(np.array([top, top + rows - 1.0]))
-        margin_y = math.ceil(longest / heights.min()) + 2
-        widths, _ = grid.pixel_metres(np.array([top - margin_y, top + rows + margin_y + 0.0]))
-        margin_x = longest / max(widths.min(), 1e-9) + 2
-        # Where there is no feature no margin is needed.
-        left, upper, right, lower = self._bounds
-        start = min(top, max(top - margin_y, upper))
-        stop = max(top + rows, min(top + rows + margin_y, lower))
-        west = min(0, max(math.floor(-margin_x), left))
-        east = max(grid.width, min(math.ceil(grid.width + margin_x), right))
+    def block(self, first: int, rows: int) -> Block:
+        """Return the block of some rows with the margins that it needs.
+
+        The way from a pixel to the nearest feature outside leaves the block at an edge, and from
+        there on is the way from that edge to the nearest feature: so margins follow from the edges.
+        """
+        grid, last = self._grid, first + rows - 1
+        left, upper, right, lower = self._bounds  # where there is no feature none is needed
+        above, below = self._longest((first, first), None), self._longest((last, last), None)
+        height = -grid.transform.e * _shortest_unit(grid)
+        start = max(first - _pixels(above, height), min(upper, first))
+        stop = min(last + 1 + _pixels(below, height), max(lower, last + 1))
+        width = float(grid.pixel_metres(np.array([start, stop - 1.0]))[0].min())
+        before = self._longest((first, last), 0)
+        after = self._longest((first, last), grid.width - 1)
+        west = max(-_pixels(before, width), min(left, 0))
+        east = min(grid.width + _pixels(after, width), max(right, grid.width))
+        window = Window(0, first, grid.width, rows)
         return Block(window, Window(west, start, east - west, stop - start))
+
+    def _longest(self, rows: tuple[int, int], column: int | None) -> float:
+        """Return the bound over a span of the grid's rows, in one column or all."""
+        columns = (0, self._grid.width - 1) if column is None else (column, column)
+        upper, lower = ((row - self._top) // self._step for row in rows)
+        left, right = ((column - self._left) // self._step for column in columns)
+        return min(float(self._cells[upper : lower + 1, left : right + 1].max()), self._limit)
+
+
+def _pixels(metres: float, size: float) -> int:
+    """Return how many pixels a margin needs, two more for the pixels that features touch."""
+    return math.ceil(metres / max(size, 1e-9)) + 2 if math.isfinite(metres) else 0
 
 
 def _search_box(
@@ -270,6 +282,22 @@ def _untouched(features: gpd.GeoDataFrame, grid: Grid) -> NDArray[np.uint8]:
     return burnt
 
 
+def _without_vertex(features: gpd.GeoDataFrame, grid: Grid) -> NDArray[np.uint8]:
+    """Return 0 in the cells that polygons touch or that lines and points are in, 1 in others.
+
+    Lines get a vertex in every cell, or nearly so: much faster than burning them.
+    """
+    shapes = features.geometry.array
+    polygonal = shapely.get_dimensions(shapes) == 2
+    empty = _untouched(features[polygonal], grid)
+    spaced = shapely.segmentize(shapes[~polygonal], min(grid.transform.a, -grid.transform.e))
+    x, y = shapely.get_coordinates(spaced).T
+    columns, rows = (np.floor(place).astype(np.int64) for place in grid.pixel(x, y))
+    inside = (columns >= 0) & (columns < grid.width) & (rows >= 0) & (rows < grid.height)
+    empty[rows[inside], columns[inside]] = 0
+    return empty
+
+
 def _planar_transform(
     empty: NDArray[np.uint8], around: Grid, inner: tuple[slice, slice]
 ) -> NDArray[np.float32]:
@@ -279,8 +307,8 @@ def _planar_transform(
     if math.isclose(width, height) and sum(empty.shape) < _OPENCV_LARGEST:
         pixels = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[inner]
         # Its last digit varies from run to run; the square of a distance in pixels is whole.
-        distance = np.rint(np.multiply(pixels, pixels), dtype=np.float32)
-        return np.multiply(np.sqrt(distance, out=distance), np.float32(width), out=distance)
+        np.rint(np.multiply(pixels, pixels, out=pixels), out=pixels)
+        return np.multiply(np.sqrt(pixels, out=pixels), np.float32(width), out=pixels)
     metres = distance_transform_edt(empty, sampling=(height, width))
     return np.asarray(metres[inner], np.float32)
 
