@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ...models.model_file import load_card
-from ..errors import OutputError
+from ..errors import InputError, OutputError
 from ..factors.commands import (
     classes,
     distance,
@@ -22,6 +22,7 @@ from ..inventory.commands import vectorize
 from ..outputs import PARTIAL_PREFIX
 from ..progress import Progress
 from ..provenance import CURRENT
+from ..raster.stack import LayerStack
 from .plan import FAULTS, GEOLOGY, RIVERS, Plan, plan
 
 
@@ -76,6 +77,7 @@ def map(
     card = load_card(model)
     CURRENT.model = card.name
     wanted = plan(card.bands, faults=faults, geology=geology)
+    _check_image(image, wanted)
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
     with _scratch(inventory) as folder:
         layers = _derive(
@@ -125,6 +127,17 @@ def map(
         "count": polygons["count"],
         "area_m2": polygons["area_m2"],
     }
+
+
+def _check_image(image: str, wanted: Plan) -> None:
+    """Refuse an image without the bands that nothing else can give, before anything is derived."""
+    with LayerStack.open([image], what="image") as layer:
+        missing = [band for band in wanted.image if band not in layer.bands]
+        if missing:
+            raise InputError(
+                f"The image {image} lacks {', '.join(missing)}, which the model wants; it has "
+                f"{', '.join(layer.bands)}: name its bands so, or take another model."
+            )
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from ..factors.terrain import FACTORS
 ATTRIBUTE_FACTORS = ("elevation", "slope", "aspect")
 """Terrain factors that the inventory's attributes are drawn from, whatever the model wants."""
 
+ASPECT_CLASS = "aspect_class"
+"""The factor that a stack splits into one band a class."""
+
 RIVERS, FAULTS, GEOLOGY = "river_distance", "fault_distance", "lithology"
 
 
@@ -60,9 +63,10 @@ def plan(bands: Sequence[str], *, faults: str, geology: str) -> Plan:
     """
     found = Plan(terrain=list(ATTRIBUTE_FACTORS))
     for band in bands:
-        if band in FACTORS:
-            if band not in found.terrain:
-                found.terrain.append(band)
+        factor = ASPECT_CLASS if band.startswith(f"{ASPECT_CLASS}_") else band
+        if factor in FACTORS:
+            if factor not in found.terrain:
+                found.terrain.append(factor)
         elif band in INDICES:
             found.indices.append(band)
         elif band == RIVERS:

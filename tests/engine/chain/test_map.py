@@ -60,7 +60,7 @@ def results(layers):
 
 @pytest.mark.parametrize("rivers", [True, False], ids=["rivers given", "streams derived"])
 def test_what_the_model_wants_is_derived(layers, make_model, rivers):
-    model = make_model(["nir", "ndvi", "slope", "northness", "river_distance"])
+    model = make_model(["nir", "ndvi", "slope", "aspect_class_north", "twi", "river_distance"])
     if not rivers:
         del layers["rivers"]
     values = map_landslides(**layers, model=model, threshold=0.0, stream_area=0.05)
@@ -86,7 +86,11 @@ def test_only_the_area_is_mapped(layers, make_model, tmp_path):
 
 @pytest.mark.parametrize(
     ("bands", "word"),
-    [(["fault_distance"], "faults"), (["lithology_granite"], "geology"), (["thermal"], "thermal")],
+    [
+        (["fault_distance"], "faults"),
+        (["lithology_granite"], "geology"),
+        (["thermal"], "image .* lacks thermal"),
+    ],
 )
 def test_what_is_missing_is_named_and_nothing_is_written(layers, make_model, bands, word):
     with pytest.raises(InputError, match=word):

@@ -14,6 +14,12 @@ def test_each_band_is_traced_to_its_layer():
     assert found.rivers and found.faults and found.geology
 
 
+def test_classes_of_aspect_are_one_factor():
+    found = plan(["aspect_class_north", "aspect_class_flat"], faults="", geology="")
+    assert found.terrain.count("aspect_class") == 1
+    assert not found.image
+
+
 def test_only_what_the_model_needs_is_derived():
     found = plan(["red", "green"], faults="", geology="")
     assert not (found.indices or found.rivers or found.faults or found.geology)
