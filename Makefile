@@ -4,7 +4,7 @@ PYTHON ?= /usr/bin/python3
 DATA ?= $(or $(LANDSLIDE_DATA),../shared/data)
 PACKAGE = build/plugins/landslide_mapper
 
-.PHONY: demo real test setup setup-tests lint test-engine test-qgis package
+.PHONY: demo real test setup setup-tests lint test-engine test-qgis
 
 demo: setup
 	rm -rf build/demo
