@@ -8,10 +8,8 @@ import sys
 import time
 from pathlib import Path
 
-import geopandas as gpd
-import rasterio
+from areas import split_area
 from headless import ROOT, Headless
-from shapely import box
 
 sys.path.insert(0, str(ROOT))
 
@@ -33,7 +31,7 @@ def main(folder: Path) -> int:
     folder.mkdir(parents=True, exist_ok=True)
     qgis = Headless()
     area = qgis.run("landslide:demoarea", FOLDER=folder / "area", SEED=SEED)
-    west, east = halves(area["IMAGE"], folder)
+    west, east = split_area(area["IMAGE"], 0.5, folder)
     stack = derive(qgis, area, folder)
     samples = qgis.run(
         "landslide:samples",
@@ -92,19 +90,6 @@ def main(folder: Path) -> int:
         f"{measured['RECALL']:.3f} on the unseen eastern half (synthetic data, seed {SEED})"
     )
     return 0 if measured["F1"] > 0.70 else 1
-
-
-def halves(image: str, folder: Path) -> tuple[Path, Path]:
-    """Write the western and the eastern half of the image's extent as polygon layers."""
-    with rasterio.open(image) as dataset:
-        left, bottom, right, top = dataset.bounds
-        crs = dataset.crs
-    middle = (left + right) / 2
-    paths = folder / "west.gpkg", folder / "east.gpkg"
-    for path, x0, x1 in zip(paths, (left, middle), (middle, right), strict=True):
-        frame = gpd.GeoDataFrame(geometry=[box(x0, bottom, x1, top)], crs=crs)
-        frame.to_file(path, dataset_options={"VERSION": "1.3"})
-    return paths
 
 
 def derive(qgis: Headless, area: dict[str, str], folder: Path) -> str:

@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-import geopandas as gpd
 import numpy as np
 import rasterio
+from areas import split_area
 from headless import Headless
 from PIL import Image
 from rasterio.transform import from_origin
-from shapely import box
 
 TERRAIN = ["elevation", "slope", "northness", "eastness", "plan_curvature", "profile_curvature"]
 SCORES = ("OA", "PRECISION", "RECALL", "F1", "KAPPA", "IOU_LANDSLIDE", "MIOU", "FPR")
@@ -186,18 +185,6 @@ def measure(
         **options,
     )
     return {key.lower(): values.get(key) for key in SCORES}
-
-
-def split_area(raster: Path, share: float, out: Path) -> tuple[Path, Path]:
-    """Write the western `share` of a raster's extent, and the rest, as polygon layers."""
-    with rasterio.open(raster) as dataset:
-        (left, bottom, right, top), crs = dataset.bounds, dataset.crs
-    middle = left + share * (right - left)
-    paths = out / "west.gpkg", out / "east.gpkg"
-    for path, x0, x1 in zip(paths, (left, middle), (middle, right), strict=True):
-        frame = gpd.GeoDataFrame(geometry=[box(x0, bottom, x1, top)], crs=crs)
-        frame.to_file(path, dataset_options={"VERSION": "1.3"})
-    return paths
 
 
 def mosaic_of(data: Path, stems: list[str], out: Path, cell: int = 384) -> tuple[Path, Path]:
