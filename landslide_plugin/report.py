@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _COLOURS = 64
 """Colours a figure is reduced to: text stays crisp and a map takes a third of the bytes."""
 
+ERROR_COLOURS = {"found": "#009e73", "false alarm": "#d55e00", "missed": "#0072b2"}
+"""Of Okabe and Ito's palette, told apart by colour-blind readers too."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -29,7 +32,7 @@ class Section:
 
     Attributes:
         title: the heading, plain text.
-        content: HTML made by `paragraph`, `table`, `figure`, `gallery`, `listing`.
+        content: HTML made by `paragraph`, `caution`, `table`, `figure`, `gallery`, `listing`.
     """
 
     title: str
@@ -60,6 +63,11 @@ def page(title: str, sections: Sequence[Section], lead: str = "") -> str:
 def paragraph(text: str) -> str:
     """Return a paragraph of plain text."""
     return f"<p>{escape(text)}</p>"
+
+
+def caution(text: str) -> str:
+    """Return a paragraph of plain text that must not be overlooked."""
+    return f'<p class="caution">{escape(text)}</p>'
 
 
 def listing(items: Sequence[str]) -> str:
@@ -166,6 +174,7 @@ h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-bottom: .3rem;
   border-bottom: 1px solid #e4e1da; }
 p { margin: .5rem 0; max-width: 46rem; }
 .lead { font-size: 1.12rem; color: #3d4249; }
+.caution { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .5rem .8rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; margin: .6rem 0; }
 th, td { padding: .38rem .9rem .38rem 0; text-align: left; vertical-align: top;

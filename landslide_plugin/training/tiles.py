@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -115,6 +116,12 @@ class Tiles:
     def validation_steps(self, batch_size: int) -> int:
         """Return how many batches the validation has."""
         return -(-len(self._validation_corners()) // batch_size)
+
+    def validation_name(self, number: int) -> str:
+        """Return where the validation tile of a number, from 0, comes from."""
+        sample, row, col = self._validation_corners()[number]
+        column, line = sample.window[0] + col, sample.window[1] + row
+        return f"{Path(sample.source).name}, column {column}, row {line}"
 
     def showcase(self, count: int) -> Batch:
         """Return up to `count` validation tiles, evenly chosen from the patches with landslide."""
