@@ -93,7 +93,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return f'<div class="wide"><table>{head}<tbody>\n{body}\n</tbody></table></div>'
 
 
-def figure(drawing: "Figure", alt: str, caption: str = "", dpi: int = 110) -> str:
+def figure(
+    drawing: "Figure", alt: str, caption: str = "", dpi: int = 110, colours: int = _COLOURS
+) -> str:
     """Return a matplotlib figure as an embedded PNG.
 
     Args:
@@ -101,12 +103,13 @@ def figure(drawing: "Figure", alt: str, caption: str = "", dpi: int = 110) -> st
         alt: what it shows, for those who can't see it.
         caption: plain text under it.
         dpi: dots per inch.
+        colours: that it is reduced to, at most 256; more for photographs.
     """
     from PIL import Image
 
     raw, reduced = BytesIO(), BytesIO()
     drawing.savefig(raw, format="png", dpi=dpi, facecolor="white", bbox_inches="tight")
-    few = Image.open(raw).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE)
+    few = Image.open(raw).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE)
     few.save(reduced, format="png", optimize=True)
     data = base64.b64encode(reduced.getvalue()).decode("ascii")
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""

@@ -41,7 +41,8 @@ def draw_course(outcomes: Sequence[Outcome], assessments: Sequence[Assessment]) 
     for metric, name, dashes in ((f1, "F1", ":"), (iou_landslide, "IoU", "-.")):
         height = np.mean([metric(counts) or 0.0 for counts in scores])
         right.axhline(height, color=_GREY, lw=1, ls=dashes, label=f"{name}, constant mask")
-    left.set(title="Mean loss of the training tiles", ylabel="Loss", ylim=(0, None))
+    left.set(title="Mean loss of the training tiles", ylabel="Loss")
+    left.set_ylim(0, 1.05 * max(epoch.loss for run in outcomes for epoch in run.history))
     right.set(title="Validation pixels", ylabel="Score (0 to 1)", ylim=(0, 1))
     for axes in (left, right):
         axes.set_xlabel("Epoch")

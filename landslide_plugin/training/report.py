@@ -219,7 +219,7 @@ def _gallery(title: str, caption: str, pairs: Sequence[tuple[Example, float]]) -
         return Section(title, paragraph("There are none."))
     drawing = draw_examples([e for e, _ in chosen], [threshold for _, threshold in chosen])
     alt = "Image, truth, probability and errors of validation tiles"
-    return Section(title, figure(drawing, alt, caption))
+    return Section(title, figure(drawing, alt, caption, colours=256))
 
 
 def _constant(runs: Sequence[Run]) -> Section:
@@ -248,6 +248,8 @@ def _data(runs: Sequence[Run], card: ModelCard, samples: SampleSet) -> Section:
     splits = []
     for name in ("train", "validation", "test"):
         patches = samples.of_split(name)
+        if not patches:
+            continue
         landslides = sum(sample.landslide_pixels > 0 for sample in patches)
         splits.append((name.capitalize(), len(patches), landslides, len(patches) - landslides))
     header = ("Patches", "All", "With landslide", "Without")
