@@ -16,6 +16,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from .layers import initialize, pad
+
 BACKBONES = {
     "gao2021": {},
     "light": {
@@ -93,7 +95,7 @@ class FCDenseNet(nn.Module):
             channels = new + skip + growth_rate * count
             new = growth_rate * count
         self.last = nn.Conv2d(channels, classes, 1)
-        _initialize(self)
+        initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits.
@@ -106,7 +108,7 @@ class FCDenseNet(nn.Module):
             float (N, classes, H, W).
         """
         height, width = images.shape[-2:]
-        features = self.first(_pad(images, self.multiple))
+        features = self.first(pad(images, self.multiple))
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             features = torch.cat([features, block(features)], 1)
@@ -164,20 +166,3 @@ def _transition_down(channels: int, kept: int) -> nn.Sequential:
 
 def _normalized(channels: int) -> tuple[nn.Module, nn.Module]:
     return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
-
-
-def _pad(images: Tensor, multiple: int) -> Tensor:
-    """Reflect at the right and lower edge up to a multiple; a side too short for it is repeated."""
-    height, width = images.shape[-2:]
-    right, below = -width % multiple, -height % multiple
-    mode = "reflect" if right < width and below < height else "replicate"
-    return nn.functional.pad(images, (0, right, 0, below), mode) if right or below else images
-
-
-def _initialize(network: nn.Module) -> None:
-    """Draw the weights as He et al. 2015, as Jégou et al. 2017 do."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

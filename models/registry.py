@@ -27,6 +27,7 @@ class Architecture:
 
 SEMANTIC = {
     "fc_densenet": Architecture("FC-DenseNet (Gao et al. 2021)", "fc_densenet", "FCDenseNet"),
+    "compact_unet": Architecture("Compact residual U-Net", "compact_unet", "CompactUNet"),
 }
 """Networks that give each pixel a class: (N, bands, H, W) to logits (N, classes, H, W)."""
 

@@ -16,8 +16,8 @@ from .parameters import (
     whole,
 )
 
-ARCHITECTURES = ("fc_densenet", "mask_rcnn")
-BACKBONES = ("gao2021", "light", "resnet50")
+ARCHITECTURES = ("fc_densenet", "compact_unet", "mask_rcnn")
+BACKBONES = ("gao2021", "light", "standard", "resnet50")
 LOSSES = ("cross_entropy", "weighted_cross_entropy", "focal", "dice", "focal_dice")
 
 
@@ -56,12 +56,13 @@ class Train(EngineAlgorithm):
         )
         yield (
             choice("ARCHITECTURE", "Architecture", ARCHITECTURES, "fc_densenet"),
-            "fc_densenet for pixels, mask_rcnn for landslides as objects.",
+            "fc_densenet or the quick compact_unet for pixels, mask_rcnn for objects.",
         )
         yield (
             hinted(text("BACKBONE", "Backbone"), BACKBONES),
             "Size or encoder of the architecture: gao2021 or light (a quarter of the time) of "
-            "fc_densenet, resnet50 of mask_rcnn; empty for the first.",
+            "fc_densenet, standard or light of compact_unet, resnet50 of mask_rcnn; empty for the "
+            "first.",
         )
         yield (
             choice("LOSS", "Loss", LOSSES, "cross_entropy"),

@@ -30,15 +30,14 @@ class Task(Protocol):
 class Data(Protocol):
     """What the loop is fed with; `Tiles` is one.
 
-    The batches of an epoch are the same whenever they are asked for: a training that goes on
-    after an interruption passes over those that it has seen.
+    The batches of an epoch are the same whenever they are asked for.
     """
 
     size: int
     """Side of the tiles in pixels."""
 
-    def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """Yield the training batches of an epoch."""
+    def train_batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the training batches of an epoch but those before number `first`."""
 
     def train_steps(self, batch_size: int) -> int:
         """Return how many these are."""

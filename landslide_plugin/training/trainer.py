@@ -3,7 +3,6 @@
 import hashlib
 import time
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -142,8 +141,8 @@ class _Training:
         per_epoch = self.steps + self.data.validation_steps(settings.batch_size)
         started = time.monotonic() - state.seconds
         self.network.train()
-        batches = self.data.train_batches(state.epoch, settings.batch_size)
-        for batch in islice(batches, state.step, None):
+        batches = self.data.train_batches(state.epoch, settings.batch_size, state.step)
+        for batch in batches:
             state.loss += self._step(batch)
             state.step += 1
             state.seconds = time.monotonic() - started
