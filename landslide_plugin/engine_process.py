@@ -35,6 +35,8 @@ PACKAGES = ("torch", "torchvision", "segmentation_models_pytorch", "rasterio", "
 
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 3.0
+_LONG_GRACE = {"train": 30.0}
+"""Seconds for commands that keep on cancel what they have, after a long step that can't be left."""
 _KILL_SECONDS = 0.5
 _LOG_LINES = 400
 _DROPPED_PREFIXES = ("PYTHON", "PROJ_", "GDAL_")
@@ -88,11 +90,14 @@ def run_command(
     """
     program = [str(python or find_engine()), "-u", str(worker)]
     request = {"command": command, "parameters": parameters, "attached": True}
-    return run_program(program, feedback, request)
+    return run_program(program, feedback, request, _LONG_GRACE.get(command, _GRACE_SECONDS))
 
 
 def run_program(
-    words: list[str], feedback: QgsProcessingFeedback, request: dict[str, Any] | None = None
+    words: list[str],
+    feedback: QgsProcessingFeedback,
+    request: dict[str, Any] | None = None,
+    grace: float = _GRACE_SECONDS,
 ) -> dict[str, Any]:
     """Run a program that reports in the worker's JSON lines; return its result's values.
 
@@ -101,6 +106,7 @@ def run_program(
         feedback: as in `run_command`.
         request: sent as one line on its stdin, which then stays open: its end would tell the
             worker to end.
+        grace: seconds that it has to end by itself when it is canceled.
 
     Raises:
         LandslideError, EngineFailure, EngineCanceled: as `run_command`.
@@ -111,7 +117,7 @@ def run_program(
             _send(process, json.dumps(request) + "\n")
         return _Session(process, feedback).values()
     finally:
-        stop(process)
+        stop(process, grace)
         remove_partials(process.pid, (request or {}).get("parameters", {}))
 
 
@@ -199,12 +205,12 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
     )
 
 
-def stop(process: subprocess.Popen[str]) -> None:
-    """End a program and its children, politely for 3 s, and close its pipes."""
+def stop(process: subprocess.Popen[str], grace: float = _GRACE_SECONDS) -> None:
+    """End a program and its children, politely for `grace` seconds, and close its pipes."""
     if process.poll() is None:
         _signal(process, "SIGTERM")
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE_SECONDS)
+            process.wait(grace)
     ended = time.monotonic()
     while _signal(process, "SIGKILL") and time.monotonic() - ended < _KILL_SECONDS:
         time.sleep(_POLL_SECONDS / 10)  # whoever of the group is left needs a moment to die

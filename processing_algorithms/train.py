@@ -1,6 +1,10 @@
 """The algorithm `landslide:train`."""
 
-from qgis.core import QgsProcessingParameterFile, QgsProcessingParameterFileDestination
+from qgis.core import (
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+)
 
 from .algorithm import EngineAlgorithm
 from .parameters import (
@@ -9,8 +13,10 @@ from .parameters import (
     Declaration,
     advanced,
     choice,
+    choices,
     device,
     hinted,
+    later,
     number,
     text,
     whole,
@@ -54,7 +60,33 @@ BACKBONES = (
     "mit_b2",
     "resnet18",
 )
-LOSSES = ("cross_entropy", "weighted_cross_entropy", "focal", "dice", "focal_dice")
+LOSSES = (
+    "cross_entropy",
+    "binary_cross_entropy",
+    "weighted_cross_entropy",
+    "focal",
+    "dice",
+    "focal_dice",
+    "tversky",
+    "lovasz",
+)
+OPTIMIZERS = ("adamw", "adam")
+SCHEDULES = ("one_cycle", "cosine", "constant")
+AUGMENTATIONS = (
+    "flip",
+    "quarter_turn",
+    "rotate",
+    "scale",
+    "crop",
+    "mean_filter",
+    "gamma",
+    "noise",
+    "gain",
+    "brightness",
+    "contrast",
+    "colour",
+    "none",
+)
 
 
 class Train(EngineAlgorithm):
@@ -63,28 +95,28 @@ class Train(EngineAlgorithm):
     ID = "train"
     NAME = "Train a model"
     GROUP = "Samples and training"
-    TAGS = ("deep learning", "fc-densenet", "mask r-cnn", "segmentation", "fit", "network")
+    TAGS = ("deep learning", "fc-densenet", "mask r-cnn", "segmentation", "fit", "network", "u-net")
     LISTS = {"BANDS": str}
     HELP = """
         Trains a network on samples and writes it as one model file.
 
         When: where no model at hand knows the sensor, the bands or the landscape.
 
-        Method: fc_densenet marks every pixel and goes with Predict; mask_rcnn finds each
-        landslide as an object and goes with Detect. Bands are brought to zero mean and unit
-        deviation with the samples' statistics, which the model file keeps. After each epoch the
-        network is measured on the validation samples and the best one is kept. Without a GPU
-        begin with few epochs.
+        Method: mask_rcnn finds each landslide as an object and goes with Detect; all others mark
+        every pixel and go with Predict. Bands are brought to zero mean and unit deviation with the
+        samples' statistics, which the model file keeps. After each epoch the network is measured
+        on the validation samples and the best one is kept. Without a GPU begin with few epochs
+        and a light backbone. Cancel keeps the best model so far. What an interrupted training has
+        reached lies beside the model file (.checkpoint): the same run started again goes on from
+        it, and removes it at its end.
 
-        Sources: Jegou et al. 2017, CVPR Workshops 1175, and Gao et al. 2021, IEEE JSTARS 14:7881
-        (FC-DenseNet with bottleneck and compression); Ronneberger et al. 2015, MICCAI (U-Net);
-        Zhang et al. 2018, IEEE GRSL 15:749 (ResU-Net); Badrinarayanan et al. 2017, IEEE TPAMI
-        39:2481 (SegNet); Long et al. 2015, CVPR 3431 (FCN-8s); Chen et al. 2022, Remote Sens.
-        14:5517 (FCN of five scales); Yang, S. et al. 2022, Appl. Sci. 12:8153 (U-Net, DeepLabV3+
-        and PSPNet with encoders); Zhou et al. 2018, DLMIA (U-Net++); Lin et al. 2017, CVPR 936
-        (FPN); Xie et al. 2021, NeurIPS (SegFormer); He et al. 2017, ICCV 2980, and Yang, R. et
-        al. 2022, Remote Sens. 14:2206 (Mask R-CNN); Lin et al. 2017, ICCV 2999 (focal loss);
-        Milletari et al. 2016, 3DV 565 (dice loss).
+        Sources: Gao et al. 2021, IEEE JSTARS 14:7881 (FC-DenseNet of Jegou et al. 2017, U-Net,
+        ResU-Net, SegNet, FCN-8s); Chen et al. 2022, Remote Sens. 14:5517 (fcn_fused, focal loss,
+        folds); Yang, S. et al. 2022, Appl. Sci. 12:8153 (encoders of smp_unet, smp_deeplabv3plus,
+        smp_pspnet, frozen at first, focal + dice loss); Yang, R. et al. 2022, Remote Sens. 14:2206
+        (Mask R-CNN of He et al. 2017, background enhancement); Milletari et al. 2016, 3DV 565
+        (dice loss); Salehi et al. 2017, MLMI (Tversky loss); Berman et al. 2018, CVPR (Lovasz
+        loss).
     """
 
     def declare(self) -> Declaration:
@@ -95,50 +127,10 @@ class Train(EngineAlgorithm):
             ),
             "A folder made by one of the two sample algorithms.",
         )
-        yield (
-            choice("ARCHITECTURE", "Architecture", ARCHITECTURES, "fc_densenet"),
-            "mask_rcnn finds landslides as objects, all others mark pixels. compact_unet is the "
-            "quickest on a processor; those that begin with smp_ take any encoder of "
-            "segmentation-models-pytorch as their backbone.",
-        )
-        yield (
-            hinted(text("BACKBONE", "Backbone"), BACKBONES),
-            "Size or encoder of the architecture; empty for its first. gao2021 (that paper's "
-            "size) and light: fc_densenet, unet, resunet; fc_densenet56, 67 and 103: fc_densenet; "
-            "standard and light: compact_unet; ronneberger2015: unet; zhang2018: resunet; vgg16 "
-            "and light: segnet, fcn8s, fcn_fused; resnet18, 50 and 101: mask_rcnn; the other "
-            "encoders, and more: those that begin with smp_.",
-        )
-        yield (
-            choice("LOSS", "Loss", LOSSES, "cross_entropy"),
-            "What training makes small; focal and dice suit landslides that cover little of the "
-            "area. Mask R-CNN has its own.",
-        )
-        yield whole("EPOCHS", "Epochs", 20, 1), "How often training goes through all samples."
-        yield (
-            whole("BATCH_SIZE", "Batch size", 8, 1),
-            "Samples in one step; smaller ones need less memory.",
-        )
-        yield (
-            number("LEARNING_RATE", "Learning rate", 0.001, 0.0, 1.0),
-            "Size of the first steps.",
-        )
-        yield (
-            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 2048)),
-            "Part of each sample that a step sees; 0 for the samples' own size.",
-        )
-        yield (
-            advanced(text("BANDS", "Bands")),
-            "Names of the bands to train on, separated by commas; empty for all.",
-        )
-        yield (
-            device(),
-            "What the network runs on; auto takes a GPU where there is one.",
-        )
-        yield (
-            advanced(whole("SEED", "Random seed", 0, 0)),
-            "The same seed on the same machine gives the same model.",
-        )
+        yield from self._network()
+        yield from self._course()
+        yield from self._data()
+        yield from self._machine()
         yield (
             QgsProcessingParameterFileDestination("MODEL", "Model file", MODEL_FILES),
             "The network with its bands, statistics, threshold and figures, in one safetensors "
@@ -148,7 +140,7 @@ class Train(EngineAlgorithm):
             QgsProcessingParameterFileDestination(
                 "HTML", "Training report", HTML_FILES, optional=True
             ),
-            "Curves and figures of the training.",
+            "Curves and figures of the training, beside what needs no network.",
         )
 
     def numbers(self) -> dict[str, str]:
@@ -156,4 +148,121 @@ class Train(EngineAlgorithm):
         return {
             "F1": "F1 score on the validation samples",
             "IOU": "Intersection over union on the validation samples",
+            "THRESHOLD": "Probability from which the model says landslide",
         }
+
+    def _network(self) -> Declaration:
+        yield (
+            choice("ARCHITECTURE", "Architecture", ARCHITECTURES, "fc_densenet"),
+            "mask_rcnn for landslides as objects, all others for pixels; compact_unet is the "
+            "fastest.",
+        )
+        yield (
+            hinted(text("BACKBONE", "Backbone"), BACKBONES),
+            "Size or encoder of the architecture, such as gao2021 or light (a quarter of the "
+            "time) of fc_densenet, resnet101 of mask_rcnn, or any encoder of "
+            "segmentation-models-pytorch for the smp ones; empty for the architecture's first.",
+        )
+        yield (
+            later(QgsProcessingParameterBoolean("PRETRAINED", "Pretrained encoder")),
+            "Begin with weights learnt on photographs, where the architecture has them: fewer "
+            "samples suffice. They are downloaded once.",
+        )
+        yield (
+            advanced(
+                QgsProcessingParameterFile(
+                    "START_FROM", "Model to start from", fileFilter=MODEL_FILES, optional=True
+                )
+            ),
+            "Train on from this model file, with its architecture and bands, instead of anew.",
+        )
+
+    def _course(self) -> Declaration:
+        yield (
+            choice("LOSS", "Loss", LOSSES, "cross_entropy"),
+            "What training makes small; focal, dice, Tversky and Lovasz suit landslides that cover "
+            "little of the area. Mask R-CNN has its own.",
+        )
+        yield whole("EPOCHS", "Epochs", 20, 1), "How often training goes through all samples."
+        yield (
+            whole("BATCH_SIZE", "Batch size", 8, 1),
+            "Samples in one step. Where the memory does not suffice for them, a step takes them "
+            "in parts.",
+        )
+        yield (
+            number("LEARNING_RATE", "Learning rate", 0.001, 0.0, 1.0),
+            "Size of the largest steps.",
+        )
+        yield (
+            advanced(later(choice("OPTIMIZER", "Optimizer", OPTIMIZERS, "adamw"))),
+            "How steps are made of gradients; adamw also keeps the weights small.",
+        )
+        yield (
+            advanced(later(choice("SCHEDULE", "Learning rate schedule", SCHEDULES, "one_cycle"))),
+            "Course of the learning rate: up and down, only down, or constant.",
+        )
+        yield (
+            advanced(later(whole("FROZEN_EPOCHS", "Epochs with frozen encoder", 0, 0))),
+            "At first only the rest of a pretrained network learns; then the encoder does too, at "
+            "a tenth of the learning rate.",
+        )
+        yield (
+            advanced(later(whole("PATIENCE", "Patience (epochs)", 0, 0))),
+            "Training ends after so many epochs without a better one; 0 for never.",
+        )
+        yield (
+            advanced(later(number("AVERAGING", "Averaging of the weights", 0.99, 0.0, 0.9999))),
+            "Decay of a running average of the weights, which is steadier than they are and is "
+            "what is measured and kept; 0 for none.",
+        )
+        yield (
+            later(whole("FOLDS", "Folds", 0, 0, 20)),
+            "With 2 or more, the train and validation samples are shared out to so many parts; one "
+            "network is trained for each part as validation, and the model averages them. It takes "
+            "as many times longer, and the report shows the spread.",
+        )
+
+    def _data(self) -> Declaration:
+        yield (
+            advanced(
+                later(
+                    choices("AUGMENTATION", "Augmentation", AUGMENTATIONS, ("flip", "quarter_turn"))
+                )
+            ),
+            "Random changes of the training samples. Geometry turns the directions in bands such "
+            "as aspect along; light and colour change in imagery only.",
+        )
+        yield (
+            later(number("ENHANCEMENT", "Background enhancement (share)", 0.0, 0.0, 1.0)),
+            "Share of the training samples that get other backgrounds: spliced of four, or with a "
+            "landslide pasted elsewhere.",
+        )
+        yield (
+            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 2048)),
+            "Part of each sample that a step sees; 0 for the samples' own size.",
+        )
+        yield (
+            advanced(text("BANDS", "Bands")),
+            "Names of the bands to train on, separated by commas; empty for all.",
+        )
+
+    def _machine(self) -> Declaration:
+        yield (
+            device(),
+            "What the network runs on; auto takes a GPU where there is one.",
+        )
+        yield (
+            advanced(whole("SEED", "Random seed", 0, 0)),
+            "The same seed on the same machine gives the same model.",
+        )
+        yield (
+            advanced(
+                later(
+                    QgsProcessingParameterBoolean(
+                        "RESUME", "Go on with an interrupted training", defaultValue=True
+                    )
+                )
+            ),
+            "Go on from the checkpoint beside the model file, if samples and settings are the "
+            "same; else begin anew.",
+        )

@@ -5,6 +5,7 @@ the random generators as tensors, the rest as JSON in its header. No pickle, so 
 from elsewhere can do no harm.
 """
 
+import glob
 import json
 import os
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from torch import Tensor
 FORMAT = 1
 KEY = "landslide_checkpoint"
 SUFFIX = ".checkpoint"
+UNFINISHED = ".new"
 
 
 @dataclass
@@ -47,9 +49,9 @@ class Saved:
         }
 
 
-def beside(model: str | Path) -> Path:
-    """Return where the checkpoint of a model that is being trained lies."""
-    return Path(f"{model}{SUFFIX}")
+def beside(model: str | Path, fold: int | None = None) -> Path:
+    """Return where the checkpoint of a model that is being trained lies, or that of one fold."""
+    return Path(f"{model}{SUFFIX}" if fold is None else f"{model}.fold{fold + 1}{SUFFIX}")
 
 
 def write(path: Path, saved: Saved) -> None:
@@ -86,10 +88,17 @@ def read(path: Path) -> Saved | None:
         return None
 
 
-def remove(path: Path) -> None:
-    """Remove the checkpoint and what a kill in the middle of writing one has left."""
-    path.unlink(missing_ok=True)
-    _unfinished(path).unlink(missing_ok=True)
+def there(model: str | Path) -> list[Path]:
+    """Return the checkpoints beside a model, and what kills while writing them have left."""
+    name = glob.escape(Path(model).name)
+    patterns = [f"{name}{fold}{SUFFIX}{end}" for fold in ("", ".fold*") for end in ("", UNFINISHED)]
+    return [path for pattern in patterns for path in Path(model).parent.glob(pattern)]
+
+
+def remove(model: str | Path) -> None:
+    """Remove all checkpoints of a model."""
+    for path in there(model):
+        path.unlink(missing_ok=True)
 
 
 def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
@@ -137,4 +146,4 @@ def restore_random(device: torch.device, tensors: dict[str, Tensor]) -> None:
 
 
 def _unfinished(path: Path) -> Path:
-    return path.with_name(f"{path.name}.new")
+    return path.with_name(f"{path.name}{UNFINISHED}")

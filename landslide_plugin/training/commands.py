@@ -3,31 +3,34 @@
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
 
 from ...models.model_card import ModelCard
 from ...models.model_file import check_model_path, save_model
-from ...models.registry import INSTANCE_TASK, backbone_arguments, build, task_of
+from ...models.registry import task_of
 from ..device import describe, pick_device
-from ..errors import InputError
+from ..errors import InputError, OutputError
 from ..outputs import require_folder
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..samples.sample_set import SampleSet
-from .checkpoint import beside, remove
-from .contracts import ALL_EPOCHS, CANCELED, Outcome, Settings, Task
-from .losses import find_loss
-from .report import write_training_report
-from .semantic import SemanticTask
-from .tiles import Tiles
-from .trainer import fit
+from . import checkpoint
+from .augmentation import DEFAULT, Augmentation
+from .contracts import Settings
+from .recipe import Recipe, scaling
+from .report import write_runs_report
+from .runs import Job, Result, train_folds
+from .start import check_frozen, find_start
 
-SMALLEST_TILE, LARGEST_TILE = 16, 2048
+ENCODER_RATE = 0.1
+"""Learning rate, as share of the others', of an encoder that has learnt already (Yang, S. et al.
+2022 train on with a tenth once it is unfrozen)."""
 
 
 def train(
@@ -37,17 +40,24 @@ def train(
     html: str = "",
     architecture: str = "fc_densenet",
     backbone: str = "",
+    pretrained: bool = False,
     loss: str = "cross_entropy",
     epochs: int = 20,
     batch_size: int = 8,
     learning_rate: float = 1e-3,
+    optimizer: str = "adamw",
+    schedule: str = "one_cycle",
+    frozen_epochs: int = 0,
+    patience: int = 0,
+    averaging: float = 0.99,
+    folds: int = 0,
+    augmentation: Sequence[str] = DEFAULT,
+    enhancement: float = 0.0,
+    start_from: str = "",
     tile_size: int = 0,
+    bands: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
-    bands: Sequence[str] = (),
-    schedule: str = "one_cycle",
-    patience: int = 0,
-    averaging: float = 0.0,
     resume: bool = True,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -57,151 +67,117 @@ def train(
         samples: the folder, made by `samples` or `importsamples`.
         model: output `.safetensors` file.
         html: output report; none when empty.
-        architecture: "fc_densenet" (semantic) or "mask_rcnn" (instances).
-        backbone: a named setting of the architecture; its first when empty.
+        architecture: a network of the registry.
+        backbone: a named setting or encoder of the architecture; its first when empty.
+        pretrained: whether the encoder begins with weights learnt on photographs.
         loss: of semantic networks; see `losses`. Mask R-CNN has its own.
         epochs: times that every train patch is seen.
         batch_size: patches per step.
-        learning_rate: highest of the one-cycle schedule.
-        tile_size: side of the training tiles in pixels; 0 for that of the samples.
-        device: "auto", "cpu", "cuda" or "mps".
-        seed: same seed, machine and settings, same model.
-        bands: names of the bands to use; all when empty.
+        learning_rate: highest of the schedule.
+        optimizer: "adamw" or "adam".
         schedule: course of the learning rate; see `schedule`.
+        frozen_epochs: epochs at the beginning in which the encoder stays as it is.
         patience: epochs without a better one after which training ends; 0 for never.
         averaging: decay of the running average of the weights (EMA), 0 for none.
+        folds: number of parts that train and validation samples are shared out to; one network is
+            trained for each as validation, and the model averages them. 0 or 1 for none.
+        augmentation: what happens to training tiles; see `augmentation`.
+        enhancement: share of training tiles with another background, 0..1; see `enhancement`.
+        start_from: model file to train on from, with its architecture and bands.
+        tile_size: side of the training tiles in pixels; 0 for that of the samples.
+        bands: names of the bands to use; all when empty.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: same seed, machine and settings, same model.
         resume: whether to go on from the checkpoint beside `model` that an interrupted training
             with the same samples and settings has left.
         progress: told of each batch.
 
     Returns:
-        `model`, `html`, and of the kept epoch `f1`, `iou` (validation pixels) and `loss`
-        (training); `epochs`, the number trained.
+        `model`, `html`, and of the kept epoch `f1`, `iou` (validation pixels; means of the folds),
+        `loss` (training) and `threshold`; `epochs`, the number trained.
 
     Ended by SIGTERM (`SystemExit`), it writes the best model so far and leaves the checkpoint.
 
     Raises:
         InputError: the samples or settings are unfit.
-        OutputError: an output can't be written.
+        OutputError: an output can't be written; the checkpoint is left then.
         MissingPackageError: the device is not there.
     """
     for path in filter(None, (model, html)):
         require_folder(path)
     check_model_path(model)
-    data = SampleSet.read(samples)
-    names = _check_bands(data, bands)
-    size = _check_settings(data, tile_size, epochs, batch_size, learning_rate)
-    task = _task(architecture, loss)
-    arguments = backbone_arguments(architecture, backbone)
+    if start_from and Path(start_from).resolve() == Path(model).resolve():
+        raise InputError(f"{model} is the model to start from: choose another file for the output.")
     settings = Settings(
         epochs,
         batch_size,
         learning_rate,
         seed,
         pick_device(device),
-        schedule=schedule,
-        patience=patience,
-        averaging=averaging,
+        optimizer,
+        schedule,
+        frozen_epochs,
+        ENCODER_RATE if pretrained or frozen_epochs else 1.0,
+        patience,
+        averaging,
     )
-    tiles = Tiles(data, names, size, seed)
-    _check_splits(data, tiles)
-    _warn_of_constant(tiles.scan(progress.part(0.0, 0.02)), names, progress)
-
-    torch.manual_seed(seed)
-    network = build(architecture, len(names), len(data.classes), **arguments)
-    progress.message(
-        f"Training {architecture} on {len(tiles.train)} samples of {len(names)} bands, "
-        f"{len(tiles.validation)} for validation, on {describe(settings.device)}."
+    settings.check()
+    data = SampleSet.read(samples)
+    start = find_start(architecture, backbone, pretrained, start_from)
+    names = start.choose_bands(data, list(bands))
+    means, deviations, warning = scaling(data, names, start)
+    if warning:
+        progress.warning(warning)
+    recipe = Recipe(
+        data,
+        start,
+        names,
+        means,
+        deviations,
+        tile_size or data.tile_size,
+        loss,
+        Augmentation.parse(augmentation),
+        enhancement,
+        folds,
+        seed,
     )
-    checkpoint = beside(model)
+    recipe.check()
+    check_frozen(start, frozen_epochs, progress)
     if not resume:
-        remove(checkpoint)
-    recipe = [replace(data, folder=Path()), architecture, arguments, names, size, loss]
-    outcome = fit(
-        network, task, tiles, settings, progress.part(0.02, 0.98), checkpoint, repr(recipe)
+        checkpoint.remove(model)
+    job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1)
+    return _train(job, html, progress)
+
+
+def _train(job: Job, html: str, progress: Progress) -> dict[str, Any]:
+    """Train, and write what came of it."""
+    recipe, settings, parts = job.recipe, job.settings, job.recipe.parts()
+    recipe.task()  # or refuse the loss now
+    patches, validation = parts[0]
+    constant = recipe.tiles(parts[0], settings.seed).scan(progress.part(0.0, 0.02))
+    _warn_of_constant(constant, recipe.bands, progress)
+    progress.message(
+        f"Training {recipe.start.architecture} on {len(patches)} samples of {len(recipe.bands)} "
+        f"bands, {len(validation)} for validation, on {describe(settings.device)}."
     )
-    card = ModelCard(
-        name=_model_name(model),
-        architecture=architecture,
-        arguments=arguments,
-        task=task_of(architecture),
-        bands=names,
-        mean=tiles.mean,
-        std=tiles.std,
-        resolution=data.resolution,
-        tile_size=size,
-        classes=list(data.classes),
-        threshold=outcome.best.threshold,
-        training=_training(tiles, settings, outcome, {"loss": loss, "backbone": backbone}),
-        metrics={"split": _split(data), "samples": len(tiles.validation), **outcome.figures},
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    )
+    result = train_folds(job, parts, progress.part(0.02, 0.98))
+    card = _card(job, result)
     CURRENT.model = card.name
-    save_model(model, network, card)
-    if outcome.ending == CANCELED:
-        progress.message(f"Canceled; {model} is the best of {len(outcome.history)} epochs.")
-        raise SystemExit(128 + signal.SIGTERM)
+    _save(job.model, result, card, progress)
     if html:
-        write_training_report(html, network, task, tiles, card, outcome, settings)
-    remove(checkpoint)
+        write_runs_report(html, result.runs, card, recipe.data, settings)
+    checkpoint.remove(job.model)
     progress.update(1.0)
+    best = [fold.outcome.best for fold in result.folds]
     return {
-        "model": model,
+        "model": str(job.model),
         "html": html,
-        "f1": outcome.best.f1,
-        "iou": outcome.best.iou,
-        "loss": outcome.best.loss,
-        "epochs": len(outcome.history),
+        "f1": mean(epoch.f1 for epoch in best),
+        "iou": mean(epoch.iou for epoch in best),
+        "loss": mean(epoch.loss for epoch in best),
+        "threshold": card.threshold,
+        "epochs": sum(len(fold.outcome.history) for fold in result.folds),
     }
-
-
-def _task(architecture: str, loss: str) -> Task:
-    if task_of(architecture) == INSTANCE_TASK:
-        from .instances import InstanceTask
-
-        return InstanceTask()
-    return SemanticTask(find_loss(loss))
-
-
-def _check_bands(data: SampleSet, wanted: Sequence[str]) -> list[str]:
-    missing = [band for band in wanted if band not in data.bands]
-    if missing:
-        raise InputError(
-            f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
-        )
-    if len(set(wanted)) < len(wanted):
-        raise InputError(f"A band is named twice in {', '.join(wanted)}: name each once.")
-    return list(wanted or data.bands)
-
-
-def _check_settings(
-    data: SampleSet, tile_size: int, epochs: int, batch_size: int, learning_rate: float
-) -> int:
-    """Check the numbers; return the tile size to use."""
-    if epochs < 1 or batch_size < 1:
-        raise InputError("The epochs and the batch size must be at least 1.")
-    if not 0 < learning_rate <= 1:
-        raise InputError(f"The learning rate {learning_rate:g} must be above 0 and at most 1.")
-    size = tile_size or data.tile_size
-    if not SMALLEST_TILE <= size <= LARGEST_TILE:
-        raise InputError(
-            f"The tile size {size} must be within {SMALLEST_TILE} to {LARGEST_TILE} pixels."
-        )
-    return size
-
-
-def _check_splits(data: SampleSet, tiles: Tiles) -> None:
-    for name, patches in (("train", tiles.train), ("validation", tiles.validation)):
-        if not patches:
-            raise InputError(
-                f"{data.folder} has no {name} samples: make the samples anew with more blocks, "
-                "smaller tiles or another share for validation."
-            )
-        if not any(sample.landslide_pixels for sample in patches):
-            raise InputError(
-                f"No {name} sample of {data.folder} holds a landslide: make the samples anew with "
-                "more landslides, or with another seed or share for validation."
-            )
 
 
 def _warn_of_constant(constant: list[str], bands: list[str], progress: Progress) -> None:
@@ -217,45 +193,58 @@ def _warn_of_constant(constant: list[str], bands: list[str], progress: Progress)
         )
 
 
-def _training(
-    tiles: Tiles, settings: Settings, outcome: Outcome, extra: dict[str, Any]
-) -> dict[str, Any]:
-    data = tiles.samples
-    return {
-        "data": data.folder.name,
-        "sources": [Path(source).name for source in data.sources],
-        "train_samples": len(tiles.train),
-        "validation_samples": len(tiles.validation),
-        "landslide_share": data.imbalance,
-        "split": data.split,
-        "split_seed": data.seed,
-        "seed": settings.seed,
-        "epochs": settings.epochs,
-        "ending": _ending(outcome, settings),
-        "best_epoch": outcome.best.number,
-        **extra,
-        "batch_size": settings.batch_size,
-        "learning_rate": settings.learning_rate,
-        "schedule": settings.schedule,
-        "averaging": settings.averaging,
-        "augmentation": "quarter turns and mirroring",
-        "seconds": round(sum(epoch.seconds for epoch in outcome.history)),
-        "device": describe(settings.device),
-        "torch": torch.__version__,
-    }
+def _card(job: Job, result: Result) -> ModelCard:
+    recipe, settings = job.recipe, job.settings
+    best = result.folds[0].outcome.best
+    return ModelCard(
+        name=_model_name(job.model),
+        architecture=recipe.start.architecture,
+        arguments=recipe.start.arguments,
+        task=task_of(recipe.start.architecture),
+        bands=recipe.bands,
+        mean=recipe.mean,
+        std=recipe.std,
+        resolution=recipe.data.resolution,
+        tile_size=recipe.size,
+        classes=list(recipe.data.classes),
+        threshold=result.threshold,
+        training={
+            **recipe.facts(),
+            **{key: value for key, value in asdict(settings).items() if key != "device"},
+            "ending": result.ending(settings, max(recipe.folds, 1)),
+            "best_epoch": best.number,
+            "seconds": round(result.seconds),
+            "device": describe(settings.device),
+            "torch": torch.__version__,
+        },
+        metrics={"split": recipe.split(), "samples": recipe.validated(), **result.figures()},
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        members=len(result.folds),
+    )
 
 
-def _ending(outcome: Outcome, settings: Settings) -> str:
-    if outcome.ending == ALL_EPOCHS:
-        return outcome.ending
-    return f"{outcome.ending} after {len(outcome.history)} of {settings.epochs} epochs"
+def _save(model: Path, result: Result, card: ModelCard, progress: Progress) -> None:
+    """Write the model; where that fails the training is not lost.
+
+    Raises:
+        OutputError: the file can't be written.
+        SystemExit: the training was canceled; the model is written.
+    """
+    try:
+        save_model(model, result.network, card)
+    except OutputError as error:
+        if not checkpoint.there(model):
+            raise
+        raise OutputError(
+            f"{error} The training itself is kept beside it: run it again with the same settings, "
+            "and it only writes the model."
+        ) from error
+    if result.canceled:
+        progress.message(f"Canceled: {model} is the best model so far.")
+        raise SystemExit(128 + signal.SIGTERM)
 
 
-def _split(data: SampleSet) -> str:
-    return f"validation part of a split by {data.split}, seed {data.seed}"
-
-
-def _model_name(path: str) -> str:
+def _model_name(path: Path) -> str:
     """Return the file's stem as a name that the STAC extension allows."""
-    stem = re.sub(r"[^a-zA-Z0-9_.-]+", "-", Path(path).stem).strip("-_.")
+    stem = re.sub(r"[^a-zA-Z0-9_.-]+", "-", path.stem).strip("-_.")
     return stem if re.fullmatch(r"[a-zA-Z][\w.-]+[a-zA-Z0-9]", stem) else f"model-{stem or 1}"

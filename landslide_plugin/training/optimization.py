@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ...models import registry
+from ...models.registry import encoder_parameters
 from ..device import needs_scaling
 from ..errors import InputError
 from . import checkpoint
@@ -18,8 +18,8 @@ from .tiles import Batch
 WEIGHT_DECAY = 0.01
 LARGEST_GRADIENT = 5.0
 """Norm to which gradients are cut: one odd patch must not undo the weights."""
-OPTIMIZERS: dict[str, Any] = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}
-"""AdamW shrinks the weights a little in each step (Loshchilov and Hutter 2019), Adam doesn't."""
+ONE_VALUE = "more than 1 value per channel"
+"""Part of what PyTorch says where batch normalization has a single value to work on."""
 
 
 class Optimization:
@@ -29,15 +29,12 @@ class Optimization:
         network: on its device.
         task: its loss.
         settings: how.
-
-    Raises:
-        InputError: there is no such optimizer or schedule.
     """
 
     def __init__(self, network: nn.Module, task: Task, settings: Settings) -> None:
         self._network, self._task, self._settings = network, task, settings
         self._rate = find_schedule(settings.schedule)
-        self._encoder = _encoder_parameters(network)
+        self._encoder = encoder_parameters(network)
         self._optimizer = self._make()
         self._scaler = torch.amp.GradScaler(
             settings.device.type, enabled=needs_scaling(settings.device)
@@ -80,22 +77,17 @@ class Optimization:
             self._scaler.load_state_dict(facts)
 
     def _make(self) -> torch.optim.Optimizer:
-        name = self._settings.optimizer
-        if name not in OPTIMIZERS:
-            raise InputError(f"No optimizer {name!r}; there are: {', '.join(OPTIMIZERS)}.")
         encoder = {id(parameter) for parameter in self._encoder}
         others = [item for item in self._network.parameters() if id(item) not in encoder]
         groups = [
             {"params": others, "share": 1.0},
             {"params": self._encoder, "share": self._settings.encoder_rate},
         ]
-        decay = WEIGHT_DECAY if name == "adamw" else 0.0
-        optimizer: torch.optim.Optimizer = OPTIMIZERS[name](
-            [group for group in groups if group["params"]],
-            self._settings.learning_rate,
-            weight_decay=decay,
-        )
-        return optimizer
+        groups = [group for group in groups if group["params"]]
+        rate = self._settings.learning_rate
+        if self._settings.optimizer == "adam":
+            return torch.optim.Adam(groups, rate)
+        return torch.optim.AdamW(groups, rate, weight_decay=WEIGHT_DECAY)
 
     def _freeze(self, frozen: bool) -> None:
         for parameter in self._encoder:
@@ -107,8 +99,7 @@ class Optimization:
         tiles = sum(len(part.labels) for part in parts)
         total = 0.0
         for part in parts:
-            loss = self._task.loss(self._network, part, self._settings.device)
-            loss = loss * (len(part.labels) / tiles)
+            loss = self._loss(part) * (len(part.labels) / tiles)
             total += float(loss.detach())
             if not math.isfinite(total):
                 raise InputError(
@@ -118,7 +109,13 @@ class Optimization:
             self._scaler.scale(loss).backward()
         return total
 
-
-def _encoder_parameters(network: nn.Module) -> list[nn.Parameter]:
-    find = getattr(registry, "encoder_parameters", None)
-    return list(find(network)) if find else []
+    def _loss(self, part: Batch) -> Tensor:
+        try:
+            return self._task.loss(self._network, part, self._settings.device)
+        except ValueError as error:
+            if ONE_VALUE not in str(error):
+                raise
+            raise InputError(
+                "This architecture can't learn from a batch of one tile: choose a larger batch "
+                "size, larger tiles or make more samples."
+            ) from error

@@ -115,6 +115,7 @@ class _Training:
         self.steps = data.train_steps(settings.batch_size)
         self._file: Path | None = None
         self._digest = ""
+        self._unwritten = False
         self._written = self._told = time.monotonic()
         self._made, self._began = 0, time.monotonic()
 
@@ -260,6 +261,9 @@ class _Training:
         try:
             checkpoints.write(self._file, saved)
         except OSError as error:
+            if self._unwritten:
+                return
+            self._unwritten = True
             self.progress.warning(
                 f"The state of the training can't be written to {self._file} ({error}): training "
                 "goes on, but if it is interrupted it must begin anew."

@@ -106,14 +106,25 @@ INTERFACE = {
         "SAMPLES": "file",
         "ARCHITECTURE": "enum",
         "BACKBONE": "string",
+        "PRETRAINED": "boolean",
+        "START_FROM": "file",
         "LOSS": "enum",
         "EPOCHS": "number",
         "BATCH_SIZE": "number",
         "LEARNING_RATE": "number",
+        "OPTIMIZER": "enum",
+        "SCHEDULE": "enum",
+        "FROZEN_EPOCHS": "number",
+        "PATIENCE": "number",
+        "AVERAGING": "number",
+        "FOLDS": "number",
+        "AUGMENTATION": "enum",
+        "ENHANCEMENT": "number",
         "TILE_SIZE": "number",
         "BANDS": "string",
         "DEVICE": "enum",
         "SEED": "number",
+        "RESUME": "boolean",
         "MODEL": "fileDestination",
         "HTML": "fileDestination",
     },
@@ -184,7 +195,7 @@ OTHER_OUTPUTS = {
     "factoranalysis": {"AUC_BLOCKS": "outputNumber", "AUC_RANDOM": "outputNumber"},
     "samples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "importsamples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
-    "train": {"F1": "outputNumber", "IOU": "outputNumber"},
+    "train": dict.fromkeys(("F1", "IOU", "THRESHOLD"), "outputNumber"),
     "map": {"COUNT": "outputNumber", "AREA_M2": "outputNumber"},
     "detect": {"COUNT": "outputNumber"},
     "vectorize": {"COUNT": "outputNumber", "AREA_M2": "outputNumber"},
@@ -243,7 +254,7 @@ from landslide_plugin.worker import register_package
 register_package()
 from landslide_mapper.landslide_plugin.factors import spectral, terrain
 from landslide_mapper.landslide_plugin.raster import bands, stack
-from landslide_mapper.landslide_plugin.training import losses
+from landslide_mapper.landslide_plugin.training import augmentation, contracts, losses, schedule
 from landslide_mapper.models import registry
 print(json.dumps({
     "FACTORS": list(terrain.FACTORS),
@@ -251,13 +262,20 @@ print(json.dumps({
     "SENSOR": ["auto", *bands.SENSORS, "custom"],
     "RESAMPLING": list(stack.RESAMPLINGS),
     "LOSS": list(losses.LOSSES),
+    "OPTIMIZER": list(contracts.OPTIMIZERS),
+    "SCHEDULE": list(schedule.SCHEDULES),
+    "AUGMENTATION": [*augmentation.NAMES, "none"],
     "ARCHITECTURE": [*registry.SEMANTIC, *registry.INSTANCE],
     "BACKBONE": [
         name
         for entry in (*registry.SEMANTIC.values(), *registry.INSTANCE.values())
         for name in registry._module(entry).BACKBONES
     ],
-    "defaults": {"terrain.DEFAULT": terrain.DEFAULT, "spectral.DEFAULT": spectral.DEFAULT},
+    "defaults": {
+        "terrain.DEFAULT": terrain.DEFAULT,
+        "spectral.DEFAULT": spectral.DEFAULT,
+        "DEFAULT": augmentation.DEFAULT,
+    },
 }))
 """
 

@@ -4,8 +4,19 @@ import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
+from landslide_mapper.models import fc_densenet
 from rasterio.transform import from_origin
 from scipy.ndimage import gaussian_filter, label
+
+TINY = {"growth_rate": 4, "layers": (1,), "middle_layers": 1, "first_channels": 8, "dropout": 0.2}
+"""A very small FC-DenseNet; dropout, so that chance has its part."""
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """Have the backbone "light" of FC-DenseNet trained in a moment; return its arguments."""
+    monkeypatch.setitem(fc_densenet.BACKBONES, "light", TINY)
+    return TINY
 
 
 @pytest.fixture
@@ -30,6 +41,8 @@ def make_samples(tmp_path):
             labels = label(landslide)[0].astype(np.uint16)
             if f"without_{split}" in change or number < background:
                 labels[:] = 0
+            if "all_landslide" in change:
+                labels[:] = 1
             if "constant" in change:
                 values[: change["constant"]] = 7
             valid = np.ones(shape, bool)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.training import optimization
 from landslide_mapper.landslide_plugin.training.averaging import Average
 from landslide_mapper.landslide_plugin.training.contracts import Settings
 from landslide_mapper.landslide_plugin.training.losses import cross_entropy
@@ -24,6 +23,8 @@ CPU = torch.device("cpu")
 class TwoParts(nn.Module):
     """An "encoder" and a head, without batch normalization."""
 
+    ENCODER = ("encoder",)
+
     def __init__(self):
         super().__init__()
         torch.manual_seed(0)
@@ -39,13 +40,6 @@ def batch():
     labels = np.zeros((4, 8, 8), np.uint16)
     labels[:, 2:5] = 1
     return Batch(torch.randn(4, 2, 8, 8, generator=torch.Generator().manual_seed(2)), labels)
-
-
-@pytest.fixture(autouse=True)
-def encoder(monkeypatch):
-    monkeypatch.setattr(
-        optimization, "_encoder_parameters", lambda network: list(network.encoder.parameters())
-    )
 
 
 def settings(**change):
@@ -151,8 +145,23 @@ def test_one_cycle_is_pytorchs():
         theirs.step()
 
 
-def test_unknown_names_are_refused(batch):
+def test_an_unknown_schedule_is_refused():
     with pytest.raises(InputError, match=r"'linear'.*one_cycle"):
         find_schedule("linear")
-    with pytest.raises(InputError, match=r"'sgd'.*adamw"):
-        steps(TwoParts(), batch, optimizer="sgd")
+
+
+class Pooled(nn.Module):
+    """Has batch normalization on a single pixel, as pooling networks do."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.BatchNorm2d(2), nn.Upsample((8, 8)))
+
+    def forward(self, images):
+        return self.layers(images)
+
+
+def test_a_batch_of_one_tile_that_a_network_cannot_learn_from_is_told(batch):
+    one = Batch(batch.images[:1], batch.labels[:1])
+    with pytest.raises(InputError, match="can't learn from a batch of one tile"):
+        steps(Pooled(), one)

@@ -1,5 +1,6 @@
 """Trainings that are killed, canceled or short of disk, and go on."""
 
+import os
 import signal
 import subprocess
 import sys
@@ -7,22 +8,24 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
-from landslide_mapper.models.model_file import load_card
+from landslide_mapper.landslide_plugin.errors import OutputError
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.training import commands, runs, trainer
+from landslide_mapper.landslide_plugin.training.commands import train
+from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = {
     "backbone": "light",
-    "epochs": 3,
     "batch_size": 4,
     "device": "cpu",
     "averaging": 0.9,
     "seed": 1,
+    "epochs": 2,
 }
-TINY = {"growth_rate": 8, "layers": (2,), "middle_layers": 2, "first_channels": 8, "dropout": 0.2}
-"""Dropout, so that the random generators matter too."""
-
 CHILD = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("worker", {worker!r})
@@ -44,16 +47,41 @@ commands.train(
 """
 
 
+@pytest.fixture(autouse=True)
+def one_thread(monkeypatch):
+    """Sums are made in the same order in every process of a test."""
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def child(tiny):
+    """Return a function that starts a training in another process, which ends with the test."""
+    started = []
+
+    def start(samples, model, **settings):
+        started.append(Child(tiny, samples, model, **settings))
+        return started[-1]
+
+    yield start
+    for each in started:
+        each.process.kill()
+        each.process.communicate()
+
+
 class Child:
     """A training in a process of its own that writes its state at every step."""
 
-    def __init__(self, samples, model, **settings):
+    def __init__(self, tiny, samples, model, **settings):
         text = CHILD.format(
             worker=str(ROOT / "landslide_plugin" / "worker.py"),
             samples=str(samples),
             model=str(model),
             settings={**SETTINGS, **settings},
-            tiny=TINY,
+            tiny=tiny,
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", text], stdout=subprocess.PIPE, text=True
@@ -83,22 +111,161 @@ def written(model):
     return path.stat().st_mtime_ns if path.exists() else 0
 
 
+def training(samples, model, events=None, **change):
+    sink = [] if events is None else events
+    return train(
+        samples=samples, model=str(model), progress=Progress(sink.append), **{**SETTINGS, **change}
+    )
+
+
+def break_off(monkeypatch, epochs):
+    """Have the training raise after so many epochs, as a bug or a lost device would."""
+    judge = trainer._Training._judge
+
+    def breaks(self, scores, seconds):
+        if self.state.epoch > epochs:
+            raise RuntimeError("broken off")
+        judge(self, scores, seconds)
+
+    monkeypatch.setattr(trainer._Training, "_judge", breaks)
+
+
+def texts(events):
+    return [event["text"] for event in events if "text" in event]
+
+
 def test_killed_at_random_steps_it_ends_with_the_very_weights_of_an_unbroken_run(
-    make_samples, tmp_path
+    make_samples, tmp_path, tiny, child
 ):
-    samples = make_samples()
+    samples = make_samples(train=6, validation=2)
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
-    assert Child(samples, whole).end()[0] == 0
+    training(samples, whole)
     for _ in range(2):
         before = written(broken)
-        child = Child(samples, broken)
-        assert child.run_until(lambda before=before: written(broken) > before)
-        time.sleep(float(np.random.default_rng().uniform(0, 0.4)))
-        child.process.kill()
-        assert child.end()[0] == -signal.SIGKILL
+        killed = child(samples, broken)
+        assert killed.run_until(lambda before=before: written(broken) > before)
+        time.sleep(float(np.random.default_rng().uniform(0, 0.2)))
+        killed.process.kill()
+        assert killed.end()[0] == -signal.SIGKILL
         assert not broken.exists()
-    status, text = Child(samples, broken).end()
-    assert status == 0 and "Going on from broken.safetensors.checkpoint" in text
+    events = []
+    training(samples, broken, events)
+    assert any(text.startswith("Going on from broken.safetensors.ch") for text in texts(events))
     assert same(load_file(whole), load_file(broken))
     assert load_card(whole).metrics == load_card(broken).metrics
     assert not list(tmp_path.glob("*checkpoint*"))
+
+
+def test_sigterm_leaves_the_best_model_so_far_and_the_way_on(make_samples, tmp_path, child):
+    samples, model = make_samples(train=6, validation=2), tmp_path / "m.safetensors"
+    canceled = child(samples, model, epochs=100_000)
+    lines = iter(canceled.process.stdout.readline, "")
+    assert any(line.startswith("Epoch 2 of 100000") for line in lines)
+    canceled.process.terminate()
+    assert canceled.end()[0] == 128 + signal.SIGTERM
+    card = load_model(model)[1]
+    assert card.training["ending"].startswith("canceled after ")
+    assert card.training["ending"].endswith("of 100000 epochs: unfinished")
+    assert written(model)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"seed": 2},
+        {"learning_rate": 0.01},
+        {"loss": "dice"},
+        {"bands": ["slope"]},
+        {"resume": False},
+    ],
+    ids=str,
+)
+def test_only_the_same_samples_and_settings_go_on(
+    make_samples, tmp_path, tiny, monkeypatch, change
+):
+    samples, model, events = make_samples(train=6, validation=2), tmp_path / "m.safetensors", []
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        break_off(patch, 1)
+        training(samples, model)
+    assert written(model)
+    training(samples, model, events, **change)
+    assert not any("Going on" in text for text in texts(events))
+    if "resume" not in change:
+        assert any("training begins anew" in text for text in texts(events))
+    assert load_card(model).training["ending"] == "all epochs"
+    assert not written(model)
+
+
+def test_a_damaged_checkpoint_is_passed_over(make_samples, tmp_path, tiny):
+    model, events = tmp_path / "m.safetensors", []
+    Path(f"{model}.checkpoint").write_bytes(b"no checkpoint")
+    training(make_samples(train=6, validation=2), model, events, epochs=1)
+    assert any("damaged: training begins anew" in text for text in texts(events))
+
+
+def test_folds_go_on_where_they_were(make_samples, tmp_path, tiny, monkeypatch):
+    samples, model, events = make_samples(train=6, validation=2), tmp_path / "m.safetensors", []
+    real, calls = runs.fit, []
+
+    def fails_in_fold_2(*arguments):
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("broken off")
+        return real(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        patch.setattr(runs, "fit", fails_in_fold_2)
+        training(samples, model, folds=2, epochs=1)
+    assert [path.name for path in tmp_path.glob("*checkpoint")] == [
+        "m.safetensors.fold1.checkpoint"
+    ]
+    training(samples, model, events, folds=2, epochs=1)
+    assert sum("Epoch 1 of 1" in text for text in texts(events)) == 1
+    assert len(load_model(model)[0]) == 2
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
+def test_a_full_disk_does_not_end_the_training_and_loses_nothing(
+    make_samples, small_disk, monkeypatch
+):
+    samples, model, events = make_samples(train=6, validation=2), small_disk / "m.safetensors", []
+    filler = small_disk / "filler"
+    real = trainer.checkpoints.write
+
+    def fills(path, saved):
+        filler.write_bytes(b"")
+        free = os.statvfs(small_disk)
+        filler.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - 8192)))
+        real(path, saved)
+
+    monkeypatch.setattr(trainer.checkpoints, "write", fills)
+    with pytest.raises(OutputError, match="disk is full while writing"):
+        training(samples, model, events, epochs=2)
+    warnings = [event["text"] for event in events if event["type"] == "warning"]
+    assert len(warnings) == 1 and "must begin anew" in warnings[0]
+    assert [path.name for path in small_disk.iterdir()] == ["filler"]
+
+
+def test_a_disk_that_fills_up_at_the_end_keeps_the_training(
+    make_samples, small_disk, tiny, monkeypatch
+):
+    samples, model, events = make_samples(train=6, validation=2), small_disk / "m.safetensors", []
+    filler = small_disk / "filler"
+    real = commands.save_model
+
+    def fills(path, network, card):
+        free = os.statvfs(small_disk)
+        filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 4096))
+        real(path, network, card)
+
+    with (
+        monkeypatch.context() as patch,
+        pytest.raises(OutputError, match="run it again with the same"),
+    ):
+        patch.setattr(commands, "save_model", fills)
+        training(samples, model, epochs=2)
+    assert not model.exists() and written(model)
+    filler.unlink()
+    training(samples, model, events, epochs=2)
+    assert load_card(model).training["ending"] == "all epochs"
+    assert not any("Epoch 1" in text for text in texts(events))

@@ -1,0 +1,188 @@
+"""What a model is trained on and from: all that the result depends on besides `Settings`."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..samples.sample_set import SampleSet
+from ..samples.splits import Fold, folds
+from .augmentation import Augmentation
+from .contracts import Task
+from .losses import find_loss
+from .semantic import SemanticTask
+from .start import Start
+from .tiles import Tiles
+
+SMALLEST_TILE, LARGEST_TILE = 16, 2048
+FAR_MEAN, FAR_STD = 5.0, 1.0
+"""Samples whose mean is more deviations away than this from the model's, or whose deviation is more
+powers of ten larger or smaller, have other units."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """One training's ingredients.
+
+    Attributes:
+        data: the samples.
+        start: what the network begins from.
+        bands: names of the bands to use.
+        mean: what is taken from each band.
+        std: what it is then divided by.
+        size: side of the tiles in pixels.
+        loss: its name.
+        augmentation: of the training tiles.
+        enhancement: share of tiles with another background.
+        folds: number of parts that take turns as validation; below 2 for the set's own split.
+        seed: of folds and tiles.
+    """
+
+    data: SampleSet
+    start: Start
+    bands: list[str]
+    mean: list[float]
+    std: list[float]
+    size: int
+    loss: str
+    augmentation: Augmentation
+    enhancement: float
+    folds: int
+    seed: int
+
+    def check(self) -> None:
+        """Refuse what can't be trained, before any long work.
+
+        Raises:
+            InputError: a number is out of its range, or the samples are unfit.
+        """
+        if not SMALLEST_TILE <= self.size <= LARGEST_TILE:
+            raise InputError(
+                f"The tile size {self.size} must be within {SMALLEST_TILE} to {LARGEST_TILE} "
+                "pixels."
+            )
+        if self.folds < 0:
+            raise InputError("The number of folds must be 0 for none, or at least 2.")
+        if self.folds > 1 and self.start.is_instance:
+            raise InputError(
+                f"{self.start.architecture} finds single landslides, which can't be averaged over "
+                "folds: set the folds to 0."
+            )
+        if self.data.imbalance >= 1:
+            raise InputError(
+                f"The train samples of {self.data.folder} hold landslide only: make the samples "
+                "anew with background."
+            )
+
+    def parts(self) -> list[Fold]:
+        """Return the (train, validation) patches of each training.
+
+        Raises:
+            InputError: there are none, or without landslide, or too few for the folds.
+        """
+        if self.folds > 1:
+            return folds(self.data, self.folds, self.seed)
+        train, validation = self.data.of_split("train"), self.data.of_split("validation")
+        for name, patches in (("train", train), ("validation", validation)):
+            if not patches:
+                raise InputError(
+                    f"{self.data.folder} has no {name} samples: make the samples anew with more "
+                    "blocks, smaller tiles or another share for validation."
+                )
+            if not any(sample.landslide_pixels for sample in patches):
+                raise InputError(
+                    f"No {name} sample of {self.data.folder} holds a landslide: make the samples "
+                    "anew with more landslides, or with another seed or share for validation."
+                )
+        return [(train, validation)]
+
+    def tiles(self, fold: Fold, seed: int) -> Tiles:
+        """Return the tiles of one of the `parts`."""
+        tiles = Tiles(
+            self.data, self.bands, self.size, seed, *fold, self.augmentation, self.enhancement
+        )
+        tiles.mean, tiles.std = self.mean, self.std
+        return tiles
+
+    def task(self) -> Task:
+        """Return what the loop asks of this kind of network.
+
+        Raises:
+            InputError: there is no such loss.
+        """
+        loss = find_loss(self.loss)
+        if self.start.is_instance:
+            from .instances import InstanceTask
+
+            return InstanceTask()
+        return SemanticTask(loss)
+
+    def fingerprint(self) -> str:
+        """Return a text that differs where the recipe does; the folder may have moved."""
+        facts = {
+            **vars(self),
+            "data": replace(self.data, folder=Path()),
+            "start": self.start.recipe(),
+        }
+        return repr(facts)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the model card tells of it."""
+        data = self.data
+        shares = [len(patches) for patches in self.parts()[0]]
+        card = self.start.card
+        return {
+            "data": data.folder.name,
+            "sources": [Path(source).name for source in data.sources],
+            "train_samples": shares[0],
+            "validation_samples": shares[1],
+            "landslide_share": data.imbalance,
+            "split": data.split,
+            "split_seed": data.seed,
+            "folds": self.folds,
+            "loss": "the network's own" if self.start.is_instance else self.loss,
+            "backbone": self.start.backbone,
+            "pretrained": self.start.pretrained,
+            "start_from": card.name if card else "",
+            "augmentation": ", ".join(self.augmentation.names) or "none",
+            "enhancement": self.enhancement,
+        }
+
+    def split(self) -> str:
+        """Return in words what the validation figures are measured on."""
+        kind = f"by {self.data.split}"
+        if self.folds > 1:
+            return f"{self.folds}-fold cross-validation {kind}, seed {self.seed}"
+        return f"validation part of a split {kind}, seed {self.data.seed}"
+
+    def validated(self) -> int:
+        """Return the number of patches that the figures are measured on."""
+        return len({sample.id for _, patches in self.parts() for sample in patches})
+
+
+def scaling(
+    data: SampleSet, bands: list[str], start: Start
+) -> tuple[list[float], list[float], str]:
+    """Return means and deviations to scale the bands by, and a warning or "".
+
+    They are those that the network to start from knows, unless its units are others.
+    """
+    index = [data.bands.index(band) for band in bands]
+    own = [data.mean[i] for i in index], [data.std[i] for i in index]
+    if start.card is None:
+        return *own, ""
+    (means, stds), card = np.array(own), start.card
+    away = np.abs(means - card.mean) / card.std
+    ratio = np.abs(np.log10(stds / card.std))
+    strange = [
+        band for band, a, b in zip(bands, away, ratio, strict=True) if a > FAR_MEAN or b > FAR_STD
+    ]
+    if not strange:
+        return list(card.mean), list(card.std), ""
+    warning = (
+        f"The values of {', '.join(strange)} are far from those that the model to start from was "
+        "trained on: the bands are scaled anew."
+    )
+    return *own, warning

@@ -1,0 +1,166 @@
+"""The trainings that make one model: a single one, or one a fold (K-fold, Chen et al. 2022)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import mean, stdev
+from typing import Any
+
+from torch import nn
+
+from ...models.ensemble import Ensemble
+from ..progress import Progress
+from ..samples.splits import Fold
+from .assessment import Assessment, assess
+from .checkpoint import beside
+from .contracts import ALL_EPOCHS, CANCELED, Outcome, Settings
+from .recipe import Recipe
+from .report import Run
+from .scores import Scores
+from .trainer import fit
+
+JUDGED = 0.05
+"""Share of a training's progress that its assessment takes."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What all the folds have in common.
+
+    Attributes:
+        recipe: on what and from what.
+        settings: how; each fold has a seed of its own, from this one.
+        model: the model file to be, beside which the checkpoints lie.
+        judged: whether each training is assessed in full at its end.
+    """
+
+    recipe: Recipe
+    settings: Settings
+    model: Path
+    judged: bool
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came of one fold, with its tiles' statistics.
+
+    Attributes:
+        network: with its best weights.
+        outcome: its course.
+        assessment: None where it was not asked for, or the training was canceled.
+    """
+
+    network: nn.Module
+    outcome: Outcome
+    assessment: Assessment | None
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of all folds that were made."""
+
+    folds: list[Trained]
+    canceled: bool
+
+    @property
+    def network(self) -> nn.Module:
+        """The network to keep: that of the only fold, or all of them together."""
+        members = [fold.network for fold in self.folds]
+        return members[0] if len(members) == 1 else Ensemble(members)
+
+    @property
+    def runs(self) -> list[Run]:
+        """The folds as the report wants them."""
+        return [Run(fold.outcome, fold.assessment) for fold in self.folds if fold.assessment]
+
+    @property
+    def threshold(self) -> float:
+        """That with the highest F1 on the validation pixels of all folds together."""
+        judged = [fold.assessment for fold in self.folds if fold.assessment]
+        if len(judged) > 1:
+            return sum((each.scores for each in judged), Scores()).best_threshold()
+        return round(mean(fold.outcome.best.threshold for fold in self.folds), 3)
+
+    @property
+    def seconds(self) -> float:
+        """Time of all epochs."""
+        return sum(epoch.seconds for fold in self.folds for epoch in fold.outcome.history)
+
+    def figures(self) -> dict[str, Any]:
+        """Return the validation figures; of several folds their means, spread and each."""
+        each = [fold.outcome.figures for fold in self.folds]
+        if len(each) == 1:
+            return dict(each[0])
+        means: dict[str, float | None] = {}
+        spread: dict[str, float] = {}
+        for name in each[0]:
+            values = [value for figures in each if (value := figures[name]) is not None]
+            means[name] = mean(values) if values else None
+            if len(values) > 1:
+                spread[name] = stdev(values)
+        return {**means, "spread": spread, "folds": each}
+
+    def ending(self, settings: Settings, wanted: int) -> str:
+        """Say how the training ended."""
+        if self.canceled and wanted > 1:
+            return f"{CANCELED} in fold {len(self.folds)} of {wanted}: unfinished"
+        outcome = self.folds[0].outcome
+        if wanted > 1 or outcome.ending == ALL_EPOCHS:
+            return ", ".join(sorted({fold.outcome.ending for fold in self.folds}))
+        words = f"{outcome.ending} after {len(outcome.history)} of {settings.epochs} epochs"
+        return f"{words}: unfinished" if self.canceled else words
+
+
+def train_folds(job: Job, folds: Sequence[Fold], progress: Progress) -> Result:
+    """Train each fold in turn.
+
+    Ended by SIGTERM (`SystemExit`) when one network has been measured at least, it returns what
+    there is.
+
+    Raises:
+        InputError: see `fit`.
+    """
+    trained: list[Trained] = []
+    for number, fold in enumerate(folds):
+        part = progress.part(number / len(folds), (number + 1) / len(folds))
+        if len(folds) > 1:
+            part.message(f"Fold {number + 1} of {len(folds)}:")
+        try:
+            _train_fold(job, fold, number if len(folds) > 1 else None, part, trained)
+        except (SystemExit, KeyboardInterrupt):
+            if not trained:
+                raise
+            return Result(trained, canceled=True)
+        if trained[-1].outcome.ending == CANCELED:
+            return Result(trained, canceled=True)
+    return Result(trained, canceled=False)
+
+
+def _train_fold(
+    job: Job, fold: Fold, number: int | None, progress: Progress, trained: list[Trained]
+) -> None:
+    """Add one trained network to the list, where a cancel during its assessment leaves it."""
+    recipe, settings = job.recipe, job.settings
+    settings = replace(settings, seed=settings.seed + (number or 0))
+    tiles, task = recipe.tiles(fold, settings.seed), recipe.task()
+    network = recipe.start.network(len(tiles.bands), len(recipe.data.classes), settings.seed)
+    outcome = fit(
+        network,
+        task,
+        tiles,
+        settings,
+        progress.part(0.0, 1 - JUDGED),
+        beside(job.model, number),
+        f"{recipe.fingerprint()} {number}",
+    )
+    trained.append(Trained(network, outcome, None))
+    if job.judged and outcome.ending != CANCELED:
+        found = assess(
+            network,
+            task,
+            tiles,
+            outcome.best.threshold,
+            progress.part(1 - JUDGED, 1.0),
+            settings.batch_size,
+        )
+        trained[-1] = Trained(network.cpu(), outcome, found)

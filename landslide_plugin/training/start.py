@@ -1,0 +1,136 @@
+"""What a training begins from: random weights, pretrained ones, or a model file."""
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ...models.model_card import ModelCard
+from ...models.model_file import load_model
+from ...models.registry import (
+    INSTANCE_TASK,
+    backbone_arguments,
+    build,
+    encoder_parameters,
+    task_of,
+)
+from ..errors import InputError
+from ..progress import Progress
+from ..samples.sample_set import SampleSet
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network before training.
+
+    Attributes:
+        architecture: its name in the registry.
+        arguments: what builds it, as its model card keeps them.
+        backbone: the name that these were chosen by.
+        pretrained: whether its encoder begins with weights learnt on photographs.
+        card: description of the model file to start from.
+        weights: weights of that file.
+        digest: of that file, "" without one.
+    """
+
+    architecture: str
+    arguments: dict[str, Any]
+    backbone: str = ""
+    pretrained: bool = False
+    card: ModelCard | None = None
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    digest: str = ""
+
+    @property
+    def is_instance(self) -> bool:
+        """Whether the network finds single landslides."""
+        return task_of(self.architecture) == INSTANCE_TASK
+
+    def network(self, bands: int, classes: int, seed: int) -> nn.Module:
+        """Return the network."""
+        torch.manual_seed(seed)
+        more = {"pretrained": True} if self.pretrained else {}
+        network = build(self.architecture, bands, classes, **self.arguments, **more)
+        if self.weights:
+            network.load_state_dict(self.weights)
+        return network
+
+    def recipe(self) -> list[Any]:
+        """Return what the trained network depends on."""
+        return [self.architecture, sorted(self.arguments.items()), self.pretrained, self.digest]
+
+    def choose_bands(self, data: SampleSet, wanted: list[str]) -> list[str]:
+        """Return the bands to train on: those asked for, the model file's, or all.
+
+        Raises:
+            InputError: the samples lack one, one is named twice, or the model has others.
+        """
+        if self.card and wanted and wanted != self.card.bands:
+            raise InputError(
+                f"The model to start from has the bands {', '.join(self.card.bands)}, not "
+                f"{', '.join(wanted)}: leave the bands empty."
+            )
+        names = wanted or (self.card.bands if self.card else data.bands)
+        missing = [band for band in names if band not in data.bands]
+        if missing:
+            raise InputError(
+                f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
+            )
+        if len(set(names)) < len(names):
+            raise InputError(f"A band is named twice in {', '.join(names)}: name each once.")
+        return list(names)
+
+
+def find_start(architecture: str, backbone: str, pretrained: bool, start_from: str) -> Start:
+    """Return what to begin from; a model file brings its own architecture.
+
+    Raises:
+        InputError: there is no such architecture or backbone, or none pretrained, or the model
+            is an ensemble.
+        ModelFileError: the model file can't be read.
+    """
+    if not start_from:
+        arguments = backbone_arguments(architecture, backbone, pretrained)
+        return Start(architecture, arguments, backbone, pretrained)
+    if pretrained:
+        raise InputError(
+            "A training starts either from pretrained weights or from a model file: choose one."
+        )
+    network, card = load_model(start_from)
+    if card.members > 1:
+        raise InputError(
+            f"{start_from} holds {card.members} networks whose answers are averaged: start from a "
+            "model of one network."
+        )
+    return Start(
+        card.architecture,
+        card.arguments,
+        str(card.training.get("backbone", "")),
+        card=card,
+        weights=network.state_dict(),
+        digest=hashlib.sha256(Path(start_from).read_bytes()).hexdigest(),
+    )
+
+
+def check_frozen(start: Start, frozen_epochs: int, progress: Progress) -> None:
+    """Refuse to freeze what has no encoder; warn of one that has learnt nothing yet.
+
+    Raises:
+        InputError: the network has no encoder.
+    """
+    if not frozen_epochs:
+        return
+    with torch.device("meta"):  # where nothing is allocated
+        network = build(start.architecture, 3, 2, **start.arguments)
+    if not encoder_parameters(network):
+        raise InputError(
+            f"{start.architecture} has no encoder that could be frozen: set the frozen epochs to 0."
+        )
+    if not start.pretrained and not start.card:
+        progress.warning(
+            "The encoder that is frozen at first has random weights: choose pretrained ones or a "
+            "model to start from, or set the frozen epochs to 0."
+        )

@@ -1,0 +1,163 @@
+"""The command `train`: folds, models to start from, averages, early endings, unfit samples."""
+
+import numpy as np
+import pytest
+import torch
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.training import trainer
+from landslide_mapper.landslide_plugin.training.commands import train
+from landslide_mapper.models.ensemble import Ensemble
+from landslide_mapper.models.model_file import load_card, load_model, save_model
+from safetensors.torch import load_file
+
+pytestmark = pytest.mark.usefixtures("tiny")
+FAST = {"backbone": "light", "epochs": 1, "batch_size": 4, "device": "cpu"}
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Return a function that trains; it returns the command's result and what it said."""
+
+    def make(samples, name="m", **change):
+        events = []
+        result = train(
+            samples=samples,
+            model=str(tmp_path / f"{name}.safetensors"),
+            progress=Progress(events.append),
+            **{**FAST, **change},
+        )
+        return result, [event["text"] for event in events if "text" in event]
+
+    return make
+
+
+def test_folds_make_an_ensemble_with_the_spread_of_its_figures(make_samples, run, tmp_path):
+    result, said = run(make_samples(train=9, validation=3), folds=3, html=str(tmp_path / "r.html"))
+    network, card = load_model(result["model"])
+    assert isinstance(network, Ensemble) and len(network) == card.members == 3
+    assert card.metrics["split"].startswith("3-fold cross-validation by blocks")
+    assert card.metrics["samples"] == 12
+    each = [figures["f1"] for figures in card.metrics["folds"]]
+    assert card.metrics["f1"] == pytest.approx(np.mean(each)) == pytest.approx(result["f1"])
+    assert card.metrics["spread"]["f1"] == pytest.approx(np.std(each, ddof=1))
+    assert card.threshold == result["threshold"]
+    assert "Fold 3 of 3:" in said
+    assert "over 3 folds" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+def test_the_members_of_an_ensemble_are_of_different_seeds(make_samples, run):
+    weights = load_file(run(make_samples(train=6, validation=2), folds=2)[0]["model"])
+    assert not torch.equal(weights["0.first.weight"], weights["1.first.weight"])
+
+
+def test_a_training_starts_from_a_model_file(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    first = run(samples, "first", epochs=2)[0]["model"]
+    second = run(
+        samples, "second", start_from=first, architecture="unet", learning_rate=1e-9, averaging=0.0
+    )[0]["model"]
+    one, other = load_file(first), load_file(second)
+    torch.testing.assert_close(one["first.weight"], other["first.weight"], rtol=0, atol=1e-7)
+    card = load_card(second)
+    assert card.architecture == "fc_densenet" and card.training["start_from"] == "first"
+    assert card.mean == load_card(first).mean
+
+
+def test_samples_in_other_units_are_scaled_anew_and_that_is_said(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    first = run(samples, "first")[0]["model"]
+    network, card = load_model(first)
+    card.mean = [value * 1000 for value in card.mean]
+    save_model(first, network, card)
+    second, said = run(samples, "second", start_from=first)
+    assert any("scaled anew" in text for text in said)
+    assert load_card(second["model"]).mean != card.mean
+
+
+@pytest.mark.parametrize(
+    "change, sentence",
+    [
+        ({"start_from": "m"}, "choose another file for the output"),
+        ({"start_from": "first", "bands": ["slope"]}, "leave the bands empty"),
+        ({"start_from": "first", "pretrained": True}, "choose one"),
+        ({"start_from": "ensemble"}, "holds 2 networks"),
+    ],
+    ids=str,
+)
+def test_unfit_starts_are_refused(make_samples, run, tmp_path, change, sentence):
+    samples = make_samples(train=4, validation=2)
+    kind = change["start_from"]
+    if kind != "m":
+        run(samples, kind, folds=2 if kind == "ensemble" else 0)
+    path = str(tmp_path / f"{kind}.safetensors")
+    with pytest.raises(InputError, match=sentence):
+        run(samples, **{**change, "start_from": path})
+
+
+def test_training_ends_when_it_gets_no_better(make_samples, run, monkeypatch):
+    real = trainer._Training._judge
+
+    def worse(self, scores, seconds):
+        if self.state.epoch > 1:
+            scores = type(scores)()  # of no pixel: F1 is 0
+        real(self, scores, seconds)
+
+    monkeypatch.setattr(trainer._Training, "_judge", worse)
+    result, _ = run(make_samples(train=4, validation=2), epochs=9, patience=2)
+    assert result["epochs"] == 3
+    assert load_card(result["model"]).training["ending"] == "stopped early after 3 of 9 epochs"
+
+
+def test_the_averaged_weights_are_what_is_kept(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    kept = [
+        load_file(run(samples, f"m{decay}", averaging=decay, epochs=2)[0]["model"])["first.weight"]
+        for decay in (0.0, 0.9)
+    ]
+    assert not torch.equal(*kept)
+
+
+def test_a_frozen_encoder_of_random_weights_is_warned_of(make_samples, run):
+    _, said = run(make_samples(train=4, validation=2), frozen_epochs=1)
+    assert any("frozen at first has random weights" in text for text in said)
+
+
+def test_tiles_need_not_be_divisible(make_samples, run):
+    assert run(make_samples(train=4, validation=2), tile_size=27)[0]["epochs"] == 1
+
+
+def test_three_samples_suffice_for_a_training(make_samples, run):
+    assert run(make_samples(train=2, validation=1))[0]["epochs"] == 1
+
+
+def test_messages_tell_epoch_loss_iou_and_time_left(make_samples, run):
+    _, said = run(make_samples(train=4, validation=2), epochs=2)
+    (line,) = [text for text in said if text.startswith("Epoch 1 of 2")]
+    assert "loss 0." in line and "IoU 0." in line and line.endswith(" s left)")
+
+
+UNFIT = {
+    "folds": ({"folds": 9}, {}, "fold"),
+    "folds_of_objects": ({"folds": 2, "architecture": "mask_rcnn", "backbone": ""}, {}, "averaged"),
+    "negative_folds": ({"folds": -1}, {}, "0 for none"),
+    "one_class": ({}, {"all_landslide": True}, "landslide only"),
+    "optimizer": ({"optimizer": "sgd"}, {}, "No optimizer 'sgd'"),
+    "schedule": ({"schedule": "steps"}, {}, "No schedule 'steps'"),
+    "averaging": ({"averaging": 1.0}, {}, "below 1"),
+    "patience": ({"patience": -1}, {}, "below 0"),
+    "augmentation": ({"augmentation": ["wobble"]}, {}, "no augmentation wobble"),
+    "enhancement": ({"enhancement": 1.5}, {}, "within 0 and 1"),
+    "pretrained": ({"pretrained": True}, {}, "no pretrained weights"),
+}
+
+
+@pytest.mark.parametrize("change, samples, sentence", UNFIT.values(), ids=UNFIT)
+def test_unfit_wishes_are_refused_before_training(
+    make_samples, run, tmp_path, change, samples, sentence
+):
+    folder = make_samples(train=4, validation=2, **samples)
+    with pytest.raises(InputError, match=sentence) as caught:
+        run(folder, **change)
+    assert "\n" not in str(caught.value)
+    assert [path.name for path in tmp_path.iterdir()] == ["samples"]
