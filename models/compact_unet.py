@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .layers import Residual, convolution, initialize, pad
+from .layers import Residual, check_widths, convolution, initialize, pad
 
 BACKBONES: dict[str, dict[str, list[int]]] = {
     "standard": {},
@@ -35,8 +35,10 @@ class CompactUNet(nn.Module):
         blocks: residual blocks of each width.
 
     Raises:
-        ValueError: no width or no block.
+        ValueError: the widths make no network.
     """
+
+    ENCODER = ("stem", "down")
 
     def __init__(
         self,
@@ -46,8 +48,9 @@ class CompactUNet(nn.Module):
         blocks: int = 2,
     ) -> None:
         super().__init__()
-        if not 1 <= len(widths) <= 8 or not 1 <= blocks <= 100:
-            raise ValueError(f"{len(widths)} widths of {blocks} blocks")
+        check_widths(widths)
+        if not 1 <= blocks <= 100:
+            raise ValueError(f"{blocks} blocks")
         self.multiple = 2 ** len(widths)
         self.stem = convolution(bands, widths[0], stride=2)
         self.down = nn.ModuleList()
