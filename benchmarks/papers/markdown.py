@@ -40,7 +40,7 @@ def _figures(rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
     header = ["", *METRICS.values(), "AP"]
     header += ["IoU against base, seed by seed"] if compared else []
     header += [f"{METRICS[key]} in the source" for key in papers]
-    header += ["seeds", "parameters (M)", "peak memory (MB)", "seconds a run"]
+    header += ["seeds", "parameters (M)", "peak memory (MB)", "processor seconds a run"]
     by_name = {row.name: found for row, found in rows}
     body = []
     for row, found in rows:
@@ -52,7 +52,7 @@ def _figures(rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
         cells.append(str(len(found)))
         cells.append(f"{found[0]['parameters'] / 1e6:.2f}")
         cells.append(f"{mean(r['usage']['peak'] for r in found):.0f}")
-        cells.append(f"{mean(r['usage']['seconds'] for r in found):.0f}")
+        cells.append(f"{mean(r['usage']['cpu'] for r in found):.0f}")
         body.append(cells)
     return _table(header, body)
 

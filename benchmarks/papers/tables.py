@@ -192,7 +192,9 @@ TABLES = {
     ),
     "chen2022": Table(
         "Focal loss and K-fold (Chen et al. 2022)",
-        "FCN: VGG16 with all five scales fused; FL: focal loss; FLK: the mean of five fold models. "
+        "FCN: VGG16 with all five scales fused; FL: focal loss; FLK: the mean of five fold models, "
+        "each trained on four fifths of the training and validation images together, the others on "
+        "the training images alone. "
         f"The test images are the same for all. {_BIJIE_WARNING}",
         {"tile_size": 96, "epochs": 10, "batch_size": 8},
         [
