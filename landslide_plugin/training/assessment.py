@@ -54,6 +54,8 @@ class Assessment:
         threshold: the chosen one.
         counts: confusion matrix at it.
         tiles: validation tiles.
+        train: patches that were trained on.
+        validation: patches that were validated on.
         baselines: counts on the same pixels without a network; see `baselines.NO_NETWORK`.
         constant: the constant mask, made of the training masks.
         seen: share of landslide among the known pixels of training tiles, as the network gets
@@ -67,6 +69,8 @@ class Assessment:
     threshold: float
     counts: Confusion
     tiles: int
+    train: int
+    validation: int
     baselines: dict[str, Confusion]
     constant: ConstantMask
     seen: float
@@ -110,6 +114,8 @@ def assess(
         threshold=threshold,
         counts=scores.confusion(threshold),
         tiles=len(tiles),
+        train=len(data.train),
+        validation=len(data.validation),
         baselines=found,
         constant=constant,
         seen=_share_seen(data, batch_size),

@@ -37,8 +37,7 @@ class ConstantMask:
         """Return the mask stretched to a patch of (rows, columns)."""
         cells = torch.from_numpy(self.mean)[None, None]
         stretched = functional.interpolate(cells, shape, mode="bilinear")[0, 0].numpy()
-        # bilinear weights leave a cell's own value off by the last digit
-        mask: NDArray[np.bool_] = stretched >= self.threshold - 1e-6
+        mask: NDArray[np.bool_] = stretched >= self.threshold
         return mask
 
 
@@ -90,12 +89,14 @@ def _cells(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 def _best(
     mean: NDArray[np.float64], landslide: NDArray[np.float64], known: NDArray[np.float64]
 ) -> float:
-    """Return the value of `mean` from which on taking cells as landslide has the highest F1."""
+    """Return the share from which on taking cells as landslide has the highest F1."""
     total = landslide.sum()
     if not total:
         return 2.0
     order = np.argsort(-mean, kind="stable")
     f1 = 2 * landslide[order].cumsum() / (known[order].cumsum() + total)
     # equal cells are taken together: a threshold can't tell them apart
-    last_of_equals = np.append(np.diff(mean[order]) != 0, True)
-    return float(mean[order][np.where(last_of_equals, f1, -1).argmax()])
+    falling = np.append(mean[order], 0.0)
+    best = np.where(falling[:-1] > falling[1:], f1, -1).argmax()
+    # halfway to the next cell, so that stretching the mask doesn't shrink it
+    return float(falling[best : best + 2].mean())

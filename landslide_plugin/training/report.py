@@ -153,11 +153,11 @@ def _folds(runs: Sequence[Run]) -> Section:
         found, counts = run.assessment, all_metrics(run.assessment.counts)
         constant = _iou(found.baselines["constant mask"])
         scores = [counts[key] for key in ("f1", "iou_landslide", "precision", "recall", "oa")]
-        facts = (found.tiles, run.outcome.best.number, len(run.outcome.history))
+        facts = (found.train, found.validation, run.outcome.best.number, len(run.outcome.history))
         rows.append((number, *facts, f"{found.threshold:g}", *scores, constant))
     header = (
-        "Fold", "Validation tiles", "Kept epoch", "Epochs", "Threshold", "F1", "IoU", "Precision",
-        "Recall", "Overall accuracy", "IoU, constant mask",
+        "Fold", "Train patches", "Validation patches", "Kept epoch", "Epochs", "Threshold",
+        "F1", "IoU", "Precision", "Recall", "Overall accuracy", "IoU, constant mask",
     )  # fmt: skip
     return Section("Folds", table(header, rows))
 

@@ -1,0 +1,271 @@
+"""What each table trains, on what, and how."""
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+QUICK = {"epochs": 1, "tile_size": 64, "batch_size": 4}
+"""Settings that only show that a run works."""
+RGB = ["red", "green", "blue"]
+TERRAIN = [
+    "elevation", "slope", "northness", "eastness", "plan_curvature", "profile_curvature", "tri",
+]  # fmt: skip
+"""Bands derived of the DEM alone."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Samples of a table.
+
+    Attributes:
+        name: also that of the function of `data` up to the first hyphen.
+        about: what they are, for the reader.
+        full: options of that function.
+        quick: options that differ in a quick run.
+    """
+
+    name: str
+    about: str
+    full: dict[str, Any]
+    quick: dict[str, Any]
+
+    def options(self, quick: bool) -> dict[str, Any]:
+        """Return the options of a run."""
+        return {**self.full, **(self.quick if quick else {})}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table.
+
+    Attributes:
+        name: what it shows.
+        data: its samples.
+        settings: arguments of `train` besides the table's.
+        base: name of the row it is compared with, seed by seed; none when empty.
+        seeds: how many of the seeds are run, at most.
+        paper: what the source reports, by metric, where it could be verified.
+    """
+
+    name: str
+    data: Data
+    settings: dict[str, Any]
+    base: str = ""
+    seeds: int = 100
+    paper: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def slug(self) -> str:
+        """A file name."""
+        return re.sub(r"[^a-z0-9]+", "-", self.name.lower().replace("+", "plus")).strip("-")
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        title: with its source.
+        about: what differs from the source, and what to read out of it.
+        common: arguments of `train` of all rows.
+        rows: in order.
+    """
+
+    title: str
+    about: str
+    common: dict[str, Any]
+    rows: list[Row]
+
+    def settings(self, row: Row, seed: int, quick: bool) -> dict[str, Any]:
+        """Return the arguments of `train` of a run."""
+        settings = {**self.common, **row.settings, "seed": seed}
+        if quick:
+            settings |= QUICK
+            if "folds" in settings:
+                settings["folds"] = 2
+        return settings
+
+
+_BIJIE_WARNING = (
+    "Bijie's landslides lie in the middle of every image: hold each figure against the constant "
+    "mask. Training tiles are cut at random, so a network can't learn that place."
+)
+_QUICK_BIJIE = {"landslides": 12, "backgrounds": 4}
+BIJIE = Data(
+    "bijie",
+    "Bijie (Ji et al. 2020), 240 landslide images and 80 without, RGB, 0.8 m",
+    {"landslides": 240, "backgrounds": 80, "validation": 0.15, "test": 0.35},
+    _QUICK_BIJIE,
+)
+BIJIE_REDUCED = Data(
+    "bijie-reduced",
+    "Bijie (Ji et al. 2020), 160 landslide images, RGB, 0.8 m",
+    {"landslides": 160, "backgrounds": 0, "validation": 0.15, "test": 0.35},
+    {**_QUICK_BIJIE, "backgrounds": 0},
+)
+BIJIE_FEW = Data(
+    "bijie-few",
+    "Bijie (Ji et al. 2020), of which 60 landslide images and 120 without to train on, RGB, 0.8 m",
+    {"landslides": 150, "backgrounds": 300, "validation": 0.2, "test": 0.4},
+    _QUICK_BIJIE,
+)
+MARS = Data(
+    "mars",
+    "Martian landslides (PBVS 2026 challenge), patches of 128 px at 232 m, imagery and terrain",
+    {"tiles": 0, "validation": 0.15, "test": 0.3},
+    {"tiles": 40},
+)
+KASHMIR = Data(
+    "kashmir",
+    "Kashmir earthquake of 2005, patches of 64 px at 28.6 m, factors of AW3D30, geology and faults",
+    {"validation": 0.15, "test": 0.3},
+    {},
+)
+
+
+def _pairs() -> list[Row]:
+    pairs = [
+        ("U-Net, VGG16", "smp_unet", "vgg16"),
+        ("U-Net, ResNet50", "smp_unet", "resnet50"),
+        ("DeepLabV3+, MobileNetV2", "smp_deeplabv3plus", "mobilenet_v2"),
+        ("DeepLabV3+, Xception", "smp_deeplabv3plus", "xception"),
+        ("PSPNet, MobileNetV2", "smp_pspnet", "mobilenet_v2"),
+        ("PSPNet, ResNet50", "smp_pspnet", "resnet50"),
+    ]
+    # the one figure of the source's table that its abstract repeats
+    paper = {"PSPNet, ResNet50": {"miou": 0.9118}}
+    return [
+        Row(name, BIJIE, {"architecture": network, "backbone": encoder}, paper=paper.get(name, {}))
+        for name, network, encoder in pairs
+    ]
+
+
+def _gao() -> list[Row]:
+    networks = {
+        "FCN-8s": "fcn8s", "SegNet": "segnet", "U-Net": "unet", "ResU-Net": "resunet",
+        "FC-DenseNet": "fc_densenet",
+    }  # fmt: skip
+    rows = []
+    for title, network in networks.items():
+        base = f"{title}, imagery"
+        rows += [
+            Row(base, MARS, {"architecture": network, "bands": RGB}),
+            Row(
+                f"{title}, imagery + factors",
+                MARS,
+                {"architecture": network, "bands": [*RGB, "elevation", "slope", "thermal"]},
+                base,
+            ),
+        ]
+    return rows
+
+
+def _ryang() -> list[Row]:
+    everything = [*RGB, "elevation", "slope"]
+    rows = []
+    for title, settings, seeds in (
+        ("U-Net", {"architecture": "unet"}, 100),
+        ("Mask R-CNN", {"architecture": "mask_rcnn", "learning_rate": 3e-4, "epochs": 6}, 1),
+    ):
+        for name, bands, share in (
+            ("imagery", RGB, 0.0),
+            ("imagery + factors", everything, 0.0),
+            ("imagery + enhancement", RGB, 0.5),
+            ("imagery + factors + enhancement", everything, 0.5),
+        ):
+            chosen = {**settings, "bands": bands, "enhancement": share}
+            base = "" if name == "imagery" else f"{title}, imagery"
+            rows.append(Row(f"{title}, {name}", MARS, chosen, base, seeds))
+    return rows
+
+
+_LIGHT = {"architecture": "fc_densenet", "backbone": "light"}
+_RCNN = {"architecture": "mask_rcnn", "learning_rate": 3e-4, "epochs": 6}
+
+TABLES = {
+    "syang2022": Table(
+        "Networks and backbones (Yang, S. et al. 2022, Table 5)",
+        "Encoders with random weights and much fewer images, smaller tiles and fewer epochs than "
+        f"in the source. {_BIJIE_WARNING}",
+        {"tile_size": 96, "epochs": 10, "batch_size": 8, "loss": "focal_dice"},
+        _pairs(),
+    ),
+    "chen2022": Table(
+        "Focal loss and K-fold (Chen et al. 2022)",
+        "FCN: VGG16 with all five scales fused; FL: focal loss; FLK: the mean of five fold models, "
+        "each trained on four fifths of the training and validation images together, the others on "
+        "the training images alone. "
+        f"The test images are the same for all. {_BIJIE_WARNING}",
+        {"tile_size": 96, "epochs": 10, "batch_size": 8},
+        [
+            Row("FCN", BIJIE_REDUCED, {"architecture": "fcn_fused"}),
+            Row("FCN-FL", BIJIE_REDUCED, {"architecture": "fcn_fused", "loss": "focal"}, "FCN"),
+            Row(
+                "FCN-FLK",
+                BIJIE_REDUCED,
+                {"architecture": "fcn_fused", "loss": "focal", "folds": 5},
+                "FCN",
+            ),
+            Row("U-Net", BIJIE_REDUCED, {"architecture": "unet"}, "FCN"),
+            Row("SegNet", BIJIE_REDUCED, {"architecture": "segnet"}, "FCN"),
+        ],
+    ),
+    "ryang2022": Table(
+        "Factors and background enhancement (Yang, R. et al. 2022)",
+        "Martian tiles stand in, as the source's data are not public: elevation and slope are the "
+        "factors, there are no rivers. Mask R-CNN has one seed.",
+        {"tile_size": 96, "epochs": 10, "batch_size": 8},
+        _ryang(),
+    ),
+    "enhancement": Table(
+        "Does background enhancement help? (splicing and CutMix of Yang, R. et al. 2022)",
+        f"Half of the training tiles are spliced or pasted. {_BIJIE_WARNING}",
+        {"tile_size": 96, "epochs": 12, "batch_size": 8},
+        [
+            Row("FC-DenseNet light", BIJIE_FEW, _LIGHT),
+            Row(
+                "FC-DenseNet light + enhancement",
+                BIJIE_FEW,
+                {**_LIGHT, "enhancement": 0.5},
+                "FC-DenseNet light",
+            ),
+            Row("Mask R-CNN", BIJIE_FEW, _RCNN, seeds=1),
+            Row(
+                "Mask R-CNN + enhancement",
+                BIJIE_FEW,
+                {**_RCNN, "enhancement": 0.5},
+                "Mask R-CNN",
+                seeds=1,
+            ),
+        ],
+    ),
+    "factors": Table(
+        "Do factors help? (the claim of Gao et al. 2021 and Yang, R. et al. 2022)",
+        "The split by map block is the same for all rows of one data set.",
+        {"tile_size": 64, "epochs": 15, "batch_size": 8, **_LIGHT},
+        [
+            Row("Mars, imagery", MARS, {"bands": RGB}),
+            Row(
+                "Mars, imagery + elevation + slope",
+                MARS,
+                {"bands": [*RGB, "elevation", "slope"]},
+                "Mars, imagery",
+            ),
+            Row(
+                "Mars, imagery + elevation + slope + thermal inertia",
+                MARS,
+                {"bands": [*RGB, "elevation", "slope", "thermal"]},
+                "Mars, imagery",
+            ),
+            Row("Kashmir, terrain", KASHMIR, {"bands": TERRAIN}),
+            Row("Kashmir, terrain + geology + distances", KASHMIR, {}, "Kashmir, terrain"),
+        ],
+    ),
+    "gao2021": Table(
+        "Networks with and without factors (Gao et al. 2021)",
+        "Martian tiles stand in, as the source's data are not public: elevation, slope and thermal "
+        "inertia are the factors.",
+        {"tile_size": 64, "epochs": 10, "batch_size": 8},
+        _gao(),
+    ),
+}
