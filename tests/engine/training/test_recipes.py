@@ -5,7 +5,7 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.training import trainer
+from landslide_mapper.landslide_plugin.training import commands, trainer
 from landslide_mapper.landslide_plugin.training.commands import train
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_file import load_card, load_model, save_model
@@ -161,3 +161,19 @@ def test_unfit_wishes_are_refused_before_training(
         run(folder, **change)
     assert "\n" not in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["samples"]
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_the_file_predicts_as_the_trained_network_did(make_samples, run, monkeypatch, folds):
+    kept = []
+    real = commands.save_model
+
+    def keeps(path, network, card):
+        kept.append(network)
+        real(path, network, card)
+
+    monkeypatch.setattr(commands, "save_model", keeps)
+    loaded, _ = load_model(run(make_samples(train=6, validation=2), folds=folds)[0]["model"])
+    images = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1))
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(images), kept[0](images), rtol=0, atol=1e-6)
