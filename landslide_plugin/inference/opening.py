@@ -1,0 +1,69 @@
+"""What predict and detect begin with: the model on its device, the stack, and their fit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ...models.model_card import ModelCard
+from ...models.model_file import load_model
+from ...models.registry import INSTANCE_TASK
+from ..device import describe, pick_device
+from ..errors import ModelFileError
+from ..progress import Progress
+from ..provenance import CURRENT
+from ..raster import Source
+from ..raster.grid import require_north_up
+from .windows import Reader
+
+
+def load_network(
+    path: str, task: str, device: str, progress: Progress
+) -> tuple[nn.Module, ModelCard, torch.device]:
+    """Return the network on its device, and its card; refuse a model of another task."""
+    network, card = load_model(path)
+    if card.task != task:
+        other = "detect" if card.task == INSTANCE_TASK else "predict"
+        raise ModelFileError(
+            f"The model {card.name} does {card.task}, not {task}: run it with the algorithm "
+            f"{other}."
+        )
+    place = pick_device(device)
+    progress.message(f"Model {card.name} on {describe(place)}.")
+    CURRENT.model = card.name
+    return placed(network, place), card, place
+
+
+def placed(network: nn.Module, place: torch.device) -> nn.Module:
+    """Bring a network to its device, in the memory format in which convolutions are fastest."""
+    moved: nn.Module = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+@contextmanager
+def open_stack(path: str, card: ModelCard, progress: Progress) -> Iterator[Source]:
+    """Open the stack, and warn where its pixels are of another size than the model's."""
+    with Source.open(path, what="stack", need_crs=False) as source:
+        if source.grid.crs is None:
+            progress.warning(f"{path} has no CRS: lengths and areas are counted in pixels.")
+        else:
+            require_north_up(source.grid.transform, path)
+            ratio = source.grid.resolution / (card.resolution or source.grid.resolution)
+            if not 0.5 <= ratio <= 2:
+                progress.warning(
+                    f"The stack's pixels are {source.grid.resolution:.3g} m wide, but the model "
+                    f"{card.name} was trained at {card.resolution:.3g} m: the result may be poor."
+                )
+        yield source
+
+
+def warn_if_far(reader: Reader, progress: Progress) -> None:
+    """Warn of bands whose values lie far from those that the model was trained on."""
+    far = reader.far_bands()
+    if far:
+        named = ", ".join(f"{band} ({mean:+.0f})" for band, mean in far.items())
+        progress.warning(
+            "The stack lies far from what the model was trained on, in standard deviations: "
+            f"{named}; check the units and the order of the bands, the result may be poor."
+        )
