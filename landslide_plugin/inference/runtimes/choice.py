@@ -56,12 +56,22 @@ class Trial:
         reference: their probabilities in float32, (N, K, h, w).
         threshold: probability from which a pixel is landslide.
         progress: told what is found.
+        seconds: that the reference took for an image.
     """
 
     images: Tensor
     reference: Tensor
     threshold: float
     progress: Progress
+    seconds: float = 0.0
+
+    @classmethod
+    def of(cls, exact: Runtime, images: Tensor, threshold: float, progress: Progress) -> "Trial":
+        """Return the trial whose reference is what a runtime in float32 gives."""
+        start = time.perf_counter()
+        reference = exact.run(images).cpu()
+        seconds = (time.perf_counter() - start) / len(images)
+        return cls(images, reference, threshold, progress, seconds)
 
 
 def choose(candidates: Sequence[Candidate], trial: Trial) -> tuple[Candidate, Runtime] | None:
@@ -141,7 +151,7 @@ class Memory:
 
     def __init__(self, model: str, shape: Sequence[int], device: str, asked: str) -> None:
         parts = [model, list(shape), device, asked, platform.processor(), torch.get_num_threads()]
-        packages = [_version(package) for package in PACKAGES.values()]
+        packages = {name: _version(name) for names in PACKAGES.values() for name in names}
         text = json.dumps([*parts, platform.machine(), packages, __version__])
         self._key = hashlib.sha256(text.encode()).hexdigest()
 

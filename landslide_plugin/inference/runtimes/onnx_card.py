@@ -15,15 +15,17 @@ from ....models.registry import SEMANTIC_TASK
 from ...errors import ModelFileError
 from .activation import Activation, as_probabilities, sigmoid, softmax
 
-FOREIGN = "onnx"
-"""The architecture of a model whose graph is in the file."""
+ARCHITECTURE = "onnx"
+"""Stands in the card of a model whose graph is in its file."""
+BY_ORDER = "bands by order"
+"""Key in the card's training of a model that doesn't name its bands."""
 DEEPNESS_RANGE = 255.0
 """Deepness divides the pixels' values by this before it standardizes them."""
 NAMED_BANDS = {3: ["red", "green", "blue"], 1: ["band_1"]}
 
 
 def read_card(
-    path: Path, metadata: dict[str, str], bands: int, size: int | None
+    path: Path, metadata: dict[str, str], bands: int, size: int
 ) -> tuple[ModelCard, Activation]:
     """Return a file's description, and what turns its output into probabilities.
 
@@ -31,7 +33,7 @@ def read_card(
         path: the file; a STAC item may lie beside it as `.json`.
         metadata: the file's metadata_props.
         bands: channels of its input.
-        size: rows of its input; None where any will do.
+        size: rows of its input; 0 where any will do.
 
     Raises:
         ModelFileError: there is no description, it doesn't fit the file, or asks for what is not
@@ -87,7 +89,7 @@ def _item(path: Path, metadata: dict[str, str]) -> dict[str, Any] | None:
     return item if isinstance(item, dict) and "mlm:input" in item.get("properties", {}) else None
 
 
-def _from_item(item: dict[str, Any], path: Path, size: int | None) -> tuple[ModelCard, Activation]:
+def _from_item(item: dict[str, Any], path: Path, size: int) -> tuple[ModelCard, Activation]:
     """Read a STAC item with the MLM extension, ours or another's."""
     properties = item["properties"]
     source, output = properties["mlm:input"][0], properties["mlm:output"][0]
@@ -102,7 +104,7 @@ def _from_item(item: dict[str, Any], path: Path, size: int | None) -> tuple[Mode
     activation = _named_activation(output.get("post_processing_function"))
     card = ModelCard(
         name=_name(str(properties.get("mlm:name", path.stem))),
-        architecture=FOREIGN,
+        architecture=ARCHITECTURE,
         arguments={},
         task=SEMANTIC_TASK,
         bands=bands,
@@ -121,7 +123,7 @@ def _from_item(item: dict[str, Any], path: Path, size: int | None) -> tuple[Mode
 
 
 def _from_deepness(
-    metadata: dict[str, str], path: Path, bands: int, size: int | None
+    metadata: dict[str, str], path: Path, bands: int, size: int
 ) -> tuple[ModelCard, Activation]:
     """Read Deepness' keys; bands are the stack's first ones, as there."""
     values = {key: _json(text) for key, text in metadata.items()}
@@ -141,7 +143,7 @@ def _from_deepness(
     tile = size or values.get("tiles_size") or values.get("tile_size")
     card = ModelCard(
         name=_name(path.stem),
-        architecture=FOREIGN,
+        architecture=ARCHITECTURE,
         arguments={},
         task=SEMANTIC_TASK,
         bands=NAMED_BANDS.get(bands, [f"band_{number}" for number in range(1, bands + 1)]),
@@ -151,7 +153,7 @@ def _from_deepness(
         tile_size=int(tile or 512),
         classes=_with_background(classes),
         threshold=float(values.get("seg_thresh", 0.5)),
-        training={"bands": "by order"},
+        training={BY_ORDER: True},
     )
     return card, as_probabilities
 

@@ -107,6 +107,11 @@ class OnnxRuntime:
             )
         batch, bands, rows, cols = shape
         fixed = (rows, cols) if isinstance(rows, int) and isinstance(cols, int) else None
+        if fixed and rows != cols:
+            raise ModelFileError(
+                f"{self._path} takes images of {cols} x {rows} pixels, but only square ones can "
+                "be given: export it for square ones."
+            )
         return bands, batch if isinstance(batch, int) else 0, fixed
 
 

@@ -1,8 +1,8 @@
 """Opens a model for prediction: finds its runtime and makes sure that it gives what it should."""
 
 import hashlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from ...errors import InputError, ModelFileError
 from ...progress import Progress
 from .activation import as_probabilities
 from .choice import Candidate, Memory, Trial, choose
-from .onnx_card import read_card
+from .onnx_card import BY_ORDER, read_card
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime, half_type
-from .runtime import Padded, Runtime, example_images, is_installed, require_installed
+from .runtime import Padded, Runtime, example_images, missing_packages, require_installed
 from .torch_runtime import TorchRuntime, has_half
 
 NAMES = ("auto", "torch", "openvino", "onnx")
@@ -42,6 +42,7 @@ def open_runtime(
     size: int = 0,
     examples: Examples | None = None,
     work: int = 0,
+    bands: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> tuple[Runtime, ModelCard]:
     """Open a semantic model with the runtime that is asked for, or the fastest.
@@ -59,6 +60,8 @@ def open_runtime(
         examples: gives windows of the scene, of a side in pixels and as the card wants them, on
             which runtimes are compared; generated ones are taken when None.
         work: windows that will be computed; "auto" doesn't look beyond PyTorch for few.
+        bands: names of the stack's bands; a model that doesn't name its own, as those made for
+            Deepness, takes them in this order.
         progress: told what is chosen.
 
     Raises:
@@ -72,14 +75,14 @@ def open_runtime(
         require_installed(name)
     place = device if isinstance(device, torch.device) else pick_device(device)
     progress = progress or Progress()
+    wish = _Wish(place, name, size, examples or _generated, work, bands, progress)
     if isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx":
-        runtime, card = _open_onnx(Path(model), place, name, size, examples, progress)
+        runtime, card = _open_onnx(Path(model), wish)
         progress.message(f"Model {card.name}: {runtime.name}.")
         return runtime, card
     network, card = load_model(model) if isinstance(model, str | Path) else model
     require_task(card)
-    images = (examples or _generated)(card, size or card.tile_size)
-    runtime = _open_network(network, card, place, name, images, work, progress)
+    runtime = _open_network(network, card, wish)
     progress.message(f"Model {card.name}: {runtime.name} on {describe(place)}.")
     return runtime, card
 
@@ -98,27 +101,62 @@ def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:
         )
 
 
-def _open_network(
-    network: nn.Module,
-    card: ModelCard,
-    place: torch.device,
-    name: str,
-    images: Tensor,
-    work: int,
-    progress: Progress,
-) -> Runtime:
+@dataclass(frozen=True)
+class _Wish:
+    """What `open_runtime` was asked for."""
+
+    place: torch.device
+    name: str
+    size: int
+    examples: Examples
+    work: int
+    bands: Sequence[str]
+    progress: Progress
+
+    def images(self, card: ModelCard, side: int) -> Tensor:
+        """Return the windows that runtimes are compared on."""
+        given = self.examples(card, side)
+        return given if len(given) else _generated(card, side)
+
+    def choose(
+        self, candidates: Iterable[Candidate], trial: Trial, exact: Runtime, model: str
+    ) -> Runtime:
+        """Return the candidate that was chosen before, or choose now; at last the exact one.
+
+        Args:
+            candidates: the exact one's kind first, half precision before full.
+            trial: what they are compared on.
+            exact: what made the trial's reference.
+            model: the digest of its weights.
+        """
+        candidates = list(candidates)
+        little = 0 < self.work * trial.seconds < WORTH_MEASURING
+        name = candidates[0].kind if self.name == "auto" and little else self.name
+        memory = Memory(model, trial.images.shape[1:], describe(self.place), name)
+        known = memory.recall()
+        wanted = [one for one in candidates if name in ("auto", one.kind)]
+        for candidate in wanted:
+            if candidate.key == known:
+                return candidate.make()
+        found = choose(wanted, trial)
+        if found is None:
+            self.progress.warning(f"The runtime {name} doesn't fit: {exact.name} is used.")
+            return exact
+        memory.keep(found[0].key)
+        return found[1]
+
+
+def _open_network(network: nn.Module, card: ModelCard, wish: _Wish) -> Runtime:
     """Return the runtime of a network in memory."""
-    exact = TorchRuntime(network, place, half=False)
-    trial, seconds = _timed_trial(exact, images, card.threshold, progress)
-    if name == "auto" and work and work * seconds < WORTH_MEASURING:
-        name = "torch"
-    memory = Memory(_network_digest(network), images.shape[1:], describe(place), name)
-    candidates = _of_network(network, place, images.shape[1], images.shape[2])
-    return _chosen([one for one in candidates if name in ("auto", one.kind)], trial, memory, exact)
+    images = wish.images(card, wish.size or card.tile_size)
+    exact = TorchRuntime(network, wish.place, half=False)
+    trial = Trial.of(exact, images, card.threshold, wish.progress)
+    candidates = _of_network(network, wish.place, wish.name, *images.shape[1:3])
+    return wish.choose(candidates, trial, exact, _network_digest(network))
 
 
 def _of_network(
-    network: nn.Module, place: torch.device, bands: int, size: int
+    network: nn.Module, place: torch.device, name: str, bands: int, size: int
 ) -> Iterator[Candidate]:
     """Yield the ways to run a network, half precision before full."""
     if has_half(place):
@@ -132,44 +170,36 @@ def _of_network(
             half,
             partial(OpenVinoRuntime.from_network, network, bands, size, half),
         )
-    if is_installed("onnx"):
+    # Beside OpenVINO it has never been the fastest, and the graph takes seconds to make.
+    if not missing_packages("onnx") and (name == "onnx" or missing_packages("openvino")):
         yield Candidate("onnx", False, lambda: OnnxRuntime.from_network(network, bands, size))
 
 
-def _open_onnx(
-    path: Path,
-    place: torch.device,
-    name: str,
-    size: int,
-    examples: Examples | None,
-    progress: Progress,
-) -> tuple[Runtime, ModelCard]:
+def _open_onnx(path: Path, wish: _Wish) -> tuple[Runtime, ModelCard]:
     """Return the runtime of an ONNX file, and what it says about itself."""
-    if name == "torch":
+    if wish.name == "torch":
         raise InputError(f"{path} is an ONNX model: choose the runtime auto, onnx or openvino.")
     if not path.is_file():
         raise ModelFileError(f"The model file {path} does not exist: choose another.")
     require_installed("onnx")
-    plain = OnnxRuntime(path, as_probabilities, place)
-    if plain.fixed_size and plain.fixed_size[0] != plain.fixed_size[1]:
-        raise ModelFileError(
-            f"{path} takes images of {plain.fixed_size[1]} x {plain.fixed_size[0]} pixels: only "
-            "square ones can be given."
-        )
-    side = plain.fixed_size and plain.fixed_size[0]
+    plain = OnnxRuntime(path, as_probabilities, wish.place)
+    side = plain.fixed_size[0] if plain.fixed_size else 0
     card, plain.activation = read_card(path, plain.metadata(), plain.bands, side)
+    if card.training.get(BY_ORDER) and len(wish.bands) >= plain.bands:
+        card = replace(card, bands=list(wish.bands[: plain.bands]))
+        given = ", ".join(card.bands)
+        wish.progress.message(f"{path.name} names no bands: it is given {given}.")
     exact = _any_size(plain)
-    images = (examples or _generated)(card, side or size or card.tile_size)
-    trial = _checked_trial(exact, card, path, images, progress)
+    images = wish.images(card, side or wish.size or card.tile_size)
+    trial = Trial.of(exact, images, card.threshold, wish.progress)
+    _check_probabilities(trial.reference, card, images, path)
     candidates = [Candidate("onnx", False, lambda: exact)]
-    if place.type == "cpu":
+    if wish.place.type == "cpu":
         candidates += [
             Candidate("openvino", half, partial(_openvino_file, path, plain, half))
             for half in _openvino_precisions()
         ]
-    memory = Memory(_file_digest(path), images.shape[1:], describe(place), name)
-    wanted = [one for one in candidates if name in ("auto", one.kind)]
-    return _chosen(wanted, trial, memory, exact), card
+    return wish.choose(candidates, trial, exact, _file_digest(path)), card
 
 
 def _openvino_file(path: Path, like: OnnxRuntime, half: bool) -> Runtime:
@@ -181,55 +211,25 @@ def _any_size(runtime: Runtime) -> Runtime:
 
 
 def _openvino_precisions() -> list[bool]:
-    if not is_installed("openvino"):
+    if missing_packages("openvino"):
         return []
     return [True, False] if half_type() else [False]
 
 
-def _chosen(candidates: list[Candidate], trial: Trial, memory: Memory, exact: Runtime) -> Runtime:
-    """Return the candidate that was chosen before, or choose now; at last the exact one."""
-    known = memory.recall()
-    for candidate in candidates:
-        if candidate.key == known:
-            return candidate.make()
-    found = choose(candidates, trial)
-    if found is None:
-        trial.progress.warning(
-            f"No other runtime keeps this model's accuracy here: {exact.name} is used."
-        )
-        return exact
-    memory.keep(found[0].key)
-    return found[1]
-
-
-def _timed_trial(
-    exact: Runtime, images: Tensor, threshold: float, progress: Progress
-) -> tuple[Trial, float]:
-    """Return the reference, and the seconds that a window took."""
-    start = time.perf_counter()
-    reference = exact.run(images).cpu()
-    seconds = (time.perf_counter() - start) / len(images)
-    return Trial(images, reference, threshold, progress), seconds
-
-
-def _checked_trial(
-    exact: Runtime, card: ModelCard, path: Path, images: Tensor, progress: Progress
-) -> Trial:
-    """Run a foreign graph once and check that it gives probabilities of its classes."""
-    reference = exact.run(images)
+def _check_probabilities(found: Tensor, card: ModelCard, images: Tensor, path: Path) -> None:
+    """Check that a foreign graph gives the probabilities of the classes that it describes."""
     wanted = (len(images), len(card.classes), *images.shape[2:])
-    if tuple(reference.shape) != wanted:
+    if tuple(found.shape) != wanted:
         raise ModelFileError(
-            f"{path} gives an output of shape {tuple(reference.shape)}, but its description asks "
-            f"for {wanted} (images, classes, rows, columns): export it again."
+            f"{path} gives an output of shape {tuple(found.shape)}, but its description asks for "
+            f"{wanted} (images, classes, rows, columns): export it again."
         )
-    low, high = float(reference.min()), float(reference.max())
+    low, high = float(found.min()), float(found.max())
     if not (low > -0.01 and high < 1.01):
         raise ModelFileError(
             f"{path} gives values of {low:.3g} to {high:.3g}, which are no probabilities: export "
             "it with a softmax or sigmoid at its end."
         )
-    return Trial(images, reference, card.threshold, progress)
 
 
 def _generated(card: ModelCard, side: int) -> Tensor:

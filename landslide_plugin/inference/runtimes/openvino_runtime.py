@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .activation import Activation, softmax
-from .onnx_runtime import OnnxRuntime
-from .runtime import Sized, example_images
+from .onnx_runtime import OnnxRuntime, onnx_graph
+from .runtime import Sized
 
 
 class OpenVinoRuntime:
@@ -61,8 +61,8 @@ class OpenVinoRuntime:
         """
         import openvino
 
-        example = example_images(bands, size, 1)
-        model = openvino.convert_model(network.eval(), example_input=example)
+        # Half the time of openvino.convert_model, and the graph is computed as fast.
+        model = openvino.Core().read_model(onnx_graph(network, bands, size))
         return cls(model, softmax, half, (size, size))
 
     @classmethod

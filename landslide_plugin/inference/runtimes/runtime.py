@@ -9,9 +9,8 @@ from torch import Tensor, nn
 
 from ...errors import MissingPackageError
 
-PACKAGES = {"torch": "torch", "openvino": "openvino", "onnx": "onnxruntime"}
-"""Name of a runtime to the package that it needs."""
-
+PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
+"""Name of a runtime to the packages that it needs; `onnx` writes the graph of a network."""
 
 Compiled = Callable[[Tensor], Tensor]
 
@@ -37,21 +36,21 @@ class Runtime(Protocol):
         """
 
 
-def is_installed(name: str) -> bool:
-    """Return whether the package of a runtime is there."""
-    return find_spec(PACKAGES[name]) is not None
+def missing_packages(name: str) -> list[str]:
+    """Return the packages that a runtime lacks here."""
+    return [package for package in PACKAGES[name] if find_spec(package) is None]
 
 
 def require_installed(name: str) -> None:
     """Refuse a runtime that was asked for but isn't there.
 
     Raises:
-        MissingPackageError: its package is not installed.
+        MissingPackageError: a package is not installed.
     """
-    if not is_installed(name):
+    if missing := missing_packages(name):
         raise MissingPackageError(
-            f'The runtime {name} needs the package {PACKAGES[name]}: run "Set up the engine", or '
-            "choose the runtime auto or torch."
+            f'The runtime {name} needs the package {" and ".join(missing)}: run "Set up the '
+            'engine", or choose the runtime auto or torch.'
         )
 
 
