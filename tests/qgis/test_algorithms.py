@@ -144,8 +144,13 @@ INTERFACE = {
         "OVERLAP": "number",
         "BATCH_SIZE": "number",
         "DEVICE": "enum",
+        "RUNTIME": "enum",
+        "TTA": "boolean",
+        "MORE_MODELS": "multilayer",
+        "MORE_STACKS": "multilayer",
         "PROBABILITY": "rasterDestination",
         "MASK": "rasterDestination",
+        "UNCERTAINTY": "rasterDestination",
     },
     "detect": {
         "STACK": "raster",
@@ -242,6 +247,7 @@ sys.path.insert(0, sys.argv[1])
 from landslide_plugin.worker import register_package
 register_package()
 from landslide_mapper.landslide_plugin.factors import spectral, terrain
+from landslide_mapper.landslide_plugin.inference import runtimes
 from landslide_mapper.landslide_plugin.raster import bands, stack
 from landslide_mapper.landslide_plugin.training import losses
 from landslide_mapper.models import registry
@@ -251,6 +257,7 @@ print(json.dumps({
     "SENSOR": ["auto", *bands.SENSORS, "custom"],
     "RESAMPLING": list(stack.RESAMPLINGS),
     "LOSS": list(losses.LOSSES),
+    "RUNTIME": list(runtimes.NAMES),
     "ARCHITECTURE": [*registry.SEMANTIC, *registry.INSTANCE],
     "BACKBONE": [
         name
