@@ -12,11 +12,16 @@ five; four layers in a block, as in FC-DenseNet56, and twelve in the middle.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-BACKBONES = {
+from .layers import initialize, pad
+
+JEGOU: dict[str, Any] = {"compression": 1.0, "bottleneck": False, "dropout": 0.2}
+
+BACKBONES: dict[str, dict[str, Any]] = {
     "gao2021": {},
     "light": {
         "growth_rate": 16,
@@ -24,8 +29,17 @@ BACKBONES = {
         "middle_layers": 5,
         "first_channels": 32,
     },
+    "fc_densenet56": {**JEGOU, "growth_rate": 12, "layers": [4] * 5, "middle_layers": 4},
+    "fc_densenet67": {**JEGOU, "growth_rate": 16, "layers": [5] * 5, "middle_layers": 5},
+    "fc_densenet103": {
+        **JEGOU,
+        "growth_rate": 16,
+        "layers": [4, 5, 7, 10, 12],
+        "middle_layers": 15,
+    },
 }
-"""Named settings: Gao et al.'s size, and half a million parameters at a quarter of the time."""
+"""Named settings: Gao et al.'s size, half a million parameters at a quarter of the time, and the
+three networks of Jégou et al. (table 3), without bottleneck and compression."""
 
 BOTTLENECK_WIDTH = 4
 """A bottleneck has 4k channels (Huang et al. 2017, section 3)."""
@@ -51,6 +65,8 @@ class FCDenseNet(nn.Module):
     Raises:
         ValueError: no block, an empty one, or more layers than can be meant.
     """
+
+    ENCODER = ("first", "down", "shrink")
 
     def __init__(
         self,
@@ -93,7 +109,7 @@ class FCDenseNet(nn.Module):
             channels = new + skip + growth_rate * count
             new = growth_rate * count
         self.last = nn.Conv2d(channels, classes, 1)
-        _initialize(self)
+        initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits.
@@ -106,7 +122,7 @@ class FCDenseNet(nn.Module):
             float (N, classes, H, W).
         """
         height, width = images.shape[-2:]
-        features = self.first(_pad(images, self.multiple))
+        features = self.first(pad(images, self.multiple))
         skips = []
         for block, shrink in zip(self.down, self.shrink, strict=True):
             features = torch.cat([features, block(features)], 1)
@@ -164,20 +180,3 @@ def _transition_down(channels: int, kept: int) -> nn.Sequential:
 
 def _normalized(channels: int) -> tuple[nn.Module, nn.Module]:
     return nn.BatchNorm2d(channels), nn.ReLU(inplace=True)
-
-
-def _pad(images: Tensor, multiple: int) -> Tensor:
-    """Reflect at the right and lower edge up to a multiple; a side too short for it is repeated."""
-    height, width = images.shape[-2:]
-    right, below = -width % multiple, -height % multiple
-    mode = "reflect" if right < width and below < height else "replicate"
-    return nn.functional.pad(images, (0, right, 0, below), mode) if right or below else images
-
-
-def _initialize(network: nn.Module) -> None:
-    """Draw the weights as He et al. 2015, as Jégou et al. 2017 do."""
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.kaiming_normal_(module.weight)
-            if module.bias is not None:
-                nn.init.zeros_(module.bias)

@@ -8,12 +8,12 @@ from torch import nn
 
 from ...models.model_card import ModelCard
 from ...models.model_file import load_model
-from ...models.registry import INSTANCE_TASK
+from ...models.registry import INSTANCE_TASK, SEMANTIC_TASK
 from ..device import describe, pick_device
-from ..errors import ModelFileError
+from ..errors import GridError, ModelFileError
 from ..progress import Progress
 from ..provenance import CURRENT
-from ..raster import Source
+from ..raster import Grid, Source
 from ..raster.grid import require_north_up
 from .windows import Reader
 
@@ -23,16 +23,25 @@ def load_network(
 ) -> tuple[nn.Module, ModelCard, torch.device]:
     """Return the network on its device, and its card; refuse a model of another task."""
     network, card = load_model(path)
+    require_task(card, task)
+    place = pick_device(device)
+    progress.message(f"Model {card.name} on {describe(place)}.")
+    CURRENT.model = card.name
+    return placed(network, place), card, place
+
+
+def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:
+    """Refuse a model of another task.
+
+    Raises:
+        ModelFileError: it is one; the message names the algorithm that takes it.
+    """
     if card.task != task:
         other = "detect" if card.task == INSTANCE_TASK else "predict"
         raise ModelFileError(
             f"The model {card.name} does {card.task}, not {task}: run it with the algorithm "
             f"{other}."
         )
-    place = pick_device(device)
-    progress.message(f"Model {card.name} on {describe(place)}.")
-    CURRENT.model = card.name
-    return placed(network, place), card, place
 
 
 def placed(network: nn.Module, place: torch.device) -> nn.Module:
@@ -49,13 +58,36 @@ def open_stack(path: str, card: ModelCard, progress: Progress) -> Iterator[Sourc
             progress.warning(f"{path} has no CRS: lengths and areas are counted in pixels.")
         else:
             require_north_up(source.grid.transform, path)
-            ratio = source.grid.resolution / (card.resolution or source.grid.resolution)
-            if not 0.5 <= ratio <= 2:
-                progress.warning(
-                    f"The stack's pixels are {source.grid.resolution:.3g} m wide, but the model "
-                    f"{card.name} was trained at {card.resolution:.3g} m: the result may be poor."
-                )
+            check_resolution(source.grid, card, progress)
         yield source
+
+
+def check_resolution(grid: Grid, card: ModelCard, progress: Progress) -> None:
+    """Warn where the stack's pixels are not about as wide as those that the model has learnt.
+
+    Raises:
+        GridError: they are ten times as wide or more, or a tenth and less.
+    """
+    ratio = resolution_ratio(grid, card)
+    if 0.5 <= ratio <= 2:
+        return
+    apart = (
+        f"the stack's pixels are {grid.resolution:.3g} m wide, but the model {card.name} was "
+        f"trained at {card.resolution:.3g} m"
+    )
+    if not 0.105 < ratio < 9.5:
+        raise GridError(
+            f"Nothing can be found at another scale: {apart}. Resample the stack, check its CRS, "
+            "or choose another model."
+        )
+    progress.warning(f"{apart[0].upper()}{apart[1:]}: the result may be poor.")
+
+
+def resolution_ratio(grid: Grid, card: ModelCard) -> float:
+    """Return how much wider the stack's pixels are than the model's; 1 where one is not known."""
+    if grid.crs is None or not card.resolution:
+        return 1.0
+    return grid.resolution / card.resolution
 
 
 def warn_if_far(reader: Reader, progress: Progress) -> None:

@@ -151,8 +151,13 @@ INTERFACE = {
         "OVERLAP": "number",
         "BATCH_SIZE": "number",
         "DEVICE": "enum",
+        "RUNTIME": "enum",
+        "TTA": "boolean",
+        "MORE_MODELS": "multilayer",
+        "MORE_STACKS": "multilayer",
         "PROBABILITY": "rasterDestination",
         "MASK": "rasterDestination",
+        "UNCERTAINTY": "rasterDestination",
     },
     "detect": {
         "STACK": "raster",
@@ -250,6 +255,7 @@ sys.path.insert(0, sys.argv[1])
 from landslide_plugin.worker import register_package
 register_package()
 from landslide_mapper.landslide_plugin.factors import spectral, terrain
+from landslide_mapper.landslide_plugin.inference import runtimes
 from landslide_mapper.landslide_plugin.raster import bands, stack
 from landslide_mapper.landslide_plugin.training import losses
 from landslide_mapper.models import registry
@@ -259,6 +265,7 @@ print(json.dumps({
     "SENSOR": ["auto", *bands.SENSORS, "custom"],
     "RESAMPLING": list(stack.RESAMPLINGS),
     "LOSS": list(losses.LOSSES),
+    "RUNTIME": list(runtimes.NAMES),
     "ARCHITECTURE": [*registry.SEMANTIC, *registry.INSTANCE],
     "BACKBONE": [
         name
@@ -380,7 +387,7 @@ def test_choices_are_words_that_the_engine_knows(name, tables):
 
 def test_backbones_that_the_dialog_offers_are_all_there_are(tables):
     hints = algorithm("train").parameterDefinition("BACKBONE").metadata()["widget_wrapper"]
-    assert hints["value_hints"] == tables["BACKBONE"]
+    assert hints["value_hints"] == list(dict.fromkeys(tables["BACKBONE"]))
 
 
 def test_numbers_refuse_what_makes_no_sense():

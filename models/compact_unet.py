@@ -1,0 +1,90 @@
+"""Compact residual U-Net: small enough to ship, quick enough for a processor.
+
+No paper's network, but made of known parts: the encoder of ResNet-18's blocks (He et al. 2016,
+"Deep Residual Learning for Image Recognition", CVPR) at narrower widths, the decoder with skips of
+U-Net (Ronneberger et al. 2015, MICCAI) with one convolution a level after nearest-neighbour
+enlargement, which leaves no checkerboard (Odena et al. 2016, Distill). The first convolution halves
+the image, and the logits are enlarged at the end: nothing is computed at full size, where a U-Net
+spends most of its time.
+
+At three bands and two classes it has 5,436,226 parameters. All normalization is by batch, which a
+runtime folds into the convolutions.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from .layers import Residual, check_widths, convolution, initialize, pad
+
+BACKBONES: dict[str, dict[str, list[int]]] = {
+    "standard": {},
+    "light": {"widths": [32, 64, 96, 128]},
+}
+"""Named settings: the standard size, and a quarter of its parameters."""
+
+
+class CompactUNet(nn.Module):
+    """Semantic segmentation by residual blocks down and single convolutions up.
+
+    Args:
+        bands: channels of the input.
+        classes: channels of the output.
+        widths: channels at 1/2, 1/4, ... of the input's size.
+        blocks: residual blocks of each width.
+
+    Raises:
+        ValueError: the widths make no network.
+    """
+
+    ENCODER = ("stem", "down")
+
+    def __init__(
+        self,
+        bands: int,
+        classes: int,
+        widths: Sequence[int] = (64, 128, 192, 256),
+        blocks: int = 2,
+    ) -> None:
+        super().__init__()
+        check_widths(widths)
+        if not 1 <= blocks <= 100:
+            raise ValueError(f"{blocks} blocks")
+        self.multiple = 2 ** len(widths)
+        self.stem = convolution(bands, widths[0], stride=2)
+        self.down = nn.ModuleList()
+        channels = widths[0]
+        for level, width in enumerate(widths):
+            first = Residual(channels, width, stride=2 if level else 1)
+            rest = (Residual(width, width) for _ in range(blocks - 1))
+            self.down.append(nn.Sequential(first, *rest))
+            channels = width
+        self.up = nn.ModuleList()
+        for width in reversed(widths[:-1]):
+            self.up.append(convolution(channels + width, width))
+            channels = width
+        self.last = nn.Conv2d(channels, classes, 1)
+        initialize(self)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits.
+
+        Args:
+            images: float (N, bands, H, W) of any H and W.
+
+        Returns:
+            float (N, classes, H, W).
+        """
+        height, width = images.shape[-2:]
+        features = self.stem(pad(images, self.multiple))
+        skips = []
+        for blocks in self.down:
+            features = blocks(features)
+            skips.append(features)
+        skips.pop()
+        for join in self.up:
+            features = nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")
+            features = join(torch.cat([features, skips.pop()], 1))
+        logits = nn.functional.interpolate(self.last(features), scale_factor=2.0, mode="bilinear")
+        return logits[..., :height, :width]

@@ -1,0 +1,76 @@
+"""What several networks are made of."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+MOST_LEVELS = 8
+"""A damaged description must not build without end."""
+
+
+def check_widths(widths: Sequence[int]) -> None:
+    """Check the channels of a network's levels.
+
+    Raises:
+        ValueError: there are none, too many, or one is below 1.
+    """
+    if not 1 <= len(widths) <= MOST_LEVELS or min(widths) < 1:
+        raise ValueError(f"widths of {list(widths)}")
+
+
+def pad(images: Tensor, multiple: int) -> Tensor:
+    """Extend images at the right and lower edge so that a network's halvings divide their sides.
+
+    By reflection; where a side is too short for that, its last row or column is repeated. The
+    result has at least two multiples a side: of a single pixel in the deepest layer batch
+    normalization could not tell a deviation.
+
+    Args:
+        images: (N, C, H, W) of any size.
+        multiple: pixels of the input that become one in the deepest layer.
+    """
+    height, width = images.shape[-2:]
+    right, below = (max(-side % multiple, 2 * multiple - side) for side in (width, height))
+    mode = "reflect" if right < width and below < height else "replicate"
+    return nn.functional.pad(images, (0, right, 0, below), mode) if right or below else images
+
+
+def convolution(
+    channels: int, width: int, size: int = 3, stride: int = 1, relu: bool = True
+) -> nn.Sequential:
+    """Return a convolution with batch normalization and, unless unwanted, ReLU."""
+    parts: list[nn.Module] = [
+        nn.Conv2d(channels, width, size, stride, padding=size // 2, bias=False),
+        nn.BatchNorm2d(width),
+    ]
+    return nn.Sequential(*parts, nn.ReLU(inplace=True)) if relu else nn.Sequential(*parts)
+
+
+class Residual(nn.Module):
+    """Two 3 x 3 convolutions around which the input passes (He et al. 2016, CVPR, fig. 2).
+
+    Where width or size change, the input passes by a 1 x 1 convolution (their option B).
+    """
+
+    def __init__(self, channels: int, width: int, stride: int = 1) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            convolution(channels, width, stride=stride), convolution(width, width, relu=False)
+        )
+        same = channels == width and stride == 1
+        self.past = nn.Identity() if same else convolution(channels, width, 1, stride, relu=False)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return (N, width, H / stride, W / stride)."""
+        result: Tensor = self.relu(self.body(features) + self.past(features))
+        return result
+
+
+def initialize(network: nn.Module) -> None:
+    """Draw the weights of all convolutions as He et al. 2015 (ICCV, equation 10)."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
