@@ -75,7 +75,7 @@ def exportmodel(
         return {"output": output, "tile_size": None, "difference": None}
     _check_exportable(card)
     size = -(-(tile_size or card.tile_size) // MULTIPLE) * MULTIPLE
-    graph = onnx_graph(_WithSoftmax(network), len(card.bands), size, any_size)
+    graph = onnx_graph(_WithSoftmax(network), len(card.bands), size, size, any_size)
     progress.update(0.6)
     difference = _largest_difference(network, card, graph, [size, *([size + MULTIPLE] * any_size)])
     if not difference <= TOLERANCE:
