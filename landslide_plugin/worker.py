@@ -38,12 +38,13 @@ COMMANDS = {
     "importsamples": "samples.commands",
     "train": "training.commands",
     "predict": "inference.commands",
-    "detect": "inference.commands",
+    "detect": "inference.detect_command",
     "vectorize": "inventory.commands",
     "evaluate": "evaluation.commands",
     "map": "chain.commands",
     "demoarea": "demo.commands",
-    "device": "inference.commands",
+    "exportmodel": "inference.export_command",
+    "device": "inference.device_command",
 }
 """Command name to the module, within `landslide_plugin`, whose function of that name runs it."""
 

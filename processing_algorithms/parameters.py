@@ -13,6 +13,7 @@ from qgis.core import (
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterMapLayer,
+    QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterString,
 )
@@ -23,6 +24,7 @@ Declaration = Iterator[tuple[QgsProcessingParameterDefinition, str]]
 Parameter = TypeVar("Parameter", bound=QgsProcessingParameterDefinition)
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
+RUNTIMES = ("auto", "torch", "openvino", "onnx")
 SENSORS = ("auto", "sentinel2", "landsat89", "landsat57", "planet4", "custom")
 MODEL_FILES = "Landslide model (*.safetensors)"
 HTML_FILES = "HTML report (*.html)"
@@ -121,6 +123,16 @@ def area(label: str = "Only within these polygons") -> QgsProcessingParameterFea
 def model_file() -> QgsProcessingParameterFile:
     """Return MODEL, a model file to use."""
     return QgsProcessingParameterFile("MODEL", "Model file", fileFilter=MODEL_FILES)
+
+
+def files(key: str, label: str) -> QgsProcessingParameterMultipleLayers:
+    """Return an optional list of files."""
+    return QgsProcessingParameterMultipleLayers(key, label, QgsProcessing.TypeFile, optional=True)
+
+
+def rasters(key: str, label: str) -> QgsProcessingParameterMultipleLayers:
+    """Return an optional list of rasters."""
+    return QgsProcessingParameterMultipleLayers(key, label, QgsProcessing.TypeRaster, optional=True)
 
 
 def device() -> QgsProcessingParameterEnum:

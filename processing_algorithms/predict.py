@@ -1,9 +1,26 @@
 """The algorithm `landslide:predict`."""
 
-from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
+from qgis.core import (
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterRasterDestination,
+    QgsProcessingParameterRasterLayer,
+)
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, area, device, model_file, number, whole
+from .parameters import (
+    RUNTIMES,
+    Declaration,
+    advanced,
+    area,
+    choice,
+    device,
+    files,
+    later,
+    model_file,
+    number,
+    rasters,
+    whole,
+)
 
 
 class Predict(EngineAlgorithm):
@@ -23,9 +40,16 @@ class Predict(EngineAlgorithm):
         Method: a window slides over the stack with overlap, and where windows overlap their
         probabilities are blended, the middle of each counting most, so that no seams show. Bands
         are found by name and scaled with the statistics in the model file. Pixels that are nodata
-        in any of the bands stay nodata.
+        in any of the bands stay nodata. Where the stack's pixels are more than a quarter larger or
+        smaller than those the model was trained on, each window is resampled for the network and
+        its answer back.
 
-        Source: sliding window over the whole area after Gao et al. 2021, IEEE JSTARS 14:7881.
+        A run that is canceled or broken off leaves its finished rows in a hidden folder beside
+        the probability raster. The same run, to the same file, goes on from there; any other run
+        to that file removes them.
+
+        Sources: sliding window over the whole area after Gao et al. 2021, IEEE JSTARS 14:7881;
+        blended windows, Pielawski and Wählby 2020, PLOS ONE 15:e0229839.
     """
 
     def declare(self) -> Declaration:
@@ -41,23 +65,56 @@ class Predict(EngineAlgorithm):
             "Probability from which a pixel of the mask is landslide; empty for the model's own.",
         )
         yield (
-            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),
-            "Width and height of the window; 0 for the model's own.",
+            later(files("MORE_MODELS", "Further models to average with")),
+            """Their probabilities are averaged with the first model's; the classes must be the
+            same. A file that holds the models of several folds is averaged as it is.""",
         )
         yield (
-            advanced(number("OVERLAP", "Overlap (share of the tile)", 0.25, 0.0, 0.9)),
-            "Share of the window that it has in common with the next one.",
+            later(QgsProcessingParameterBoolean("TTA", "Test-time augmentation", False)),
+            """Also looks at each window turned and mirrored and averages the eight answers: a
+            little more accurate, eight times as slow.""",
+        )
+        yield (
+            later(rasters("MORE_STACKS", "Further stacks")),
+            """Predicted in the same run. Their rasters are written beside the outputs, with the
+            stack's name added to the file name; they are not loaded.""",
+        )
+        yield (
+            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),
+            """Width and height of the window in pixels of the model's resolution; 0 chooses by
+            model and device.""",
+        )
+        yield (
+            advanced(number("OVERLAP", "Overlap (share of the tile)", None, 0.0, 0.9)),
+            """Share of the window that it has in common with the next one; empty for 64 pixels, and
+            a quarter of the window at most.""",
         )
         yield (
             advanced(whole("BATCH_SIZE", "Batch size", 0, 0)),
-            "Windows run at once; 0 chooses by the device.",
+            "Windows run at once; 0 chooses by the device. Where memory is short it is halved.",
         )
         yield device(), "What the network runs on; auto takes a GPU where there is one."
         yield (
+            advanced(later(choice("RUNTIME", "Runtime", RUNTIMES, "auto"))),
+            """What computes the network. Auto measures those that are installed once, and takes the
+            fastest that keeps the probabilities.""",
+        )
+        yield (
             QgsProcessingParameterRasterDestination("PROBABILITY", "Landslide probability"),
-            "A float32 GeoTIFF from 0 to 1, nodata -9999.",
+            """A float32 GeoTIFF from 0 to 1, nodata -9999; for a model of several kinds of
+            landslide one band a kind.""",
         )
         yield (
             QgsProcessingParameterRasterDestination("MASK", "Landslide mask", optional=True),
-            "A GeoTIFF with 1 on landslides, 0 elsewhere, nodata 255.",
+            """A GeoTIFF with 1 on landslides (or the number of the kind), 0 elsewhere, nodata
+            255.""",
+        )
+        yield (
+            later(
+                QgsProcessingParameterRasterDestination(
+                    "UNCERTAINTY", "Uncertainty", optional=True, createByDefault=False
+                )
+            ),
+            """Standard deviation of the landslide probability between the models, or between the
+            eight answers of one with test-time augmentation: a float32 GeoTIFF, nodata -9999.""",
         )

@@ -1,92 +1,180 @@
-"""Semantic prediction: the landslide probability of every pixel by overlapping windows."""
+"""Semantic prediction: reads ahead, runs the networks, blends the windows, writes behind."""
 
-from collections.abc import Callable
-from contextlib import closing, nullcontext
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
-from rasterio.windows import Window
-from torch import nn
+from torch import Tensor
 
-from ..device import autocast
+from ...models.model_card import ModelCard
 from ..errors import InputError
 from ..progress import Progress
 from ..raster import Grid
-from .windows import Input, Reader, Slab, Tiling
+from .accumulator import Accumulator, Write
+from .opening import warn_if_far
+from .predictor import Predictor
+from .tiling import Tiling
+from .windows import Input, Reader
 
-PIXELS_PER_BATCH = {"cpu": 2**14, "cuda": 2**21, "mps": 2**18}
-"""Pixels that go through the network at once: few on a processor, whose caches more would spill
-(FC-DenseNet at 256 px: 0.30 megapixels a second by one window, 0.15 by four)."""
+PIXELS_PER_BATCH = {"cpu": 2**18, "cuda": 2**21, "mps": 2**20}
+"""Pixels that go through a network at once, as a rule."""
+SIDES = {"cpu": 512, "cuda": 1024, "mps": 512}
+"""Sides of the windows, as a rule: of larger ones a smaller share overlaps."""
+SMALL_GPU = 6e9
+"""Bytes of memory below which a GPU gets a processor's windows."""
+SEES_THE_WHOLE = ("deeplab", "pspnet", "segformer", "upernet")
+"""Networks that pool over the whole window, so that it has to be as large as in training."""
+ENOUGH_PIXELS = 10**6
+"""Valid pixels after which a stack can be told to be far from the training's statistics."""
 
 
 def map_probability(
-    network: nn.Module,
+    predictor: Predictor,
     reader: Reader,
     grid: Grid,
     tiling: Tiling,
-    write: Callable[[NDArray[np.float32], NDArray[np.bool_], Window], None],
+    write: Write,
     *,
-    landslide: int = 1,
     batch_size: int = 0,
     device: torch.device | str = "cpu",
-    half: bool = False,
+    finished: int = 0,
     progress: Progress,
 ) -> None:
-    """Run a network over all windows and blend what it says.
+    """Run a predictor over all windows and blend what it says.
 
-    Memory holds one window's height of the output, whatever the raster's height.
+    Memory holds one window's height of the output, whatever the raster's height. Reading ahead,
+    the network, and writing behind each have a thread.
 
     Args:
-        network: in evaluation mode, on `device`: float32 (N, C, H, W) to logits (N, K, H, W).
+        predictor: gives the windows' values.
         reader: gives the windows' inputs.
         grid: the stack's grid.
         tiling: the windows.
-        write: gets probabilities, float32, (rows, columns) in 0..1, their validity and window,
-            every row of the grid once, from top to bottom.
-        landslide: the index of the class landslide among the K.
+        write: gets the predictor's channels for every row from `finished` on; it is called in
+            another thread.
         batch_size: windows that go through the network at once; 0 chooses by device and size.
-        device: where the network is.
-        half: compute in bfloat16 where the device does. On a processor with such instructions
-            that is 2 to 3 times as fast; probabilities of a (briefly trained) FC-DenseNet moved
-            by 0.0004 in the mean and 0.05 at most, and 0.05 % of the pixels changed class.
+        device: where the images are brought.
+        finished: rows that are written already, in whole blocks.
         progress: told of each batch.
 
     Raises:
-        InputError: the device's memory is too small for the batch.
+        InputError: the device's memory is too small for one window.
     """
     device = torch.device(device)
     batch_size = batch_size or batch_for(tiling.size, device)
-    slab = Slab(grid, tiling.size, write)
-    with closing(reader.batches(batch_size)) as batches:
+    run = _Batches(predictor, device, batch_size)
+    warned = False
+    with (
+        write_behind(write) as put,
+        closing(reader.batches(batch_size, finished)) as batches,
+        torch.inference_mode(),
+    ):
+        accumulator = Accumulator(grid, tiling, predictor.channels, device, put, finished)
         for done, batch in batches:
-            if batch:
-                probabilities = _probabilities(network, batch, landslide, device, half)
-                for item, probability in zip(batch, probabilities, strict=True):
-                    slab.add(item, probability)
+            for item, values in run(batch):
+                accumulator.add(item, values)
+            if not warned and reader.count >= ENOUGH_PIXELS:
+                warned = True
+                warn_if_far(reader, progress)
             progress.update(done / len(tiling))
-    slab.finish()
+        accumulator.finish()
+    if not warned:
+        warn_if_far(reader, progress)
 
 
-def batch_for(size: int, device: torch.device) -> int:
-    """Return how many windows of a size go through the network at once."""
-    return max(1, PIXELS_PER_BATCH.get(device.type, 2**16) // size**2)
+def side_for(card: ModelCard, device: torch.device) -> int:
+    """Return the side in pixels that a model's windows have, where nobody asks for another."""
+    if any(name in card.architecture for name in SEES_THE_WHOLE):
+        return card.tile_size
+    side = SIDES.get(device.type, SIDES["cpu"])
+    if device.type == "cuda" and torch.cuda.get_device_properties(device).total_memory < SMALL_GPU:
+        side = SIDES["cpu"]
+    return max(card.tile_size, side)
 
 
-def _probabilities(
-    network: nn.Module, batch: list[Input], landslide: int, device: torch.device, half: bool
-) -> NDArray[np.float32]:
-    """Return the class's probabilities, float32, (windows, size, size)."""
-    stacked = torch.from_numpy(np.stack([item.values for item in batch]))
+def batch_for(side: int, device: torch.device) -> int:
+    """Return how many windows of a side go through the network at once."""
+    return max(1, PIXELS_PER_BATCH.get(device.type, 2**18) // side**2)
+
+
+class _Batches:
+    """Runs batches; where the memory is too small, by halves from then on."""
+
+    def __init__(self, predictor: Predictor, device: torch.device, most: int) -> None:
+        self._predictor = predictor
+        self._device = device
+        self._most = most
+
+    def __call__(self, batch: list[Input]) -> Iterator[tuple[Input, Tensor]]:
+        """Yield each window with its values, on the device."""
+        while batch:
+            part = batch[: self._most]
+            values = self._run(part)
+            if values is not None:
+                yield from zip(part, values, strict=True)
+                batch = batch[len(part) :]
+
+    def _run(self, batch: list[Input]) -> Tensor | None:
+        """Return the values; None, and take half as many from now on, if they don't fit."""
+        try:
+            return self._predictor(*self._moved(batch))
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            if len(batch) == 1:
+                raise InputError(
+                    f"The memory of {self._device} is too small for one window: choose smaller "
+                    "tiles."
+                ) from error
+        self._most = len(batch) // 2
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _moved(self, batch: list[Input]) -> tuple[Tensor, Tensor]:
+        """Return images and their validity on the device; the copy runs beside the network."""
+        pin = self._device.type == "cuda"
+        first = batch[0]
+        images = torch.empty(len(batch), *first.values.shape, pin_memory=pin)
+        known = torch.empty(len(batch), *first.known.shape, dtype=torch.bool, pin_memory=pin)
+        for place, item in enumerate(batch):
+            images[place] = torch.from_numpy(item.values)
+            known[place] = torch.from_numpy(item.known)
+        moved = images.to(self._device, non_blocking=pin, memory_format=torch.channels_last)
+        return moved, known.to(self._device, non_blocking=pin)
+
+
+@contextmanager
+def write_behind(write: Callable[..., None], most: int = 2) -> Iterator[Callable[..., None]]:
+    """Yield a function that has `write` called in a thread, in order, and waits if it lags.
+
+    On leaving, all is written; after an error, what was not begun is dropped.
+
+    Args:
+        write: the function.
+        most: calls that may wait.
+    """
+    pool = ThreadPoolExecutor(max_workers=1)
+    pending: deque[Future[None]] = deque()
+
+    def put(*arguments: Any) -> None:
+        pending.append(pool.submit(write, *arguments))
+        while len(pending) > most:
+            pending.popleft().result()
+
     try:
-        with torch.inference_mode():
-            inputs = stacked.to(device, memory_format=torch.channels_last)
-            with autocast(device) if half else nullcontext():
-                logits = network(inputs)
-            result: NDArray[np.float32] = logits.float().softmax(dim=1)[:, landslide].cpu().numpy()
-    except torch.cuda.OutOfMemoryError as error:
-        raise InputError(
-            f"The memory of {device} is too small for {len(batch)} windows at once: choose a "
-            "smaller batch size or tile size."
-        ) from error
-    return result
+        yield put
+        while pending:
+            pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    if isinstance(error, torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return "out of memory" in text or "can't allocate memory" in text

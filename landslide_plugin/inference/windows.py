@@ -1,13 +1,14 @@
-"""Overlapping windows over a raster, read ahead, scaled, and blended row by row.
+"""Windows read ahead, scaled as the model wants them, and where a result is wanted."""
 
-The blending weights are made per axis and sum to one at every pixel beforehand, so that a slab of
-one window's height is all that is held of the output, however high the raster is.
-"""
-
-from collections.abc import Callable, Generator, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+import math
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TypeVar
 
 import numpy as np
@@ -18,97 +19,19 @@ from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from ...models.model_card import ModelCard
-from ..errors import GridError, InputError, ModelFileError
+from ..errors import GridError, ModelFileError
 from ..progress import Progress
 from ..raster import Grid, Source
 from ..vector import read_vector
+from .tiling import Tile, Tiling
 
 T = TypeVar("T")
+R = TypeVar("R")
+P = TypeVar("P", np.float32, np.bool_)
 FAR_FROM_TRAINING = 5.0
 """A band whose mean lies this many standard deviations from the training set's is warned of."""
-
-
-@dataclass(frozen=True)
-class Span:
-    """The place of a window on one axis: its first pixel, and its weights, float32, (size,)."""
-
-    start: int
-    weights: NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """A window of the raster: where it stands on both axes."""
-
-    row: Span
-    col: Span
-
-    @property
-    def window(self) -> Window:
-        """The pixels it covers, none of them outside the raster."""
-        return Window(self.col.start, self.row.start, len(self.col.weights), len(self.row.weights))
-
-
-class Tiling:
-    """All windows of a raster, row by row, from top to bottom.
-
-    Args:
-        shape: rows and columns of the raster.
-        size: pixels of a window's side; windows of a smaller raster are as small as it is.
-        overlap: share of the side that neighbours have in common, 0 to 0.9.
-
-    Raises:
-        InputError: size or overlap out of range.
-    """
-
-    def __init__(self, shape: tuple[int, int], size: int, overlap: float) -> None:
-        if size < 16:
-            raise InputError(f"The tile size is {size} pixels: choose 16 or more.")
-        if not 0 <= overlap <= 0.9:
-            raise InputError(f"The overlap is {overlap}: choose a share of 0 to 0.9.")
-        self.size = size
-        self.rows = spans(shape[0], size, overlap)
-        self.cols = spans(shape[1], size, overlap)
-
-    def __len__(self) -> int:
-        return len(self.rows) * len(self.cols)
-
-    def __iter__(self) -> Iterator[Tile]:
-        return (Tile(row, col) for row in self.rows for col in self.cols)
-
-
-def spans(length: int, size: int, overlap: float) -> list[Span]:
-    """Return the windows along one axis, with weights that sum to one at each pixel.
-
-    Where windows overlap, the outer quarter of the overlap is left to the neighbour (there the
-    network sees too little beyond the window's border) and the half between is blended with a
-    Hann ramp, sin^2, as is common for sliding windows (Pielawski and Wählby 2020, PLOS ONE 15:
-    e0229839). At the raster's border, and with a single window, the weight is one.
-
-    Args:
-        length: pixels of the raster along this axis.
-        size: pixels of a window along this axis.
-        overlap: share of a window that it has in common with the next.
-    """
-    if length <= size:
-        return [Span(0, np.ones(length, np.float32))]
-    shared = round(size * overlap)
-    starts = [*range(0, length - size, size - shared), length - size]
-    margin = shared // 4
-    ramp = shared - 2 * margin
-    rise = np.ones(size)
-    rise[:margin] = 0
-    rise[margin : margin + ramp] = np.sin(np.pi / 2 * (np.arange(ramp) + 0.5) / max(ramp, 1)) ** 2
-    weights = [np.ones(size) if start == 0 else rise.copy() for start in starts]
-    for weight in weights[:-1]:
-        weight *= rise[::-1]
-    total = np.zeros(length)
-    for start, weight in zip(starts, weights, strict=True):
-        total[start : start + size] += weight
-    return [
-        Span(start, (weight / total[start : start + size]).astype(np.float32))
-        for start, weight in zip(starts, weights, strict=True)
-    ]
+MEGABYTES_AT_ONCE = 32.0
+"""Neighbouring windows are read in one go up to this size, so that what they share is read once."""
 
 
 class Area:
@@ -142,6 +65,10 @@ class Area:
             )
         return area
 
+    def digest(self) -> str:
+        """Return what tells this area from others."""
+        return hashlib.sha256(shapely.to_wkb(self._geometry)).hexdigest()
+
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Return which pixels of a window have their centre in the area, bool, (rows, columns)."""
         shape = int(window.height), int(window.width)
@@ -162,14 +89,35 @@ class Input:
 
     Attributes:
         tile: the window.
-        values: float32, (bands, size, size), z-scored, 0 where invalid, mirrored beyond a small
+        values: float32, (bands, size, size), z-scored, 0 where invalid, mirrored beyond the
             raster's border.
         valid: bool, (rows, columns) of the window: valid in all bands and within the area.
+        known: bool, (size, size): valid in all bands, mirrored as the values are.
     """
 
     tile: Tile
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
+    known: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Neighbouring windows that are read in one go.
+
+    Attributes:
+        inputs: of those with a valid pixel that is wanted.
+        done: windows up to here, counted from the raster's first.
+        total: the sum of the scaled values of the valid pixels, float64, (bands,).
+        count: how many pixels that are.
+        last: whether a batch must end here.
+    """
+
+    inputs: list[Input]
+    done: int
+    total: NDArray[np.float64]
+    count: int
+    last: bool
 
 
 class Reader:
@@ -180,123 +128,134 @@ class Reader:
         card: the model's card.
         tiling: the windows.
         area: where a result is wanted; everywhere when None.
+        threads: threads that read and scale.
+
+    Attributes:
+        count: valid pixels that were handed out so far.
 
     Raises:
         ModelFileError: the stack lacks bands that the model wants.
     """
 
     def __init__(
-        self, source: Source, card: ModelCard, tiling: Tiling, area: Area | None = None
+        self,
+        source: Source,
+        card: ModelCard,
+        tiling: Tiling,
+        area: Area | None = None,
+        threads: int = 1,
     ) -> None:
         require_bands(source, card)
-        self._source = source
         self._bands = list(card.bands)
         self._mean = np.array(card.mean, np.float32)[:, None, None]
         self._std = np.array(card.std, np.float32)[:, None, None]
         self._tiling = tiling
         self._area = area
+        self._threads = threads
+        self._path = source.path
+        self._sources: SimpleQueue[Source] = SimpleQueue()  # each serves one thread at a time
+        self._sources.put(source)
         self._sum = np.zeros(len(self._bands))
-        self._count = 0
+        self.count = 0
 
     def batches(
-        self, batch_size: int, scan: int = 256
+        self, batch_size: int, finished: int = 0
     ) -> Generator[tuple[int, list[Input]], None, None]:
         """Yield how many windows were looked at so far, and the next ones to compute.
 
-        The batches are read ahead in a thread, so the generator is to be closed before the source.
-        Windows without a valid pixel are left out. A batch is cut short after `scan` windows, so
-        that wide empty parts show progress and leave room for a cancel.
-        """
-        return read_ahead(self._batches(batch_size, max(scan, batch_size)))
+        Windows are read ahead in threads, so the generator is to be closed before the source.
+        Those without a valid pixel are left out; wide empty parts yield empty lists, which show
+        progress and leave room for a cancel. Which windows share a batch does not depend on
+        `finished`, so that a run that goes on computes the same numbers.
 
-    def _batches(self, batch_size: int, scan: int) -> Iterator[tuple[int, list[Input]]]:
+        Args:
+            batch_size: windows a batch, at most.
+            finished: rows of the raster that need no result any more; windows above are left out.
+        """
         batch: list[Input] = []
-        done = emitted = 0
-        for done, tile in enumerate(self._tiling, start=1):
-            item = self.read(tile)
-            if item is not None:
-                batch.append(item)
-            if len(batch) == batch_size or done - emitted == scan:
-                yield done, batch
-                batch, emitted = [], done
-        if done > emitted:
-            yield done, batch
+        with ExitStack() as opened:
+            for _ in range(self._threads - 1):
+                again = opened.enter_context(Source.open(self._path, need_crs=False))
+                self._sources.put(again)
+            chunks = read_ahead(self._load, self._chunks(batch_size, finished), self._threads)
+            for chunk in opened.enter_context(closing(chunks)):
+                self._sum += chunk.total
+                self.count += chunk.count
+                batch += chunk.inputs
+                while len(batch) >= batch_size or (batch and chunk.last):
+                    yield chunk.done, batch[:batch_size]
+                    batch = batch[batch_size:]
+                yield chunk.done, []
 
     def read(self, tile: Tile) -> Input | None:
         """Return a window's input; None when none of its pixels is valid and wanted."""
-        wanted = None if self._area is None else self._area.mask(tile.window)
-        if wanted is not None and not wanted.any():
-            return None
-        values, band_valid = self._source.read(tile.window, self._bands)
-        valid = band_valid.all(axis=0)
-        values = np.where(valid, (values - self._mean) / self._std, 0).astype(np.float32)
-        self._sum += values.sum(axis=(1, 2), dtype=np.float64)
-        self._count += int(valid.sum())
-        kept = valid if wanted is None else valid & wanted
-        return Input(tile, self._padded(values), kept) if kept.any() else None
+        inputs = self._load(([tile], 0, True)).inputs
+        return inputs[0] if inputs else None
 
     def far_bands(self) -> dict[str, float]:
         """Return bands far from the training's statistics, and how far, in standard deviations."""
-        means = self._sum / max(self._count, 1)
+        means = self._sum / max(self.count, 1)
         return {
             band: float(mean)
             for band, mean in zip(self._bands, means, strict=True)
             if abs(mean) > FAR_FROM_TRAINING
         }
 
-    def _padded(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
-        rows, cols = (self._tiling.size - length for length in values.shape[1:])
+    def _chunks(self, batch_size: int, finished: int) -> Iterator[tuple[list[Tile], int, bool]]:
+        """Yield neighbouring windows, how many windows end there, and whether a batch must."""
+        rows, cols = self._tiling.rows, self._tiling.cols
+        together = math.ceil(4 * batch_size / len(cols))  # rows of windows that share batches
+        reaching = (n for n, row in enumerate(rows) if row.start + len(row.weights) > finished)
+        first = next(reaching, len(rows)) // together * together
+        most = max(1, int(MEGABYTES_AT_ONCE * 1e6 / (4 * len(self._bands) * self._tiling.size**2)))
+        for number in range(first, len(rows)):
+            ends = (number + 1) % together == 0 or number + 1 == len(rows)
+            for left in range(0, len(cols), most):
+                tiles = [Tile(rows[number], col) for col in cols[left : left + most]]
+                done = number * len(cols) + left + len(tiles)
+                yield tiles, done, ends and left + most >= len(cols)
+
+    def _load(self, chunk: tuple[list[Tile], int, bool]) -> Chunk:
+        tiles, done, last = chunk
+        areas = [None if self._area is None else self._area.mask(tile.window) for tile in tiles]
+        wanted = [place for place, mask in enumerate(areas) if mask is None or mask.any()]
+        inputs: list[Input] = []
+        total, count = np.zeros(len(self._bands)), 0
+        if wanted:
+            first, end = tiles[wanted[0]].window, tiles[wanted[-1]].window
+            width = end.col_off + end.width - first.col_off
+            values, valid = self._scaled(Window(first.col_off, first.row_off, width, first.height))
+            total, count = values.sum(axis=(1, 2), dtype=np.float64), int(valid.sum())
+            for place in wanted:
+                window = tiles[place].window
+                left = int(window.col_off - first.col_off)
+                cols = slice(left, left + int(window.width))
+                mask = areas[place]
+                kept = valid[:, cols] if mask is None else valid[:, cols] & mask
+                if kept.any():
+                    padded = self._padded(values[:, :, cols]), self._padded(valid[:, cols])
+                    inputs.append(Input(tiles[place], padded[0], kept, padded[1]))
+        return Chunk(inputs, done, total, count, last)
+
+    def _scaled(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        source = self._sources.get()
+        try:
+            values, band_valid = source.read(window, self._bands)
+        finally:
+            self._sources.put(source)
+        valid = band_valid.all(axis=0)
+        values -= self._mean
+        values /= self._std
+        values *= valid  # what was read is finite
+        return values, valid
+
+    def _padded(self, values: NDArray[P]) -> NDArray[P]:
+        """Mirror the rows and columns beyond the raster's border."""
+        rows, cols = (self._tiling.size - length for length in values.shape[-2:])
         if not rows and not cols:
             return values
-        return np.pad(values, ((0, 0), (0, rows), (0, cols)), mode="symmetric")
-
-
-class Slab:
-    """The rows of the output to which windows still add.
-
-    Args:
-        grid: the output's grid.
-        size: rows of a window.
-        write: gets finished rows: values, float32, (rows, columns), validity, bool, same shape,
-            and their window; every row once, from top to bottom. The arrays are reused afterwards.
-    """
-
-    def __init__(
-        self,
-        grid: Grid,
-        size: int,
-        write: Callable[[NDArray[np.float32], NDArray[np.bool_], Window], None],
-    ) -> None:
-        self._grid = grid
-        self._write = write
-        self._top = 0
-        self._values = np.zeros((min(size, grid.height), grid.width), np.float32)
-        self._valid = np.zeros(self._values.shape, bool)
-
-    def add(self, item: Input, values: NDArray[np.float32]) -> None:
-        """Add a window's values, float32, (rows, columns) or larger; windows come in order."""
-        window = item.tile.window
-        self._finish_above(int(window.row_off))
-        rows = slice(0, int(window.height))
-        cols = slice(int(window.col_off), int(window.col_off + window.width))
-        weights = np.outer(item.tile.row.weights, item.tile.col.weights)
-        self._values[rows, cols] += values[: weights.shape[0], : weights.shape[1]] * weights
-        self._valid[rows, cols] |= item.valid
-
-    def finish(self) -> None:
-        """Write what is left, down to the last row."""
-        self._finish_above(self._grid.height)
-
-    def _finish_above(self, row: int) -> None:
-        """Write the rows above `row` and move the slab down to it."""
-        while self._top < row:
-            count = min(row - self._top, len(self._values))
-            window = Window(0, self._top, self._grid.width, count)
-            self._write(self._values[:count], self._valid[:count], window)
-            for rows in (self._values, self._valid):
-                rows[:-count] = rows[count:]
-                rows[-count:] = 0
-            self._top += count
+        widths = ((0, 0),) * (values.ndim - 2) + ((0, rows), (0, cols))
+        return np.pad(values, widths, mode="reflect")
 
 
 def require_bands(source: Source, card: ModelCard) -> None:
@@ -313,11 +272,18 @@ def require_bands(source: Source, card: ModelCard) -> None:
         )
 
 
-def read_ahead(items: Iterator[T]) -> Generator[T, None, None]:
-    """Yield the items; while one is worked on, the next is made in a thread."""
-    end = object()
-    with ThreadPoolExecutor(max_workers=1) as pool:
-        pending = pool.submit(next, items, end)
-        while (item := pending.result()) is not end:
-            pending = pool.submit(next, items, end)
-            yield item  # type: ignore[misc]
+def read_ahead(
+    work: Callable[[T], R], items: Iterable[T], threads: int = 1
+) -> Generator[R, None, None]:
+    """Yield what `work` makes of each item, in order; threads make the next ones meanwhile."""
+    pool = ThreadPoolExecutor(max_workers=threads)
+    pending: deque[Future[R]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) > threads:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        pool.shutdown(cancel_futures=True)

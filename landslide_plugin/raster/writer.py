@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
+from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
@@ -27,6 +28,9 @@ COMPRESSIONS: dict[str, dict[str, Any]] = {
 }
 """Name to GDAL's creation options; all are lossless."""
 
+SCREEN = 512
+"""Pixels of the longer side from which on a raster gets a smaller copy."""
+
 
 class RasterWriter:
     """A GeoTIFF in the making: tiled, compressed, bands named, provenance in its tags.
@@ -41,6 +45,8 @@ class RasterWriter:
         tags: further metadata items of the file.
         classes: value to name, for one categorical band.
         compress: a key of `COMPRESSIONS`.
+        overviews: how pixels are joined in smaller copies for display, "average" or "nearest";
+            none are made when empty.
     """
 
     def __init__(
@@ -52,6 +58,7 @@ class RasterWriter:
         tags: Mapping[str, str] | None = None,
         classes: Mapping[int, str] | None = None,
         compress: str = "zstd",
+        overviews: str = "",
     ) -> None:
         self.path = Path(path)
         self.grid = grid
@@ -63,6 +70,8 @@ class RasterWriter:
         self._compression = dict(COMPRESSIONS[compress])
         if self._compression:
             self._compression["predictor"] = 3 if dtype == "float32" else 2
+        self._overviews = overviews
+        self._overviewed = False
         self._stack = ExitStack()
 
     def __enter__(self) -> "RasterWriter":
@@ -158,6 +167,7 @@ class RasterWriter:
         try:
             with _late_errors() as errors:
                 self._dataset.close()
+                self._add_overviews()
             if errors:
                 return self._write_error()
             with rasterio.open(self._partial) as written:
@@ -167,6 +177,17 @@ class RasterWriter:
         except RasterioError:
             return self._write_error()
         return None
+
+    def _add_overviews(self) -> None:
+        """Halve the sides until the longer one fits a screen."""
+        longer = max(self.grid.shape)
+        levels = [2**n for n in range(1, 16) if longer >> (n - 1) > SCREEN]
+        if not self._overviews or not levels or self._overviewed:
+            return
+        self._overviewed = True
+        options = {"ZSTD_LEVEL_OVERVIEW": "1", "GDAL_NUM_THREADS": "ALL_CPUS"}
+        with rasterio.Env(**options), rasterio.open(self._partial, "r+") as written:
+            written.build_overviews(levels, Resampling[self._overviews])
 
     def _describe(self) -> None:
         self._dataset.update_tags(**CURRENT.tags(), **self._tags)

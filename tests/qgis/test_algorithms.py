@@ -128,6 +128,13 @@ INTERFACE = {
         "MODEL": "fileDestination",
         "HTML": "fileDestination",
     },
+    "exportmodel": {
+        "MODEL": "file",
+        "FORMAT": "enum",
+        "TILE_SIZE": "number",
+        "ANY_SIZE": "boolean",
+        "OUTPUT": "fileDestination",
+    },
     "map": {
         "IMAGE": "raster",
         "DEM": "raster",
@@ -155,8 +162,13 @@ INTERFACE = {
         "OVERLAP": "number",
         "BATCH_SIZE": "number",
         "DEVICE": "enum",
+        "RUNTIME": "enum",
+        "TTA": "boolean",
+        "MORE_MODELS": "multilayer",
+        "MORE_STACKS": "multilayer",
         "PROBABILITY": "rasterDestination",
         "MASK": "rasterDestination",
+        "UNCERTAINTY": "rasterDestination",
     },
     "detect": {
         "STACK": "raster",
@@ -196,6 +208,7 @@ OTHER_OUTPUTS = {
     "samples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "importsamples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "train": dict.fromkeys(("F1", "IOU", "THRESHOLD"), "outputNumber"),
+    "exportmodel": {"DIFFERENCE": "outputNumber"},
     "map": {"COUNT": "outputNumber", "AREA_M2": "outputNumber"},
     "detect": {"COUNT": "outputNumber"},
     "vectorize": {"COUNT": "outputNumber", "AREA_M2": "outputNumber"},
@@ -241,7 +254,7 @@ GROUPS = {
         "stack",
         "factoranalysis",
     },
-    "Samples and training": {"samples", "importsamples", "train"},
+    "Samples and training": {"samples", "importsamples", "train", "exportmodel"},
     "Mapping": {"map", "predict", "detect"},
     "Inventory and accuracy": {"vectorize", "evaluate"},
     "Set-up and demo": {"demoarea", "setupengine"},
@@ -253,6 +266,7 @@ sys.path.insert(0, sys.argv[1])
 from landslide_plugin.worker import register_package
 register_package()
 from landslide_mapper.landslide_plugin.factors import spectral, terrain
+from landslide_mapper.landslide_plugin.inference import runtimes
 from landslide_mapper.landslide_plugin.raster import bands, stack
 from landslide_mapper.landslide_plugin.training import augmentation, contracts, losses, schedule
 from landslide_mapper.models import registry
@@ -265,6 +279,7 @@ print(json.dumps({
     "OPTIMIZER": list(contracts.OPTIMIZERS),
     "SCHEDULE": list(schedule.SCHEDULES),
     "AUGMENTATION": [*augmentation.NAMES, "none"],
+    "RUNTIME": list(runtimes.NAMES),
     "ARCHITECTURE": [*registry.SEMANTIC, *registry.INSTANCE],
     "BACKBONE": [
         name

@@ -1,4 +1,4 @@
-"""The commands predict, detect and device, with real model files."""
+"""The command predict, with real model files."""
 
 import json
 import os
@@ -15,9 +15,7 @@ import rasterio
 import shapely
 import torch
 from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
-from landslide_mapper.landslide_plugin.inference import commands
-from landslide_mapper.landslide_plugin.inference.commands import detect, device, predict
-from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
+from landslide_mapper.landslide_plugin.inference.commands import predict
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
@@ -215,105 +213,18 @@ def test_what_is_no_model_or_no_raster(make_raster, run, tmp_path, model):
     assert refused(tmp_path, ["stack.tif", cut.name, pickled.name])
 
 
-def test_models_of_the_other_task_are_sent_there(make_raster, run, tmp_path, model, instance_model):
+def test_a_model_that_finds_objects_is_refused(make_raster, run, tmp_path, instance_model):
     path = stack_of(make_raster, layers())
     with pytest.raises(ModelFileError, match="algorithm detect"):
         run(path, model=instance_model)
-    with pytest.raises(ModelFileError, match="algorithm predict"):
-        detect(stack=path, model=model, output=str(tmp_path / "o.gpkg"), progress=Progress())
     assert refused(tmp_path, ["stack.tif"])
 
 
-class Bright(torch.nn.Module):
-    """Stands in for a trained detector: what is bright is one landslide."""
-
-    def forward(self, images):
-        found = []
-        for image in images:
-            mask = (image[0] > 0.5)[None, None].float()
-            there = bool(mask.any())
-            found.append({"masks": mask[:there], "scores": torch.full((int(there),), 0.75)})
-        return found
-
-
-def test_detect_writes_the_inventory(make_raster, tmp_path, monkeypatch):
-    """One synthetic landslide over a window's border."""
-    monkeypatch.setattr(
-        commands, "load_model", lambda path: (Bright(), card("instance-segmentation"))
-    )
-    bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
-    bands["red"][10:20, 15:45] = 1
-    output = str(tmp_path / "o.gpkg")
-    result = detect(
-        stack=stack_of(make_raster, bands), model="m", output=output, progress=Progress()
-    )
-    frame = gpd.read_file(output)
-    assert result == {"output": output, "count": 1}
-    assert [name for name in frame.columns if name != "geometry"] == list(FIELDS)
-    assert frame.geometry[0].equals(shapely.box(500150, 4999800, 500450, 4999900))
-    assert frame.score[0] == 0.75 and frame.model[0] == "small"
-    assert frame.area_m2[0] == pytest.approx(30000, rel=2e-3)
-
-
-def test_a_plain_image_is_mapped_with_a_warning(make_raster, tmp_path, run, monkeypatch):
-    """A tile without CRS; its polygons lie where QGIS shows it, below the origin."""
-    bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
-    bands["red"][10:20, 15:45] = 1
-    path = stack_of(make_raster, bands, crs=None, transform=Affine.identity())
+def test_a_plain_image_is_mapped_with_a_warning(make_raster, run):
+    """A tile without CRS."""
+    path = stack_of(make_raster, layers(40, 80), crs=None, transform=Affine.identity())
     probability, _, said = run(path)
     assert probability.shape == (40, 80) and any("no CRS" in text for text in said)
-    monkeypatch.setattr(
-        commands, "load_model", lambda path: (Bright(), card("instance-segmentation"))
-    )
-    output = str(tmp_path / "o.gpkg")
-    detect(stack=path, model="m", output=output, progress=Progress())
-    frame = gpd.read_file(output)
-    assert frame.geometry[0].equals(shapely.box(15, -20, 45, -10))
-    assert frame.area_m2[0] == 300
-
-
-def test_detect_with_a_real_network_that_has_learnt_nothing(make_raster, tmp_path, instance_model):
-    """Mask R-CNN of random weights: whatever it finds is a valid layer."""
-    output = str(tmp_path / "o.gpkg")
-    result = detect(
-        stack=stack_of(make_raster, layers(64, 64)),
-        model=instance_model,
-        output=output,
-        score=0.0,
-        device="cpu",
-        progress=Progress(),
-    )
-    frame = gpd.read_file(output)
-    assert len(frame) == result["count"] and frame.is_valid.all()
-    assert frame.score.between(0, 1).all()
-
-
-@pytest.mark.parametrize(
-    ("parameters", "error", "named"),
-    [
-        ({"score": 2}, InputError, "score"),
-        ({"overlap": -1}, InputError, "overlap"),
-        ({"output": "/no/such/folder/o.gpkg"}, OutputError, "does not exist"),
-        ({"stack": "nowhere.tif"}, InputError, "does not exist"),
-    ],
-)
-def test_bad_parameters_of_detect(make_raster, tmp_path, instance_model, parameters, error, named):
-    given = {
-        "stack": stack_of(make_raster, layers()),
-        "model": instance_model,
-        "output": str(tmp_path / "o.gpkg"),
-    }
-    with pytest.raises(error, match=named):
-        detect(**{**given, **parameters}, progress=Progress())
-    assert refused(tmp_path, ["stack.tif"])
-
-
-def test_device_tells_what_is_there(monkeypatch):
-    monkeypatch.setattr(commands, "SPEED_SECONDS", 0.1)
-    result = device(device="cpu", progress=Progress())
-    assert "CPU" in result["device"] and result["megapixels_per_second"] > 0
-    assert result["packages"]["torch"] == torch.__version__
-    json.dumps(result)
 
 
 @pytest.fixture

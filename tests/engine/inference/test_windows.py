@@ -8,13 +8,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, ModelFileError
-from landslide_mapper.landslide_plugin.inference.windows import (
-    Area,
-    Reader,
-    Tiling,
-    read_ahead,
-    spans,
-)
+from landslide_mapper.landslide_plugin.inference.tiling import Tiling, spans
+from landslide_mapper.landslide_plugin.inference.windows import Area, Reader, read_ahead
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.models.model_card import ModelCard
@@ -49,19 +44,33 @@ def card(bands=("a", "b"), mean=None, std=None, **changes):
 )
 def test_weights_sum_to_one_at_every_pixel(length, size, overlap):
     total = np.zeros(length)
-    for span in spans(length, size, overlap):
+    for span in spans(length, size, round(size * overlap)):
         assert (span.weights >= 0).all()
         total[span.start : span.start + len(span.weights)] += span.weights
     np.testing.assert_allclose(total, 1, atol=1e-6)
 
 
 def test_windows_have_the_wanted_overlap_and_end_at_the_border():
-    starts = [span.start for span in spans(200, 64, 0.25)]
-    assert starts == [0, 48, 96, 136]
+    """The last reaches over it, so that it too starts at a multiple of 16."""
+    windows = spans(200, 64, 16)
+    assert [span.start for span in windows] == [0, 48, 96, 144]
+    assert [len(span.weights) for span in windows] == [64, 64, 64, 56]
+
+
+@pytest.mark.parametrize(("size", "shared"), [(512, 64), (256, 64), (128, 32), (100, 25), (64, 16)])
+def test_windows_start_where_networks_that_halve_their_images_give_the_same(size, shared):
+    starts = [span.start for span in spans(5003, size, shared)]
+    assert all(start % 8 == 0 for start in starts)
+    assert np.diff(starts).max() <= size - shared
+
+
+def test_overlap_that_nobody_asks_for_does_not_grow_with_the_window():
+    shared = [Tiling((5000, 5000), size).shared for size in (64, 256, 512, 1024)]
+    assert shared == [16, 64, 64, 64]
 
 
 def test_outer_quarter_of_the_overlap_is_left_to_the_neighbour():
-    first, second = spans(112, 64, 0.25)
+    first, second = spans(112, 64, 16)
     assert (first.weights[-4:] == 0).all() and (second.weights[:4] == 0).all()
     assert (first.weights[:48] == 1).all() and first.weights[50] == 1
     assert 0 < second.weights[4] < second.weights[11] < 1
@@ -121,7 +130,7 @@ def test_small_raster_is_mirrored_to_the_window_size(make_raster):
         tiling = Tiling(source.grid.shape, 16, 0.25)
         item = Reader(source, card(), tiling).read(next(iter(tiling)))
     assert item.values.shape == (2, 16, 16) and item.valid.shape == (3, 5)
-    np.testing.assert_array_equal(item.values[:, 3:6, :5], values[:, ::-1])
+    np.testing.assert_array_equal(item.values[:, 3:5, :5], values[:, 1::-1])
 
 
 def test_stack_far_from_the_training_statistics_is_noticed(make_raster):
@@ -154,25 +163,19 @@ def test_area_elsewhere_or_on_a_plain_image_is_refused(tmp_path):
 
 
 def test_read_ahead_keeps_the_order_and_passes_errors_on():
-    def items():
-        yield from range(5)
-        raise InputError("damaged")
+    def work(number):
+        if number == 5:
+            raise InputError("damaged")
+        return 10 * number
 
     seen = []
     with pytest.raises(InputError, match="damaged"):
-        for item in read_ahead(items()):
+        for item in read_ahead(work, range(9), threads=3):
             seen.append(item)
-    assert seen == [0, 1, 2, 3, 4]
+    assert seen == [0, 10, 20, 30, 40]
 
 
 def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
-    made = threading.Event()
-
-    def items():
-        yield 1
-        made.set()
-        yield 2
-
-    for item in read_ahead(items()):
-        if item == 1:
-            assert made.wait(5)
+    made = [threading.Event() for _ in range(3)]
+    for number in read_ahead(lambda number: made[number].set() or number, range(3)):
+        assert made[min(number + 1, 2)].wait(5)

@@ -1,0 +1,101 @@
+"""What predict and detect begin with: the model on its device, the stack, and their fit."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import nn
+
+from ...models.model_card import ModelCard
+from ...models.model_file import load_model
+from ...models.registry import INSTANCE_TASK, SEMANTIC_TASK
+from ..device import describe, pick_device
+from ..errors import GridError, ModelFileError
+from ..progress import Progress
+from ..provenance import CURRENT
+from ..raster import Grid, Source
+from ..raster.grid import require_north_up
+from .windows import Reader
+
+
+def load_network(
+    path: str, task: str, device: str, progress: Progress
+) -> tuple[nn.Module, ModelCard, torch.device]:
+    """Return the network on its device, and its card; refuse a model of another task."""
+    network, card = load_model(path)
+    require_task(card, task)
+    place = pick_device(device)
+    progress.message(f"Model {card.name} on {describe(place)}.")
+    CURRENT.model = card.name
+    return placed(network, place), card, place
+
+
+def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:
+    """Refuse a model of another task.
+
+    Raises:
+        ModelFileError: it is one; the message names the algorithm that takes it.
+    """
+    if card.task != task:
+        other = "detect" if card.task == INSTANCE_TASK else "predict"
+        raise ModelFileError(
+            f"The model {card.name} does {card.task}, not {task}: run it with the algorithm "
+            f"{other}."
+        )
+
+
+def placed(network: nn.Module, place: torch.device) -> nn.Module:
+    """Bring a network to its device, in the memory format in which convolutions are fastest."""
+    moved: nn.Module = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return moved
+
+
+@contextmanager
+def open_stack(path: str, card: ModelCard, progress: Progress) -> Iterator[Source]:
+    """Open the stack, and warn where its pixels are of another size than the model's."""
+    with Source.open(path, what="stack", need_crs=False) as source:
+        if source.grid.crs is None:
+            progress.warning(f"{path} has no CRS: lengths and areas are counted in pixels.")
+        else:
+            require_north_up(source.grid.transform, path)
+            check_resolution(source.grid, card, progress)
+        yield source
+
+
+def check_resolution(grid: Grid, card: ModelCard, progress: Progress) -> None:
+    """Warn where the stack's pixels are not about as wide as those that the model has learnt.
+
+    Raises:
+        GridError: they are ten times as wide or more, or a tenth and less.
+    """
+    ratio = resolution_ratio(grid, card)
+    if 0.5 <= ratio <= 2:
+        return
+    apart = (
+        f"the stack's pixels are {grid.resolution:.3g} m wide, but the model {card.name} was "
+        f"trained at {card.resolution:.3g} m"
+    )
+    if not 0.105 < ratio < 9.5:
+        raise GridError(
+            f"Nothing can be found at another scale: {apart}. Resample the stack, check its CRS, "
+            "or choose another model."
+        )
+    progress.warning(f"{apart[0].upper()}{apart[1:]}: the result may be poor.")
+
+
+def resolution_ratio(grid: Grid, card: ModelCard) -> float:
+    """Return how much wider the stack's pixels are than the model's; 1 where one is not known."""
+    if grid.crs is None or not card.resolution:
+        return 1.0
+    return grid.resolution / card.resolution
+
+
+def warn_if_far(reader: Reader, progress: Progress) -> None:
+    """Warn of bands whose values lie far from those that the model was trained on."""
+    far = reader.far_bands()
+    if far:
+        named = ", ".join(f"{band} ({mean:+.0f})" for band, mean in far.items())
+        progress.warning(
+            "The stack lies far from what the model was trained on, in standard deviations: "
+            f"{named}; check the units and the order of the bands, the result may be poor."
+        )

@@ -1,0 +1,114 @@
+"""Keeps the finished rows of a run, so that one that is broken off can go on from there.
+
+They lie in a hidden folder beside the output. A run that ends well removes it, and so does a run
+with other inputs for the same output.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..errors import LandslideError
+from ..raster import Grid, Source
+from .accumulator import BLOCK_ROWS, Write
+
+PREFIX = ".resume-"
+
+
+class Journal:
+    """The finished rows of one output.
+
+    Args:
+        folder: where they are kept, one file a block: plain float32, NaN where invalid.
+        grid: the output's grid.
+        channels: values a pixel.
+    """
+
+    def __init__(self, folder: Path, grid: Grid, channels: int) -> None:
+        self._folder = folder
+        self._grid = grid
+        self._channels = channels
+
+    def replay(self, write: Write) -> int:
+        """Hand over the rows that are kept, from the first on; return how many those are."""
+        row = 0
+        while row < self._grid.height:
+            count = min(BLOCK_ROWS, self._grid.height - row)
+            values = self._load(row, count)
+            if values is None:
+                break
+            valid = ~np.isnan(values[0])
+            write(values, valid, Window(0, row, self._grid.width, count))
+            row += count
+        return row
+
+    def add(self, values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
+        """Keep finished rows: a file that is whole or not there."""
+        path = self._path(int(window.row_off))
+        partial = path.with_suffix(".part")
+        kept = np.where(valid, values, np.float32("nan"))
+        with partial.open("wb") as file:
+            file.write(kept.tobytes())
+        os.replace(partial, path)
+
+    def _load(self, row: int, count: int) -> NDArray[np.float32] | None:
+        path = self._path(row)
+        shape = (self._channels, count, self._grid.width)
+        if not path.is_file() or path.stat().st_size != 4 * np.prod(shape, dtype=np.int64):
+            return None
+        return np.fromfile(path, np.float32).reshape(shape)
+
+    def _path(self, row: int) -> Path:
+        return self._folder / f"rows-{row:08d}.f32"
+
+
+@contextmanager
+def journal(
+    output: str | Path, key: dict[str, Any], grid: Grid, channels: int
+) -> Iterator[Journal]:
+    """Yield the journal of an output; it is kept when the run is broken off, and removed else.
+
+    Args:
+        output: the file to be written.
+        key: what the result depends on; a run with another key starts anew.
+        grid: the output's grid.
+        channels: values a pixel.
+    """
+    path = Path(output)
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
+    folder = path.with_name(f"{PREFIX}{path.name}-{digest}")
+    for old in path.parent.glob(f"{PREFIX}*"):
+        if old != folder and old.name[:-17] == f"{PREFIX}{path.name}":
+            shutil.rmtree(old, ignore_errors=True)
+    folder.mkdir(exist_ok=True)
+    try:
+        yield Journal(folder, grid, channels)
+    except LandslideError:  # going on would end the same way
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    finally:
+        if folder.is_dir() and not any(folder.glob("*.f32")):
+            shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def identity(source: Source) -> list[Any]:
+    """Return what tells a raster's content from that of a changed file: names, sizes, times."""
+    files = [Path(name) for name in source.original.files if not name.endswith(".aux.xml")]
+    there = [(str(path.resolve()), path.stat()) for path in files if path.is_file()]
+    return [source.path, *[[name, stat.st_size, stat.st_mtime_ns] for name, stat in there]]
+
+
+def digest_of(path: str | Path) -> str:
+    """Return the SHA-256 of a file."""
+    with Path(path).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

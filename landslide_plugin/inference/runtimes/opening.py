@@ -1,0 +1,247 @@
+"""Opens a model for prediction: finds its runtime and makes sure that it gives what it should."""
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from ....models.model_card import ModelCard
+from ....models.model_file import load_model
+from ....models.registry import INSTANCE_TASK, SEMANTIC_TASK
+from ...device import describe, pick_device
+from ...errors import InputError, ModelFileError
+from ...progress import Progress
+from .activation import as_probabilities
+from .choice import Candidate, Memory, Trial, choose
+from .onnx_card import BY_ORDER, read_card
+from .onnx_runtime import OnnxRuntime
+from .openvino_runtime import OpenVinoRuntime, half_type, precision
+from .runtime import Padded, Retraced, Runtime, example_images, missing_packages, require_installed
+from .torch_runtime import TorchRuntime, has_half
+
+NAMES = ("auto", "torch", "openvino", "onnx")
+WORTH_MEASURING = 30.0
+"""Seconds that PyTorch must be expected to take before others are made and measured."""
+MULTIPLE = 32
+"""Sides of images for a graph of any size are multiples of it."""
+
+Model = str | Path | tuple[nn.Module, ModelCard]
+Examples = Callable[[ModelCard, int], Tensor]
+"""Gives windows, float32, (N, C, side, side), z-scored, for a card and a side in pixels."""
+
+
+def open_runtime(
+    model: Model,
+    device: torch.device | str = "auto",
+    name: str = "auto",
+    *,
+    size: int = 0,
+    examples: Examples | None = None,
+    work: int = 0,
+    bands: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> tuple[Runtime, ModelCard]:
+    """Open a semantic model with the runtime that is asked for, or the fastest.
+
+    Half precision is used where it keeps the accuracy: against float32 PyTorch, probabilities may
+    differ by `choice.MEAN_DIFFERENCE` in the mean, and `choice.FLIPPED` of the pixels may change
+    class. "auto" measures the runtimes that are installed once per machine and model.
+
+    Args:
+        model: a model file, `.safetensors` or `.onnx`, or a network and its card.
+        device: auto, cpu, cuda or mps.
+        name: one of `NAMES`.
+        size: side of the windows in pixels; 0 takes the model's. A model of fixed size keeps its
+            own: see the runtime's `fixed_size`.
+        examples: gives windows of the scene, of a side in pixels and as the card wants them, on
+            which runtimes are compared; generated ones are taken when None.
+        work: windows that will be computed; "auto" doesn't look beyond PyTorch for few.
+        bands: names of the stack's bands; a model that doesn't name its own, as those made for
+            Deepness, takes them in this order.
+        progress: told what is chosen.
+
+    Raises:
+        InputError: there is no such runtime.
+        ModelFileError: a bad model file, or a model of another task.
+        MissingPackageError: the runtime that was asked for is not installed.
+    """
+    if name not in NAMES:
+        raise InputError(f"No runtime {name!r}: choose one of {', '.join(NAMES)}.")
+    if name != "auto":
+        require_installed(name)
+    place = device if isinstance(device, torch.device) else pick_device(device)
+    progress = progress or Progress()
+    wish = _Wish(place, name, size, examples or _generated, work, bands, progress)
+    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx":
+        runtime, card = _open_onnx(Path(model), wish)
+        progress.message(f"Model {card.name}: {runtime.name}.")
+        return runtime, card
+    network, card = load_model(model) if isinstance(model, str | Path) else model
+    require_task(card)
+    runtime = _open_network(network, card, wish)
+    progress.message(f"Model {card.name}: {runtime.name} on {describe(place)}.")
+    return runtime, card
+
+
+def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:
+    """Refuse a model of another task.
+
+    Raises:
+        ModelFileError: it is one; the message names the algorithm that takes it.
+    """
+    if card.task != task:
+        other = "detect" if card.task == INSTANCE_TASK else "predict"
+        raise ModelFileError(
+            f"The model {card.name} does {card.task}, not {task}: run it with the algorithm "
+            f"{other}."
+        )
+
+
+@dataclass(frozen=True)
+class _Wish:
+    """What `open_runtime` was asked for."""
+
+    place: torch.device
+    name: str
+    size: int
+    examples: Examples
+    work: int
+    bands: Sequence[str]
+    progress: Progress
+
+    def images(self, card: ModelCard, side: int) -> Tensor:
+        """Return the windows that runtimes are compared on."""
+        given = self.examples(card, side)
+        return given if len(given) else _generated(card, side)
+
+    def choose(
+        self, candidates: Iterable[Candidate], trial: Trial, exact: Runtime, model: str
+    ) -> Runtime:
+        """Return the candidate that was chosen before, or choose now; at last the exact one.
+
+        Args:
+            candidates: the exact one's kind first, half precision before full.
+            trial: what they are compared on.
+            exact: what made the trial's reference.
+            model: the digest of its weights.
+        """
+        candidates = list(candidates)
+        little = 0 < self.work * trial.seconds < WORTH_MEASURING
+        name = candidates[0].kind if self.name == "auto" and little else self.name
+        memory = Memory(model, trial.images.shape[1:], describe(self.place), name)
+        known = memory.recall()
+        wanted = [one for one in candidates if name in ("auto", one.kind)]
+        for candidate in wanted:
+            if candidate.key == known:
+                return candidate.make()
+        found = choose(wanted, trial)
+        if found is None:
+            self.progress.warning(f"The runtime {name} doesn't fit: {exact.name} is used.")
+            return exact
+        memory.keep(found[0].key)
+        return found[1]
+
+
+def _open_network(network: nn.Module, card: ModelCard, wish: _Wish) -> Runtime:
+    """Return the runtime of a network in memory."""
+    images = wish.images(card, wish.size or card.tile_size)
+    exact = TorchRuntime(network, wish.place, half=False)
+    trial = Trial.of(exact, images, card.threshold, wish.progress)
+    candidates = _of_network(network, wish.place, wish.name, images.shape[1])
+    return wish.choose(candidates, trial, exact, _network_digest(network))
+
+
+def _of_network(
+    network: nn.Module, place: torch.device, name: str, bands: int
+) -> Iterator[Candidate]:
+    """Yield the ways to run a network, half precision before full."""
+    if has_half(place):
+        yield Candidate("torch", True, lambda: TorchRuntime(network, place, half=True))
+    yield Candidate("torch", False, lambda: TorchRuntime(network, place, half=False))
+    if place.type != "cpu":
+        return
+    for half in _openvino_precisions():
+        made = partial(OpenVinoRuntime.from_network, network, bands, half)
+        yield Candidate("openvino", half, partial(Retraced, f"openvino {precision(half)}", made))
+    # Beside OpenVINO it has never been the fastest, and the graph takes seconds to make.
+    if not missing_packages("onnx") and (name == "onnx" or missing_packages("openvino")):
+        graph = partial(OnnxRuntime.from_network, network, bands)
+        yield Candidate("onnx", False, partial(Retraced, "onnxruntime float32", graph))
+
+
+def _open_onnx(path: Path, wish: _Wish) -> tuple[Runtime, ModelCard]:
+    """Return the runtime of an ONNX file, and what it says about itself."""
+    if wish.name == "torch":
+        raise InputError(f"{path} is an ONNX model: choose the runtime auto, onnx or openvino.")
+    if not path.is_file():
+        raise ModelFileError(f"The model file {path} does not exist: choose another.")
+    require_installed("onnx")
+    plain = OnnxRuntime(path, as_probabilities, wish.place)
+    side = plain.fixed_size[0] if plain.fixed_size else 0
+    card, plain.activation = read_card(path, plain.metadata(), plain.bands, side)
+    if card.training.get(BY_ORDER) and len(wish.bands) >= plain.bands:
+        card = replace(card, bands=list(wish.bands[: plain.bands]))
+        given = ", ".join(card.bands)
+        wish.progress.message(f"{path.name} names no bands: it is given {given}.")
+    exact = _any_size(plain)
+    images = wish.images(card, side or wish.size or card.tile_size)
+    trial = Trial.of(exact, images, card.threshold, wish.progress)
+    _check_probabilities(trial.reference, card, images, path)
+    candidates = [Candidate("onnx", False, lambda: exact)]
+    if wish.place.type == "cpu":
+        candidates += [
+            Candidate("openvino", half, partial(_openvino_file, path, plain, half))
+            for half in _openvino_precisions()
+        ]
+    return wish.choose(candidates, trial, exact, _file_digest(path)), card
+
+
+def _openvino_file(path: Path, like: OnnxRuntime, half: bool) -> Runtime:
+    return _any_size(OpenVinoRuntime.from_file(path, like, half))
+
+
+def _any_size(runtime: Runtime) -> Runtime:
+    return runtime if runtime.fixed_size else Padded(runtime, MULTIPLE)
+
+
+def _openvino_precisions() -> list[bool]:
+    if missing_packages("openvino"):
+        return []
+    return [True, False] if half_type() else [False]
+
+
+def _check_probabilities(found: Tensor, card: ModelCard, images: Tensor, path: Path) -> None:
+    """Check that a foreign graph gives the probabilities of the classes that it describes."""
+    wanted = (len(images), len(card.classes), *images.shape[2:])
+    if tuple(found.shape) != wanted:
+        raise ModelFileError(
+            f"{path} gives an output of shape {tuple(found.shape)}, but its description asks for "
+            f"{wanted} (images, classes, rows, columns): export it again."
+        )
+    low, high = float(found.min()), float(found.max())
+    if not (low > -0.01 and high < 1.01):
+        raise ModelFileError(
+            f"{path} gives values of {low:.3g} to {high:.3g}, which are no probabilities: export "
+            "it with a softmax or sigmoid at its end."
+        )
+
+
+def _generated(card: ModelCard, side: int) -> Tensor:
+    return example_images(len(card.bands), side)
+
+
+def _network_digest(network: nn.Module) -> str:
+    digest = hashlib.blake2b()
+    for key, tensor in network.state_dict().items():
+        digest.update(key.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()

@@ -1,0 +1,49 @@
+"""The runtime that is always there: PyTorch itself."""
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor, nn
+
+from ...device import autocast
+
+
+class TorchRuntime:
+    """Runs a network by PyTorch, channels last, in half precision where that is wanted.
+
+    Args:
+        network: float32 (N, C, h, w) to logits (N, K, h, w).
+        device: where it runs.
+        half: float16 on CUDA and Apple, bfloat16 on processors that compute in it.
+    """
+
+    fixed_size: tuple[int, int] | None = None
+
+    def __init__(self, network: nn.Module, device: torch.device, half: bool) -> None:
+        self.device = device
+        self._half = half and has_half(device)
+        kind = {"cpu": "bfloat16"}.get(device.type, "float16") if self._half else "float32"
+        self.name = f"torch {kind}"
+        self._network: nn.Module = network.eval().to(
+            device,  # type: ignore[call-overload]
+            memory_format=torch.channels_last,
+        )
+
+    def run(self, images: Tensor) -> Tensor:
+        """Return the probabilities, float32, (N, K, h, w)."""
+        with torch.inference_mode(), self._precision():
+            inputs = images.to(self.device, memory_format=torch.channels_last, non_blocking=True)
+            logits: Tensor = self._network(inputs)
+            return logits.float().softmax(dim=1)
+
+    def _precision(self) -> AbstractContextManager[None]:
+        if not self._half:
+            return nullcontext()
+        if self.device.type == "cpu":
+            return autocast(self.device)
+        return torch.autocast(self.device.type, torch.float16)
+
+
+def has_half(device: torch.device) -> bool:
+    """Return whether half precision is faster there than float32."""
+    return device.type != "cpu" or not isinstance(autocast(device), nullcontext)

@@ -1,0 +1,165 @@
+"""The commands detect and device."""
+
+import json
+import os
+
+import geopandas as gpd
+import numpy as np
+import pytest
+import shapely
+import torch
+from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
+from landslide_mapper.landslide_plugin.inference import device_command, opening
+from landslide_mapper.landslide_plugin.inference.detect_command import detect
+from landslide_mapper.landslide_plugin.inference.device_command import device
+from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.registry import build
+from rasterio.transform import Affine
+
+torch.set_num_threads(2)
+BANDS = ["red", "slope", "nir"]
+
+
+def card(**changes):
+    settings = {
+        "name": "small",
+        "architecture": "mask_rcnn",
+        "arguments": {},
+        "task": "instance-segmentation",
+        "bands": BANDS,
+        "mean": [0.0, 20.0, 0.0],
+        "std": [1.0, 10.0, 1.0],
+        "resolution": 10.0,
+        "tile_size": 32,
+        "classes": ["background", "landslide"],
+        "threshold": 0.4,
+    }
+    return ModelCard(**{**settings, **changes})
+
+
+def saved(path, model_card):
+    torch.manual_seed(1)
+    bands, classes = len(model_card.bands), len(model_card.classes)
+    network = build(model_card.architecture, bands, classes, **model_card.arguments)
+    save_model(path, network, model_card)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def instance_model(tmp_path_factory):
+    return saved(tmp_path_factory.mktemp("model") / "objects.safetensors", card(tile_size=64))
+
+
+def stack_of(make_raster, bands, name="stack.tif", **options):
+    return make_raster(name, np.stack(list(bands.values())), bands=list(bands), **options)
+
+
+def layers(rows=70, cols=90):
+    values = np.random.default_rng(2).normal(size=(3, rows, cols)).astype("float32")
+    values[1] = 20 + 10 * values[1]
+    return dict(zip(["nir", "slope", "red"], values, strict=True))
+
+
+def refused(tmp_path, kept):
+    return sorted(os.listdir(tmp_path)) == sorted(kept)
+
+
+def test_a_model_that_marks_pixels_is_refused(make_raster, tmp_path):
+    small = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
+    marks = card(architecture="fc_densenet", arguments=small, task="semantic-segmentation")
+    model = saved(tmp_path / "m.safetensors", marks)
+    output = str(tmp_path / "o.gpkg")
+    with pytest.raises(ModelFileError, match="algorithm predict"):
+        detect(
+            stack=stack_of(make_raster, layers()), model=model, output=output, progress=Progress()
+        )
+    assert refused(tmp_path, ["stack.tif", "m.safetensors"])
+
+
+class Bright(torch.nn.Module):
+    """Stands in for a trained detector: what is bright is one landslide."""
+
+    def forward(self, images):
+        found = []
+        for image in images:
+            mask = (image[0] > 0.5)[None, None].float()
+            there = bool(mask.any())
+            found.append({"masks": mask[:there], "scores": torch.full((int(there),), 0.75)})
+        return found
+
+
+def test_detect_writes_the_inventory(make_raster, tmp_path, monkeypatch):
+    """One synthetic landslide over a window's border."""
+    monkeypatch.setattr(opening, "load_model", lambda path: (Bright(), card()))
+    bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
+    bands["red"][10:20, 15:45] = 1
+    output = str(tmp_path / "o.gpkg")
+    result = detect(
+        stack=stack_of(make_raster, bands), model="m", output=output, progress=Progress()
+    )
+    frame = gpd.read_file(output)
+    assert result == {"output": output, "count": 1}
+    assert [name for name in frame.columns if name != "geometry"] == list(FIELDS)
+    assert frame.geometry[0].equals(shapely.box(500150, 4999800, 500450, 4999900))
+    assert frame.score[0] == 0.75 and frame.model[0] == "small"
+    assert frame.area_m2[0] == pytest.approx(30000, rel=2e-3)
+
+
+def test_a_plain_image_is_searched(make_raster, tmp_path, monkeypatch):
+    """A tile without CRS; its polygons lie where QGIS shows it, below the origin."""
+    bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
+    bands["red"][10:20, 15:45] = 1
+    path = stack_of(make_raster, bands, crs=None, transform=Affine.identity())
+    monkeypatch.setattr(opening, "load_model", lambda path: (Bright(), card()))
+    output = str(tmp_path / "o.gpkg")
+    detect(stack=path, model="m", output=output, progress=Progress())
+    frame = gpd.read_file(output)
+    assert frame.geometry[0].equals(shapely.box(15, -20, 45, -10))
+    assert frame.area_m2[0] == 300
+
+
+def test_detect_with_a_real_network_that_has_learnt_nothing(make_raster, tmp_path, instance_model):
+    """Mask R-CNN of random weights: whatever it finds is a valid layer."""
+    output = str(tmp_path / "o.gpkg")
+    result = detect(
+        stack=stack_of(make_raster, layers(64, 64)),
+        model=instance_model,
+        output=output,
+        score=0.0,
+        device="cpu",
+        progress=Progress(),
+    )
+    frame = gpd.read_file(output)
+    assert len(frame) == result["count"] and frame.is_valid.all()
+    assert frame.score.between(0, 1).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "named"),
+    [
+        ({"score": 2}, InputError, "score"),
+        ({"overlap": -1}, InputError, "overlap"),
+        ({"output": "/no/such/folder/o.gpkg"}, OutputError, "does not exist"),
+        ({"stack": "nowhere.tif"}, InputError, "does not exist"),
+    ],
+)
+def test_bad_parameters_of_detect(make_raster, tmp_path, instance_model, parameters, error, named):
+    given = {
+        "stack": stack_of(make_raster, layers()),
+        "model": instance_model,
+        "output": str(tmp_path / "o.gpkg"),
+    }
+    with pytest.raises(error, match=named):
+        detect(**{**given, **parameters}, progress=Progress())
+    assert refused(tmp_path, ["stack.tif"])
+
+
+def test_device_tells_what_is_there(monkeypatch):
+    monkeypatch.setattr(device_command, "SPEED_SECONDS", 0.1)
+    result = device(device="cpu", progress=Progress())
+    assert "CPU" in result["device"] and result["megapixels_per_second"] > 0
+    assert result["packages"]["torch"] == torch.__version__
+    json.dumps(result)

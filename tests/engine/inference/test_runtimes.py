@@ -1,0 +1,228 @@
+"""The runtimes give what float32 PyTorch gives; auto takes the fastest that does."""
+
+import json
+
+import pytest
+import torch
+from landslide_mapper.landslide_plugin.errors import InputError, MissingPackageError, ModelFileError
+from landslide_mapper.landslide_plugin.inference.runtimes import (
+    choice,
+    open_runtime,
+    opening,
+    runtime,
+)
+from landslide_mapper.landslide_plugin.inference.runtimes.choice import (
+    Candidate,
+    Trial,
+    choose,
+    deviation,
+)
+from landslide_mapper.landslide_plugin.inference.runtimes.openvino_runtime import OpenVinoRuntime
+from landslide_mapper.landslide_plugin.inference.runtimes.runtime import example_images
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.registry import build
+
+torch.set_num_threads(2)
+SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
+
+
+def card(**changes):
+    settings = {
+        "name": "small",
+        "architecture": "fc_densenet",
+        "arguments": SMALL,
+        "task": "semantic-segmentation",
+        "bands": ["red", "slope", "nir"],
+        "mean": [0.0] * 3,
+        "std": [1.0] * 3,
+        "resolution": 10.0,
+        "tile_size": 64,
+        "classes": ["background", "landslide"],
+    }
+    return ModelCard(**{**settings, **changes})
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """A cache of the test's own; measuring is short."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.setattr(choice, "MEASURED_SECONDS", 0.05)
+    return tmp_path / "cache" / "landslide_mapper" / "runtimes.json"
+
+
+@pytest.fixture(scope="module")
+def network():
+    """A small network whose probabilities are spread widely."""
+    torch.manual_seed(1)
+    network = build("fc_densenet", 3, 2, **SMALL)
+    network(torch.randn(8, 3, 64, 64))
+    return network.eval()
+
+
+def exact(network, images):
+    with torch.inference_mode():
+        return network.float()(images).softmax(1)
+
+
+def opened(network, name, size=64, said=None, **options):
+    progress = Progress((said if said is not None else []).append)
+    return open_runtime((network, card()), "cpu", name, size=size, progress=progress, **options)[0]
+
+
+@pytest.mark.parametrize("name", ["auto", "torch", "openvino", "onnx"])
+def test_every_runtime_keeps_the_accuracy(network, name):
+    found = opened(network, name)
+    assert found.name.startswith({"auto": "", "onnx": "onnxruntime"}.get(name, name))
+    for count in (2, 1, 3):  # a batch smaller, then larger than the first one
+        images = torch.randn(count, 3, 64, 64)
+        result = found.run(images)
+        assert result.dtype == torch.float32 and result.shape == (count, 2, 64, 64)
+        assert result.device == found.device
+        torch.testing.assert_close(result.sum(1), torch.ones(count, 64, 64))
+        mean, flipped = deviation(result, exact(network, images), 0.5)
+        assert mean < 0.002 and flipped < 0.005
+        if name == "onnx":
+            torch.testing.assert_close(result, exact(network, images), atol=1e-5, rtol=0)
+
+
+def test_full_precision_of_openvino_is_that_of_torch(network):
+    found = OpenVinoRuntime.from_network(network, 3, False, 64, 48)
+    images = torch.randn(2, 3, 64, 48)
+    torch.testing.assert_close(found.run(images), exact(network, images), atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+def test_any_size_as_the_network(network, name):
+    """A graph is that of one size, with its padding: another one is made for another size."""
+    found = opened(network, name)
+    assert found.fixed_size is None
+    for rows, cols in ((50, 50), (33, 70), (96, 64)):
+        images = example_images(3, rows, 1, cols)
+        assert deviation(found.run(images), exact(network, images), 0.5)[0] < 0.002
+
+
+class Shifted:
+    """A runtime that is fast and wrong."""
+
+    name, device, fixed_size = "shifted", torch.device("cpu"), None
+
+    def __init__(self, reference, by):
+        self.result = reference + by
+
+    def run(self, images):
+        return self.result
+
+
+def test_a_runtime_that_changes_the_result_is_not_chosen(network):
+    images = example_images(3, 64)
+    reference = exact(network, images)
+    said = []
+    trial = Trial(images, reference, 0.5, Progress(said.append))
+
+    def candidate(kind, by, half=False):
+        return Candidate(kind, half, lambda: Shifted(reference, by))
+
+    assert choose([candidate("a", 0.003)], trial) is None
+    assert "0.0030 in the mean" in said[-1]["text"]
+    best, _ = choose([candidate("a", 0.003, True), candidate("a", 0.0), candidate("b", 1)], trial)
+    assert best.key == "a full"
+
+    def broken():
+        raise RuntimeError("no such operator\nat a place")
+
+    best, _ = choose([Candidate("a", False, broken), candidate("b", 0)], trial)
+    assert best.key == "b full"
+    assert any("no such operator)" in event.get("text", "") for event in said)
+
+
+@pytest.mark.parametrize(
+    ("changed", "expected"),
+    [(0.0, (0.0, 0.0)), (0.01, (0.01, 0.25)), (float("nan"), (float("inf"), 1.0))],
+)
+def test_deviation(changed, expected):
+    """A quarter of the pixels lies just below the threshold of 0.3."""
+    inside = torch.tensor([[0.295, 0.1], [0.5, 0.9]])[None, None]
+    reference = torch.cat([1 - inside, inside], 1)
+    other = torch.cat([1 - inside - changed, inside + changed], 1)
+    assert deviation(other, reference, 0.3) == pytest.approx(expected)
+
+
+def test_of_more_classes_the_likeliest_counts():
+    reference = torch.tensor([0.4, 0.35, 0.25]).view(1, 3, 1, 1)
+    other = torch.tensor([0.37, 0.38, 0.25]).view(1, 3, 1, 1)
+    assert deviation(other, reference, 0.5)[1] == 1
+    assert deviation(reference, reference, 0.5) == (0, 0)
+
+
+def test_auto_remembers_what_it_chose(network, cache, monkeypatch):
+    first = opened(network, "auto")
+    assert len(json.loads(cache.read_text())) == 1
+
+    def measured(*_):
+        raise AssertionError("measured again")
+
+    monkeypatch.setattr(opening, "choose", measured)
+    assert opened(network, "auto").name == first.name
+    with pytest.raises(AssertionError, match="again"):
+        opened(build("fc_densenet", 3, 2, **SMALL), "auto")
+    with pytest.raises(AssertionError, match="again"):
+        opened(network, "auto", size=32)
+
+
+def test_a_damaged_or_locked_cache_does_no_harm(network, cache):
+    cache.parent.mkdir(parents=True)
+    cache.write_text("[1, 2")
+    assert opened(network, "torch").name.startswith("torch")
+    cache.unlink()
+    cache.mkdir()
+    assert opened(network, "torch").name.startswith("torch")
+
+
+def test_little_work_stays_with_torch(network):
+    said = []
+    assert opened(network, "auto", work=10, said=said).name.startswith("torch")
+    assert not any("megapixels" in event.get("text", "") for event in said)
+
+
+def test_without_the_packages_auto_is_torch_and_the_others_say_so(network, monkeypatch):
+    def there(package):
+        return None if package in ("openvino", "onnxruntime", "onnx") else object()
+
+    monkeypatch.setattr(runtime, "find_spec", there)
+    said = []
+    assert opened(network, "auto", said=said).name.startswith("torch")
+    assert not any(event["type"] == "warning" for event in said)
+    with pytest.raises(MissingPackageError, match="openvino needs the package openvino and onnx"):
+        opened(network, "openvino")
+    with pytest.raises(MissingPackageError, match="onnxruntime"):
+        opened(network, "onnx")
+
+
+def test_runtimes_are_compared_on_the_windows_given(network):
+    asked = []
+
+    def examples(card, side):
+        asked.append((card.name, side))
+        return torch.zeros(1, 3, side, side)
+
+    opened(network, "torch", size=48, examples=examples)
+    assert asked == [("small", 48)]
+
+
+def test_bad_requests(network):
+    with pytest.raises(InputError, match="No runtime 'abacus'"):
+        opened(network, "abacus")
+    with pytest.raises(ModelFileError, match="algorithm detect"):
+        open_runtime((network, card(task="instance-segmentation")), "cpu")
+    with pytest.raises(ModelFileError, match="does not exist"):
+        open_runtime("nowhere.onnx", "cpu")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_float16_on_cuda(network):
+    found, _ = open_runtime((network, card()), "cuda", "torch", size=64)
+    images = torch.randn(2, 3, 64, 64)
+    result = found.run(images)
+    assert result.is_cuda
+    assert deviation(result, exact(network.cpu(), images), 0.5)[0] < 0.002
