@@ -43,6 +43,7 @@ COMMANDS = {
     "evaluate": "evaluation.commands",
     "map": "chain.commands",
     "demoarea": "demo.commands",
+    "exportmodel": "inference.export_command",
     "device": "inference.device_command",
 }
 """Command name to the module, within `landslide_plugin`, whose function of that name runs it."""

@@ -5,6 +5,7 @@ from .demoarea import DemoArea
 from .detect import Detect
 from .distance import Distance
 from .evaluate import Evaluate
+from .exportmodel import ExportModel
 from .factoranalysis import FactorAnalysis
 from .importsamples import ImportSamples
 from .map import MapLandslides
@@ -29,6 +30,7 @@ ALGORITHMS = (
     Samples,
     ImportSamples,
     Train,
+    ExportModel,
     MapLandslides,
     Predict,
     Detect,

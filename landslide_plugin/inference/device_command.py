@@ -27,6 +27,9 @@ PACKAGES = (
     "scipy",
     "scikit-learn",
     "safetensors",
+    "openvino",
+    "onnxruntime",
+    "onnx",
 )
 SPEED_SECONDS = 2.0
 

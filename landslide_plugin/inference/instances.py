@@ -12,10 +12,12 @@ from rasterio.features import shapes
 from rasterio.windows import Window
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
-from torch import nn
+from torch import Tensor, nn
 
+from ..errors import InputError
 from ..progress import Progress
-from .windows import Input, Reader, Tiling
+from .tiling import Tiling
+from .windows import Input, Reader
 
 MASK_THRESHOLD = 0.5
 """A pixel belongs to an instance from this mask value on (He et al. 2017, section 3)."""
@@ -40,6 +42,10 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def of(self, indices: NDArray[np.intp]) -> "Detections":
+        """Return some of them."""
+        return Detections(self.polygons[indices], self.scores[indices], self.windows[indices])
 
     @classmethod
     def joined(cls, parts: Iterable["Detections"]) -> "Detections":
@@ -73,17 +79,67 @@ def detect_instances(
         score: detections below are left out, 0..1.
         device: where the network is.
         progress: told of each window.
+
+    Raises:
+        InputError: the device's memory is too small for a window.
     """
-    found: list[Detections] = []
+    merger = Merger()
+    whole: list[Detections] = []
     with closing(reader.batches(1)) as batches:
         for done, batch in batches:
             for item in batch:
-                with torch.inference_mode():
-                    (result,) = network([torch.from_numpy(item.values).to(device)])
+                whole.append(merger.finished_above(item.tile.row.start))
+                result = _answer(network, torch.from_numpy(item.values).to(device))
                 masks, scores = result["masks"][:, 0].cpu().numpy(), result["scores"].cpu().numpy()
-                found.append(instance_polygons(masks, scores, item, score))
+                merger.add(instance_polygons(masks, scores, item, score))
             progress.update(done / len(tiling))
-    return merge(Detections.joined(found))
+    return Detections.joined([*whole, merger.finished_above(None)])
+
+
+def _answer(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
+    try:
+        with torch.inference_mode():
+            (result,) = network([image])
+    except torch.OutOfMemoryError as error:
+        raise InputError(
+            f"The memory of {image.device} is too small for a window of {image.shape[2]} x "
+            f"{image.shape[1]} pixels: choose a smaller tile size."
+        ) from error
+    found: dict[str, Tensor] = result
+    return found
+
+
+class Merger:
+    """Merges detections row by row of the windows, and gives away what no later one can change.
+
+    So what is compared is never more than the landslides that the present windows touch, however
+    high the raster is.
+    """
+
+    def __init__(self) -> None:
+        self._open: list[Detections] = []
+        self._top = 0
+
+    def add(self, found: Detections) -> None:
+        """Add what a window found."""
+        if len(found):
+            self._open.append(found)
+
+    def finished_above(self, row: int | None) -> Detections:
+        """Return the landslides whose windows all end above a row, once; all when None.
+
+        Args:
+            row: the first row of the windows to come.
+        """
+        if row == self._top:
+            return Detections.joined([])
+        self._top = row or 0
+        found = Detections.joined(self._open)
+        groups = same_landslide(found)
+        done = [row is None or found.windows[group, 3].max() <= row for group in groups]
+        kept = [group for group, closed in zip(groups, done, strict=True) if not closed]
+        self._open = [found.of(np.sort(np.concatenate(kept)))] if kept else []
+        return united(found, [group for group, closed in zip(groups, done, strict=True) if closed])
 
 
 def instance_polygons(
@@ -114,28 +170,39 @@ def instance_polygons(
 
 
 def merge(found: Detections) -> Detections:
-    """Merge detections of one landslide: its polygons are united, its score is the highest.
+    """Merge detections of one landslide: its polygons are united, its score is the highest."""
+    return united(found, same_landslide(found))
+
+
+def same_landslide(found: Detections) -> list[NDArray[np.intp]]:
+    """Return the indices of the detections of each landslide.
 
     Two detections are compared only where both of their windows look: there they must share
     `SAME_LANDSLIDE` of the smaller part. So a landslide that a window's border cuts is joined
     with its continuation however little of it lies in the overlap.
     """
-    if len(found) < 2:
-        return found
+    if not len(found):
+        return []
     first, second = _same(found)
     links = coo_array((np.ones(len(first)), (first, second)), shape=(len(found), len(found)))
-    count, groups = connected_components(links, directed=False)
+    _, groups = connected_components(links, directed=False)
     order = np.argsort(groups, kind="stable")
-    members = np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+    return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
+
+
+def united(found: Detections, groups: list[NDArray[np.intp]]) -> Detections:
+    """Return one detection for each group: its union, its highest score, the windows' frame."""
+    if not groups:
+        return Detections.joined([])
     windows = np.stack(
         [
             np.concatenate([found.windows[group, :2].min(0), found.windows[group, 2:].max(0)])
-            for group in members
+            for group in groups
         ]
     )
-    polygons = np.empty(count, object)
-    polygons[:] = [shapely.union_all(found.polygons[group]) for group in members]
-    scores = np.array([found.scores[group].max() for group in members])
+    polygons = np.empty(len(groups), object)
+    polygons[:] = [shapely.union_all(found.polygons[group]) for group in groups]
+    scores = np.array([found.scores[group].max() for group in groups])
     return Detections(polygons, scores, windows)
 
 

@@ -6,6 +6,7 @@ Deepness (PUTvision, https://qgis-plugin-deepness.readthedocs.io) keeps JSON val
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ BY_ORDER = "bands by order"
 """Key in the card's training of a model that doesn't name its bands."""
 DEEPNESS_RANGE = 255.0
 """Deepness divides the pixels' values by this before it standardizes them."""
-NAMED_BANDS = {3: ["red", "green", "blue"], 1: ["band_1"]}
+OVERLAP_PERCENT = 25
+UNNAMED = {3: ["red", "green", "blue"]}
+"""Names of the bands of a model that gives none, for each number of them."""
 
 
 def read_card(
@@ -59,24 +62,51 @@ def read_card(
     return card, activation
 
 
-def deepness_metadata(card: ModelCard) -> dict[str, str]:
-    """Return the keys that Deepness reads.
+def item_of_graph(card: ModelCard, name: str, size: int, parameters: int) -> dict[str, Any]:
+    """Return the STAC item of a model's ONNX file.
 
     Args:
-        card: the model's description; its tile size is the graph's.
+        card: the model's description.
+        name: of the file.
+        size: side of the graph's images in pixels.
+        parameters: number of the network's parameters.
+    """
+    item = replace(card, tile_size=size).to_item(parameters)
+    properties = item["properties"]
+    properties["mlm:framework"] = "ONNX"
+    output = properties["mlm:output"][0]
+    output["name"] = "probabilities"
+    output.pop("post_processing_function", None)
+    item["assets"]["model"] = {
+        "href": name,
+        "title": "Network",
+        "type": "application/onnx",
+        "roles": ["mlm:model"],
+        "mlm:artifact_type": "torch.onnx.export",
+    }
+    return item
+
+
+def metadata_props(card: ModelCard, item: dict[str, Any], size: int) -> dict[str, str]:
+    """Return what the file says about itself: the STAC item, and the keys that Deepness reads.
+
+    Args:
+        card: the model's description.
+        item: its STAC item.
+        size: side of the graph's images in pixels.
     """
     values: dict[str, Any] = {
         "model_type": "Segmentor",
         "class_names": {str(number): name for number, name in enumerate(card.classes)},
-        "tiles_size": card.tile_size,
-        "tiles_overlap": 25,
+        "tiles_size": size,
+        "tiles_overlap": OVERLAP_PERCENT,
         "seg_thresh": card.threshold,
         "standardization_mean": [mean / DEEPNESS_RANGE for mean in card.mean],
         "standardization_std": [std / DEEPNESS_RANGE for std in card.std],
     }
     if card.resolution:
         values["resolution"] = card.resolution * 100
-    return {key: json.dumps(value) for key, value in values.items()}
+    return {ITEM_KEY: json.dumps(item)} | {key: json.dumps(value) for key, value in values.items()}
 
 
 def _item(path: Path, metadata: dict[str, str]) -> dict[str, Any] | None:
@@ -146,7 +176,7 @@ def _from_deepness(
         architecture=ARCHITECTURE,
         arguments={},
         task=SEMANTIC_TASK,
-        bands=NAMED_BANDS.get(bands, [f"band_{number}" for number in range(1, bands + 1)]),
+        bands=UNNAMED.get(bands, [f"band_{number}" for number in range(1, bands + 1)]),
         mean=[DEEPNESS_RANGE * value for value in mean],
         std=[DEEPNESS_RANGE * value for value in std],
         resolution=None if resolution is None else float(resolution) / 100,

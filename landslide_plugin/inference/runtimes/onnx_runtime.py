@@ -13,6 +13,7 @@ from ...errors import ModelFileError
 from .activation import Activation, softmax
 from .runtime import example_images
 
+IN_MEMORY = "The network"
 OPSET = 17
 """Read by ONNX Runtime from 1.13 (2022) on, so by what Deepness installs."""
 
@@ -47,25 +48,24 @@ class OnnxRuntime:
         options.intra_op_num_threads = torch.get_num_threads()
         options.log_severity_level = 4  # what fails is raised, too
         source = graph if isinstance(graph, bytes) else str(graph)
+        self._path = IN_MEMORY if isinstance(graph, bytes) else str(graph)
         try:
             self._session = onnxruntime.InferenceSession(source, options, providers=providers)
         except Exception as error:  # a C++ error has a class of its own for each code
             raise ModelFileError(
-                f"{graph if not isinstance(graph, bytes) else 'The network'} is not an ONNX model "
-                f"that ONNX Runtime can run ({_first_line(error)}): export it again."
+                f"{self._path} is not an ONNX model that ONNX Runtime can run "
+                f"({_first_line(error)}): export it again."
             ) from error
         self.name = f"onnxruntime float32{' on CUDA' if on_gpu else ''}"
         self.device = torch.device("cpu")
         self.activation = activation
-        self._path = "The network" if isinstance(graph, bytes) else str(graph)
         self.bands, self.batch, self.fixed_size = self._input()
 
     @classmethod
-    def from_network(cls, network: nn.Module, bands: int, size: int) -> "OnnxRuntime":
-        """Convert a network in memory; a network that pads learns the padding of this size."""
-        runtime = cls(onnx_graph(network, bands, size), softmax, torch.device("cpu"))
-        runtime.fixed_size = (size, size)
-        return runtime
+    def from_network(cls, network: nn.Module, bands: int, rows: int, cols: int) -> "OnnxRuntime":
+        """Convert a network in memory, for images of this size."""
+        graph = onnx_graph(network, bands, rows, cols)
+        return cls(graph, softmax, torch.device("cpu"))
 
     def run(self, images: Tensor) -> Tensor:
         """Return the probabilities, float32, (N, K, h, w).
@@ -107,7 +107,7 @@ class OnnxRuntime:
             )
         batch, bands, rows, cols = shape
         fixed = (rows, cols) if isinstance(rows, int) and isinstance(cols, int) else None
-        if fixed and rows != cols:
+        if fixed and rows != cols and self._path != IN_MEMORY:
             raise ModelFileError(
                 f"{self._path} takes images of {cols} x {rows} pixels, but only square ones can "
                 "be given: export it for square ones."
@@ -115,30 +115,42 @@ class OnnxRuntime:
         return bands, batch if isinstance(batch, int) else 0, fixed
 
 
-def onnx_graph(network: nn.Module, bands: int, size: int, any_size: bool = False) -> bytes:
+def onnx_graph(
+    network: nn.Module, bands: int, rows: int, cols: int, any_size: bool = False
+) -> bytes:
     """Return a network as an ONNX graph of its input "image" and its output "output".
 
     Args:
         network: float32 (N, C, h, w) to (N, K, h, w).
         bands: channels of the input.
-        size: side of the images.
-        any_size: leave rows and columns open; else only the batch is. Only what the network does
-            at `size` is written: padding to multiples is not.
+        rows: of the images.
+        cols: columns of the images.
+        any_size: leave rows and columns open; else only the batch is. What is written is what the
+            network does at this size: other sizes are not padded to multiples, say.
+
+    Raises:
+        ModelFileError: ONNX has no words for what the network does.
     """
     axes = {0: "batch", 2: "rows", 3: "columns"} if any_size else {0: "batch"}
     graph = io.BytesIO()
     with warnings.catch_warnings(), torch.inference_mode():
         warnings.simplefilter("ignore")  # of tracing: what it warns of is checked by the caller
-        torch.onnx.export(
-            network.eval().cpu(),
-            (example_images(bands, size, 2),),
-            graph,  # type: ignore[arg-type]  # a file in memory does
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["image"],
-            output_names=["output"],
-            dynamic_axes={"image": axes, "output": axes},
-        )
+        try:
+            torch.onnx.export(
+                network.eval().cpu(),
+                (example_images(bands, rows, 2, cols),),
+                graph,  # type: ignore[arg-type]  # a file in memory does
+                dynamo=False,
+                opset_version=OPSET,
+                input_names=["image"],
+                output_names=["output"],
+                dynamic_axes={"image": axes, "output": axes},
+            )
+        except RuntimeError as error:
+            raise ModelFileError(
+                f"The network can't be written as ONNX for {cols} x {rows} pixels "
+                f"({_first_line(error)}): choose another tile size."
+            ) from error
     return graph.getvalue()
 
 

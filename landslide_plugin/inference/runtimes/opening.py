@@ -19,8 +19,8 @@ from .activation import as_probabilities
 from .choice import Candidate, Memory, Trial, choose
 from .onnx_card import BY_ORDER, read_card
 from .onnx_runtime import OnnxRuntime
-from .openvino_runtime import OpenVinoRuntime, half_type
-from .runtime import Padded, Runtime, example_images, missing_packages, require_installed
+from .openvino_runtime import OpenVinoRuntime, half_type, precision
+from .runtime import Padded, Retraced, Runtime, example_images, missing_packages, require_installed
 from .torch_runtime import TorchRuntime, has_half
 
 NAMES = ("auto", "torch", "openvino", "onnx")
@@ -151,12 +151,12 @@ def _open_network(network: nn.Module, card: ModelCard, wish: _Wish) -> Runtime:
     images = wish.images(card, wish.size or card.tile_size)
     exact = TorchRuntime(network, wish.place, half=False)
     trial = Trial.of(exact, images, card.threshold, wish.progress)
-    candidates = _of_network(network, wish.place, wish.name, *images.shape[1:3])
+    candidates = _of_network(network, wish.place, wish.name, images.shape[1])
     return wish.choose(candidates, trial, exact, _network_digest(network))
 
 
 def _of_network(
-    network: nn.Module, place: torch.device, name: str, bands: int, size: int
+    network: nn.Module, place: torch.device, name: str, bands: int
 ) -> Iterator[Candidate]:
     """Yield the ways to run a network, half precision before full."""
     if has_half(place):
@@ -165,14 +165,12 @@ def _of_network(
     if place.type != "cpu":
         return
     for half in _openvino_precisions():
-        yield Candidate(
-            "openvino",
-            half,
-            partial(OpenVinoRuntime.from_network, network, bands, size, half),
-        )
+        made = partial(OpenVinoRuntime.from_network, network, bands, half)
+        yield Candidate("openvino", half, partial(Retraced, f"openvino {precision(half)}", made))
     # Beside OpenVINO it has never been the fastest, and the graph takes seconds to make.
     if not missing_packages("onnx") and (name == "onnx" or missing_packages("openvino")):
-        yield Candidate("onnx", False, lambda: OnnxRuntime.from_network(network, bands, size))
+        graph = partial(OnnxRuntime.from_network, network, bands)
+        yield Candidate("onnx", False, partial(Retraced, "onnxruntime float32", graph))
 
 
 def _open_onnx(path: Path, wish: _Wish) -> tuple[Runtime, ModelCard]:

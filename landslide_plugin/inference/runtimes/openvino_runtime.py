@@ -9,9 +9,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...errors import ModelFileError
 from .activation import Activation, softmax
 from .onnx_runtime import OnnxRuntime, onnx_graph
-from .runtime import Sized
+from .runtime import Sized, example_images
 
 
 class OpenVinoRuntime:
@@ -35,7 +36,7 @@ class OpenVinoRuntime:
         fixed_size: tuple[int, int] | None = None,
         most: int = 0,
     ) -> None:
-        kind = (half and half_type()) or "f32"
+        kind = precision(half)
         self.name = f"openvino {kind}"
         self.fixed_size = fixed_size
         self._model = model
@@ -49,21 +50,25 @@ class OpenVinoRuntime:
 
     @classmethod
     def from_network(
-        cls, network: nn.Module, bands: int, size: int, half: bool
+        cls, network: nn.Module, bands: int, half: bool, rows: int, cols: int
     ) -> "OpenVinoRuntime":
-        """Convert a network in memory.
+        """Convert a network in memory, for images of this size.
 
         Args:
             network: float32 (N, C, h, w) to logits.
             bands: channels of the input.
-            size: side of the images; a network that pads learns the padding of this size alone.
             half: as in the class.
+            rows: of the images.
+            cols: columns of the images.
         """
         import openvino
 
-        # Half the time of openvino.convert_model, and the graph is computed as fast.
-        model = openvino.Core().read_model(onnx_graph(network, bands, size))
-        return cls(model, softmax, half, (size, size))
+        try:  # half the time of openvino.convert_model, and computed as fast
+            model = openvino.Core().read_model(onnx_graph(network, bands, rows, cols))
+        except ModelFileError:  # poolings whose cells are not alike, in PSPNet
+            example = example_images(bands, rows, 1, cols)
+            model = openvino.convert_model(network.eval(), example_input=example)
+        return cls(model, softmax, half)
 
     @classmethod
     def from_file(cls, path: Path, like: OnnxRuntime, half: bool) -> "OpenVinoRuntime":
@@ -95,6 +100,11 @@ class OpenVinoRuntime:
             return torch.from_numpy(request.infer([values], share_inputs=True)[0].copy())
 
         return compute
+
+
+def precision(half: bool) -> str:
+    """Return the precision computed in: half only where the processor does."""
+    return (half and half_type()) or "f32"
 
 
 def half_type() -> str:

@@ -84,6 +84,31 @@ class Sized:
         return self._compiled(full)[:count]
 
 
+class Retraced:
+    """Makes a runtime anew for each size of the images, for a graph is that of one size.
+
+    Args:
+        name: of what is made.
+        make: makes it for images of some rows and columns, on the processor.
+    """
+
+    fixed_size: tuple[int, int] | None = None
+    device = torch.device("cpu")
+
+    def __init__(self, name: str, make: Callable[[int, int], Runtime]) -> None:
+        self.name = name
+        self._make = make
+        self._size = (0, 0)
+        self._runtime: Runtime | None = None
+
+    def run(self, images: Tensor) -> Tensor:
+        """Return the probabilities, float32, (N, K, h, w)."""
+        rows, cols = images.shape[-2:]
+        if self._runtime is None or self._size != (rows, cols):
+            self._runtime, self._size = self._make(rows, cols), (rows, cols)
+        return self._runtime.run(images)
+
+
 class Padded:
     """Lets a runtime for sizes that are multiples of some number take any size.
 
@@ -108,14 +133,25 @@ class Padded:
         return self._runtime.run(padded)[..., :rows, :cols]
 
 
-def example_images(bands: int, size: int, count: int = 2) -> Tensor:
-    """Return images as smooth as real scenes, float32, (count, bands, size, size), z-scored.
+def example_images(bands: int, size: int, count: int = 2, cols: int = 0) -> Tensor:
+    """Return images as smooth as real scenes, float32, z-scored.
 
     They stand in where no windows of the stack are at hand.
+
+    Args:
+        bands: channels.
+        size: rows.
+        count: images.
+        cols: columns; as many as rows when 0.
+
+    Returns:
+        (count, bands, size, cols).
     """
     generator = torch.Generator().manual_seed(0)
-    images = torch.zeros(count, bands, size, size)
+    shape = size, cols or size
+    images = torch.zeros(count, bands, *shape)
     for cell in (1, 4, 16):
-        coarse = torch.randn(count, bands, -(-size // cell), -(-size // cell), generator=generator)
-        images += nn.functional.interpolate(coarse, (size, size), mode="bilinear")
+        coarse = (-(-side // cell) for side in shape)
+        noise = torch.randn(count, bands, *coarse, generator=generator)
+        images += nn.functional.interpolate(noise, shape, mode="bilinear")
     return images / images.std(dim=(2, 3), keepdim=True).clamp(min=1e-3)

@@ -17,6 +17,7 @@ from landslide_mapper.landslide_plugin.inference.runtimes.choice import (
     choose,
     deviation,
 )
+from landslide_mapper.landslide_plugin.inference.runtimes.openvino_runtime import OpenVinoRuntime
 from landslide_mapper.landslide_plugin.inference.runtimes.runtime import example_images
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
@@ -86,17 +87,18 @@ def test_every_runtime_keeps_the_accuracy(network, name):
 
 
 def test_full_precision_of_openvino_is_that_of_torch(network):
-    found = opening.OpenVinoRuntime.from_network(network, 3, 64, half=False)
-    images = torch.randn(2, 3, 64, 64)
+    found = OpenVinoRuntime.from_network(network, 3, False, 64, 48)
+    images = torch.randn(2, 3, 64, 48)
     torch.testing.assert_close(found.run(images), exact(network, images), atol=1e-5, rtol=0)
 
 
-def test_sides_that_the_network_pads(network):
-    """Tracing writes down the padding of one size: the runtime says that it is fixed."""
-    images = torch.randn(1, 3, 50, 50)
-    for name in ("openvino", "onnx"):
-        found = opened(network, name, size=50)
-        assert found.fixed_size == (50, 50)
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+def test_any_size_as_the_network(network, name):
+    """A graph is that of one size, with its padding: another one is made for another size."""
+    found = opened(network, name)
+    assert found.fixed_size is None
+    for rows, cols in ((50, 50), (33, 70), (96, 64)):
+        images = example_images(3, rows, 1, cols)
         assert deviation(found.run(images), exact(network, images), 0.5)[0] < 0.002
 
 

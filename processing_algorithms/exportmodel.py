@@ -1,0 +1,56 @@
+"""The algorithm `landslide:exportmodel`."""
+
+from qgis.core import QgsProcessingParameterBoolean, QgsProcessingParameterFileDestination
+
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, advanced, choice, model_file, whole
+
+
+class ExportModel(EngineAlgorithm):
+    """Declares the export."""
+
+    ID = "exportmodel"
+    NAME = "Export a model"
+    GROUP = "Samples and training"
+    TAGS = ("onnx", "deepness", "stac", "mlm", "deep learning", "model card")
+    HELP = """
+        Writes a model for other programs: its network as ONNX, or its description as a STAC item.
+
+        When: to run a model in Deepness or any program that reads ONNX, or to list it in a STAC
+        catalogue. Predict landslide probability runs such ONNX files too.
+
+        Method: the ONNX file gives probabilities, and holds both the STAC item with the Machine
+        Learning Model extension and the keys that Deepness reads. Before it is written ONNX
+        Runtime runs it, and its probabilities have to be those of PyTorch within 0.0001. Deepness
+        gives a model its bands by number, not by name, and reads 8-bit images only.
+
+        Sources: ONNX, onnx.ai; STAC MLM extension 1.4; Aszkowski et al. 2023, SoftwareX
+        23:101495 (Deepness).
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield model_file(), "A model made by Train a model; for ONNX one that marks pixels."
+        yield (
+            choice("FORMAT", "Format", ("onnx", "stac"), "onnx"),
+            "onnx for the network with its description, stac for the description alone.",
+        )
+        yield (
+            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),
+            "Width and height of the ONNX model's tiles, rounded up to a multiple of 32; 0 for the "
+            "model's own.",
+        )
+        yield (
+            advanced(QgsProcessingParameterBoolean("ANY_SIZE", "Any tile size", False)),
+            "Let tiles have any size that is a multiple of 32; Deepness can't open such a file.",
+        )
+        yield (
+            QgsProcessingParameterFileDestination(
+                "OUTPUT", "Exported model", "ONNX model (*.onnx);;STAC item (*.json)"
+            ),
+            "The file to write, ending in .onnx or, for a STAC item, .json.",
+        )
+
+    def numbers(self) -> dict[str, str]:
+        """Return how near the exported network is to the model."""
+        return {"DIFFERENCE": "Largest difference of probabilities"}
