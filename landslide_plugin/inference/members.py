@@ -1,25 +1,30 @@
 """Opens the models that are to be asked, each with its runtime."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from ...models.ensemble import Ensemble
 from ...models.model_card import ModelCard
 from ...models.model_file import SUFFIX, load_model
 from ..errors import ModelFileError
 from ..progress import Progress
 from ..raster import Grid, Source
-from .opening import check_resolution, require_task, resolution_ratio
+from .opening import check_resolution, resolution_ratio
 from .predictor import Member
 from .runtimes import open_runtime
+from .runtimes.opening import require_task
 from .semantic import side_for
 from .tiling import Tiling
 from .windows import Reader, require_bands
 
 EXAMPLES = 2
+EXAMPLE_SIDE = 256
+"""Side of the windows on which runtimes are compared, at most: float32 is slow."""
 LOOKED_AT = 25
 """Windows of a scene that are looked at in search of some that hold anything."""
 
@@ -51,20 +56,19 @@ def open_members(
     members = []
     for path in paths:
         for model in _models_of(path):
-            side = tile_size
             if isinstance(model, tuple):
-                card = model[1]
-                require_task(card)
-                require_bands(source, card)
-                check_resolution(source.grid, card, Progress())
-                side = side or side_for(card, device)
+                require_task(model[1])
+                require_bands(source, model[1])
+                check_resolution(source.grid, model[1], Progress())
+            side, work = _example_side(model, source.grid, tile_size, device)
             opened, card = open_runtime(
                 model,
                 device,
                 runtime,
                 size=side,
                 examples=lambda card, side: _examples(source, card, side),
-                work=_windows(source.grid, card, side) if isinstance(model, tuple) else 0,
+                work=work,
+                bands=source.bands,
                 progress=progress,
             )
             require_bands(source, card)
@@ -91,19 +95,30 @@ def side_of(members: Sequence[Member], tile_size: int, device: torch.device) -> 
 
 
 def _models_of(path: str) -> list[str | tuple[nn.Module, ModelCard]]:
+    """Return the networks of a model file, with their cards; the path itself of another kind."""
     if Path(path).suffix.lower() != SUFFIX:
         return [path]
     network, card = load_model(path)
-    return [(member, card) for member in getattr(network, "members", [network])]
+    if not isinstance(network, Ensemble):
+        return [(network, card)]
+    return [(member, replace(card, members=1)) for member in network]
 
 
-def _windows(grid: Grid, card: ModelCard, side: int) -> int:
-    size = max(16, round(side / resolution_ratio(grid, card)))
-    return len(Tiling(grid.shape, size))
+def _example_side(
+    model: str | tuple[nn.Module, ModelCard], grid: Grid, tile_size: int, device: torch.device
+) -> tuple[int, int]:
+    """Return the side of windows to compare runtimes on, and how many of these the scene makes."""
+    if isinstance(model, str):
+        return tile_size, 0
+    side = tile_size or side_for(model[1], device)
+    example = min(side, EXAMPLE_SIDE)
+    windows = len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, model[1])))))
+    return example, round(windows * (side / example) ** 2)
 
 
 def _examples(source: Source, card: ModelCard, side: int) -> Tensor:
-    """Return some windows of the scene, (N, C, side, side), z-scored; noise where it is empty."""
+    """Return some windows of the scene, (N, C, side, side), z-scored; none where it is empty."""
+    require_bands(source, card)
     tiling = Tiling(source.grid.shape, side, 0.0)
     tiles = list(tiling)
     middle_out = np.argsort(np.abs(np.arange(len(tiles)) - len(tiles) // 2))[:LOOKED_AT]
@@ -115,4 +130,4 @@ def _examples(source: Source, card: ModelCard, side: int) -> Tensor:
             found.append(torch.from_numpy(np.ascontiguousarray(item.values)))
         if len(found) == EXAMPLES:
             break
-    return torch.stack(found) if found else torch.randn(1, len(card.bands), side, side)
+    return torch.stack(found) if found else torch.empty(0, len(card.bands), side, side)

@@ -8,13 +8,13 @@ from torch import nn
 
 from ...models.model_card import ModelCard
 from ...models.model_file import load_model
-from ...models.registry import INSTANCE_TASK, SEMANTIC_TASK
 from ..device import describe, pick_device
-from ..errors import GridError, ModelFileError
+from ..errors import GridError
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Grid, Source
 from ..raster.grid import require_north_up
+from .runtimes.opening import require_task
 from .windows import Reader
 
 
@@ -28,20 +28,6 @@ def load_network(
     progress.message(f"Model {card.name} on {describe(place)}.")
     CURRENT.model = card.name
     return placed(network, place), card, place
-
-
-def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:
-    """Refuse a model of another task.
-
-    Raises:
-        ModelFileError: it is one; the message names the algorithm that takes it.
-    """
-    if card.task != task:
-        other = "detect" if card.task == INSTANCE_TASK else "predict"
-        raise ModelFileError(
-            f"The model {card.name} does {card.task}, not {task}: run it with the algorithm "
-            f"{other}."
-        )
 
 
 def placed(network: nn.Module, place: torch.device) -> nn.Module:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor
-from landslide_mapper.landslide_plugin.inference.runtimes import TorchRuntime
+from landslide_mapper.landslide_plugin.inference.runtimes.torch_runtime import TorchRuntime
 from landslide_mapper.landslide_plugin.inference.semantic import map_probability
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling
 from landslide_mapper.landslide_plugin.inference.windows import Area, Reader

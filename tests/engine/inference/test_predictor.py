@@ -1,0 +1,124 @@
+"""What several models and turns say together."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError
+from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor, joint_card
+from landslide_mapper.models.model_card import ModelCard
+
+CARD = ModelCard(
+    name="one", architecture="fc_densenet", arguments={}, task="semantic-segmentation",
+    bands=["a", "b"], mean=[0.0, 0.0], std=[1.0, 1.0], resolution=10.0, tile_size=32,
+    classes=["background", "landslide"],
+)  # fmt: skip
+KNOWN = torch.ones(1, 8, 8, dtype=torch.bool)
+
+
+class Says:
+    """Stands in for a runtime; keeps what it was asked."""
+
+    name, device, fixed_size = "says", torch.device("cpu"), None
+
+    def __init__(self, answer, classes=2):
+        self.answer = answer if callable(answer) else lambda image: torch.full_like(image, answer)
+        self.classes = classes
+        self.seen = []
+
+    def run(self, images):
+        self.seen.append(images)
+        landslide = self.answer(images[:, 0])
+        rest = [landslide * 0] * (self.classes - 2)
+        return torch.stack([1 - landslide, landslide, *rest], 1)
+
+
+def members(*answers):
+    return [Member(Says(answer), CARD) for answer in answers]
+
+
+def images(side=8):
+    generator = torch.Generator().manual_seed(0)
+    return torch.rand(1, 2, side, side, generator=generator)
+
+
+def test_mean_and_standard_deviation_of_models():
+    values = Predictor(members(0.2, 0.6, 0.7), uncertainty=True)(images(), KNOWN)
+    assert values.shape == (1, 2, 8, 8)
+    np.testing.assert_allclose(values[0, 0], 0.5, atol=1e-6)
+    np.testing.assert_allclose(values[0, 1], np.std([0.2, 0.6, 0.7]), atol=1e-6)
+
+
+def test_models_that_agree_have_no_deviation():
+    values = Predictor(members(0.9, 0.9), uncertainty=True)(images(), KNOWN)
+    np.testing.assert_allclose(values[0, 1], 0, atol=1e-7)
+
+
+def leaning(image):
+    """Looks at the pixel to the left, so that what it says depends on how an image is turned."""
+    return image.roll(1, -1)
+
+
+def test_turns_are_the_eight_of_the_square_and_are_turned_back():
+    square = images()[0, 0].numpy()
+    neighbours = [np.roll(square, shift, axis) for axis in (0, 1) for shift in (1, -1)]
+    mean, deviation = Predictor(members(leaning), turns=True, uncertainty=True)(images(), KNOWN)[0]
+    np.testing.assert_allclose(mean, np.mean(neighbours, 0), atol=1e-6)
+    np.testing.assert_allclose(deviation, np.std(neighbours, 0), atol=1e-6)
+
+
+def test_with_turns_a_turned_image_gives_the_turned_answer():
+    ask = Predictor(members(leaning), turns=True)
+    turned = ask(images().rot90(1, (2, 3)).flip(3), KNOWN)
+    np.testing.assert_allclose(turned, ask(images(), KNOWN).rot90(1, (2, 3)).flip(3), atol=1e-6)
+
+
+def test_of_several_models_the_deviation_is_between_them_not_between_turns():
+    values = Predictor(members(leaning, leaning), turns=True, uncertainty=True)(images(), KNOWN)
+    np.testing.assert_allclose(values[0, 1], 0, atol=1e-6)
+
+
+def test_each_model_gets_its_bands_scaled_as_it_wants():
+    other = replace(CARD, name="two", bands=["c", "a"], mean=[5.0, 1.0], std=[2.0, 4.0])
+    first, second = Says(0.1), Says(0.2)
+    ask = Predictor([Member(first, CARD), Member(second, other)])
+    assert (ask.card.bands, ask.card.name) == (["a", "b", "c"], "one + two")
+    raw = 10 * torch.rand(1, 3, 8, 8)
+    known = KNOWN.clone()
+    known[0, 2, 3] = False
+    mean, std = torch.tensor(ask.card.mean), torch.tensor(ask.card.std)
+    ask((raw - mean[:, None, None]) / std[:, None, None] * known[:, None], known)
+    wanted = torch.stack([(raw[0, 2] - 5) / 2, (raw[0, 0] - 1) / 4]) * known
+    np.testing.assert_allclose(first.seen[0], raw[:, :2] * known[:, None], atol=1e-6)
+    np.testing.assert_allclose(second.seen[0][0], wanted, atol=1e-6)
+
+
+def test_windows_of_other_pixels_are_resampled_and_the_answer_back():
+    runtime = Says(lambda image: image)
+    smooth = torch.linspace(0, 1, 64).expand(1, 2, 64, 64).contiguous()
+    values = Predictor([Member(runtime, CARD)]).resampled(32)(smooth, KNOWN)
+    assert runtime.seen[0].shape == (1, 2, 32, 32) and values.shape == (1, 1, 64, 64)
+    np.testing.assert_allclose(values[0, 0], smooth[0, 0], atol=0.02)
+
+
+def test_more_classes_than_two_have_a_channel_each():
+    card = replace(CARD, classes=["background", "slide", "flow"])
+    ask = Predictor([Member(Says(0.3, 3), card), Member(Says(0.5, 3), card)], uncertainty=True)
+    values = ask(images(), KNOWN)
+    assert ask.channels == 3
+    np.testing.assert_allclose(values[0, :, 0, 0], [0.4, 0, 0.1], atol=1e-6)
+
+
+def test_one_answer_has_no_uncertainty():
+    with pytest.raises(InputError, match="test-time augmentation"):
+        Predictor(members(0.5), uncertainty=True)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"classes": ["background", "flow"]}, "flow"), ({"resolution": 30.0}, "30 m")],
+)
+def test_models_that_dont_belong_together_are_refused(changes, named):
+    with pytest.raises(ModelFileError, match=named):
+        joint_card([CARD, replace(CARD, name="two", **changes)])

@@ -1,0 +1,225 @@
+"""Runs of predict that are broken off at any moment, and those that go on from there."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from landslide_mapper.landslide_plugin.errors import LandslideError
+from landslide_mapper.landslide_plugin.inference.commands import predict
+from landslide_mapper.landslide_plugin.inference.resume import PREFIX
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.registry import build
+
+torch.set_num_threads(1)
+WORKER = Path(__file__).resolve().parents[3] / "landslide_plugin" / "worker.py"
+TIMES = int(os.environ.get("LANDSLIDE_INTERRUPTIONS", "2"))
+"""Interruptions of each kind; more for a thorough run."""
+SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory):
+    """Parameters of a run with a small network of random weights, on noise."""
+    folder = tmp_path_factory.mktemp("given")
+    card = ModelCard(
+        name="small", architecture="fc_densenet", arguments=SMALL, task="semantic-segmentation",
+        bands=["a", "b"], mean=[0.0, 0.0], std=[1.0, 1.0], resolution=10.0, tile_size=64,
+        classes=["background", "landslide"],
+    )  # fmt: skip
+    torch.manual_seed(0)
+    save_model(folder / "small.safetensors", build("fc_densenet", 2, 2, **SMALL), card)
+    values = np.random.default_rng(0).normal(size=(2, 1100, 100)).astype("float32")
+    values[:, 500:560, 50:90] = -9999
+    with rasterio.open(
+        folder / "stack.tif", "w", driver="GTiff", count=2, height=1100, width=100,
+        dtype="float32", nodata=-9999, crs="EPSG:32632",
+        transform=rasterio.transform.from_origin(500000, 5000000, 10, 10),
+    ) as stack:  # fmt: skip
+        stack.write(values)
+        stack.descriptions = ("a", "b")
+    return {
+        "stack": str(folder / "stack.tif"),
+        "model": str(folder / "small.safetensors"),
+        "device": "cpu",
+        "runtime": "torch",
+        "tile_size": 64,
+        "batch_size": 8,
+    }
+
+
+@pytest.fixture(scope="module")
+def whole(given, tmp_path_factory):
+    """What a run that nobody disturbs writes."""
+    folder = tmp_path_factory.mktemp("whole")
+    predict(**given, **outputs(folder), progress=Progress())
+    return contents(folder)
+
+
+def outputs(folder):
+    return {"probability": str(folder / "p.tif"), "mask": str(folder / "m.tif")}
+
+
+def contents(folder):
+    """Return what the folder's rasters hold, overviews included, and check that all is tidy."""
+    assert sorted(path.name for path in folder.iterdir()) == ["m.tif", "p.tif"]
+    found = []
+    for name in ("p.tif", "m.tif"):
+        for level in ({}, {"overview_level": 0}):
+            with rasterio.open(folder / name, **level) as dataset:
+                found.append(dataset.read(1))
+    return found
+
+
+def kept_rows(folder):
+    return sum(256 for _ in folder.glob(f"{PREFIX}*/*.f32"))
+
+
+def assert_nothing_half_written(folder):
+    """Nothing but hidden leftovers stands in the folder."""
+    assert all(path.name.startswith(".") for path in folder.iterdir())
+
+
+def test_cancels_at_random_moments_and_then_the_same_raster(given, whole, tmp_path):
+    """SIGTERM's handler raises SystemExit wherever the main thread is; so does this timer's."""
+
+    def stop(number, frame):
+        raise SystemExit(number)
+
+    moments = random.Random(0)  # noqa: S311
+    before = signal.signal(signal.SIGALRM, stop)
+    rows, said = [0], []
+    try:
+        for _ in range(TIMES):
+            percent, seconds = moments.uniform(0, 90), moments.uniform(1e-6, 0.02)
+
+            def arm(event, percent=percent, seconds=seconds):
+                if event.get("percent", 0) >= percent:
+                    signal.setitimer(signal.ITIMER_REAL, seconds)
+
+            with suppress(SystemExit):
+                predict(**given, **outputs(tmp_path), progress=Progress(arm))
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            if (tmp_path / "p.tif").exists():  # it was faster
+                contents(tmp_path)
+                os.unlink(tmp_path / "p.tif")
+                os.unlink(tmp_path / "m.tif")
+                rows.append(0)
+            assert_nothing_half_written(tmp_path)
+            rows.append(kept_rows(tmp_path))
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    print("rows kept after each cancel:", rows)
+    predict(**given, **outputs(tmp_path), progress=Progress(said.append))
+    going_on = f"Going on from row {rows[-1]} of 1100"
+    assert (rows[-1] > 0) == any(going_on in event.get("text", "") for event in said)
+    for ours, theirs in zip(contents(tmp_path), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def start(given, folder):
+    """Start a worker and wait until it computes."""
+    request = {"command": "predict", "parameters": {**given, **outputs(folder)}}
+    process = subprocess.Popen(
+        [sys.executable, str(WORKER)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env={**os.environ, "OMP_NUM_THREADS": "1"},
+    )
+    process.stdin.write(json.dumps(request) + "\n")
+    process.stdin.flush()
+    return process
+
+
+def test_kills_at_random_moments_and_then_the_same_raster(given, whole, tmp_path):
+    moments = random.Random(1)  # noqa: S311
+    rows = []
+    for _ in range(TIMES):
+        process, percent = start(given, tmp_path), moments.uniform(0, 90)
+        for line in process.stdout:
+            if json.loads(line).get("percent", -1) >= percent:
+                break
+        time.sleep(moments.uniform(0, 0.02))
+        process.kill()
+        process.communicate()
+        if process.returncode == 0:  # it was faster
+            os.unlink(tmp_path / "p.tif")
+            os.unlink(tmp_path / "m.tif")
+        assert_nothing_half_written(tmp_path)
+        rows.append(kept_rows(tmp_path))
+    print("rows kept after each kill:", rows)
+    for left in tmp_path.glob(".partial-*"):  # whoever started the worker removes these
+        shutil.rmtree(left)
+    predict(**given, **outputs(tmp_path), progress=Progress())
+    for ours, theirs in zip(contents(tmp_path), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.fixture
+def broken(given, tmp_path):
+    """A run that was broken off when some rows were finished."""
+
+    def stop(event):
+        if event.get("percent", 0) > 50:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        predict(**given, **outputs(tmp_path), progress=Progress(stop))
+    assert kept_rows(tmp_path) > 0
+    return tmp_path
+
+
+def said(given, folder, **changes):
+    events = []
+    predict(**{**given, **outputs(folder), **changes}, progress=Progress(events.append))
+    return [event.get("text", "") for event in events]
+
+
+def test_another_threshold_goes_on_and_counts_for_all_rows(given, broken):
+    assert any("Going on" in text for text in said(given, broken, threshold=0.3))
+    with rasterio.open(broken / "p.tif") as p, rasterio.open(broken / "m.tif") as m:
+        probability, mask = p.read(1), m.read(1)
+    np.testing.assert_array_equal(mask == 1, probability >= 0.3)
+
+
+def test_other_options_start_anew_and_clear_up(given, broken):
+    assert not any("Going on" in text for text in said(given, broken, overlap=0.5))
+    contents(broken)
+
+
+def test_a_stack_that_has_changed_starts_anew(given, broken):
+    os.utime(given["stack"])
+    assert not any("Going on" in text for text in said(given, broken))
+
+
+def test_rows_cut_off_by_a_full_disk_are_computed_again(given, whole, broken):
+    kept = sorted(broken.glob(f"{PREFIX}*/*.f32"))
+    kept[-1].write_bytes(kept[-1].read_bytes()[:-4])
+    predict(**given, **outputs(broken), progress=Progress())
+    for ours, theirs in zip(contents(broken), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_an_error_that_would_come_again_leaves_nothing(given, tmp_path):
+    def fail(event):
+        if event.get("percent", 0) > 50:
+            raise LandslideError("no more")
+
+    with pytest.raises(LandslideError, match="no more"):
+        predict(**given, **outputs(tmp_path), progress=Progress(fail))
+    assert not list(tmp_path.iterdir())
