@@ -14,6 +14,7 @@ from ..progress import Progress
 from ..raster.source import Source, require_overlap, unique_names
 from .compare import Comparison, compare
 from .export import all_numbers, numbers_of, write_table
+from .figures import COLOURS
 from .intervals import draws, interval, make_blocks
 from .layers import REFERENCE, Layer, common_grid, evaluated_window
 from .report import Judged, Setting, accuracy_report, summary
@@ -165,6 +166,7 @@ def _judge(
         maps.append(
             Judged(
                 name,
+                COLOURS[len(maps) % len(COLOURS)],
                 result,
                 values,
                 {key: interval(drawn[key], blocks) for key in drawn},

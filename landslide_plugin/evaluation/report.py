@@ -43,6 +43,7 @@ class Judged:
 
     Attributes:
         name: of the map.
+        colour: of its curves.
         result: what was counted.
         values: its scores.
         intervals: of the scores that have one.
@@ -52,6 +53,7 @@ class Judged:
     """
 
     name: str
+    colour: str
     result: Result
     values: Values
     intervals: dict[str, Interval]
@@ -125,14 +127,16 @@ def summary(comparison: Comparison, maps: list[Judged]) -> str:
 
 def _compared(maps: list[Judged]) -> Section:
     header = ("Score", *(one.name for one in maps), "No landslide", "All landslide")
-    columns = [*(one.values for one in maps), maps[0].no_landslide, maps[0].all_landslide]
+    # what trivial maps score as a probability is known where a map is one
+    last = max(maps, key=lambda one: one.result.probabilities is not None)
+    columns = [*(one.values for one in maps), last.no_landslide, last.all_landslide]
     rows = [(SCORES[key].title, *(values[key] for values in columns)) for key in _CHIEF]
     first = maps[0].name
     differences = [
         (one.name, SCORES[key].title, value, _bounds(bounds), _verdict(bounds))
         for one in maps[1:]
-        for key, (value, bounds) in one.differences.items()
-        if key in _DIFFERENCES
+        for key in _DIFFERENCES
+        for value, bounds in [one.differences[key]]
     ]
     return Section(
         "The maps side by side",
@@ -162,20 +166,22 @@ def _error_maps(comparison: Comparison, maps: list[Judged], image: Source | None
 
 
 def _tables(group: str, maps: list[Judged]) -> str:
-    header = ("Score", "This map", _INTERVAL, "No landslide", "All landslide", "Meaning")
+    keys = [key for key, score in SCORES.items() if score.group == group]
+    sure = any(key in maps[0].intervals for key in keys)
+    header = ("Score", "This\u00a0map", *([_INTERVAL] if sure else []), "No landslide",
+              "All landslide", "Meaning")  # fmt: skip
     content = ""
     for one in maps:
         rows = [
             (
-                score.title,
+                SCORES[key].title,
                 one.values[key],
-                _bounds(one.intervals[key]) if key in one.intervals else "",
+                *([_bounds(one.intervals[key]) if key in one.intervals else ""] if sure else []),
                 one.no_landslide[key],
                 one.all_landslide[key],
-                score.definition,
+                SCORES[key].definition,
             )
-            for key, score in SCORES.items()
-            if score.group == group
+            for key in keys
         ]
         content += (subheading(one.name) if len(maps) > 1 else "") + table(header, rows)
     return content
@@ -193,17 +199,7 @@ def _pixel_note(comparison: Comparison, maps: list[Judged]) -> str:
 
 
 def _landslides(comparison: Comparison, maps: list[Judged]) -> Section:
-    areas = comparison.reference.area
-    header = ("Area", "Reference", *(f"Touched, {one.name}" for one in maps),
-              *(f"Mapped, {one.name}" for one in maps))  # fmt: skip
-    rows = []
-    for words, low, high in SIZES.values():
-        of_size = (areas >= low) & (areas < high)
-        touched = [int(one.result.found.touched[of_size].sum()) for one in maps]
-        sizes = [one.result.landslides.area for one in maps]
-        mapped = [int(((size >= low) & (size < high)).sum()) for size in sizes]
-        rows.append((words, int(of_size.sum()), *touched, *mapped))
-    drawing = draw_area_frequency(comparison, [one.name for one in maps])
+    drawing = draw_area_frequency(comparison, [(one.name, one.colour) for one in maps])
     note = (
         "Probability density of landslide area, p(A) = (1 / N) dN / dA (Malamud et al. 2004), both "
         "axes logarithmic; in brackets the number of landslides."
@@ -211,16 +207,32 @@ def _landslides(comparison: Comparison, maps: list[Judged]) -> Section:
     return Section(
         "Landslides",
         _tables("landslides", maps)
-        + paragraph("How many of the reference's landslides are touched, and are mapped, by size:")
-        + table(header, rows)
+        + paragraph("How many landslides there are, by area:")
+        + _sizes(comparison, maps)
         + figure(drawing, "Frequency of landslide areas in map and reference", note),
     )
 
 
+def _sizes(comparison: Comparison, maps: list[Judged]) -> str:
+    areas = comparison.reference.area
+    rows = []
+    for one in maps:
+        for words, low, high in SIZES.values():
+            of_size = (areas >= low) & (areas < high)
+            touched = int(one.result.found.touched[of_size].sum())
+            sizes = one.result.landslides.area
+            mapped = int(((sizes >= low) & (sizes < high)).sum())
+            rows.append((one.name, words, int(of_size.sum()), touched, mapped))
+    header = ("Map", "Area", "In the reference", "Touched by the map", "In the map")
+    return table(header, rows)
+
+
 def _probability(maps: list[Judged], setting: Setting) -> Section:
-    found = {
-        one.name: one.result.probabilities for one in maps if one.result.probabilities is not None
-    }
+    found = [
+        (one.name, one.colour, one.result.probabilities)
+        for one in maps
+        if one.result.probabilities is not None
+    ]
     charts = [
         figure(
             draw_precision_recall(found, setting.threshold),

@@ -148,6 +148,8 @@ def no_landslide(comparison: Comparison, result: Result) -> Values:
     """Return what a map without any landslide scores on the same pixels."""
     tp, _, fn, _ = result.areas
     values = _trivial(comparison, result, result.confusion.without_landslides(), 0.0)
+    if len(comparison.reference):
+        values |= {"object_recall": 0.0, "object_f1": 0.0}
     return values | _areas(0, 0, tp + fn) | {"false_alarms_km2": 0.0}
 
 
