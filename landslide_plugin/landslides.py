@@ -6,6 +6,7 @@ from typing import Protocol
 import geopandas as gpd
 import numpy as np
 import rasterio
+import shapely
 from numpy.typing import NDArray
 from rasterio.errors import RasterioIOError
 from rasterio.features import rasterize
@@ -22,7 +23,9 @@ NOT_KNOWN = -1
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 _RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".jp2")
 _TINY_PIXELS = 16
-"""Polygons below this area may hold no pixel centre and are looked at one by one."""
+"""Polygons below this area may hold no pixel centre and are looked at more closely."""
+_CENTRES = 500_000
+"""Pixel centres looked at in one go."""
 
 
 class Landslides(Protocol):
@@ -57,9 +60,9 @@ class Polygons:
         self.grid = grid
         self.shapes = np.array(frame.geometry)
         pixel = abs(grid.transform.a * grid.transform.e)
-        for index in np.flatnonzero(frame.geometry.area.to_numpy() < _TINY_PIXELS * pixel):
-            if not self._holds_a_centre(index):
-                self.shapes[index] = self.shapes[index].point_on_surface()
+        tiny = np.flatnonzero(shapely.area(self.shapes) < _TINY_PIXELS * pixel)
+        lost = tiny[~self._hold_a_centre(tiny)]
+        self.shapes[lost] = shapely.point_on_surface(self.shapes[lost])
         self._are_points = get_type_id(self.shapes) == GeometryType.POINT
         self._tree = STRtree(self.shapes)
 
@@ -81,19 +84,26 @@ class Polygons:
         """Whether any polygon lies on the grid."""
         return bool(len(self._tree.query(box(*self.grid.bounds), predicate="intersects")))
 
-    def _holds_a_centre(self, index: int) -> bool:
-        left, bottom, right, top = self.shapes[index].bounds
-        to_pixel = ~self.grid.transform
-        col, row = (int(np.floor(value)) for value in to_pixel * (left, top))
-        last_col, last_row = (int(np.ceil(value)) for value in to_pixel * (right, bottom))
-        window = Window(col, row, max(last_col - col, 1), max(last_row - row, 1))
-        burnt = rasterize(
-            [(self.shapes[index], 1)],
-            out_shape=(int(window.height), int(window.width)),
-            transform=self.grid.window_transform(window),
-            dtype="uint8",
-        )
-        return bool(burnt.any())
+    def _hold_a_centre(self, indexes: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Return which polygons hold the centre of a pixel, bool, (n,)."""
+        left, bottom, right, top = shapely.bounds(self.shapes[indexes]).T
+        first = np.floor(np.stack(self.grid.pixel(left, top))).astype(np.int64)
+        last = np.ceil(np.stack(self.grid.pixel(right, bottom))).astype(np.int64)
+        columns, rows = np.maximum(last - first, 1)
+        holds = np.zeros(len(indexes), bool)
+        ends = np.cumsum(columns * rows)
+        # as many polygons at a time as keep memory small; a long thin one alone may have many
+        for part in np.split(
+            np.arange(len(indexes)), np.flatnonzero(np.diff(ends // _CENTRES)) + 1
+        ):
+            count = (columns * rows)[part]
+            owner = np.repeat(part, count)
+            place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+            column = first[0][owner] + place % columns[owner] + 0.5
+            row = first[1][owner] + place // columns[owner] + 0.5
+            inside = shapely.contains_xy(self.shapes[indexes[owner]], *self.grid.point(column, row))
+            holds |= np.bincount(owner, inside, len(indexes)) > 0
+        return holds
 
     def _bounds(self, window: Window) -> tuple[float, float, float, float]:
         left, top = self.grid.transform * (window.col_off, window.row_off)

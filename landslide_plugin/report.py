@@ -70,6 +70,11 @@ def caution(text: str) -> str:
     return f'<p class="caution">{escape(text)}</p>'
 
 
+def subheading(text: str) -> str:
+    """Return a heading within a section, plain text."""
+    return f"<h3>{escape(text)}</h3>"
+
+
 def listing(items: Sequence[str]) -> str:
     """Return a bullet list of plain texts."""
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
@@ -175,6 +180,7 @@ main { max-width: 62rem; margin: 2rem auto; padding: 2rem 2.5rem 3rem; backgroun
 h1 { font-size: 1.75rem; line-height: 1.2; margin: 0 0 .75rem; letter-spacing: -.01em; }
 h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-bottom: .3rem;
   border-bottom: 1px solid #e4e1da; }
+h3 { font-size: 1rem; margin: 1.4rem 0 .3rem; overflow-wrap: anywhere; }
 p { margin: .5rem 0; max-width: 46rem; }
 .lead { font-size: 1.12rem; color: #3d4249; }
 .caution { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .5rem .8rem; }

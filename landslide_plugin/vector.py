@@ -24,6 +24,7 @@ def read_vector(
     kinds: tuple[str, ...] = (),
     columns: list[str] | None = None,
     progress: Progress | None = None,
+    may_be_empty: bool = False,
 ) -> gpd.GeoDataFrame:
     """Read a layer, repair what is invalid, bring it to a CRS.
 
@@ -35,6 +36,7 @@ def read_vector(
             features of other kinds are dropped with a warning.
         columns: the fields wanted; all when None.
         progress: where warnings go.
+        may_be_empty: take a layer that holds no feature at all.
 
     Returns:
         The layer, without empty geometries, 2-D, index 0..n-1.
@@ -58,8 +60,9 @@ def read_vector(
         if column not in frame:
             fields = ", ".join(name for name in frame.columns if name != "geometry")
             raise InputError(f"The {what} layer has no field {column}; it has: {fields}.")
+    had_none = frame.empty
     frame = _usable(frame, what, kinds, progress)
-    if frame.empty:
+    if frame.empty and not (had_none and may_be_empty):
         wanted = " or ".join(kinds).lower() or "feature"
         raise InputError(f"The {what} layer {source} holds no {wanted}: choose another layer.")
     if crs is not None:

@@ -1,9 +1,22 @@
 """The algorithm `landslide:evaluate`."""
 
-from qgis.core import QgsProcessingParameterFileDestination, QgsProcessingParameterRasterLayer
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterRasterLayer,
+)
 
 from .algorithm import EngineAlgorithm
-from .parameters import HTML_FILES, Declaration, area, number, polygons_or_raster
+from .parameters import (
+    HTML_FILES,
+    Declaration,
+    advanced,
+    area,
+    later,
+    number,
+    polygons_or_raster,
+)
 
 
 class Evaluate(EngineAlgorithm):
@@ -14,27 +27,41 @@ class Evaluate(EngineAlgorithm):
     GROUP = "Inventory and accuracy"
     TAGS = ("accuracy", "validation", "confusion matrix", "kappa", "f1", "iou", "precision")
     HELP = """
-        Holds a landslide map against a reference and reports how well they agree.
+        Holds landslide maps against a reference and reports how well they agree.
 
         When: to learn how far a map can be trusted, on an area whose landslides are known and
-        that the model was not trained on.
+        that the model was not trained on; or to compare several maps, such as those of several
+        models, on the same pixels.
 
-        Method: both are drawn on one grid and every valid pixel is counted as right or wrong.
-        From the confusion matrix come overall accuracy, precision, recall, F1, kappa,
-        intersection over union of both classes and their mean, false positive rate and Matthews
-        correlation. Landslides are counted as well: how many of the reference the map touches. A
+        Method: all are drawn on one grid, and only pixels that are known in all of them and lie in
+        the area count. From the confusion matrix come overall accuracy, precision, recall, F1,
+        kappa, intersection over union of both classes and their mean, false positive rate and
+        Matthews correlation. Areas and outlines: bias, mapping error and degree of matching, F
+        score of outlines within a tolerance. Landslides: how many the map touches, by size class,
+        false alarms per square kilometre, matches at an intersection over union above 0.5, and
+        the frequency of their areas. Of a probability also average precision, ROC, Brier score,
+        reliability and the best threshold. Intervals that hold 95 % come from a bootstrap over
+        blocks of the area, since neighbouring pixels are alike.
+
+        Beside each score stands what a map without any landslide and one of nothing but landslide
+        would get: landslides cover little of most areas, so overall accuracy alone says little. A
         measure that is not defined, such as recall without any reference landslide, is left
-        empty. Landslides cover little of most areas, so overall accuracy alone says little.
+        empty. With several maps the outputs are the first one's; the report and the files hold all.
 
-        Sources: Cohen 1960, Educ. Psychol. Meas. 20:37 (kappa); the choice of measures after Gao
-        et al. 2021, IEEE JSTARS 14:7881, and Zhou et al. 2022, Remote Sens. 14:3650.
+        Sources: Cohen 1960, Educ. Psychol. Meas. 20:37 (kappa); Carrara et al. 1992, ITC Journal
+        1992:172, and Galli et al. 2008, Geomorphology 94:268 (matching); Malamud et al. 2004,
+        Earth Surf. Process. Landforms 29:687 (area frequency); Csurka et al. 2013, BMVC
+        (outlines); the choice of pixel measures after Gao et al. 2021, IEEE JSTARS 14:7881, and
+        Zhou et al. 2022, Remote Sens. 14:3650.
     """
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
         yield (
-            polygons_or_raster("PREDICTED", "Map to judge"),
-            "Probability, mask or polygons of the map.",
+            QgsProcessingParameterMultipleLayers(
+                "PREDICTED", "Maps to judge", QgsProcessing.TypeMapLayer
+            ),
+            "Probability, mask or polygons of each map; one map or several.",
         )
         yield (
             polygons_or_raster("REFERENCE", "Reference landslides"),
@@ -48,6 +75,16 @@ class Evaluate(EngineAlgorithm):
             number("THRESHOLD", "Threshold", 0.5, 0.001, 1.0),
             "Probability from which a pixel of the map is landslide; of no effect on masks and "
             "polygons.",
+        )
+        yield (
+            advanced(later(number("TOLERANCE", "Tolerance of outlines (m)", 0.0, 0.0))),
+            "How far outlines may lie apart and still agree; 0 for the side of two pixels.",
+        )
+        yield (
+            advanced(later(number("BLOCK_SIZE", "Side of blocks for intervals (m)", 0.0, 0.0))),
+            "Blocks of the area are drawn to say how sure the scores are: larger than landslides "
+            "and what makes them alike; 0 for a hundredth of the area, at least three times the "
+            "side of a mean landslide.",
         )
         yield (
             QgsProcessingParameterRasterLayer("IMAGE", "Image behind the error map", optional=True),
@@ -67,7 +104,17 @@ class Evaluate(EngineAlgorithm):
                 optional=True,
                 createByDefault=False,
             ),
-            "The same figures for programs.",
+            "The same figures, with those of the curves, for programs.",
+        )
+        yield (
+            QgsProcessingParameterFileDestination(
+                "CSV",
+                "Table of scores",
+                "Table (*.csv)",
+                optional=True,
+                createByDefault=False,
+            ),
+            "One row a map and score, with interval and baselines.",
         )
 
     def numbers(self) -> dict[str, str]:
@@ -83,7 +130,33 @@ class Evaluate(EngineAlgorithm):
             "MIOU": "Mean intersection over union",
             "FPR": "False positive rate",
             "MCC": "Matthews correlation coefficient",
+            "AREA_BIAS": "Mapped area / reference area - 1",
+            "MAPPING_ERROR": "Mapping error of two inventories (Carrara)",
+            "MATCHING": "Degree of cartographic matching (Galli)",
+            "MATCHING_MEDIAN": "Median matching of the touched reference landslides",
+            "BOUNDARY_F": "F score of outlines within the tolerance",
+            "BOUNDARY_PRECISION": "Precision of outlines",
+            "BOUNDARY_RECALL": "Recall of outlines",
             "HIT_RATE": "Share of the reference landslides that the map touches",
+            "HIT_RATE_SMALL": "Hit rate of landslides below 1,000 m2",
+            "HIT_RATE_MEDIUM": "Hit rate of landslides of 1,000 to 10,000 m2",
+            "HIT_RATE_LARGE": "Hit rate of landslides of 10,000 to 100,000 m2",
+            "HIT_RATE_VERY_LARGE": "Hit rate of landslides from 100,000 m2",
+            "FALSE_ALARMS_KM2": "Landslides of the map beside the reference's, per km2",
+            "OBJECT_PRECISION": "Precision of landslides, matched at an IoU above 0.5",
+            "OBJECT_RECALL": "Recall of landslides, matched at an IoU above 0.5",
+            "OBJECT_F1": "F1 score of landslides, matched at an IoU above 0.5",
+            "SIZE_DISTANCE": "Greatest gap of the two distributions of landslide area",
+            "AVERAGE_PRECISION": "Average precision of the probability",
+            "ROC_AUC": "Area under the ROC curve",
+            "BRIER": "Brier score of the probability",
+            "BRIER_SKILL": "Brier skill against the landslide share",
+            "CALIBRATION_ERROR": "Calibration error of the probability",
+            "BEST_THRESHOLD": "Threshold with the highest F1 on these pixels",
+            "BEST_F1": "F1 at the best threshold",
+            "AREA_KM2": "Area compared (km2)",
+            "REFERENCE_AREA_M2": "Landslide area of the reference (m2)",
+            "PREDICTED_AREA_M2": "Landslide area of the map (m2)",
             "REFERENCE_LANDSLIDES": "Number of reference landslides",
             "PREDICTED_LANDSLIDES": "Number of landslides in the map",
         }

@@ -2,99 +2,178 @@
 
 import json as json_format
 from contextlib import ExitStack
-from dataclasses import asdict
+from math import isnan
+from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from ..errors import InputError
 from ..outputs import whole_file
 from ..progress import Progress
-from ..provenance import CURRENT
-from ..raster.source import Source, require_overlap
-from .compare import Comparison, Layer, common_grid, compare
-from .metrics import all_metrics
-from .report import accuracy_report, summary
+from ..raster.source import Source, require_overlap, unique_names
+from .compare import Comparison, compare
+from .export import all_numbers, numbers_of, write_table
+from .figures import COLOURS
+from .intervals import draws, interval, make_blocks
+from .layers import REFERENCE, Layer, common_grid, evaluated_window
+from .report import Judged, Setting, accuracy_report, summary
+from .scores import all_landslide, no_landslide, scores
 
 
 def evaluate(
     *,
-    predicted: str,
+    predicted: str | list[str],
     reference: str,
     html: str = "",
     json: str = "",
+    csv: str = "",
     area: str = "",
     threshold: float = 0.5,
+    tolerance: float = 0.0,
+    block_size: float = 0.0,
     image: str = "",
     progress: Progress,
 ) -> dict[str, Any]:
-    """Compare a landslide map with a reference.
+    """Compare landslide maps with a reference.
 
-    The comparison is made on the pixels of the prediction, of the reference when only that is a
-    raster, or on pixels chosen for polygons; only where both are known and inside the area. A
-    raster of whole numbers is landslide above 0, one of fractions at or above the threshold.
+    The comparison is made on the pixels of the first raster, or on pixels chosen for polygons;
+    only where all maps and the reference are known and inside the area. A raster of whole numbers
+    is landslide above 0, one of fractions at or above the threshold.
 
     Args:
-        predicted: the map to judge, raster (mask or probability) or polygons.
+        predicted: the maps to judge, each raster (mask or probability) or polygons.
         reference: the truth, raster or polygons.
         html: report to write; none when empty.
         json: file of all numbers to write; none when empty.
+        csv: table of all scores to write; none when empty.
         area: polygons that limit the comparison.
         threshold: least probability of landslide.
+        tolerance: metres that outlines may lie apart; 0 for two pixels.
+        block_size: side of the blocks drawn for intervals, metres; 0 for a size that fits.
         image: background of the error map in the report.
         progress: told the result.
 
     Returns:
-        `html`, `json`, every metric of `METRICS` (None where undefined), the counts `tp`, `fp`,
-        `fn`, `tn`, and `hit_rate`, the share of reference landslides touched by the map, with its
-        counts.
+        `html`, `json`, `csv`; of the first map every score of `SCORES` (None where undefined), the
+        counts `tp`, `fp`, `fn`, `tn`, and numbers and areas of landslides.
 
     Raises:
         InputError: layers that can't be read, lie apart, or hold neither mask nor probability.
         GridError: layers without CRS.
         OutputError: an output can't be written.
     """
-    if not 0 < threshold <= 1:
-        raise InputError(f"The threshold {threshold:g} is no probability: choose one above 0 to 1.")
+    _check(threshold, tolerance, block_size)
+    notes = _Notes(progress)
+    paths = [predicted] if isinstance(predicted, str) else predicted
+    if not paths:
+        raise InputError("There is no map to judge: choose at least one.")
     with ExitStack() as files:
-        partial_html = files.enter_context(whole_file(html)) if html else None
-        partial_json = files.enter_context(whole_file(json)) if json else None
-        ours = Layer.open(predicted, "predicted map", files, progress)
-        truth = Layer.open(reference, "reference", files, progress)
-        limits = Layer.polygons(area, "area", progress) if area else None
-        grid = common_grid(ours, truth, limits, progress)
+        partial = {
+            key: files.enter_context(whole_file(path))
+            for key, path in (("html", html), ("json", json), ("csv", csv))
+            if path
+        }
+        layers = [Layer.open(path, _role(path, paths), files, notes) for path in paths]
+        truth = Layer.open(reference, REFERENCE, files, notes)
+        limits = Layer.polygons(area, "area", notes) if area else None
+        grid = common_grid(layers, truth, limits, notes)
+        window = evaluated_window(grid, limits)
         background = _open_image(image, files)
         if background is not None:
             require_overlap(background.grid, image, grid)
-        comparison = compare(
-            ours.on(grid, threshold, progress),
-            truth.on(grid, threshold, progress),
-            limits.on(grid, threshold, progress) if limits else None,
-            progress.part(0, 0.9),
+        *readers, truth_reader = (
+            layer.on(grid, window, threshold, notes) for layer in (*layers, truth)
         )
-        values = _values(comparison)
-        progress.message(summary(comparison))
-        if partial_html:
-            page = accuracy_report(comparison, predicted, reference, background)
-            partial_html.write_text(page, encoding="utf-8")
-        if partial_json:
-            content = {**values, "grid": grid.describe(), **CURRENT.tags()}
-            partial_json.write_text(json_format.dumps(content, indent=1), encoding="utf-8")
+        comparison = compare(
+            readers,
+            truth_reader,
+            limits.on(grid, window, threshold, notes) if limits else None,
+            grid,
+            window,
+            tolerance,
+            progress.part(0, 0.85),
+        )
+        maps, setting = _judge(comparison, layers, threshold, block_size, notes)
+        progress.message(summary(comparison, maps))
+        setting.sources["Reference"] = reference
+        if "html" in partial:
+            page = accuracy_report(comparison, maps, setting, background)
+            partial["html"].write_text(page, encoding="utf-8")
+        if "json" in partial:
+            content = all_numbers(comparison, maps, setting)
+            partial["json"].write_text(json_format.dumps(content, indent=1), encoding="utf-8")
+        if "csv" in partial:
+            write_table(partial["csv"], maps)
         progress.update(1)
-    return {"html": html, "json": json, **values}
+    return {"html": html, "json": json, "csv": csv, **numbers_of(comparison, maps[0])}
+
+
+class _Notes(Progress):
+    """Passes on what is told, and keeps it for the report."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+        self.texts: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+        self._progress.message(text)
+
+    def warning(self, text: str) -> None:
+        self.texts.append(text)
+        self._progress.warning(text)
+
+
+def _check(threshold: float, tolerance: float, block_size: float) -> None:
+    """Refuse numbers that mean nothing."""
+    if not 0 < threshold <= 1:
+        raise InputError(f"The threshold {threshold:g} is no probability: choose one above 0 to 1.")
+    for what, value in (("tolerance", tolerance), ("block size", block_size)):
+        if isnan(value) or value < 0:
+            raise InputError(f"The {what} {value:g} is no length: choose 0 or more metres.")
+
+
+def _role(path: str, paths: list[str]) -> str:
+    return "predicted map" if len(paths) == 1 else f"predicted map {Path(path).stem}"
 
 
 def _open_image(path: str, files: ExitStack) -> Source | None:
     return files.enter_context(Source.open(path, what="image")) if path else None
 
 
-def _values(comparison: Comparison) -> dict[str, Any]:
-    total, hit = comparison.reference
-    mapped, right = comparison.predicted
-    return {
-        **all_metrics(comparison.confusion),
-        **asdict(comparison.confusion),
-        "hit_rate": hit / total if total else None,
-        "reference_landslides": total,
-        "reference_landslides_hit": hit,
-        "predicted_landslides": mapped,
-        "predicted_landslides_hit": right,
-    }
+def _judge(
+    comparison: Comparison,
+    layers: list[Layer],
+    threshold: float,
+    block_size: float,
+    notes: _Notes,
+) -> tuple[list[Judged], Setting]:
+    """Compute all scores and their intervals."""
+    blocks = make_blocks(comparison, block_size)
+    names = unique_names([layer.name for layer in layers])
+    maps: list[Judged] = []
+    first: dict[str, np.ndarray] = {}
+    for name, result in zip(names, comparison.results, strict=True):
+        values, drawn = scores(comparison, result), draws(comparison, result, blocks)
+        differences = {}
+        for key in drawn if first else ():
+            here, there = values[key], maps[0].values[key]
+            value = None if here is None or there is None else here - there
+            differences[key] = value, interval(drawn[key] - first[key], blocks)
+        first = first or drawn
+        maps.append(
+            Judged(
+                name,
+                COLOURS[len(maps) % len(COLOURS)],
+                result,
+                values,
+                {key: interval(drawn[key], blocks) for key in drawn},
+                no_landslide(comparison, result),
+                all_landslide(comparison, result),
+                differences,
+            )
+        )
+    sources = {f"Map {name}": layer.path for name, layer in zip(names, layers, strict=True)}
+    return maps, Setting(threshold, blocks.side, blocks.count, notes.texts, sources)

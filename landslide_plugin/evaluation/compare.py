@@ -1,226 +1,239 @@
-"""Two landslide maps, each raster or polygons, compared on one grid block by block."""
+"""Landslide maps held against one reference on one grid, block by block."""
 
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-import geopandas as gpd
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.crs import CRS
 from rasterio.windows import Window
 
-from ..errors import GridError, InputError
-from ..landslides import NOT_KNOWN, Landslides, Mask, Polygons, is_raster
+from ..errors import InputError
 from ..progress import Progress
 from ..raster.grid import Grid
-from ..raster.source import Source
-from ..vector import read_vector
+from .boundary import BoundaryCounts, Outline, compare_outlines, outline
+from .layers import Reader, Reading, window_grid
 from .metrics import Confusion
-from .objects import Objects
+from .objects import Agreement, Landslides, Objects, Pairs
+from .probability import Probabilities
 
 MAP_PIXELS = 1200
 """Longest side of the error map."""
-_MOST_PIXELS = 1e8
-_LOOK = 1024
+MOST_TOLERANCE_PIXELS = 100
 _BLOCK_MEGABYTES = 32
 
 
-@dataclass
-class Comparison:
-    """What a comparison found.
+@dataclass(frozen=True)
+class Result:
+    """What one map scored.
 
     Attributes:
-        grid: the grid compared on.
         confusion: pixel counts.
-        reference: landslides of the reference, and those that the prediction touches.
-        predicted: landslides of the prediction, and those that touch the reference.
-        step: pixels of the grid a pixel of the map.
-        errors: pixels of TP, FP, FN and of known class in each pixel of the map, int32,
-            (4, rows, columns).
+        areas: square metres of TP, FP, FN and TN, float64, (4,).
+        errors: pixels of TP, FP and FN in each cell, int32, (3, rows, columns).
+        landslides: the map's landslides.
+        found: how the reference's landslides lie on the map's.
+        right: how the map's landslides lie on the reference's.
+        boundary: pixels of the outlines.
+        probabilities: counts by probability; None of masks and polygons.
+    """
+
+    confusion: Confusion
+    areas: NDArray[np.float64]
+    errors: NDArray[np.int32]
+    landslides: Landslides
+    found: Agreement
+    right: Agreement
+    boundary: BoundaryCounts
+    probabilities: Probabilities | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What a comparison found; all maps are compared on the same pixels.
+
+    Attributes:
+        grid: the pixels looked at.
+        step: pixels a cell: cells are the pixels of the error map, and what blocks are made of.
+        known: compared pixels in each cell, int32, (rows, columns).
+        area: square metres compared.
+        tolerance: metres that outlines may lie apart.
+        reference: the reference's landslides.
+        results: one a map.
     """
 
     grid: Grid
     step: int
-    errors: NDArray[np.int32]
-    confusion: Confusion = field(default_factory=Confusion)
-    reference: tuple[int, int] = (0, 0)
-    predicted: tuple[int, int] = (0, 0)
+    known: NDArray[np.int32]
+    area: float
+    tolerance: float
+    reference: Landslides
+    results: list[Result]
 
     @property
     def map_grid(self) -> Grid:
-        """The grid of the error map."""
-        height, width = self.errors.shape[1:]
+        """The grid of the cells."""
+        height, width = self.known.shape
         return Grid(self.grid.crs, self.grid.transform * Affine.scale(self.step), width, height)
 
 
 def compare(
-    predicted: Landslides, reference: Landslides, area: Landslides | None, progress: Progress
+    maps: list[Reader],
+    reference: Reader,
+    area: Reader | None,
+    grid: Grid,
+    window: Window,
+    tolerance: float,
+    progress: Progress,
 ) -> Comparison:
-    """Compare two maps where both are known, inside the area.
+    """Compare maps with a reference where all of them are known, inside the area.
 
     Args:
-        predicted: the map to judge.
+        maps: to judge, on the grid.
         reference: the truth, on the same grid.
         area: only what lies inside is compared; None for no limit.
+        grid: their grid.
+        window: the part of it to look at.
+        tolerance: metres that outlines may lie apart; 0 for the side of two pixels.
         progress: updated each block.
 
     Raises:
-        InputError: no pixel is known in both.
+        InputError: no pixel is known in all, or the tolerance is far beyond the pixels.
     """
-    grid = predicted.grid
-    step = max(1, -(-max(grid.shape) // MAP_PIXELS))
-    shape = tuple(-(-side // step) for side in grid.shape)
-    result = Comparison(grid, step, np.zeros((4, *shape), np.int32))
-    found = Objects(isinstance(reference, Polygons))
-    mapped = Objects(isinstance(predicted, Polygons))
-    blocks = list(grid.row_blocks(grid.rows_within(_BLOCK_MEGABYTES, 8, 4 * step)))
-    for window in progress.track(blocks, len(blocks)):
-        ours, truth = predicted.ids(window), reference.ids(window)
-        known = (ours != NOT_KNOWN) & (truth != NOT_KNOWN)
-        if area is not None:
-            known &= area.ids(window) > 0
-        ours, truth = np.where(known, ours, 0), np.where(known, truth, 0)
-        _count(result, ours > 0, truth > 0, known, window)
-        found.add(truth, ours > 0)
-        mapped.add(ours, truth > 0)
-    if not result.confusion.total:
+    part = window_grid(grid, window)
+    tolerance = tolerance or 2 * part.resolution
+    least = min(float(sizes.min()) for sizes in part.pixel_metres())
+    if tolerance > MOST_TOLERANCE_PIXELS * part.resolution:
         raise InputError(
-            "No pixel is known in prediction, reference and area together: check that they overlap "
-            "and aren't nodata there."
+            f"The tolerance of {tolerance:g} m is more than {MOST_TOLERANCE_PIXELS} pixels of "
+            f"{part.resolution:.3g} m: choose a smaller one."
         )
-    result.reference, result.predicted = found.counts(), mapped.counts()
-    return result
+    halo = min(int(np.ceil(tolerance / least)) + 1, part.height)
+    step = max(1, -(-max(part.shape) // MAP_PIXELS))
+    total = _Total(part, step, reference, maps)
+    blocks = list(part.row_blocks(part.rows_within(_BLOCK_MEGABYTES, 6 + 6 * len(maps), 4 * step)))
+    for block in progress.track(blocks, len(blocks)):
+        tall = Window(
+            window.col_off,
+            window.row_off + block.row_off - halo,
+            block.width,
+            block.height + 2 * halo,
+        )
+        truth, ours = reference.read(tall), [one.read(tall) for one in maps]
+        rows = np.arange(block.row_off - halo, block.row_off + block.height + halo)
+        known = ((rows >= 0) & (rows < part.height))[:, np.newaxis] & truth.known
+        for reading in ours:
+            known &= reading.known
+        if area is not None:
+            known &= area.read(tall).ids > 0
+        total.add(truth, ours, known, int(block.row_off), halo, tolerance)
+    if not total.known.any():
+        raise InputError(
+            "No pixel is known in map, reference and area together: check that they overlap and "
+            "aren't nodata there."
+        )
+    return total.comparison(tolerance)
 
 
-@dataclass(frozen=True)
-class Layer:
-    """A map before it is brought to the common grid.
+class _Total:
+    """Sums over the blocks."""
 
-    Attributes:
-        path: where it was read.
-        what: its role in messages.
-        data: an open raster, or polygons with a CRS.
-    """
+    def __init__(self, grid: Grid, step: int, reference: Reader, maps: list[Reader]) -> None:
+        self.grid, self.step = grid, step
+        shape = tuple(-(-side // step) for side in grid.shape)
+        self.known = np.zeros(shape, np.int32)
+        self.area = 0.0
+        self.reference = Objects(reference.ids_are_global)
+        self.maps = [_MapTotal(one, shape) for one in maps]
 
-    path: str
-    what: str
-    data: Source | gpd.GeoDataFrame
-
-    @classmethod
-    def open(cls, path: str, what: str, files: ExitStack, progress: Progress) -> "Layer":
-        """Open a raster or read polygons.
-
-        Raises:
-            InputError: missing, unreadable or without polygons.
-            GridError: no CRS.
-        """
-        if is_raster(path):
-            return cls(path, what, files.enter_context(Source.open(path, what=what)))
-        return cls.polygons(path, what, progress)
-
-    @classmethod
-    def polygons(cls, path: str, what: str, progress: Progress) -> "Layer":
-        """Read polygons; errors as `open`."""
-        frame = read_vector(path, what, kinds=("Polygon",), progress=progress)
-        if frame.crs is None:
-            raise GridError(f"The {what} layer {path} has no CRS: assign its projection first.")
-        return cls(path, what, frame)
-
-    def on(self, grid: Grid, threshold: float, progress: Progress) -> Landslides:
-        """Return the map on a grid, and tell what was done to bring it there.
-
-        Raises:
-            InputError: it lies elsewhere, or its values are no mask and no probability.
-        """
-        data = self.data
-        crs = data.grid.crs if isinstance(data, Source) else data.crs
-        if crs != grid.crs:
-            progress.message(f"The {self.what} is brought to {grid.describe().split(',')[0]}.")
-        if isinstance(data, Source):
-            return _mask(data, grid, self.what, threshold, progress)
-        polygons = Polygons(data.to_crs(grid.crs), grid)
-        if not polygons.overlaps_grid():
-            raise InputError(
-                f"The {self.what} layer {self.path} lies outside {grid.describe()}: check its CRS "
-                "and extent."
+    def add(
+        self,
+        truth: Reading,
+        ours: list[Reading],
+        known: NDArray[np.bool_],
+        first_row: int,
+        halo: int,
+        tolerance: float,
+    ) -> None:
+        """Add a block, read with `halo` more rows above and below."""
+        inner = slice(halo, known.shape[0] - halo)
+        rows = np.arange(first_row, first_row + known.shape[0] - 2 * halo)
+        width, height = self.grid.pixel_metres(rows.astype(np.float64))
+        pixel_area = width * height
+        middle = len(rows) // 2
+        pixel = float(height[middle]), float(width[middle])
+        self.area += float(known[inner].sum(axis=1) @ pixel_area)
+        self._count(self.known, known[inner], first_row)
+        landslide = (truth.ids > 0) & known
+        edge = Outline(outline(landslide, known), inner, pixel)
+        truth_ids = np.where(known[inner], truth.ids[inner], 0)
+        numbers = self.reference.add(truth_ids, pixel_area, first_row)
+        for one, reading in zip(self.maps, ours, strict=True):
+            mapped = (reading.ids > 0) & known
+            one.boundary += compare_outlines(
+                Outline(outline(mapped, known), inner, pixel), edge, tolerance
             )
-        return polygons
+            ids = np.where(known[inner], reading.ids[inner], 0)
+            one.pairs.add(numbers, one.objects.add(ids, pixel_area, first_row), pixel_area)
+            if one.probabilities is not None and reading.probability is not None:
+                one.probabilities.add(reading.probability[inner], landslide[inner], known[inner])
+            confusion = (
+                mapped[inner] & landslide[inner],
+                mapped[inner] & ~landslide[inner],
+                ~mapped[inner] & landslide[inner],
+                known[inner] & ~mapped[inner] & ~landslide[inner],
+            )
+            for index, flags in enumerate(confusion):
+                by_row = flags.sum(axis=1)
+                one.counts[index] += int(by_row.sum())
+                one.areas[index] += float(by_row @ pixel_area)
+                if index < len(one.errors):
+                    self._count(one.errors[index], flags, first_row)
 
-
-def common_grid(predicted: Layer, reference: Layer, area: Layer | None, progress: Progress) -> Grid:
-    """Return the grid to compare on: the prediction's, the reference's, or one made for polygons.
-
-    Polygons are compared on pixels of a tenth of the side of the reference's median landslide,
-    within the area or else within the box around both layers.
-    """
-    sources = [layer.data for layer in (predicted, reference) if isinstance(layer.data, Source)]
-    if sources:
-        return sources[0].grid
-    if area is None:
-        progress.warning(
-            "Both layers are polygons and no area is given: what is neither counts as background "
-            "within the box around both, and overall accuracy depends on that box."
+    def comparison(self, tolerance: float) -> Comparison:
+        """Return what was found."""
+        results = []
+        for one in self.maps:
+            found, right = one.pairs.agreement(self.reference, one.objects)
+            results.append(
+                Result(
+                    Confusion(*one.counts),
+                    one.areas,
+                    one.errors,
+                    one.objects.landslides(),
+                    found,
+                    right,
+                    one.boundary,
+                    one.probabilities,
+                )
+            )
+        return Comparison(
+            self.grid,
+            self.step,
+            self.known,
+            self.area,
+            tolerance,
+            self.reference.landslides(),
+            results,
         )
-    around = [predicted.data, reference.data] if area is None else [area.data]
-    return _polygon_grid(reference.data, around, progress)
 
-
-def _polygon_grid(
-    truth: gpd.GeoDataFrame, around: list[gpd.GeoDataFrame], progress: Progress
-) -> Grid:
-    crs = truth.crs if truth.crs.is_projected else truth.estimate_utm_crs()
-    boxes = np.array([frame.to_crs(crs).total_bounds for frame in around])
-    left, bottom = boxes[:, :2].min(axis=0)
-    right, top = boxes[:, 2:].max(axis=0)
-    pixel = float(np.sqrt(truth.to_crs(crs).area.median())) / 10
-    pixel = max(pixel, float(np.sqrt((right - left) * (top - bottom) / _MOST_PIXELS)))
-    progress.message(f"The polygons are compared on pixels of {pixel:.3g} CRS units.")
-    width, height = (int(np.ceil(side / pixel)) + 2 for side in (right - left, top - bottom))
-    transform = Affine(pixel, 0, left - pixel, 0, -pixel, top + pixel)
-    return Grid(CRS.from_user_input(crs), transform, width, height)
-
-
-def _count(
-    result: Comparison,
-    ours: NDArray[np.bool_],
-    truth: NDArray[np.bool_],
-    known: NDArray[np.bool_],
-    window: Window,
-) -> None:
-    result.confusion = result.confusion + Confusion.of(ours, truth, known)
-    step = result.step
-    first = int(window.row_off) // step
-    for index, flags in enumerate((ours & truth, ours & ~truth, ~ours & truth, known)):
+    def _count(self, cells: NDArray[np.int32], flags: NDArray[np.bool_], first_row: int) -> None:
+        """Count pixels in each cell; the block begins with a row of cells."""
+        step, first = self.step, first_row // self.step
         rows, columns = (-(-side // step) for side in flags.shape)
         padded = np.zeros((rows * step, columns * step), np.int32)
         padded[: flags.shape[0], : flags.shape[1]] = flags
         sums = padded.reshape(rows, step, columns, step).sum(axis=(1, 3))
-        result.errors[index, first : first + rows] = sums
+        cells[first : first + rows] = sums
 
 
-def _mask(
-    raster: Source, grid: Grid, what: str, threshold: float, progress: Progress
-) -> Landslides:
-    """Return a raster as mask; its values, looked at in a thinned copy, say how it is read."""
-    if len(raster.bands) > 1:
-        progress.message(f"Of the {what} the first band, {raster.bands[0]}, is taken.")
-    height, width = (min(side, _LOOK) for side in raster.grid.shape)
-    looked = raster.dataset.read(1, out_shape=(height, width), masked=True).compressed()
-    values = looked[np.isfinite(looked)]
-    low, high = (values.min(), values.max()) if values.size else (0, 0)
-    view = raster.on(grid, "nearest")
-    if np.dtype(raster.dataset.dtypes[0]).kind == "f":
-        if (low < 0 or high > 1) and abs(high) < 1e38 and abs(low) < 1e38:
-            raise InputError(
-                f"The {what} {raster.path} holds values from {low:g} to {high:g}: give a mask, or "
-                "a probability from 0 to 1."
-            )
-        progress.message(f"The {what} is landslide where it is at least {threshold:g}.")
-        return Mask(view, threshold)
-    if high > 1:
-        progress.warning(
-            f"The {what} {raster.path} holds whole numbers up to {high}: every value above 0 is "
-            "taken as landslide; declare its nodata value if one of them means that."
-        )
-    return Mask(view)
+class _MapTotal:
+    """Sums of one map."""
+
+    def __init__(self, one: Reader, shape: tuple[int, ...]) -> None:
+        self.counts = [0, 0, 0, 0]
+        self.areas = np.zeros(4)
+        self.errors = np.zeros((3, *shape), np.int32)
+        self.objects = Objects(one.ids_are_global)
+        self.pairs = Pairs()
+        self.boundary = BoundaryCounts()
+        self.probabilities = Probabilities() if one.is_probability else None

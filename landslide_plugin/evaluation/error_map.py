@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from ..raster.grid import Grid
 from ..raster.source import Source
-from .compare import Comparison
+from .compare import Comparison, Result
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,14 +20,15 @@ _DARKEST = 0.3
 """The ground is lightened, so that the colours stand out of its shadows."""
 
 
-def draw_error_map(comparison: Comparison, image: Source | None) -> "Figure":
+def draw_error_map(comparison: Comparison, result: Result, image: Source | None) -> "Figure":
     """Draw found, false and missed landslide over an image.
 
     A pixel of the picture that stands for many takes the colour of the class that has the most
     pixels in it, so that small landslides stay visible.
 
     Args:
-        comparison: the counts a pixel of the picture.
+        comparison: what was compared in each pixel of the picture.
+        result: the errors there.
         image: red, green and blue if it has these bands, a hillshade if it has or is an
             elevation, else its first band in grey; plain ground when None.
     """
@@ -35,7 +36,7 @@ def draw_error_map(comparison: Comparison, image: Source | None) -> "Figure":
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    errors, known = comparison.errors[:3], comparison.errors[3] > 0
+    errors, known = result.errors, comparison.known > 0
     picture = _background(comparison.map_grid, image)
     picture[~known] = 0.5 * picture[~known] + 0.5 * _PAPER
     if image is None:

@@ -2,7 +2,8 @@
 
 A metric whose denominator is zero is undefined: None, never 0 or 1. Overall accuracy, precision,
 recall, F1, kappa and mIoU are those that Gao et al. 2021 (IEEE JSTARS 14:7881) report; the false
-positive rate is that of Zhou et al. 2022 (Remote Sens. 14:3650).
+positive rate is that of Zhou et al. 2022 (Remote Sens. 14:3650). Papers on landslides call both the
+IoU of landslide and the mean over both classes "mIoU": the two are given under names of their own.
 """
 
 from collections.abc import Callable
@@ -57,8 +58,12 @@ class Confusion:
         return self.tp + self.fp + self.fn + self.tn
 
     def without_landslides(self) -> "Confusion":
-        """Return the counts of a map that shows no landslide anywhere: the baseline."""
+        """Return the counts of a map that shows no landslide anywhere: a baseline."""
         return Confusion(fn=self.tp + self.fn, tn=self.fp + self.tn)
+
+    def all_landslide(self) -> "Confusion":
+        """Return the counts of a map that shows landslide everywhere: the other baseline."""
+        return Confusion(tp=self.tp + self.fn, fp=self.fp + self.tn)
 
 
 def overall_accuracy(counts: Confusion) -> float | None:

@@ -1,13 +1,63 @@
-"""Landslides as objects: how many the other map touches, counted block by block."""
+"""Landslides as objects: their areas, and how those of two maps lie on each other.
+
+Maps come block by block; a landslide that goes over block borders is put together at the end.
+"""
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+MATCH = 0.5
+"""Two landslides are the same one when their intersection over union is above this."""
+
+
+@dataclass(frozen=True)
+class Landslides:
+    """The landslides of a map within the evaluated area.
+
+    Attributes:
+        area: square metres, float64, (n,).
+        row: row of the centre on the evaluated grid, float64, (n,).
+        column: its column.
+    """
+
+    area: NDArray[np.float64]
+    row: NDArray[np.float64]
+    column: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        """Return how many."""
+        return len(self.area)
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """How the landslides of one map lie on those of another.
+
+    Attributes:
+        overlap: square metres of each that the other map covers, float64, (n,).
+        best: highest intersection over union with a single landslide of the other, float64, (n,).
+    """
+
+    overlap: NDArray[np.float64]
+    best: NDArray[np.float64]
+
+    @property
+    def touched(self) -> NDArray[np.bool_]:
+        """Which of them the other map touches."""
+        return self.overlap > 0
+
+    @property
+    def matched(self) -> NDArray[np.bool_]:
+        """Which of them are a landslide of the other map too; at most one pairs with each."""
+        return self.best > MATCH
+
 
 class Objects:
-    """Counts a map's landslides and those that the other map touches.
+    """Gathers the landslides of one map.
 
     Args:
         ids_are_global: whether a landslide has one number in all blocks (polygons); else numbers
@@ -16,37 +66,58 @@ class Objects:
 
     def __init__(self, ids_are_global: bool) -> None:
         self._ids_are_global = ids_are_global
-        self._seen: list[NDArray[np.int64]] = []
-        self._hit: list[NDArray[np.int64]] = []
+        self._parts: list[NDArray[np.float64]] = []
+        self._numbers: list[NDArray[np.int64]] = []
         self._joined: list[NDArray[np.int64]] = []
         self._last_row: NDArray[np.int64] | None = None
         self._count = 0
 
-    def add(self, ids: NDArray[np.int32], other: NDArray[np.bool_]) -> None:
+    def add(
+        self, ids: NDArray[np.int32], pixel_area: NDArray[np.float64], first_row: int = 0
+    ) -> NDArray[np.int64]:
         """Add the next block, from top to bottom.
 
         Args:
             ids: landslide numbers, 0 or below elsewhere, (rows, columns).
-            other: where the other map has landslide, likewise.
+            pixel_area: square metres a pixel of each row, (rows,).
+            first_row: the block's first row on the evaluated grid.
+
+        Returns:
+            Numbers that hold over all blocks, 0 elsewhere, for `Pairs`.
         """
         numbers = np.maximum(ids, 0).astype(np.int64)
         if not self._ids_are_global:
             numbers[numbers > 0] += self._count
             self._count = max(self._count, int(numbers.max(initial=0)))
             self._join(numbers)
-        self._seen.append(np.unique(numbers[numbers > 0]))
-        self._hit.append(np.unique(numbers[other & (numbers > 0)]))
+        rows, columns = np.nonzero(numbers)
+        found, place = np.unique(numbers[rows, columns], return_inverse=True)
+        sums = [
+            _summed(place, weights, len(found))
+            for weights in (pixel_area[rows], np.ones(len(rows)), rows + first_row, columns)
+        ]
+        self._numbers.append(found)
+        self._parts.append(np.stack(sums))
+        return numbers
 
-    def counts(self) -> tuple[int, int]:
-        """Return how many landslides there are, and how many of them are touched."""
-        seen, hit = (
-            np.unique(np.concatenate(parts or [np.empty(0, np.int64)]))
-            for parts in (self._seen, self._hit)
-        )
-        if not self._ids_are_global and len(seen):
-            whole = self._components(int(seen.max()) + 1)
-            seen, hit = np.unique(whole[seen]), np.unique(whole[hit])
-        return len(seen), len(hit)
+    def landslides(self) -> Landslides:
+        """Return all landslides that were added."""
+        numbers = np.concatenate([np.empty(0, np.int64), *self._numbers])
+        parts = np.concatenate([np.empty((4, 0)), *self._parts], axis=1)
+        place = self.places(numbers)
+        count = int(place.max(initial=-1)) + 1
+        area, pixels, rows, columns = (_summed(place, part, count) for part in parts)
+        return Landslides(area, rows / pixels, columns / pixels)
+
+    def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the place among `landslides()` of each of the numbers that `add` returned."""
+        seen = np.unique(np.concatenate([np.empty(0, np.int64), *self._numbers]))
+        if not len(seen):
+            return np.empty(0, np.int64)
+        if self._ids_are_global:
+            return np.searchsorted(seen, numbers)
+        whole = self._components(int(seen[-1]) + 1)
+        return np.searchsorted(np.unique(whole[seen]), whole[numbers])
 
     def _join(self, numbers: NDArray[np.int64]) -> None:
         """Note which landslides of this block go on from the one above (8 neighbours)."""
@@ -63,3 +134,82 @@ class Objects:
         graph = coo_array((np.ones(pairs.shape[1]), (pairs[0], pairs[1])), shape=(size, size))
         components: NDArray[np.int32] = connected_components(graph, directed=False)[1]
         return components
+
+
+class Pairs:
+    """Gathers the areas that landslides of two maps share."""
+
+    def __init__(self) -> None:
+        self._pairs: list[NDArray[np.int64]] = []
+        self._areas: list[NDArray[np.float64]] = []
+
+    def add(
+        self, one: NDArray[np.int64], other: NDArray[np.int64], pixel_area: NDArray[np.float64]
+    ) -> None:
+        """Add a block of the numbers that `Objects.add` returned for both maps."""
+        rows, columns = np.nonzero((one > 0) & (other > 0))
+        span = int(other.max(initial=0)) + 1
+        keys = one[rows, columns] * span + other[rows, columns]
+        found, place = np.unique(keys, return_inverse=True)
+        self._pairs.append(np.stack([found // span, found % span]))
+        self._areas.append(_summed(place, pixel_area[rows], len(found)))
+
+    def agreement(self, one: Objects, other: Objects) -> tuple[Agreement, Agreement]:
+        """Return how the first map's landslides lie on the second's, and the other way round."""
+        first, second = one.landslides(), other.landslides()
+        pairs = np.concatenate([np.empty((2, 0), np.int64), *self._pairs], axis=1)
+        areas = np.concatenate([np.empty(0), *self._areas])
+        rows, columns = one.places(pairs[0]), other.places(pairs[1])
+        # parts of the same two landslides in several blocks are summed
+        table = coo_array((areas, (rows, columns)), shape=(len(first), len(second)))
+        table.sum_duplicates()
+        rows, columns = table.coords
+        shared = table.data
+        union = first.area[rows] + second.area[columns] - shared
+        return (
+            _agreement(len(first), rows, shared, shared / union),
+            _agreement(len(second), columns, shared, shared / union),
+        )
+
+
+def size_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float | None:
+    """Return the largest distance between two cumulative distributions of landslide area, 0..1.
+
+    That is the two-sample statistic of Kolmogorov and Smirnov; undefined when one has none.
+    """
+    if not len(one) or not len(other):
+        return None
+    at = np.concatenate([one, other])
+    shares = [
+        np.searchsorted(np.sort(areas), at, side="right") / len(areas) for areas in (one, other)
+    ]
+    return float(np.abs(shares[0] - shares[1]).max())
+
+
+def area_frequency(
+    areas: NDArray[np.float64], edges: NDArray[np.float64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return how many landslides have an area between edges, and their probability density.
+
+    The density is p(A) = (1 / N) dN / dA, per square metre (Malamud et al. 2004, Earth Surf.
+    Process. Landforms 29:687); NaN where there is no landslide at all.
+
+    Args:
+        areas: square metres, (n,).
+        edges: square metres, ascending, (bins + 1,).
+    """
+    counts = np.histogram(areas, edges)[0].astype(np.int64)
+    return counts, counts / np.diff(edges) / (len(areas) or np.nan)
+
+
+def _agreement(
+    count: int, place: NDArray[np.int64], shared: NDArray[np.float64], iou: NDArray[np.float64]
+) -> Agreement:
+    best = np.zeros(count)
+    np.maximum.at(best, place, iou)
+    return Agreement(_summed(place, shared, count), best)
+
+
+def _summed(place: NDArray[np.int64], values: NDArray, count: int) -> NDArray[np.float64]:
+    """Return the sum of the values at each place."""
+    return np.bincount(place, values, minlength=count).astype(np.float64)

@@ -1,8 +1,6 @@
 """The command `evaluate` and its report."""
 
 import json
-import re
-from html.parser import HTMLParser
 from pathlib import Path
 
 import geopandas as gpd
@@ -12,10 +10,12 @@ import rasterio
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.evaluation import compare
 from landslide_mapper.landslide_plugin.evaluation.commands import evaluate
+from landslide_mapper.landslide_plugin.evaluation.layers import RasterReader
 from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS, Confusion, all_metrics
 from landslide_mapper.landslide_plugin.landslides import Polygons
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster.grid import Grid
+from landslide_mapper.landslide_plugin.raster.source import Source
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.geometry import box
@@ -132,27 +132,24 @@ def test_many_blocks_give_the_same_as_one(make_raster, monkeypatch):
     assert percents[-1] == 100
 
 
-def test_error_map_counts_every_pixel_once(make_raster, tmp_path, monkeypatch):
+def test_error_map_counts_every_pixel_once(make_raster, monkeypatch):
     monkeypatch.setattr(compare, "MAP_PIXELS", 16)
     ours, truth = masks(3, (61, 83))
-    grid = Grid(rasterio.crs.CRS.from_epsg(32632), from_origin(LEFT, TOP, 10, 10), 83, 61)
-    with rasterio.open(make_raster("p.tif", ours)) as dataset:
-        assert Grid.of(dataset).same_as(grid)
-
-    class Known:
-        def __init__(self, mask):
-            self.grid, self.mask = grid, mask
-
-        def ids(self, window):
-            top = int(window.row_off)
-            return self.mask[top : top + int(window.height)].astype(np.int32)
-
-    found = compare.compare(Known(ours), Known(truth), None, Progress())
+    with (
+        Source.open(make_raster("p.tif", ours)) as one,
+        Source.open(make_raster("r.tif", truth)) as other,
+    ):
+        readers = [RasterReader(source, None) for source in (one, other)]
+        window = Window(0, 0, 83, 61)
+        found = compare.compare(readers[:1], readers[1], None, one.grid, window, 0, Progress())
     assert found.step == 6
-    assert found.errors.shape == (4, 11, 14)
-    confusion = found.confusion
-    sums = found.errors.sum(axis=(1, 2))
-    assert tuple(sums) == (confusion.tp, confusion.fp, confusion.fn, 61 * 83)
+    (result,) = found.results
+    assert result.errors.shape == (3, 11, 14)
+    assert found.known.shape == (11, 14)
+    confusion = result.confusion
+    sums = result.errors.sum(axis=(1, 2))
+    assert tuple(sums) == (confusion.tp, confusion.fp, confusion.fn)
+    assert found.known.sum() == 61 * 83 == confusion.total
 
 
 def test_json_has_null_for_undefined(make_raster, tmp_path):
@@ -163,66 +160,6 @@ def test_json_has_null_for_undefined(make_raster, tmp_path):
     assert read["precision"] is None is values["precision"]
     assert (read["oa"], read["tn"], read["fpr"]) == (1, 81, 0)
     assert read["LANDSLIDE_VERSION"]
-
-
-class Page(HTMLParser):
-    """Collects what a page asks for from outside, and its unbalanced tags."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.outside, self.images = [], [], []
-        self.feed(text)
-
-    def handle_starttag(self, tag, attributes):
-        given = dict(attributes)
-        if tag not in ("meta", "img", "br", "link"):
-            self.open.append(tag)
-        if tag == "img":
-            self.images.append(given)
-        if tag in ("script", "link", "iframe"):
-            self.outside.append(tag)
-        self.outside += [value for key, value in attributes if key in ("href",) or "://" in value]
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-
-def test_report_is_one_light_page_that_needs_nothing(make_raster, tmp_path):
-    ours, truth = masks(4, (300, 400))
-    elevation = np.add.outer(np.arange(300.0), np.arange(400.0)).astype(np.float32)
-    image = make_raster("dem.tif", elevation, bands=["elevation"])
-    path = tmp_path / "report.html"
-    values = run(
-        make_raster("<p>&.tif", ours), make_raster("r.tif", truth), html=str(path), image=image
-    )
-    text = path.read_text(encoding="utf-8")
-    assert len(text) < 1e6
-    page = Page(text)
-    assert not page.open
-    assert not page.outside
-    assert len(page.images) == 1
-    assert page.images[0]["alt"]
-    assert page.images[0]["src"].startswith("data:image/png;base64,")
-    assert "url(" not in text
-    assert "&lt;p&gt;&amp;.tif" in text
-    assert "<p>&.tif" not in text
-    for metric in METRICS.values():
-        assert metric.title in text
-    cells = re.findall(r'<td class="number[^"]*">([^<]*)</td>', text)
-    assert f"{values['f1']:.4f}" in cells
-    assert f"{values['tp']:,}" in cells
-    assert "undefined" in cells  # precision of the map without landslides
-
-
-@pytest.mark.parametrize("bands", [["red", "green", "blue"], ["x", "y", "z"]])
-def test_report_over_an_image_of_another_grid(make_raster, tmp_path, bands):
-    ours, truth = masks(5)
-    coarse = from_origin(LEFT - 100, TOP + 100, 20, 20)
-    values = np.random.default_rng(0).random((3, 50, 60)).astype(np.float32)
-    image = make_raster("image.tif", values, transform=coarse, bands=bands)
-    path = tmp_path / "report.html"
-    run(make_raster("p.tif", ours), make_raster("r.tif", truth), html=str(path), image=image)
-    assert "data:image/png" in path.read_text(encoding="utf-8")
 
 
 def test_whole_numbers_above_one_are_warned_of(make_raster):

@@ -1,36 +1,121 @@
-"""Landslides counted as objects, block by block."""
+"""Landslides as objects, put together from blocks."""
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from landslide_mapper.landslide_plugin.evaluation.objects import Objects
+from landslide_mapper.landslide_plugin.evaluation.objects import (
+    Objects,
+    Pairs,
+    area_frequency,
+    size_distance,
+)
 from scipy.ndimage import label
+from scipy.stats import ks_2samp
 
 EIGHT = np.ones((3, 3), int)
+ONE = np.ones(100)
 
 
+def gathered(ours, other, rows):
+    """Return objects and pairs of two masks, given in blocks of rows."""
+    objects, pairs = [Objects(False), Objects(False)], Pairs()
+    for start in range(0, len(ours), rows):
+        block = slice(start, start + rows)
+        height = len(ours[block])
+        numbers = [
+            one.add(label(mask[block], EIGHT)[0].astype(np.int32), ONE[:height], start)
+            for one, mask in zip(objects, (ours, other), strict=True)
+        ]
+        pairs.add(*numbers, ONE[:height])
+    return objects, pairs
+
+
+@settings(deadline=None, max_examples=50)
 @given(arrays(bool, (12, 9)), arrays(bool, (12, 9)), st.integers(1, 12))
 def test_blocks_give_the_same_objects_as_the_whole(ours, other, rows):
     """Components are joined across block borders, diagonally too."""
+    (one, another), pairs = gathered(ours, other, rows)
     whole, count = label(ours, EIGHT)
-    objects = Objects(ids_are_global=False)
-    for start in range(0, 12, rows):
-        block = slice(start, start + rows)
-        objects.add(label(ours[block], EIGHT)[0].astype(np.int32), other[block])
-    assert objects.counts() == (count, len(set(whole[other & ours])))
+    whole_other = label(other, EIGHT)[0]
+    landslides = one.landslides()
+    assert len(landslides) == count
+    expected = sorted(
+        ((whole == k).sum(), *np.argwhere(whole == k).mean(axis=0)) for k in range(1, count + 1)
+    )
+    found = sorted(zip(landslides.area, landslides.row, landslides.column, strict=True))
+    assert np.allclose(found, expected)
+    found, right = pairs.agreement(one, another)
+    assert found.touched.sum() == len(set(whole[other & ours]))
+    assert right.touched.sum() == len(set(whole_other[other & ours]))
+    assert found.overlap.sum() == right.overlap.sum() == (ours & other).sum()
+    best = [
+        max(
+            ((whole == k) & (whole_other == j)).sum() / ((whole == k) | (whole_other == j)).sum()
+            for j in range(whole_other.max() + 1)
+            if j
+        )
+        if whole_other.max()
+        else 0
+        for k in range(1, count + 1)
+    ]
+    assert np.allclose(sorted(found.best), sorted(best))
+    assert found.matched.sum() == right.matched.sum()
 
 
 def test_polygon_in_two_blocks_is_one():
     objects = Objects(ids_are_global=True)
     ids = np.array([[7, 7, 0], [0, 0, 3]], np.int32)
-    objects.add(ids, np.array([[False, False, True], [False, False, False]]))
-    objects.add(ids, np.array([[True, False, False], [False, False, False]]))
-    assert objects.counts() == (2, 1)
+    objects.add(ids, np.array([10.0, 20.0]), 0)
+    objects.add(ids, np.array([10.0, 20.0]), 2)
+    landslides = objects.landslides()
+    assert landslides.area.tolist() == [40, 40]
+    assert landslides.row.tolist() == [2, 1]  # of number 3, then of number 7
+    assert landslides.column.tolist() == [2, 0.5]
 
 
 def test_nothing():
-    assert Objects(ids_are_global=True).counts() == (0, 0)
     objects = Objects(ids_are_global=False)
-    objects.add(np.full((3, 3), -1, np.int32), np.ones((3, 3), bool))
-    assert objects.counts() == (0, 0)
+    objects.add(np.full((3, 3), -1, np.int32), ONE[:3])
+    assert len(objects.landslides()) == len(Objects(True).landslides()) == 0
+    found, right = Pairs().agreement(objects, Objects(True))
+    assert len(found.touched) == len(right.matched) == 0
+
+
+def test_two_halves_of_one_landslide_are_hits_but_no_match():
+    """A map that splits a landslide touches it; each half has an IoU of no more than a half."""
+    truth = np.zeros((5, 11), bool)
+    truth[1:4] = True
+    ours = truth.copy()
+    ours[:, 5] = False
+    (one, another), pairs = gathered(truth, ours, 5)
+    found, right = pairs.agreement(one, another)
+    assert found.touched.tolist() == [True]
+    assert found.best == pytest.approx([5 / 11])
+    assert not found.matched.any()
+    assert not right.matched.any()
+    assert found.overlap.tolist() == [30]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    arrays(float, st.integers(1, 30), elements=st.integers(1, 20).map(float)),
+    arrays(float, st.integers(1, 30), elements=st.integers(1, 20).map(float)),
+)
+def test_size_distance_is_that_of_scipy(one, other):
+    expected = ks_2samp(one, other, method="asymp").statistic
+    assert size_distance(one, other) == pytest.approx(expected)
+
+
+def test_size_distance_of_an_empty_map_is_undefined():
+    assert size_distance(np.empty(0), np.ones(3)) is None
+
+
+def test_area_density_integrates_to_one():
+    areas = np.random.default_rng(0).lognormal(7, 1, 500)
+    edges = 10 ** np.arange(0, 9, 0.25)
+    counts, density = area_frequency(areas, edges)
+    assert counts.sum() == 500
+    assert (density * np.diff(edges)).sum() == pytest.approx(1)
+    assert np.isnan(area_frequency(np.empty(0), edges)[1]).all()

@@ -1,0 +1,101 @@
+"""The numbers of a comparison, for programs: JSON and CSV."""
+
+import csv
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..provenance import CURRENT
+from .compare import Comparison, Result
+from .figures import area_edges
+from .objects import area_frequency
+from .report import Judged, Setting
+from .scores import SCORES
+
+
+def numbers_of(comparison: Comparison, one: Judged) -> dict[str, Any]:
+    """Return the scores of a map, and what they were counted from."""
+    result = one.result
+    tp, fp, fn, _ = (float(value) for value in result.areas)
+    return {
+        **one.values,
+        **asdict(result.confusion),
+        "area_km2": comparison.area / 1e6,
+        "reference_area_m2": tp + fn,
+        "predicted_area_m2": tp + fp,
+        "reference_landslides": len(comparison.reference),
+        "reference_landslides_hit": int(result.found.touched.sum()),
+        "predicted_landslides": len(result.landslides),
+        "predicted_landslides_hit": int(result.right.touched.sum()),
+    }
+
+
+def all_numbers(comparison: Comparison, maps: list[Judged], setting: Setting) -> dict[str, Any]:
+    """Return what the JSON file holds: the first map's scores, then all maps'."""
+    edges = area_edges(comparison)
+    return {
+        **numbers_of(comparison, maps[0]),
+        "maps": [
+            {
+                "name": one.name,
+                **numbers_of(comparison, one),
+                "intervals": one.intervals,
+                "no_landslide": one.no_landslide,
+                "all_landslide": one.all_landslide,
+                "differences_to_first": {
+                    key: {"value": value, "interval": bounds}
+                    for key, (value, bounds) in one.differences.items()
+                },
+                "area_frequency": _frequency(one.result.landslides.area, edges),
+                **_curves(one.result),
+            }
+            for one in maps
+        ],
+        "reference_area_frequency": _frequency(comparison.reference.area, edges),
+        "area_edges_m2": edges.tolist(),
+        "threshold": setting.threshold,
+        "tolerance_m": comparison.tolerance,
+        "blocks": setting.blocks,
+        "block_size_m": setting.block_side,
+        "notes": setting.notes,
+        "grid": comparison.grid.describe(),
+        "sources": setting.sources,
+        **CURRENT.tags(),
+    }
+
+
+def write_table(path: Path, maps: list[Judged]) -> None:
+    """Write one row a map and score; cells of undefined values are empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file)
+        table.writerow(
+            ["map", "score", "value", "low", "high", "no_landslide", "all_landslide", "title"]
+        )
+        for one in maps:
+            for key, score in SCORES.items():
+                low, high = one.intervals.get(key) or (None, None)
+                trivial = one.no_landslide[key], one.all_landslide[key]
+                table.writerow([one.name, key, one.values[key], low, high, *trivial, score.title])
+
+
+def _frequency(areas: np.ndarray, edges: np.ndarray) -> dict[str, list[Any]]:
+    counts, density = area_frequency(areas, edges)
+    return {"count": counts.tolist(), "density_per_m2": _listed(density)}
+
+
+def _curves(result: Result) -> dict[str, Any]:
+    if result.probabilities is None:
+        return {}
+    curve, bins = result.probabilities.curve(), result.probabilities.reliability()
+    found = {key: part.tolist() for key, part in vars(curve.thinned()).items()} if curve else None
+    return {
+        "precision_recall": found,
+        "reliability": {key: _listed(part) for key, part in vars(bins).items()},
+    }
+
+
+def _listed(values: np.ndarray) -> list[Any]:
+    """Return numbers for JSON, which knows no NaN."""
+    return [None if value != value else value for value in values.tolist()]

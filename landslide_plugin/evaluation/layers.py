@@ -1,0 +1,308 @@
+"""The maps that are compared, each raster or polygons, and the grid that they are compared on."""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import geopandas as gpd
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.crs import CRS
+from rasterio.windows import Window
+from scipy.ndimage import label
+from shapely import box
+
+from ..errors import GridError, InputError
+from ..landslides import Polygons, is_raster
+from ..progress import Progress
+from ..raster.grid import Grid
+from ..raster.source import UNDECLARED_FILL, Source
+from ..vector import read_vector
+
+REFERENCE = "reference"
+"""The truth's role in messages; its whole numbers may be those of single landslides."""
+_EIGHT_NEIGHBOURS = np.ones((3, 3), int)
+_MOST_PIXELS = 1e8
+_LOOK = 1024
+_MANY_VALUES = 16
+"""A uint8 map with more values than this is no mask: it looks like a probability in 0..255."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A window of a map.
+
+    Attributes:
+        ids: landslide numbers above 0, 0 elsewhere, int32, (rows, columns).
+        known: where the map says something, bool, same shape.
+        probability: of landslide, float32, same shape; None of masks and polygons.
+    """
+
+    ids: NDArray[np.int32]
+    known: NDArray[np.bool_]
+    probability: NDArray[np.float32] | None = None
+
+
+class Reader(Protocol):
+    """A map on the grid of the comparison.
+
+    Attributes:
+        ids_are_global: whether a landslide has one number in all windows; else in one alone.
+        is_probability: whether readings hold a probability.
+    """
+
+    ids_are_global: bool
+    is_probability: bool
+
+    def read(self, window: Window) -> Reading:
+        """Return a window, which may reach over the grid's edge."""
+        ...
+
+
+class PolygonReader:
+    """Polygons, known everywhere."""
+
+    ids_are_global = True
+    is_probability = False
+
+    def __init__(self, polygons: Polygons) -> None:
+        self._polygons = polygons
+
+    def read(self, window: Window) -> Reading:
+        """Return the polygons' numbers."""
+        ids = self._polygons.ids(window)
+        return Reading(ids, np.ones(ids.shape, bool))
+
+
+class RasterReader:
+    """The first band of a raster; neighbouring landslide pixels (of eight) are one landslide.
+
+    Args:
+        source: the raster, on the grid.
+        threshold: least probability of landslide; None for a mask, landslide above 0.
+    """
+
+    ids_are_global = False
+
+    def __init__(self, source: Source, threshold: float | None) -> None:
+        self._source = source
+        self._threshold = threshold
+        self.is_probability = threshold is not None
+
+    def read(self, window: Window) -> Reading:
+        """Return components of landslide pixels, numbered within the window."""
+        (values,), (known,) = self._source.read(window, self._source.bands[:1])
+        landslide = values > 0 if self._threshold is None else values >= self._threshold
+        ids: NDArray[np.int32] = label(landslide & known, _EIGHT_NEIGHBOURS)[0].astype(np.int32)
+        return Reading(ids, known, values if self.is_probability else None)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A map before it is brought to the common grid.
+
+    Attributes:
+        path: where it was read.
+        what: its role in messages.
+        data: an open raster, or polygons with a CRS, which may be none.
+    """
+
+    path: str
+    what: str
+    data: Source | gpd.GeoDataFrame
+
+    @classmethod
+    def open(cls, path: str, what: str, files: ExitStack, progress: Progress) -> "Layer":
+        """Open a raster or read polygons; a polygon layer without features is an empty map.
+
+        Raises:
+            InputError: missing, unreadable or of other geometry.
+            GridError: no CRS.
+        """
+        if is_raster(path):
+            return cls(path, what, files.enter_context(Source.open(path, what=what)))
+        return cls.polygons(path, what, progress, may_be_empty=True)
+
+    @classmethod
+    def polygons(
+        cls, path: str, what: str, progress: Progress, may_be_empty: bool = False
+    ) -> "Layer":
+        """Read polygons; errors as `open`."""
+        frame = read_vector(
+            path, what, kinds=("Polygon",), progress=progress, may_be_empty=may_be_empty
+        )
+        if frame.crs is None:
+            raise GridError(f"The {what} layer {path} has no CRS: assign its projection first.")
+        if frame.empty:
+            progress.warning(f"The {what} layer {path} holds no landslide.")
+        return cls(path, what, frame)
+
+    @property
+    def name(self) -> str:
+        """The file's name without ending, or the layer's within it."""
+        path, _, layer = self.path.partition("|layername=")
+        return layer.split("|")[0] or Path(path).stem
+
+    @property
+    def frame(self) -> gpd.GeoDataFrame:
+        """The polygons of a layer that is no raster."""
+        frame: gpd.GeoDataFrame = self.data
+        return frame
+
+    def on(self, grid: Grid, window: Window, threshold: float, progress: Progress) -> Reader:
+        """Return the map on a grid, and tell what was done to bring it there.
+
+        Args:
+            grid: the grid to compare on.
+            window: the part of it that is looked at.
+            threshold: least probability of landslide.
+            progress: where it is told.
+
+        Raises:
+            InputError: it lies elsewhere, or its values are no mask and no probability.
+        """
+        data = self.data
+        crs = data.grid.crs if isinstance(data, Source) else data.crs
+        if crs != grid.crs:
+            progress.message(f"The {self.what} is brought to {grid.describe().split(',')[0]}.")
+        if isinstance(data, Source):
+            return _raster(self, data, grid, threshold, progress)
+        return PolygonReader(self._polygons_on(grid, window_grid(grid, window), progress))
+
+    def _polygons_on(self, grid: Grid, evaluated: Grid, progress: Progress) -> Polygons:
+        frame = self.frame.to_crs(grid.crs)
+        polygons = Polygons(frame, grid)
+        if not len(frame):
+            return polygons
+        if not _overlap(frame.total_bounds, evaluated.bounds):
+            raise InputError(
+                f"The {self.what} layer {self.path} lies outside {evaluated.describe()}: check its "
+                "CRS and extent."
+            )
+        if not len(frame.sindex.query(box(*evaluated.bounds), predicate="intersects")):
+            progress.warning(f"The {self.what} layer has no polygon in the area that is compared.")
+        return polygons
+
+
+def common_grid(
+    maps: list[Layer], reference: Layer, area: Layer | None, progress: Progress
+) -> Grid:
+    """Return the grid to compare on: the first raster's, or one that is made for polygons.
+
+    Polygons are compared on pixels of a tenth of the side of the reference's median landslide,
+    within the area or else within the box around all layers.
+
+    Raises:
+        InputError: there is neither raster nor polygon nor area.
+    """
+    for layer in (*maps, reference):
+        if isinstance(layer.data, Source):
+            return layer.data.grid
+    if area is None:
+        progress.warning(
+            "All layers are polygons and no area is given: what is in none counts as background "
+            "within the box around them, and overall accuracy depends on that box."
+        )
+    layers = [layer.frame for layer in (reference, *maps) if len(layer.frame)]
+    around = layers if area is None else [area.frame]
+    if not around:
+        raise InputError(
+            "The map and the reference are both empty and there is no area: give the area that "
+            "was mapped."
+        )
+    return _polygon_grid(layers[0] if layers else None, around, progress)
+
+
+def window_grid(grid: Grid, window: Window) -> Grid:
+    """Return a window of a grid as a grid."""
+    transform = grid.window_transform(window)
+    return Grid(grid.crs, transform, int(window.width), int(window.height))
+
+
+def evaluated_window(grid: Grid, area: Layer | None) -> Window:
+    """Return the part of the grid around the area; the whole grid when there is none.
+
+    Raises:
+        InputError: the area lies outside.
+    """
+    if area is None:
+        return Window(0, 0, grid.width, grid.height)
+    left, bottom, right, top = area.frame.to_crs(grid.crs).total_bounds
+    columns = np.clip([grid.pixel(left, top)[0], grid.pixel(right, top)[0]], 0, grid.width)
+    rows = np.clip([grid.pixel(left, top)[1], grid.pixel(left, bottom)[1]], 0, grid.height)
+    first_column, first_row = int(columns[0]), int(rows[0])
+    width, height = int(np.ceil(columns[1])) - first_column, int(np.ceil(rows[1])) - first_row
+    if width < 1 or height < 1:
+        raise InputError(
+            f"The area layer {area.path} lies outside {grid.describe()}: check its CRS and extent."
+        )
+    return Window(first_column, first_row, width, height)
+
+
+def _polygon_grid(
+    truth: gpd.GeoDataFrame | None, around: list[gpd.GeoDataFrame], progress: Progress
+) -> Grid:
+    first = around[0] if truth is None else truth
+    crs = first.crs if first.crs.is_projected else first.estimate_utm_crs()
+    boxes = np.array([frame.to_crs(crs).total_bounds for frame in around])
+    left, bottom = boxes[:, :2].min(axis=0)
+    right, top = boxes[:, 2:].max(axis=0)
+    least = float(np.sqrt((right - left) * (top - bottom) / _MOST_PIXELS))
+    wanted = 0.0 if truth is None else float(np.sqrt(truth.to_crs(crs).area.median())) / 10
+    pixel = max(wanted, least) if wanted else 10 * least
+    progress.message(f"The polygons are compared on pixels of {pixel:.3g} CRS units.")
+    width, height = (int(np.ceil(side / pixel)) + 2 for side in (right - left, top - bottom))
+    transform = Affine(pixel, 0, left - pixel, 0, -pixel, top + pixel)
+    return Grid(CRS.from_user_input(crs), transform, width, height)
+
+
+def _overlap(one: NDArray[np.float64], other: tuple[float, float, float, float]) -> bool:
+    return bool(one[0] < other[2] and one[2] > other[0] and one[1] < other[3] and one[3] > other[1])
+
+
+def _raster(
+    layer: Layer, raster: Source, grid: Grid, threshold: float, progress: Progress
+) -> RasterReader:
+    """Return a raster as mask or probability, which its type and a thinned copy tell."""
+    if len(raster.bands) > 1:
+        progress.message(f"Of the {layer.what} the first band, {raster.bands[0]}, is taken.")
+    values = _looked_at(raster)
+    low, high = (values[0], values[-1]) if values.size else (0, 0)
+    view = raster.on(grid, "nearest")
+    scaled = (raster.dataset.scales[0], raster.dataset.offsets[0]) != (1, 0)
+    if np.dtype(raster.dataset.dtypes[0]).kind == "f" or scaled:
+        if low < 0 or high > 1:
+            coded = ", dividing it by 255" if low >= 0 and 100 < high <= 255 else ""
+            raise InputError(
+                f"The {layer.what} {raster.path} holds values from {low:g} to {high:g}: give a "
+                f"mask, or a probability from 0 to 1{coded}."
+            )
+        progress.message(f"The {layer.what} is landslide where it is at least {threshold:g}.")
+        return RasterReader(view, threshold)
+    if (
+        raster.dataset.dtypes[0] == "uint8"
+        and values.size > _MANY_VALUES
+        and layer.what != REFERENCE
+    ):
+        raise InputError(
+            f"The {layer.what} {raster.path} holds {values.size} whole numbers from {low:g} to "
+            f"{high:g}, as a probability in 0..255 does: divide it by 255 for a probability from 0 "
+            "to 1, or make it a mask of 0 and 1."
+        )
+    if high > 1:
+        progress.warning(
+            f"The {layer.what} {raster.path} holds whole numbers up to {high:g}: every value above "
+            "0 is taken as landslide; declare its nodata value if one of them means that."
+        )
+    return RasterReader(view, None)
+
+
+def _looked_at(raster: Source) -> NDArray[np.float64]:
+    """Return the different values of a thinned copy, in order, as the scale declares them."""
+    height, width = (min(side, _LOOK) for side in raster.grid.shape)
+    looked = raster.dataset.read(1, out_shape=(height, width), masked=True).compressed()
+    values = np.unique(looked[np.isfinite(looked)]).astype(np.float64)
+    values = values[np.abs(values) < UNDECLARED_FILL]
+    return values * raster.dataset.scales[0] + raster.dataset.offsets[0]

@@ -1,0 +1,260 @@
+"""What `evaluate` makes of odd inputs: each is either judged rightly or refused in a sentence."""
+
+import csv
+import json
+
+import geopandas as gpd
+import numpy as np
+import pytest
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.evaluation.commands import evaluate
+from landslide_mapper.landslide_plugin.evaluation.scores import SCORES
+from landslide_mapper.landslide_plugin.progress import Progress
+from rasterio.transform import from_origin
+from shapely import Polygon, box
+
+LEFT, TOP = 500000, 5000000
+
+
+@pytest.fixture
+def write_polygons(tmp_path):
+    """Return a function that writes polygons given in pixels of 10 m from the upper left."""
+
+    def write(name, *polygons, crs="EPSG:32632"):
+        shapes = [
+            Polygon([(LEFT + 10 * x, TOP - 10 * y) for x, y in polygon]) for polygon in polygons
+        ]
+        frame = gpd.GeoDataFrame(geometry=shapes, crs="EPSG:32632").to_crs(crs)
+        frame.to_file(tmp_path / name, geometry_type="Polygon", engine="pyogrio")
+        return str(tmp_path / name)
+
+    return write
+
+
+def rectangle(column, row, width, height):
+    return list(box(column, row, column + width, row + height).exterior.coords)
+
+
+def run(predicted, reference, events=None, **options):
+    sink = events.append if events is not None else None
+    return evaluate(predicted=predicted, reference=reference, progress=Progress(sink), **options)
+
+
+def told(events, kind="warning"):
+    return " ".join(event["text"] for event in events if event["type"] == kind)
+
+
+def mask(*places, shape=(60, 80)):
+    result = np.zeros(shape, np.uint8)
+    for column, row, width, height in places:
+        result[row : row + height, column : column + width] = 1
+    return result
+
+
+def test_an_inventory_without_landslides_is_a_map(make_raster, write_polygons, tmp_path):
+    """Precision is undefined then, recall is 0: both are written as such everywhere."""
+    empty = write_polygons("empty.gpkg")
+    reference = make_raster("r.tif", mask((10, 10, 20, 10)))
+    events, paths = [], {key: str(tmp_path / f"out.{key}") for key in ("html", "json", "csv")}
+    values = run(empty, reference, events, **paths)
+    assert (values["recall"], values["hit_rate"], values["area_bias"]) == (0, 0, -1)
+    assert values["precision"] is None is values["object_precision"]
+    assert "holds no landslide" in told(events)
+    assert json.loads((tmp_path / "out.json").read_text())["precision"] is None
+    with open(paths["csv"], encoding="utf-8") as file:
+        rows = {row["score"]: row for row in csv.DictReader(file)}
+    assert list(rows) == list(SCORES)
+    assert (rows["precision"]["value"], rows["recall"]["value"]) == ("", "0.0")
+    assert "undefined" in (tmp_path / "out.html").read_text(encoding="utf-8")
+
+
+def test_a_reference_without_landslides(make_raster, write_polygons):
+    values = run(make_raster("p.tif", mask((10, 10, 5, 5))), write_polygons("empty.gpkg"))
+    assert values["recall"] is values["hit_rate"] is values["area_bias"] is None
+    assert (values["precision"], values["fpr"]) == (0, 25 / 4800)
+    assert values["false_alarms_km2"] == pytest.approx(1 / 0.48)
+
+
+def test_two_empty_inventories_need_an_area(write_polygons):
+    empty = write_polygons("empty.gpkg")
+    with pytest.raises(InputError, match="both empty and there is no area"):
+        run(empty, empty)
+    values = run(empty, empty, area=write_polygons("area.gpkg", rectangle(0, 0, 80, 60)))
+    assert (values["oa"], values["f1"], values["hit_rate"]) == (1, None, None)
+    assert values["area_km2"] == pytest.approx(0.48, rel=0.01)
+
+
+def test_an_empty_inventory_against_polygons(write_polygons):
+    ours = write_polygons("ours.gpkg", rectangle(10, 10, 20, 10))
+    empty = write_polygons("empty.gpkg")
+    area = write_polygons("area.gpkg", rectangle(0, 0, 80, 60))
+    assert run(ours, empty, area=area)["predicted_area_m2"] == pytest.approx(20000, rel=0.02)
+    assert run(empty, ours, area=area)["reference_area_m2"] == pytest.approx(20000, rel=0.02)
+
+
+def test_reference_beside_the_area_is_refused(make_raster, write_polygons):
+    predicted = make_raster("p.tif", mask((10, 10, 5, 5)))
+    reference = write_polygons("reference.gpkg", rectangle(60, 40, 5, 5))
+    area = write_polygons("area.gpkg", rectangle(0, 0, 40, 30))
+    with pytest.raises(InputError, match=r"reference layer .* lies outside EPSG:32632") as caught:
+        run(predicted, reference, area=area)
+    assert "\n" not in str(caught.value)
+
+
+def test_area_among_the_landslides_but_without_one_is_warned_of(make_raster, write_polygons):
+    corners = rectangle(0, 0, 3, 3), rectangle(70, 50, 5, 5)
+    events = []
+    values = run(
+        make_raster("p.tif", mask((30, 30, 5, 5))),
+        write_polygons("reference.gpkg", *corners),
+        events,
+        area=write_polygons("area.gpkg", rectangle(20, 20, 20, 20)),
+    )
+    assert "no polygon in the area" in told(events)
+    assert values["recall"] is None
+    assert values["area_km2"] == pytest.approx(0.04)
+
+
+def test_only_the_area_is_read_and_drawn(make_raster, write_polygons, tmp_path):
+    """An area in a corner, in degrees, of odd shape: counts are those of its pixels alone."""
+    triangle = [(40, 20), (80, 20), (80, 60)]
+    random = np.random.default_rng(0)
+    ours, truth = (random.random((60, 80)) > 0.6 for _ in range(2))
+    area = write_polygons("area.gpkg", triangle, crs="EPSG:4326")
+    events = []
+    values = run(
+        make_raster("p.tif", ours.astype(np.uint8)),
+        make_raster("r.tif", truth.astype(np.uint8)),
+        events,
+        area=area,
+    )
+    rows, columns = np.mgrid[:60, :80] + 0.5
+    inside = (columns > 40) & (rows > 20) & (rows - 20 < columns - 40)
+    edge = 60  # pixels whose centre lies on the slanted side may fall to either side
+    assert abs(values["tp"] - (ours & truth & inside).sum()) < edge
+    assert sum(values[key] for key in ("tp", "fp", "fn", "tn")) == pytest.approx(800, abs=edge)
+    assert "area is brought to EPSG:32632" in told(events, "message")
+
+
+def test_self_crossing_polygons_are_repaired_and_told(make_raster, write_polygons):
+    """A bow tie stands for its two triangles."""
+    bow = [(10, 10), (30, 30), (30, 10), (10, 30)]
+    events = []
+    values = run(make_raster("p.tif", mask()), write_polygons("bow.gpkg", bow), events)
+    assert "1 invalid geometries of the reference were repaired" in told(events)
+    assert values["reference_area_m2"] == pytest.approx(20000, rel=0.1)
+
+
+def test_another_crs_is_told_and_reported(make_raster, write_polygons, tmp_path):
+    reference = write_polygons("r.gpkg", rectangle(10, 10, 20, 10), crs="EPSG:3857")
+    events = []
+    values = run(
+        make_raster("p.tif", mask((10, 10, 20, 10))),
+        reference,
+        events,
+        html=str(tmp_path / "out.html"),
+    )
+    assert values["f1"] == 1
+    assert "reference is brought to EPSG:32632" in told(events, "message")
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "reference is brought to EPSG:32632" in text
+
+
+def test_probability_in_0_to_255_is_refused(make_raster, tmp_path):
+    probability = np.arange(60 * 80, dtype=np.float32).reshape(60, 80) % 256
+    reference = make_raster("r.tif", mask((10, 10, 5, 5)))
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(
+        InputError, match=r"whole numbers from 0 to 255, as a probability in 0\.\.255"
+    ):
+        run(
+            make_raster("../p.tif", probability.astype(np.uint8)),
+            reference,
+            html=str(tmp_path / "out.html"),
+        )
+    with pytest.raises(InputError, match="from 0 to 1, dividing it by 255"):
+        run(make_raster("../q.tif", probability), reference)
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_scaled_whole_numbers_are_a_probability(make_raster):
+    """A raster whose scale is declared as 1 / 255 is read as QGIS shows it."""
+    import rasterio
+
+    values = (np.arange(60 * 80).reshape(60, 80) % 256).astype(np.uint8)
+    path = make_raster("p.tif", values)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales = (1 / 255,)
+    truth = make_raster("r.tif", (values > 200).astype(np.uint8))
+    measured = run(path, truth)
+    assert measured["average_precision"] == 1
+    assert measured["tp"] + measured["fp"] == (values / 255 >= 0.5).sum()
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 0, 1.5, 128, float("nan")])
+def test_threshold_outside_0_to_1_is_refused(make_raster, threshold):
+    path = make_raster("p.tif", mask())
+    with pytest.raises(InputError, match="is no probability: choose one above 0 to 1"):
+        run(path, path, threshold=threshold)
+
+
+def test_lengths_that_mean_nothing_are_refused(make_raster):
+    path = make_raster("p.tif", mask())
+    with pytest.raises(InputError, match="tolerance -1 is no length"):
+        run(path, path, tolerance=-1)
+    with pytest.raises(InputError, match="block size nan is no length"):
+        run(path, path, block_size=float("nan"))
+    with pytest.raises(InputError, match="tolerance of 2000 m is more than 100 pixels"):
+        run(path, path, tolerance=2000)
+    with pytest.raises(InputError, match="There is no map to judge"):
+        run([], path)
+
+
+def test_a_point_layer_is_no_inventory(make_raster, tmp_path):
+    points = gpd.GeoDataFrame(
+        geometry=gpd.points_from_xy([LEFT + 50], [TOP - 50]), crs="EPSG:32632"
+    )
+    points.to_file(tmp_path / "points.gpkg")
+    with pytest.raises(InputError, match="holds no polygon"):
+        run(make_raster("p.tif", mask()), str(tmp_path / "points.gpkg"))
+
+
+# ---- several maps
+
+
+def test_several_maps_are_compared_on_the_same_pixels(make_raster, write_polygons, tmp_path):
+    """A mask, a probability on a finer grid and polygons; the mask is blind on the left."""
+    truth = mask((10, 10, 10, 10), (50, 30, 10, 10))
+    blind = truth.copy()
+    blind[:, :20] = 255
+    fine = np.repeat(np.repeat(truth, 2, 0), 2, 1).astype(np.float32) * 0.8 + 0.1
+    maps = [
+        make_raster("blind.tif", blind, nodata=255),
+        make_raster("fine.tif", fine, transform=from_origin(LEFT, TOP, 5, 5)),
+        write_polygons("drawn.gpkg", rectangle(55, 30, 10, 10)),
+    ]
+    paths = {key: str(tmp_path / f"out.{key}") for key in ("html", "json", "csv")}
+    values = run(maps, make_raster("truth.tif", truth), **paths)
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [one["name"] for one in content["maps"]] == ["blind", "fine", "drawn"]
+    for one in content["maps"]:
+        assert sum(one[key] for key in ("tp", "fp", "fn", "tn")) == 60 * 60
+    assert [one["f1"] for one in content["maps"]] == [1, 1, 0.5]
+    assert values["f1"] == 1
+    assert [one["average_precision"] for one in content["maps"]] == [None, 1, None]
+    difference = content["maps"][2]["differences_to_first"]["f1"]
+    assert difference["value"] == -0.5
+    with open(paths["csv"], encoding="utf-8") as file:
+        assert len(list(csv.DictReader(file))) == 3 * len(SCORES)
+    text = (tmp_path / "out.html").read_text(encoding="utf-8")
+    assert "The maps side by side" in text
+    assert text.count("<img") == 3 + 1 + 3  # errors, areas, probability
+
+
+def test_maps_of_one_name_stay_apart(make_raster, tmp_path):
+    (tmp_path / "a").mkdir()
+    paths = [make_raster("map.tif", mask()), make_raster("a/map.tif", mask((1, 1, 5, 5)))]
+    run(paths, paths[1], json=str(tmp_path / "out.json"))
+    content = json.loads((tmp_path / "out.json").read_text())
+    assert [one["name"] for one in content["maps"]] == ["map", "map_2"]
+    assert content["sources"]["Map map_2"] == paths[1]
