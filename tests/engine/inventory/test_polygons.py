@@ -6,8 +6,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer
 from landslide_mapper.landslide_plugin.inventory.polygons import (
-    Polygonizer,
     simplified,
     to_map,
     without_holes,
@@ -86,7 +86,7 @@ def test_holes_up_to_the_limit_are_filled(max_hole, left):
     mask[4, 4] = False  # 100 m²
     mask[10:12, 10:12] = False  # 400 m²
     polygons, _, _ = trace(mask)
-    filled = without_holes(polygons, max_hole, GRID)
+    filled, _ = without_holes(polygons, max_hole, GRID)
     assert len(filled[0].interiors) == left
     assert len(polygons[0].interiors) == 2
 
