@@ -162,9 +162,9 @@ def _find(
     """Trace the landslides, fill their holes and cut them up."""
     share = 0.5 if divider else 0.95
     polygons, groups = scene.trace(morphology, progress.part(0, share))
-    if scene.base < threshold and not scene.is_mask:
-        highest = scene.statistics[PROBABILITY].result(groups, len(polygons))["max"]
-        polygons, groups = _kept(polygons, groups, highest >= threshold)
+    # None that doesn't reach the threshold, and none that closing alone has made.
+    highest = scene.statistics[PROBABILITY].result(groups, len(polygons))["max"]
+    polygons, groups = _kept(polygons, groups, highest >= threshold)
     polygons, owner = without_holes(polygons, max_hole, scene.source.grid)
     groups = np.where(groups >= 0, owner[groups], -1)
     polygons, groups = _kept(polygons, groups, owner == np.arange(len(owner)))
@@ -201,6 +201,8 @@ def _columns(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
     columns: dict[str, Any] = {
         name: results[layer][kind] for name, (layer, kind) in COLUMNS.items() if layer in results
     }
+    if scene.is_mask:
+        del columns["prob_mean"], columns["prob_max"]
     if ELEVATION in results:
         columns["relief_m"] = columns["elev_max"] - columns["elev_min"]
     return columns

@@ -167,7 +167,7 @@ def divide(
             slides += 1
         else:
             numbers = np.append(0, np.searchsorted(kinds, np.arange(1, kinds[-1] + 1)) + 1)[labels]
-            for piece, kind in zip(_traced(numbers, window), kinds.tolist(), strict=True):
+            for piece, kind in zip(traced(numbers, window), kinds.tolist(), strict=True):
                 paired = kind ^ 1 in kinds
                 part = PART_NAMES[SOURCE + kind % 2] if paired else None
                 made.add(piece, index, slides + kind // 2, part, False)
@@ -185,7 +185,7 @@ def divide(
     )
 
 
-def _traced(numbers: Ints, window: Window) -> NDArray[np.object_]:
+def traced(numbers: Ints, window: Window) -> NDArray[np.object_]:
     """Return the polygon of each number, in pixel coordinates, with all points they share."""
     polygons = np.empty(int(numbers.max()), object)
     for geometry, number in shapes(numbers.astype(np.int32), mask=numbers > 0, connectivity=4):

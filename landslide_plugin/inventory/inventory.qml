@@ -1,5 +1,5 @@
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
-<qgis version="3.22" styleCategories="Symbology">
+<qgis version="3.22" styleCategories="Symbology|Fields">
   <renderer-v2 type="singleSymbol" symbollevels="0" enableorderby="0" forceraster="0">
     <symbols>
       <symbol type="fill" name="0" alpha="1" clip_to_extent="1" force_rhr="0">
@@ -17,5 +17,6 @@
       </symbol>
     </symbols>
   </renderer-v2>
+  <aliases/>
   <layerGeometryType>2</layerGeometryType>
 </qgis>

@@ -3,6 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from xml.sax.saxutils import quoteattr  # nosec B406 - it escapes, and parses nothing
 
 import geopandas as gpd
 
@@ -89,5 +90,15 @@ def _decorate(path: Path) -> None:
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
             "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner) "
             "VALUES ('', '', ?, 'geom', 'landslides', ?, '', 1, 'red outlines', '')",
-            (layer, STYLE.read_text(encoding="utf-8")),
+            (layer, _style()),
         )
+
+
+def _style() -> str:
+    """Return the style with the aliases, for GDAL before 3.7 doesn't read those in the file."""
+    aliases = "".join(
+        f'<alias index="{index}" field={quoteattr(name)} name={quoteattr(field.alias)}/>'
+        for index, (name, field) in enumerate(FIELDS.items(), start=1)  # 0 is fid
+    )
+    style = STYLE.read_text(encoding="utf-8")
+    return style.replace("<aliases/>", f"<aliases>{aliases}</aliases>")

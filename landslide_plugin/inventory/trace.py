@@ -80,8 +80,7 @@ class Scene:
         probability, valid = layers[PROBABILITY]
         counted = np.where(valid & (probability >= self.base), numbers, 0)
         for name, statistics in self.statistics.items():
-            if not (self.is_mask and name == PROBABILITY):
-                statistics.add(counted, *layers[name])
+            statistics.add(counted, *layers[name])
 
     def trace(self, morphology: Morphology, progress: Progress) -> tuple[NDArray[np.object_], Ints]:
         """Walk over the raster once, measuring.

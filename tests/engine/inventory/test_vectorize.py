@@ -251,7 +251,7 @@ def test_twenty_thousand_landslides_take_seconds(make_raster, run):
     mask[::11, ::11] = mask[1::11, ::11] = mask[::11, 1::11] = 1
     start = time.perf_counter()
     frame, _ = run(make_raster("p.tif", mask))
-    assert len(frame) == 146**2 and time.perf_counter() - start < 30
+    assert len(frame) == 146**2 and time.perf_counter() - start < 60
 
 
 def test_an_interrupted_run_leaves_the_old_layer(make_raster, tmp_path):
