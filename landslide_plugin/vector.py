@@ -1,5 +1,6 @@
 """Reading and writing vector layers."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
@@ -50,8 +51,9 @@ def read_vector(
     if not path.startswith("/vsi") and not Path(path).exists():
         raise InputError(f"The {what} layer {path} does not exist: check the path.")
     try:
-        options = {"layer": layer.split("|")[0]} if layer else {}
-        frame = pyogrio.read_dataframe(path, force_2d=True, **options)
+        # The first one, not the styles that QGIS keeps beside it.
+        chosen = layer.split("|")[0] if layer else 0
+        frame = pyogrio.read_dataframe(path, force_2d=True, layer=chosen)
     except (DataSourceError, DataLayerError) as error:
         raise InputError(f"The {what} layer {source} can't be read as a vector layer.") from error
     if "geometry" not in frame:
@@ -73,7 +75,12 @@ def read_vector(
 
 
 def write_vector(
-    frame: gpd.GeoDataFrame, path: str | Path, *, geometry_type: str, layer: str | None = None
+    frame: gpd.GeoDataFrame,
+    path: str | Path,
+    *,
+    geometry_type: str,
+    layer: str | None = None,
+    finish: Callable[[Path], None] | None = None,
 ) -> None:
     """Write a layer, whole or not at all; the driver follows the file's ending.
 
@@ -82,6 +89,7 @@ def write_vector(
         path: destination, `.gpkg`, `.shp`, `.geojson`, `.fgb` or any ending that GDAL knows.
         geometry_type: "Polygon", "MultiPolygon", "LineString", ...; needed for an empty layer.
         layer: the layer's name; the file's stem when None.
+        finish: adds to the written file before it is moved to its destination.
 
     Raises:
         OutputError: the format is unknown, or the disk is full or read-only.
@@ -102,6 +110,8 @@ def write_vector(
             )
             # GDAL may not say that the disk was full when it closed a file: look.
             whole = len(pyogrio.raw.read(partial)[2]) >= len(frame)
+            if whole and finish is not None:
+                finish(partial)
         except (DataSourceError, DataLayerError, ValueError) as error:
             raise OutputError(
                 f"{path} can't be written ({error}): choose a format such as .gpkg, a writable "

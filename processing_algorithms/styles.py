@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from qgis.core import (
+    QgsCategorizedSymbolRenderer,
+    QgsColorRampLegendNodeSettings,
     QgsColorRampShader,
     QgsContrastEnhancement,
+    QgsFeatureRenderer,
     QgsFillSymbol,
+    QgsGradientColorRamp,
+    QgsGradientStop,
     QgsLineSymbol,
     QgsMapLayer,
     QgsMultiBandColorRenderer,
@@ -16,33 +21,22 @@ from qgis.core import (
     QgsRasterBandStats,
     QgsRasterLayer,
     QgsRasterMinMaxOrigin,
+    QgsRasterRenderer,
     QgsRasterShader,
+    QgsRendererCategory,
     QgsSingleBandGrayRenderer,
     QgsSingleBandPseudoColorRenderer,
     QgsSingleSymbolRenderer,
-    QgsSymbol,
     QgsVectorLayer,
 )
 from qgis.PyQt.QtGui import QColor
 
+from ..landslide_plugin.inventory.fields import FIELDS
+from .ramps import DISTANCE, NEARNESS, PROBABILITY, Ramp, label, ramp_of
+
 LANDSLIDE = QColor(215, 25, 28)
-
-PROBABILITY = (
-    (0.0, QColor(255, 255, 178, 0)),
-    (0.25, QColor(254, 217, 118, 110)),
-    (0.5, QColor(253, 141, 60, 200)),
-    (0.75, QColor(240, 59, 32, 230)),
-    (1.0, QColor(128, 0, 38, 255)),
-)
-"""Fraction of the range and colour; what is unlikely lets the image below through."""
-
-DISTANCE = (
-    (0.0, QColor(8, 48, 107)),
-    (0.1, QColor(33, 113, 181)),
-    (0.4, QColor(158, 202, 225)),
-    (1.0, QColor(247, 251, 255)),
-)
-
+SOURCE = QColor(253, 141, 60)
+WATER = QColor(31, 120, 180)
 _SAMPLE_PIXELS = 250_000
 
 
@@ -82,7 +76,9 @@ def apply(style: str, layer: QgsMapLayer) -> None:
     if isinstance(layer, QgsRasterLayer) and style in _RASTER_STYLES:
         layer.setRenderer(_RASTER_STYLES[style](layer))
     elif isinstance(layer, QgsVectorLayer) and style in _VECTOR_STYLES:
-        layer.setRenderer(QgsSingleSymbolRenderer(_VECTOR_STYLES[style]()))
+        layer.setRenderer(_VECTOR_STYLES[style](layer))
+        if style == "inventory":
+            _name_fields(layer)
     layer.triggerRepaint()
 
 
@@ -90,14 +86,11 @@ _processors: dict[str, StylePostProcessor] = {}
 
 
 def _probability(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
-    return _ramp(layer, PROBABILITY, 0.0, 1.0)
+    return _pseudo_color(layer, PROBABILITY)
 
 
-def _distance(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
-    statistics = layer.dataProvider().bandStatistics(
-        1, QgsRasterBandStats.Min | QgsRasterBandStats.Max, layer.extent(), _SAMPLE_PIXELS
-    )
-    return _ramp(layer, DISTANCE, statistics.minimumValue, statistics.maximumValue)
+def _distance(layer: QgsRasterLayer) -> QgsRasterRenderer:
+    return _classes(layer) if _class_names(layer) else _pseudo_color(layer, DISTANCE)
 
 
 def _mask(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
@@ -110,25 +103,31 @@ def _mask(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
 
 def _classes(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
     names = sorted(_class_names(layer).items())
+    if not names:  # one band a class
+        names = [(0, "another class"), (1, _band_name(layer, 1))]
+    # The golden angle keeps the hues of neighbouring classes apart, however many there are.
+    hues = [QColor.fromHsv(int(index * 137.5) % 360, 110, 225) for index in range(len(names))]
+    if _metadata(layer).get("ordinal") == "yes":  # levels, which follow each other
+        hues = [_between(NEARNESS, place / max(len(names) - 1, 1)) for place in range(len(names))]
     classes = [
-        # The golden angle keeps the hues of neighbouring classes apart, however many there are.
-        QgsPalettedRasterRenderer.Class(
-            value, QColor.fromHsv(int(index * 137.5) % 360, 110, 225), name
-        )
-        for index, (value, name) in enumerate(names)
+        QgsPalettedRasterRenderer.Class(value, color, name)
+        for (value, name), color in zip(names, hues)  # noqa: B905 - Python 3.9
     ]
     return QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes)
 
 
-def _factors(layer: QgsRasterLayer) -> QgsMultiBandColorRenderer | QgsSingleBandGrayRenderer:
-    """Show true colours where the bands are there, else the first band in grey."""
-    names = {
-        layer.bandName(band).rpartition(": ")[2]: band for band in range(1, layer.bandCount() + 1)
-    }
+def _factors(layer: QgsRasterLayer) -> QgsRasterRenderer:
+    """Show true colours where the bands are there, else the first band as fits what it is."""
+    names = {_band_name(layer, band): band for band in range(1, layer.bandCount() + 1)}
+    ramp = ramp_of(_band_name(layer, 1))
     if {"red", "green", "blue"} <= set(names):
         renderer = QgsMultiBandColorRenderer(
             layer.dataProvider(), names["red"], names["green"], names["blue"]
         )
+    elif _class_names(layer):
+        return _classes(layer)
+    elif ramp is not None:
+        return _pseudo_color(layer, ramp)
     else:
         renderer = QgsSingleBandGrayRenderer(layer.dataProvider(), 1)
     layer.setRenderer(renderer)
@@ -138,14 +137,47 @@ def _factors(layer: QgsRasterLayer) -> QgsMultiBandColorRenderer | QgsSingleBand
     return layer.renderer().clone()
 
 
-def _inventory() -> QgsSymbol:
-    return QgsFillSymbol.createSimple(
-        {"style": "no", "outline_color": LANDSLIDE.name(), "outline_width": "0.5"}
-    )
+def _inventory(layer: QgsVectorLayer) -> QgsFeatureRenderer:
+    """Red outlines; source and runout apart where landslides are parted."""
+    outline = {"style": "no", "outline_color": LANDSLIDE.name(), "outline_width": "0.5"}
+    whole = QgsFillSymbol.createSimple(outline)
+    index = layer.fields().indexFromName("part")
+    if index < 0 or "source" not in layer.uniqueValues(index):
+        return QgsSingleSymbolRenderer(whole)
+    source = {**outline, "style": "b_diagonal", "color": SOURCE.name()}
+    source["outline_color"] = SOURCE.name()
+    categories = [
+        QgsRendererCategory("runout", whole, "landslide, runout"),
+        QgsRendererCategory("source", QgsFillSymbol.createSimple(source), "landslide, source"),
+        QgsRendererCategory("", whole.clone(), "landslide, whole"),
+    ]
+    return QgsCategorizedSymbolRenderer("part", categories)
 
 
-def _lines() -> QgsSymbol:
-    return QgsLineSymbol.createSimple({"line_color": "#1f78b4", "line_width": "0.4"})
+def _lines(layer: QgsVectorLayer) -> QgsFeatureRenderer:
+    """Blue lines, wider the higher the stream order."""
+    index = layer.fields().indexFromName("order")
+    orders = sorted(value for value in layer.uniqueValues(index) if value) if index >= 0 else []
+    if not orders:
+        return QgsSingleSymbolRenderer(_line(0.4))
+    categories = [
+        QgsRendererCategory(order, _line(0.15 + 0.2 * order), f"stream of order {order}")
+        for order in orders
+    ]
+    return QgsCategorizedSymbolRenderer("order", categories)
+
+
+def _line(width: float) -> QgsLineSymbol:
+    return QgsLineSymbol.createSimple({"line_color": WATER.name(), "line_width": str(width)})
+
+
+def _name_fields(layer: QgsVectorLayer) -> None:
+    """Give the fields their aliases, which formats other than GeoPackage can't hold."""
+    aliases = {field.short or name: field.alias for name, field in FIELDS.items()}
+    aliases.update({name: field.alias for name, field in FIELDS.items()})
+    for index, field in enumerate(layer.fields()):
+        if field.name() in aliases:
+            layer.setFieldAlias(index, aliases[field.name()])
 
 
 _RASTER_STYLES = {
@@ -158,17 +190,21 @@ _RASTER_STYLES = {
 _VECTOR_STYLES = {"inventory": _inventory, "lines": _lines}
 
 
-def _ramp(
-    layer: QgsRasterLayer, stops: tuple[tuple[float, QColor], ...], low: float, high: float
-) -> QgsSingleBandPseudoColorRenderer:
+def _pseudo_color(layer: QgsRasterLayer, ramp: Ramp) -> QgsSingleBandPseudoColorRenderer:
+    """Draw the first band by a ramp, whose legend names values with their unit."""
+    low, high = _range(layer, ramp)
     function = QgsColorRampShader(low, high)
     function.setColorRampType(QgsColorRampShader.Interpolated)
+    values = [(low + (high - low) * part, QColor(color)) for part, color in ramp.stops]
     function.setColorRampItemList(
         [
-            QgsColorRampShader.ColorRampItem(value, color, f"{value:.4g}")
-            for value, color in ((low + (high - low) * part, color) for part, color in stops)
+            QgsColorRampShader.ColorRampItem(value, color, label(value, ramp))
+            for value, color in values
         ]
     )
+    settings = QgsColorRampLegendNodeSettings()
+    settings.setUseContinuousLegend(False)  # a bar could only tell the two ends
+    function.setLegendSettings(settings)
     shader = QgsRasterShader(low, high)
     shader.setRasterShaderFunction(function)
     renderer = QgsSingleBandPseudoColorRenderer(layer.dataProvider(), 1, shader)
@@ -177,14 +213,47 @@ def _ramp(
     return renderer
 
 
+def _range(layer: QgsRasterLayer, ramp: Ramp) -> tuple[float, float]:
+    """Return the values of the first and the last stop."""
+    if ramp.low is not None and ramp.high is not None:
+        return ramp.low, ramp.high
+    provider, extent = layer.dataProvider(), layer.extent()
+    if ramp is DISTANCE:
+        flags = QgsRasterBandStats.Min | QgsRasterBandStats.Max
+        found = provider.bandStatistics(1, flags, extent, _SAMPLE_PIXELS)
+        low, high = found.minimumValue, found.maximumValue
+    else:  # without outliers, which would take most of the colours
+        low, high = provider.cumulativeCut(1, 0.02, 0.98, extent, _SAMPLE_PIXELS)
+    if ramp.centred:
+        high = max(abs(low), abs(high))
+        low = -high
+    low = low if ramp.low is None else ramp.low
+    return (low, high) if high > low else (low, low + 1)
+
+
+def _between(stops: tuple, part: float) -> QColor:
+    """Return the colour at a part, 0..1, of a ramp."""
+    ramp = QgsGradientColorRamp(QColor(stops[0][1]), QColor(stops[-1][1]))
+    ramp.setStops([QgsGradientStop(place, QColor(color)) for place, color in stops[1:-1]])
+    return ramp.color(part)
+
+
+def _band_name(layer: QgsRasterLayer, band: int) -> str:
+    return layer.bandName(band).rpartition(": ")[2]
+
+
 def _class_names(layer: QgsRasterLayer) -> dict[int, str]:
-    """Return the names that the band's metadata items class_<value> hold."""
+    """Return the names that the first band's metadata items class_<value> hold."""
+    return {
+        int(key[len("class_") :]): name
+        for key, name in _metadata(layer).items()
+        if key.startswith("class_") and key[len("class_") :].lstrip("-").isdigit()
+    }
+
+
+def _metadata(layer: QgsRasterLayer) -> dict[str, str]:
+    """Return the first band's metadata items."""
     from osgeo import gdal  # comes with every QGIS
 
     dataset = gdal.Open(layer.source())
-    items = dataset.GetRasterBand(1).GetMetadata() if dataset is not None else {}
-    return {
-        int(key[len("class_") :]): name
-        for key, name in items.items()
-        if key.startswith("class_") and key[len("class_") :].lstrip("-").isdigit()
-    }
+    return dataset.GetRasterBand(1).GetMetadata() if dataset is not None else {}

@@ -2,12 +2,15 @@
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorDestination,
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, number, text
+from .parameters import Declaration, advanced, choice, later, number, text, whole
+
+SPLITS = ("none", "probability", "necks", "drainage")
 
 
 class Vectorize(EngineAlgorithm):
@@ -23,14 +26,25 @@ class Vectorize(EngineAlgorithm):
 
         When: after Predict landslide probability, to get an inventory with attributes.
 
-        Method: pixels from the threshold on that share an edge are one landslide; holes and
-        landslides below the given sizes go, outlines are simplified and repaired. Area (m2) and
-        perimeter (m) are geodesic whatever the CRS; mean and highest probability are those of the
-        pixels inside; with a stack of factors come lowest and highest elevation, relief (m), mean
-        slope (degrees) and the circular mean of the aspect (degrees).
+        Method: pixels from the threshold on that share an edge are one landslide. In this order
+        it grows down to a lower probability, is opened and closed, has its holes filled, is parted
+        from those it touches and into source and runout; then outlines are made simpler and
+        smoother, so that neighbours keep shared edges, and small ones go.
 
-        Sources: Visvalingam and Whyatt 1993, Cartogr. J. 30:46 (simplification, by GEOS, that
-        keeps the edges neighbours share); Karney 2013, J. Geod. 87:43 (geodesic measures).
+        Fields: area and perimeter (m2 and m) are geodesic whatever the CRS; length (m) is the
+        extent along the mean slope direction and width that across it (without an aspect those of
+        the smallest box); mean and highest probability, and with a stack of factors lowest and
+        highest elevation, relief (m), mean slope (degrees), circular mean of the aspect (degrees)
+        and least distance to a river (m) are those of the pixels inside.
+
+        Confidence: the steps of the USGS inventory from the mean probability p: 8 (high) from 0.9,
+        5 (confident) from 0.75, 3 (likely) from 0.6, 2 (probable) from 0.4, 1 (possible) below;
+        only as good as the probability is calibrated.
+
+        Sources: Visvalingam and Whyatt 1993, Cartogr. J. 30:46 (simplification, by GEOS); Chaikin
+        1974, Comput. Graph. Image Process. 3:346 (smoothing); Grimaud 1992, SPIE 1769:292 (saddles
+        that part); Karney 2013, J. Geod. 87:43 (geodesic measures); Belair et al. 2022, doi
+        10.5066/P9FZUX6N (steps of confidence).
     """
 
     def declare(self) -> Declaration:
@@ -41,7 +55,12 @@ class Vectorize(EngineAlgorithm):
         )
         yield (
             number("THRESHOLD", "Threshold", 0.5, 0.0, 1.0),
-            "Probability from which a pixel is landslide.",
+            "Probability that a landslide reaches somewhere; of a mask all is landslide.",
+        )
+        yield (
+            number("GROW", "Grow down to probability", None, 0.0, 1.0),
+            "A landslide that reaches the threshold extends down to this lower probability; empty "
+            "takes the threshold.",
         )
         yield (
             number("MIN_AREA", "Smallest landslide (m2)", 0.0, 0.0),
@@ -52,18 +71,51 @@ class Vectorize(EngineAlgorithm):
             "Holes in a landslide up to this size are filled.",
         )
         yield (
+            later(advanced(number("OPENING", "Opening (m)", 0.0, 0.0))),
+            "Radius of a disc: what it does not fit into goes, such as specks and thin bridges.",
+        )
+        yield (
+            later(advanced(number("CLOSING", "Closing (m)", 0.0, 0.0))),
+            "Radius of a disc: gaps that it does not fit into are closed.",
+        )
+        yield (
+            later(choice("SPLIT", "Part landslides that touch", SPLITS, "none")),
+            "At saddles of the probability, at necks, or along drainage divides (needs the "
+            "elevation among the factors).",
+        )
+        yield (
+            later(advanced(number("SPLIT_DEPTH", "Depth of a split", 0.5, 0.0, 1.0))),
+            "How deep a saddle must be to part two landslides, as share of the lower peak above "
+            "the lowest probability, of the half width, or of the valley's depth.",
+        )
+        yield (
+            later(QgsProcessingParameterBoolean("PARTS", "Part source and runout", False)),
+            "Cuts each landslide in source, the upper third of its elevations, and runout, named "
+            "in the field part; both keep its slide_id. Needs the elevation among the factors.",
+        )
+        yield (
             number("SIMPLIFY", "Simplification (m)", 0.0, 0.0),
             "How far an outline may be moved to make it smoother; 0 keeps the pixels' outline.",
+        )
+        yield (
+            later(whole("SMOOTH", "Rounds of smoothing", 0, 0, 5)),
+            "How often each corner is cut off; 2 or 3 make outlines look drawn by hand.",
         )
         yield (
             QgsProcessingParameterRasterLayer(
                 "FACTORS", "Factors for the attributes", optional=True
             ),
-            "Raster with bands elevation, slope and aspect, for the attributes drawn from them.",
+            "Raster with bands elevation, slope, aspect and river_distance (any of them), for the "
+            "attributes drawn from them.",
         )
         yield (
             advanced(text("MODEL", "Name of the model")),
             "Written to every polygon; empty takes the name in the raster's metadata.",
+        )
+        yield (
+            advanced(text("DATE", "Date of the scene")),
+            "Written to every polygon, as year-month-day; empty takes the date in the raster's "
+            "metadata.",
         )
         yield (
             QgsProcessingParameterVectorDestination(

@@ -1,26 +1,40 @@
 """The command vectorize: a probability raster or a mask becomes the inventory."""
 
+import datetime
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
+import rasterio
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from ..outputs import require_folder
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Source
 from ..raster.grid import require_north_up
-from ..vector import write_vector
-from .attributes import Statistics, make_inventory
-from .polygons import Polygonizer, simplified, to_map, without_holes
+from ..vector import require_vector_output
+from .attributes import make_inventory
+from .division import ELEVATION, PROBABILITY, SPLITS, Divider, divide
+from .layer import write_inventory
+from .morphology import Brush, Morphology
+from .polygons import simplified, smoothed, to_map, without_holes
+from .trace import Scene, open_terrain
 
-TERRAIN = {"elevation": "bilinear", "slope": "bilinear", "aspect": "nearest"}
-"""Bands of the factor stack that are used, and how they are brought to the input's grid: angles
-can't be interpolated."""
-BLOCK_MEGABYTES = 32.0
-WORKING_COPIES = 12
+Ints = NDArray[np.int64]
+COLUMNS = {
+    "prob_mean": (PROBABILITY, "mean"),
+    "prob_max": (PROBABILITY, "max"),
+    "elev_min": (ELEVATION, "min"),
+    "elev_max": (ELEVATION, "max"),
+    "slope_mean": ("slope", "mean"),
+    "aspect_mean": ("aspect", "mean"),
+    "river_m": ("river_distance", "min"),
+}
+"""Field to the layer and the statistic that it is."""
+MOST_ROUNDS = 5
 
 
 def vectorize(
@@ -28,143 +42,239 @@ def vectorize(
     input: str,
     output: str,
     threshold: float = 0.5,
+    grow: float | None = None,
     min_area: float = 0.0,
     max_hole: float = 0.0,
+    opening: float = 0.0,
+    closing: float = 0.0,
+    split: str = "none",
+    split_depth: float = 0.5,
+    parts: bool = False,
     simplify: float = 0.0,
+    smooth: int = 0,
     factors: str = "",
     model: str = "",
+    date: str = "",
     progress: Progress,
 ) -> dict[str, Any]:
     """Turn a probability raster or a mask into polygons with the attributes of the inventory.
 
-    A raster of a floating type holds probabilities, 0..1. One of an integer type is a mask: 0 is
-    background, 1 or 255 is landslide. Pixels that share an edge make one landslide. Statistics
-    are those of the pixels from `threshold` on, before holes are filled and lines simplified.
+    Pixels that share an edge make one landslide. Statistics are those of its pixels whose
+    probability is at or above `grow`, whatever opening and closing, filled holes and simpler lines
+    do to the polygon. The steps follow each other as the parameters do.
 
     Args:
-        input: the raster; its band `landslide_probability`, or else its first.
+        input: the raster; its band `landslide_probability`, or else its first; see `Scene`.
         output: the polygon layer to write.
-        threshold: probability from which a pixel is landslide, 0..1.
-        min_area: smaller polygons are left out; square metres.
+        threshold: probability that a landslide reaches somewhere, 0..1.
+        grow: probability down to which it then extends, at most `threshold`; that when None.
+        min_area: smaller landslides are left out; square metres.
         max_hole: holes up to this size are filled; square metres.
+        opening: radius in metres of a disc; what it doesn't fit into goes.
+        closing: radius in metres of a disc; gaps that it doesn't fit into are closed.
+        split: where landslides that touch are parted: "none", at saddles of the "probability", at
+            "necks", or along "drainage" divides.
+        split_depth: how deep a saddle must be to part, as share of the lower peak's height (of the
+            probability above `grow`, the half width, the depth of a valley), 0..1.
+        parts: part each landslide in source (upper third of its elevations) and runout.
         simplify: tolerance in metres; 0 keeps the pixels' outlines.
-        factors: stack with bands elevation, slope, aspect (any of them) for the terrain fields.
+        smooth: rounds of smoothing, 0 to `MOST_ROUNDS`.
+        factors: stack with bands elevation, slope, aspect, river_distance (any of them).
         model: name for the field `model`; the one in the raster's metadata when empty.
+        date: of the scene, year-month-day; the one in the raster's metadata when empty.
         progress: told of each block.
 
     Returns:
-        output, count, and area_m2 of all polygons together.
+        output, count of landslides, and area_m2 of all together.
 
     Raises:
         InputError: a parameter out of range, the input holds no probabilities or mask, or the
-            factors have none of the bands.
+            factors lack the bands needed.
         GridError: the factors lie elsewhere.
         OutputError: the output can't be written.
     """
-    _check(threshold, min_area, max_hole, simplify)
-    require_folder(output)
+    base = threshold if grow is None else grow
+    _check(threshold, base, split, split_depth, smooth)
+    _check_sizes(min_area, max_hole, opening, closing, simplify)
+    dated = _date(date)
+    require_vector_output(output)
     with ExitStack() as stack:
-        source = stack.enter_context(Source.open(input, what="input", need_crs=False))
-        if source.grid.crs is None:
-            progress.warning(f"{input} has no CRS: areas and lengths are in its own units.")
-        else:
-            require_north_up(source.grid.transform, input)
-        terrain = _open_terrain(factors, source, stack) if factors else {}
-        tags = source.dataset.tags()
-        polygons, columns = _trace(source, threshold, terrain, progress.part(0, 0.8))
-        resolution = source.grid.resolution
-        shaped = simplified(without_holes(polygons, max_hole, source.grid), simplify / resolution)
-        progress.update(0.85)
+        stack.enter_context(rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"))  # for decompression
+        scene = _open(input, factors, base, stack, progress)
+        grid = scene.source.grid
+        _check_layers(scene, split, parts)
+        morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
+        _warn_of_no_effect({"opening": opening, "closing": closing}, grid.resolution, progress)
+        divider = Divider(grid, split, split_depth, parts, min_area, base)
+        found = _find(scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85))
+        shaped = smoothed(simplified(found.polygons, simplify / grid.resolution), smooth)
+        progress.update(0.88)
+        tags = scene.source.dataset.tags()
+        columns = _columns(scene, found.groups, len(shaped))
+        columns |= {"slide_id": found.slide, "part": found.part}
         columns["model"] = model or tags.get("LANDSLIDE_MODEL") or None
-        frame = make_inventory(to_map(shaped, source.grid), source.grid.crs, columns)
+        columns["date"] = dated or tags.get("LANDSLIDE_DATE") or None
+        frame = make_inventory(to_map(shaped, grid), grid.crs, columns)
     progress.update(0.95)
-    frame = frame[frame["area_m2"] >= min_area].reset_index(drop=True)
-    frame["id"] = np.arange(1, len(frame) + 1, dtype=np.int32)
+    frame = _large_ones(frame, min_area)
     if frame.empty:
         progress.message(
             f"No landslide of {min_area:g} m² or more at threshold {threshold:g}: the layer is "
             "empty."
         )
     CURRENT.model = str(columns["model"] or "")
-    write_vector(frame, output, geometry_type="Polygon")
+    write_inventory(frame, output, progress)
     progress.update(1)
-    return {"output": output, "count": len(frame), "area_m2": float(frame["area_m2"].sum())}
+    count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())
+    return {"output": output, "count": count, "area_m2": area}
 
 
-def _trace(
-    source: Source, threshold: float, terrain: dict[str, Source], progress: Progress
-) -> tuple[NDArray[np.object_], dict[str, Any]]:
-    """Walk over the raster once; return polygons in pixel coordinates, and their statistics."""
-    band = _probability_band(source)
-    is_mask = np.dtype(source.dataset.dtypes[source.index_of(band) - 1]).kind != "f"
-    polygonizer = Polygonizer()
-    statistics = {name: Statistics(circular=name == "aspect") for name in ("prob", *terrain)}
-    rows = source.grid.rows_within(BLOCK_MEGABYTES, WORKING_COPIES)
-    for window in source.grid.row_blocks(rows):
-        (values,), (valid,) = source.read(window, [band])
-        probability = _checked(values, valid, is_mask, source.path)
-        numbers = polygonizer.add(valid & (probability >= threshold), window)
-        if not is_mask:
-            statistics["prob"].add(numbers, probability, valid)
-        for name, layer in terrain.items():
-            (values,), (valid,) = layer.read(window, [name])
-            if name == "aspect":
-                valid &= values >= 0  # flat ground has none
-            statistics[name].add(numbers, values, valid)
-        progress.update((window.row_off + window.height) / source.grid.height)
-    polygons, groups = polygonizer.finish()
-    results = {name: item.result(groups) for name, item in statistics.items()}
-    columns = {"prob_mean": results["prob"]["mean"], "prob_max": results["prob"]["max"]}
-    if "elevation" in results:
-        low, high = results["elevation"]["min"], results["elevation"]["max"]
-        columns |= {"elev_min": low, "elev_max": high, "relief_m": high - low}
-    for name in ("slope", "aspect"):
-        if name in results:
-            columns[f"{name}_mean"] = results[name]["mean"]
-    return polygons, columns
+@dataclass(frozen=True)
+class _Found:
+    """Polygons in pixel coordinates, the landslide and part that each is, and their pixels.
+
+    `groups` is the index of the polygon of each number in the statistics, -1 for none.
+    """
+
+    polygons: NDArray[np.object_]
+    slide: Ints
+    part: NDArray[np.object_]
+    groups: Ints
 
 
-def _open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, Source]:
-    """Return a view on the input's grid per terrain band that the factor stack has."""
-    layer = stack.enter_context(Source.open(factors, what="factor stack"))
-    found = [name for name in TERRAIN if name in layer.bands]
-    if not found:
-        raise InputError(
-            f"The factor stack {factors} has none of the bands {', '.join(TERRAIN)}; it has "
-            f"{', '.join(layer.bands)}: name the bands or leave the stack out."
-        )
-    return {name: layer.on(source.grid, TERRAIN[name]) for name in found}
+def _open(path: str, factors: str, base: float, stack: ExitStack, progress: Progress) -> Scene:
+    source = stack.enter_context(Source.open(path, what="input", need_crs=False))
+    if source.grid.crs is None:
+        progress.warning(f"{path} has no CRS: areas and lengths are in its own units.")
+    else:
+        require_north_up(source.grid.transform, path)
+    return Scene(source, open_terrain(factors, source, stack) if factors else {}, base)
 
 
-def _probability_band(source: Source) -> str:
-    name = "landslide_probability"
-    return name if name in source.bands else source.bands[0]
+def _find(
+    scene: Scene,
+    threshold: float,
+    max_hole: float,
+    morphology: Morphology,
+    divider: Divider,
+    progress: Progress,
+) -> _Found:
+    """Trace the landslides, fill their holes and cut them up."""
+    share = 0.5 if divider else 0.95
+    polygons, groups = scene.trace(morphology, progress.part(0, share))
+    # None that doesn't reach the threshold, and none that closing alone has made.
+    highest = scene.statistics[PROBABILITY].result(groups, len(polygons))["max"]
+    polygons, groups = _kept(polygons, groups, highest >= threshold)
+    polygons, owner = without_holes(polygons, max_hole, scene.source.grid)
+    groups = np.where(groups >= 0, owner[groups], -1)
+    polygons, groups = _kept(polygons, groups, owner == np.arange(len(owner)))
+    if not divider:
+        whole = np.arange(1, len(polygons) + 1)
+        return _Found(polygons, whole, np.full(len(polygons), None, object), groups)
+    count = len(groups)
+
+    def measure(numbers: Ints, layers: dict) -> None:
+        scene.measure(np.where(numbers > 0, numbers + count, 0), layers)
+
+    cut = divide(polygons, divider, scene.layers, measure, progress.part(share, 1))
+    if cut.too_large:
+        progress.warning(f"{cut.too_large} landslides are too large to be cut up: left whole.")
+    place = np.full(len(polygons), -1)
+    place[cut.origin[cut.whole]] = np.flatnonzero(cut.whole)
+    kept = np.where(groups >= 0, place[groups], -1)
+    return _Found(
+        cut.polygons, cut.slide, cut.part, np.concatenate([kept, np.flatnonzero(~cut.whole)])
+    )
 
 
-def _checked(
-    values: NDArray[np.float32], valid: NDArray[np.bool_], is_mask: bool, path: str
-) -> NDArray[np.float32]:
-    """Return probabilities, 0 or 1 for a mask; refuse anything else."""
-    if is_mask:
-        if not np.isin(values, (0, 1, 255)).all():
-            raise InputError(
-                f"{path} is of an integer type, so it must be a mask of 0 and 1 (or 255), but it "
-                f"holds {values.max():g}: give a mask, or probabilities of a floating type."
-            )
-        return (values > 0).astype(np.float32)
-    low, high = values.min(initial=0, where=valid), values.max(initial=0, where=valid)
-    if low < -1e-3 or high > 1 + 1e-3:
-        raise InputError(
-            f"{path} holds values from {low:g} to {high:g}, so it is no probability raster: "
-            "probabilities run from 0 to 1 (divide by 100 or 255 first)."
-        )
-    return values
+def _kept(
+    polygons: NDArray[np.object_], groups: Ints, keep: NDArray[np.bool_]
+) -> tuple[NDArray[np.object_], Ints]:
+    """Return the polygons that are kept, and the groups numbered accordingly."""
+    number = np.where(keep, np.cumsum(keep) - 1, -1)
+    return polygons[keep], np.where(groups >= 0, number[groups], -1) if len(keep) else groups
 
 
-def _check(threshold: float, min_area: float, max_hole: float, simplify: float) -> None:
+def _columns(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
+    """Return the fields that are statistics of pixels."""
+    results = {name: item.result(groups, count) for name, item in scene.statistics.items()}
+    columns: dict[str, Any] = {
+        name: results[layer][kind] for name, (layer, kind) in COLUMNS.items() if layer in results
+    }
+    if scene.is_mask:
+        del columns["prob_mean"], columns["prob_max"]
+    if ELEVATION in results:
+        columns["relief_m"] = columns["elev_max"] - columns["elev_min"]
+    return columns
+
+
+def _large_ones(frame: gpd.GeoDataFrame, min_area: float) -> gpd.GeoDataFrame:
+    """Drop landslides below the smallest area, parts together, and number what is left."""
+    whole = frame.groupby("slide_id")["area_m2"].transform("sum")
+    frame = frame[whole >= min_area].reset_index(drop=True)
+    frame["id"] = np.arange(1, len(frame) + 1, dtype=np.int32)
+    frame["slide_id"] = (frame.groupby("slide_id").ngroup() + 1).astype("int32")
+    return frame
+
+
+def _check(threshold: float, grow: float, split: str, depth: float, rounds: int) -> None:
     if not 0 <= threshold <= 1:
         raise InputError(f"The threshold is {threshold:g}: choose a probability of 0 to 1.")
-    named = {"smallest area": min_area, "largest hole": max_hole, "simplification": simplify}
+    if not 0 <= grow <= threshold:
+        raise InputError(
+            f"Landslides can't grow down to {grow:g} from a threshold of {threshold:g}: choose a "
+            f"probability of 0 to {threshold:g}."
+        )
+    if split not in SPLITS:
+        raise InputError(f"There is no split {split}: choose one of {', '.join(SPLITS)}.")
+    if not 0 <= depth <= 1:
+        raise InputError(f"The depth of a split is {depth:g}: choose a share of 0 to 1.")
+    if not 0 <= rounds <= MOST_ROUNDS:
+        raise InputError(f"The rounds of smoothing are {rounds}: choose 0 to {MOST_ROUNDS}.")
+
+
+def _check_sizes(
+    min_area: float, max_hole: float, opening: float, closing: float, simplify: float
+) -> None:
+    named = {
+        "smallest area": min_area,
+        "largest hole": max_hole,
+        "opening": opening,
+        "closing": closing,
+        "simplification": simplify,
+    }
     for name, value in named.items():
-        if not value >= 0:
+        if not 0 <= value < np.inf:
             raise InputError(f"The {name} is {value:g}: choose 0 or more.")
+
+
+def _check_layers(scene: Scene, split: str, parts: bool) -> None:
+    """Refuse to cut landslides up by what is not there."""
+    if split == "probability" and scene.is_mask:
+        raise InputError(
+            f"{scene.source.path} is a mask, so landslides can't be parted by probability: give "
+            "the probability raster, or part them at necks."
+        )
+    if (split == "drainage" or parts) and ELEVATION not in scene.terrain:
+        raise InputError(
+            "To part landslides along drainage divides or in source and runout, give a factor "
+            "stack with a band elevation."
+        )
+
+
+def _date(text: str) -> str:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() if text else ""
+    except ValueError as error:
+        raise InputError(
+            f"{text} is no date: write it as year-month-day, such as 2018-09-06."
+        ) from error
+
+
+def _warn_of_no_effect(radii: dict[str, float], resolution: float, progress: Progress) -> None:
+    for name, radius in radii.items():
+        if 0 < radius < resolution:
+            progress.warning(
+                f"The {name} of {radius:g} m is less than a pixel ({resolution:.3g} m): it changes "
+                "nothing."
+            )

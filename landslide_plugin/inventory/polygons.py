@@ -1,122 +1,124 @@
-"""Polygons of a mask, made block by block; holes, simplification, map coordinates.
+"""The shape of polygons: holes, simplification, smoothing, map coordinates.
 
-Pixels that share an edge belong to one landslide (4-connected): pixels that only share a corner
-would give polygons that touch themselves, which are invalid.
+All polygons of a layer together are a coverage: they don't overlap, and where two of them touch
+both have the same points. Every step keeps it one.
 """
 
 import numpy as np
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.features import shapes
-from rasterio.windows import Window
-from scipy.ndimage import label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from ..raster import Grid
 
-_NO_ROW = np.zeros(0, np.int64)
-
-
-class Polygonizer:
-    """Makes polygons of a mask that arrives in blocks of whole rows, from top to bottom.
-
-    Each block is labelled and traced by itself; parts that meet at a seam are joined at the end.
-    Memory holds one block and the polygons.
-    """
-
-    def __init__(self) -> None:
-        self._parts: list[NDArray[np.object_]] = []
-        self._seams: list[NDArray[np.int64]] = []
-        self._count = 0
-        self._last_row = _NO_ROW
-
-    def add(self, mask: NDArray[np.bool_], window: Window) -> NDArray[np.int64]:
-        """Add a block.
-
-        Args:
-            mask: bool, (rows, columns).
-            window: where it lies; all columns.
-
-        Returns:
-            The number of the part that each pixel belongs to, from 1, 0 outside; (rows, columns).
-        """
-        labels, count = label(mask)
-        traced = np.empty(count, object)
-        for geometry, number in shapes(labels.astype(np.int32), mask=mask, connectivity=4):
-            traced[int(number) - 1] = shapely.geometry.shape(geometry)
-        offset = np.array([window.col_off, window.row_off])
-        self._parts.append(shapely.transform(traced, lambda xy: xy + offset))
-        numbers = np.where(mask, labels.astype(np.int64) + self._count, 0)
-        if self._last_row.size:
-            pairs = np.stack([self._last_row, numbers[0]], axis=1)
-            self._seams.append(np.unique(pairs[(pairs > 0).all(axis=1)], axis=0))
-        self._last_row = numbers[-1]
-        self._count += count
-        return numbers
-
-    def finish(self) -> tuple[NDArray[np.object_], NDArray[np.int64]]:
-        """Join what meets at the seams.
-
-        Returns:
-            Valid polygons in pixel coordinates (x = column, y = row), object, (n,); and for each
-            part's number, from 1 on, the index of its polygon, (parts,).
-        """
-        parts = np.concatenate([np.empty(0, object), *self._parts])
-        pairs = np.concatenate([np.empty((0, 2), np.int64), *self._seams]) - 1
-        links = coo_array((np.ones(len(pairs)), pairs.T), shape=(len(parts), len(parts)))
-        count, groups = connected_components(links, directed=False)
-        polygons = np.empty(count, object)
-        polygons[groups] = parts
-        size = np.bincount(groups, minlength=count)
-        order = np.argsort(groups, kind="stable")
-        stops = np.cumsum(size)
-        for group in np.flatnonzero(size > 1):
-            members = order[stops[group] - size[group] : stops[group]]
-            # The union leaves points on the seam in the middle of straight edges.
-            polygons[group] = shapely.simplify(shapely.union_all(parts[members]), 0)
-        return polygons, groups.astype(np.int64)
+Ints = NDArray[np.int64]
 
 
 def without_holes(
     polygons: NDArray[np.object_], max_hole: float, grid: Grid
-) -> NDArray[np.object_]:
-    """Fill holes up to an area.
+) -> tuple[NDArray[np.object_], Ints]:
+    """Fill holes up to an area; landslides within a filled hole become part of what surrounds it.
 
     Args:
         polygons: in pixel coordinates, object, (n,).
         max_hole: square metres; nothing is filled at 0.
         grid: gives the size of a pixel in metres at each hole's row.
+
+    Returns:
+        The polygons, those that were swallowed unchanged, and for each the index of the polygon
+        that it is part of now, which is its own or another's.
     """
+    owner = np.arange(len(polygons))
     if max_hole <= 0:
-        return polygons
+        return polygons, owner
     filled = polygons.copy()
+    gone, into = [], []
     for index in np.flatnonzero(shapely.get_num_interior_rings(polygons) > 0):
-        holes = np.array([shapely.Polygon(ring) for ring in polygons[index].interiors])
+        holes = shapely.polygons(polygons[index].interiors)
         dx, dy = grid.pixel_metres(shapely.get_y(shapely.centroid(holes)) - 0.5)
-        kept = holes[shapely.area(holes) * dx * dy > max_hole]
-        rings = [hole.exterior for hole in kept]
+        small = shapely.area(holes) * dx * dy <= max_hole
+        rings = [hole.exterior for hole in holes[~small]]
         filled[index] = shapely.Polygon(polygons[index].exterior, rings)
-    return filled
+        gone += list(holes[small])
+        into += [index] * int(small.sum())
+    hole, inside = shapely.STRtree(polygons).query(np.array(gone, object), predicate="contains")
+    # A landslide may lie in a hole of one that itself lies in a hole: the largest one takes all.
+    into_array = np.array(into, np.int64)
+    for one, holder in sorted(
+        zip(inside, into_array[hole], strict=True), key=lambda pair: polygons[pair[1]].area
+    ):
+        owner[one] = holder
+    return filled, owner
 
 
 def simplified(polygons: NDArray[np.object_], tolerance: float) -> NDArray[np.object_]:
-    """Drop points, and keep polygons valid, apart, and none of them empty.
+    """Drop points, and keep polygons valid, none of them empty, and shared edges shared.
 
     Method: Visvalingam and Whyatt 1993 (Cartographic Journal 30:46) on the whole coverage, so
     that points where polygons touch stay; the area of a dropped triangle is at most about the
     square of the tolerance.
 
     Args:
-        polygons: in pixel coordinates, object, (n,).
+        polygons: a coverage in pixel coordinates, object, (n,).
         tolerance: pixels; nothing is dropped at 0.
     """
     if tolerance <= 0 or not len(polygons):
         return polygons
-    simple = shapely.coverage_simplify(polygons, tolerance)
-    sound = shapely.is_valid(simple) & ~shapely.is_empty(simple)
-    return np.where(sound, simple, polygons)
+    return _sound(shapely.coverage_simplify(polygons, tolerance), polygons)
+
+
+def smoothed(polygons: NDArray[np.object_], rounds: int) -> NDArray[np.object_]:
+    """Round the corners off, and keep polygons valid and shared edges shared.
+
+    Method: Chaikin 1974 (Computer Graphics and Image Processing 3:346) on each stretch of outline
+    between the places where outlines meet; these stay where they are.
+
+    Args:
+        polygons: a coverage, object, (n,).
+        rounds: how often each corner is cut at a quarter of its edges; none is at 0.
+    """
+    if rounds <= 0 or not len(polygons):
+        return polygons
+    rings, of_polygon = shapely.get_rings(polygons, return_index=True)
+    xy, ring = shapely.get_coordinates(rings, return_index=True)
+    last = np.append(np.diff(ring) > 0, True)
+    xy, ring = xy[~last], ring[~last]  # rings are closed by their order from here on
+    fixed = junctions(xy, ring)
+    for _ in range(rounds):
+        before, after = neighbours(ring)
+        # Two points for each corner, the second of which goes where the corner stays.
+        pair = np.stack([0.75 * xy + 0.25 * xy[before], 0.75 * xy + 0.25 * xy[after]], axis=1)
+        pair[fixed] = xy[fixed][:, None]
+        kept = np.stack([np.ones_like(fixed), ~fixed], axis=1).ravel()
+        xy = pair.reshape(-1, 2)[kept]
+        ring, fixed = np.repeat(ring, 2)[kept], np.repeat(fixed, 2)[kept]
+    round_rings = shapely.linearrings(xy, indices=ring)
+    smooth = shapely.polygons(round_rings, indices=of_polygon)
+    return _sound(smooth, polygons)
+
+
+def junctions(xy: NDArray[np.float64], ring: Ints) -> NDArray[np.bool_]:
+    """Return the points at which more or less than two different edges of the coverage end."""
+    _, point = np.unique(xy[:, 0] + 1j * xy[:, 1], return_inverse=True)
+    after = point[neighbours(ring)[1]]
+    edges = np.unique(np.sort(np.stack([point, after], axis=1), axis=1), axis=0)
+    return np.bincount(edges.ravel(), minlength=point.max() + 1)[point] != 2
+
+
+def neighbours(ring: Ints) -> tuple[Ints, Ints]:
+    """Return the index of the point before and after each point on its ring.
+
+    Args:
+        ring: number of each point's ring, ascending, (points,).
+    """
+    index = np.arange(len(ring))
+    first = np.flatnonzero(np.diff(ring, prepend=-1))
+    last = np.append(first[1:], len(ring)) - 1
+    before, after = index - 1, index + 1
+    before[first], after[last] = last, first
+    return before, after
 
 
 def to_map(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
@@ -132,3 +134,20 @@ def to_map(polygons: NDArray[np.object_], grid: Grid) -> NDArray[np.object_]:
 
     moved: NDArray[np.object_] = shapely.transform(polygons, move)
     return moved
+
+
+def _sound(changed: NDArray[np.object_], before: NDArray[np.object_]) -> NDArray[np.object_]:
+    """Take back what made polygons invalid or overlap, with all that touches them.
+
+    One alone can't be taken back: its edges would no longer be its neighbours'.
+    """
+    bad = ~shapely.is_valid(changed) | shapely.is_empty(changed)
+    if not bad.any():
+        bad = ~shapely.is_empty(shapely.coverage_invalid_edges(changed))
+    if not bad.any():
+        return changed
+    first, second = shapely.STRtree(before).query(before, predicate="intersects")
+    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(before), len(before)))
+    _, cluster = connected_components(links, directed=False)
+    back = np.isin(cluster, cluster[bad]) & (changed != before)
+    return _sound(np.where(back, before, changed), before) if back.any() else changed

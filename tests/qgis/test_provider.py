@@ -393,7 +393,7 @@ class TestStyles:
         styles.apply("factors", layer)
         renderer = layer.renderer()
         assert (renderer.redBand(), renderer.greenBand(), renderer.blueBand()) == (3, 2, 1)
-        grey = QgsRasterLayer(raster("t.tif", array[:2], bands=["slope", "aspect"]), "t")
+        grey = QgsRasterLayer(raster("t.tif", array[:2], bands=["unheard", "of"]), "t")
         styles.apply("factors", grey)
         assert grey.renderer().grayBand() == 1
         assert grey.renderer().contrastEnhancement().maximumValue() <= 1

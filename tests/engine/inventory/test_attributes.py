@@ -9,8 +9,8 @@ from landslide_mapper.landslide_plugin.inventory.attributes import (
     FIELDS,
     Statistics,
     make_inventory,
-    measures,
 )
+from landslide_mapper.landslide_plugin.inventory.measures import measures
 from pyproj import Transformer
 
 SQUARE = shapely.box(500000, 4999900, 500100, 5000000)
@@ -63,7 +63,7 @@ def test_an_empty_inventory_has_all_fields_and_types():
     frame = make_inventory(np.empty(0, object), "EPSG:32632", {"score": [], "model": "m"})
     assert frame.empty and list(frame.columns) == [*FIELDS, "geometry"]
     assert {name: str(frame[name].dtype) for name in FIELDS} == {
-        name: kind for name, (kind, _) in FIELDS.items()
+        name: field.kind for name, field in FIELDS.items()
     }
     assert frame.crs.to_epsg() == 32632
 
@@ -80,7 +80,7 @@ def test_statistics_equal_those_of_each_landslides_pixels(seed, rows, share):
     for top in range(0, rows, 4):
         block = slice(top, top + 4)
         statistics.add(numbers[block], values[block], valid[block])
-    result = statistics.result(groups)
+    result = statistics.result(groups, 3)
     for group in range(3):
         mine = np.isin(numbers, 1 + np.flatnonzero(groups == group)) & valid
         chosen = values[mine].astype(float)
@@ -99,6 +99,6 @@ def test_the_mean_of_directions_is_circular():
     numbers = np.array([[1, 1, 2, 2, 3, 3]])
     degrees = np.array([[350, 30, 170, 190, 0, 180]], "float32")
     statistics.add(numbers, degrees, np.ones(numbers.shape, bool))
-    mean = statistics.result(np.array([0, 1, 2]))["mean"]
+    mean = statistics.result(np.array([0, 1, 2]), 3)["mean"]
     assert mean[:2] == pytest.approx([10, 180])
     assert np.isnan(mean[2])

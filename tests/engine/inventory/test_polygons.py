@@ -1,4 +1,4 @@
-"""Polygons of masks, made block by block."""
+"""Holes, simplification and smoothing of a coverage."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,16 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from landslide_mapper.landslide_plugin.inventory.division import traced
+from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer
 from landslide_mapper.landslide_plugin.inventory.polygons import (
-    Polygonizer,
     simplified,
+    smoothed,
     to_map,
     without_holes,
 )
 from landslide_mapper.landslide_plugin.raster import Grid
 from rasterio.crs import CRS
-from rasterio.features import geometry_mask
 from rasterio.transform import Affine, from_origin
 from rasterio.windows import Window
 from scipy.ndimage import label
@@ -23,61 +24,20 @@ GRID = Grid(CRS.from_epsg(32632), from_origin(500000, 5000000, 10, 10), 40, 40)
 MASKS = arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
 
 
-def trace(mask, rows=256):
+def label_all(classes):
+    """Number the 4-connected patches of equal class, from 1."""
+    numbers, count = np.zeros_like(classes), 0
+    for value in np.unique(classes):
+        patches, found = label(classes == value)
+        numbers += np.where(patches > 0, patches + count, 0)
+        count += found
+    return numbers.astype(np.int64)
+
+
+def trace(mask):
     polygonizer = Polygonizer()
-    numbers = [
-        polygonizer.add(mask[top : top + rows], Window(0, top, mask.shape[1], rows))
-        for top in range(0, len(mask), rows)
-    ]
-    return *polygonizer.finish(), np.concatenate(numbers)
-
-
-def test_a_square_is_a_square():
-    mask = np.zeros((20, 20), bool)
-    mask[5:15, 2:12] = True
-    polygons, groups, _ = trace(mask)
-    assert len(polygons) == 1 and list(groups) == [0]
-    assert polygons[0].equals(shapely.box(2, 5, 12, 15))
-
-
-def test_nothing_gives_no_polygon():
-    polygons, groups, _ = trace(np.zeros((9, 9), bool))
-    assert len(polygons) == 0 and len(groups) == 0
-
-
-def test_pixels_that_share_a_corner_only_are_two_landslides():
-    polygons, _, _ = trace(np.eye(2, dtype=bool))
-    assert len(polygons) == 2 and shapely.is_valid(polygons).all()
-
-
-def test_a_shape_over_many_seams_is_one_polygon_without_points_on_them():
-    mask = np.zeros((30, 10), bool)
-    mask[2:28, 3:6] = True
-    polygons, _, _ = trace(mask, rows=4)
-    assert len(polygons) == 1
-    assert len(polygons[0].exterior.coords) == 5
-    assert polygons[0].equals(shapely.box(3, 2, 6, 28))
-
-
-def test_arms_that_meet_below_are_one_landslide():
-    mask = np.zeros((12, 12), bool)
-    mask[0:10, 1] = mask[0:10, 9] = mask[9, 1:10] = True
-    polygons, _, _ = trace(mask, rows=3)
-    assert len(polygons) == 1 and polygons[0].area == mask.sum()
-
-
-@settings(max_examples=150, deadline=None)
-@given(mask=MASKS, rows=st.integers(1, 8))
-def test_blocks_give_the_same_landslides_as_the_whole(mask, rows):
-    whole, _, _ = trace(mask)
-    blocks, groups, numbers = trace(mask, rows)
-    assert len(blocks) == len(whole) == label(mask)[1]
-    assert shapely.is_valid(blocks).all()
-    assert shapely.union_all(blocks).equals(shapely.union_all(whole))
-    index = np.concatenate([[-1], groups])[numbers]
-    for number, polygon in enumerate(blocks):
-        inside = geometry_mask([polygon], mask.shape, Affine.identity(), invert=True)
-        np.testing.assert_array_equal(inside, index == number)
+    polygonizer.add(mask, Window(0, 0, mask.shape[1], mask.shape[0]))
+    return polygonizer.finish()[0]
 
 
 @pytest.mark.parametrize(("max_hole", "left"), [(0, 2), (100, 1), (399, 1), (400, 0)])
@@ -85,28 +45,71 @@ def test_holes_up_to_the_limit_are_filled(max_hole, left):
     mask = np.ones((20, 20), bool)
     mask[4, 4] = False  # 100 m²
     mask[10:12, 10:12] = False  # 400 m²
-    polygons, _, _ = trace(mask)
-    filled = without_holes(polygons, max_hole, GRID)
+    polygons = trace(mask)
+    filled, _ = without_holes(polygons, max_hole, GRID)
     assert len(filled[0].interiors) == left
     assert len(polygons[0].interiors) == 2
 
 
-@settings(max_examples=100, deadline=None)
-@given(mask=MASKS, tolerance=st.floats(0.1, 30))
-def test_simplified_polygons_are_valid_apart_and_none_is_lost(mask, tolerance):
-    polygons, _, _ = trace(mask)
-    simple = simplified(polygons, tolerance)
-    assert len(simple) == len(polygons)
-    assert shapely.is_valid(simple).all() and not shapely.is_empty(simple).any()
-    assert all(geometry.geom_type == "Polygon" for geometry in simple)
-    union = shapely.union_all(simple).area
-    assert union == pytest.approx(shapely.area(simple).sum())
+def test_a_landslide_in_a_filled_hole_is_part_of_what_surrounds_it():
+    mask = np.ones((20, 20), bool)
+    mask[5:15, 5:15] = False
+    mask[8:12, 8:12] = True  # an island
+    polygons = trace(mask)
+    filled, owner = without_holes(polygons, 10000, GRID)
+    outer, island = np.argsort(-shapely.area(filled))
+    assert filled[outer].area == 400 and owner.tolist() == [outer, outer]
+    assert without_holes(polygons, 8000, GRID)[1].tolist() == [0, 1]
+    assert island in (0, 1)
+
+
+@settings(max_examples=40, deadline=None)
+@given(mask=MASKS, tolerance=st.floats(0.1, 30), rounds=st.integers(0, 3))
+def test_changed_polygons_are_valid_apart_and_none_is_lost(mask, tolerance, rounds):
+    polygons = trace(mask)
+    changed = smoothed(simplified(polygons, tolerance), rounds)
+    assert len(changed) == len(polygons)
+    assert shapely.is_valid(changed).all() and not shapely.is_empty(changed).any()
+    assert all(geometry.geom_type == "Polygon" for geometry in changed)
+    assert shapely.union_all(changed).area == pytest.approx(shapely.area(changed).sum())
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    classes=arrays(
+        np.int32, st.tuples(st.integers(2, 16), st.integers(2, 16)), elements=st.integers(1, 4)
+    ),
+    tolerance=st.floats(0, 20),
+    rounds=st.integers(0, 3),
+)
+def test_shared_edges_stay_shared(classes, tolerance, rounds):
+    """The classes fill a rectangle: what they cover together has neither gap nor overlap."""
+    pieces = traced(label_all(classes), Window(0, 0, 0, 0))
+    changed = smoothed(simplified(pieces, tolerance), rounds)
+    assert shapely.coverage_is_valid(changed)
+    union = shapely.union_all(changed)
+    assert union.area == pytest.approx(shapely.area(changed).sum(), rel=1e-12)
+    assert len(union.interiors) == 0  # no gap
+
+
+def test_smoothing_rounds_a_square():
+    square = np.array([shapely.box(0, 0, 8, 8)], object)
+    (octagon,) = smoothed(square, 1)
+    assert len(octagon.exterior.coords) == 9 and octagon.area == 64 - 4 * 2
+    assert smoothed(square, 0) is square
+
+
+def test_smoothing_keeps_the_place_where_two_touch():
+    mask = np.zeros((12, 12), bool)
+    mask[1:6, 1:6] = mask[6:11, 6:11] = True
+    first, second = smoothed(trace(mask), 3)
+    assert first.touches(second) and first.intersection(second).equals(shapely.Point(6, 6))
 
 
 def test_simplifying_drops_the_stairs():
     rows, cols = np.mgrid[:60, :60]
     mask = np.abs(rows - cols) < 12
-    polygons, _, _ = trace(mask)
+    polygons = trace(mask)
     simple = simplified(polygons, 2)
     assert shapely.get_num_coordinates(simple)[0] < shapely.get_num_coordinates(polygons)[0] / 4
     assert simple[0].area == pytest.approx(polygons[0].area, rel=0.02)

@@ -25,7 +25,7 @@ def run(tmp_path):
         result = vectorize(
             **{"input": path, "output": output, **parameters}, progress=Progress(events.append)
         )
-        frame = gpd.read_file(result["output"])
+        frame = gpd.read_file(result["output"], layer=0)
         assert result["count"] == len(frame)
         assert frame.is_valid.all() and not frame.is_empty.any()
         return frame, [event.get("text", "") for event in events]
@@ -213,7 +213,7 @@ def test_numbers_out_of_range(make_raster, run, tmp_path, parameters, named):
     [
         (np.array([[0, 130, 255]], "float32"), "from 0 to 255"),
         (np.array([[-0.5, 0.1]], "float32"), "from -0.5"),
-        (np.array([[0, 1, 7]], "uint8"), "holds 7"),
+        (np.array([[0, 1, 7]], "uint8"), "from 0 to 7"),
     ],
 )
 def test_what_is_neither_probability_nor_mask(make_raster, run, tmp_path, values, sentence):
@@ -251,7 +251,7 @@ def test_twenty_thousand_landslides_take_seconds(make_raster, run):
     mask[::11, ::11] = mask[1::11, ::11] = mask[::11, 1::11] = 1
     start = time.perf_counter()
     frame, _ = run(make_raster("p.tif", mask))
-    assert len(frame) == 146**2 and time.perf_counter() - start < 30
+    assert len(frame) == 146**2 and time.perf_counter() - start < 60
 
 
 def test_an_interrupted_run_leaves_the_old_layer(make_raster, tmp_path):

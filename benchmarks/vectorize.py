@@ -1,0 +1,158 @@
+"""The inventory of a large probability raster against gdal_polygonize, paired in one run.
+
+Run `python -m benchmarks.vectorize` with the engine's Python; gdal_polygonize.py must be on the
+path. The raster is synthetic: noise, smoothed, a tile of 1000 x 1000 pixels repeated. GDAL traces
+the mask of what is at or above the threshold, ready made, its background nodata (for it would be
+traced too, which takes longer); the worker reads probabilities, and with `--factors` terrain too.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import geopandas as gpd
+import numpy as np
+import rasterio
+from numpy.typing import NDArray
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+from scipy.ndimage import gaussian_filter
+
+from .timing import Usage, compare, describe_machine, run, tool
+
+THRESHOLD = 0.5
+TILE = 1000
+FACTORS = ("elevation", "slope", "aspect", "river_distance")
+
+_WORKER = """
+import sys
+from landslide_plugin import worker
+sys.exit(worker.main())
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Time both ways in turn, check the polygons, and look at the memory."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--size", type=int, default=10000, help="pixels a side")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--factors", action="store_true", help="with a stack of four factors")
+    parser.add_argument("--memory", action="store_true", help="also at four times the height")
+    given = parser.parse_args(arguments)
+    print(describe_machine(), flush=True)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        tile = probabilities()
+        write(folder / "probability.tif", [tile], given.size, given.size)
+        write(folder / "mask.tif", [(tile >= THRESHOLD).astype(np.uint8)], given.size, given.size)
+        if given.factors:
+            layers = [terrain(band) for band in FACTORS]
+            write(folder / "factors.tif", layers, given.size, given.size, FACTORS)
+        compare(
+            lambda: run_ours(folder, given.factors),
+            lambda: run_gdal(folder),
+            given.runs,
+            f"{given.size} x {given.size}{', with factors' if given.factors else ''}",
+            2.0,
+        )
+        check(folder)
+        if given.memory:
+            write(folder / "probability.tif", [tile], given.size, 4 * given.size, filled=given.size)
+            usage = run_ours(folder, False)
+            print(f"four times the height, the rest empty: {usage.peak:.0f} MB at most")
+
+
+def probabilities() -> NDArray[np.float32]:
+    """Return a tile that repeats without a seam, about 200 landslides of 130 pixels."""
+    noise = gaussian_filter(np.random.default_rng(0).normal(size=(TILE, TILE)), 7, mode="wrap")
+    steep = 6 * (noise / noise.std() - 1.95)
+    return (1 / (1 + np.exp(-steep))).astype(np.float32)
+
+
+def terrain(band: str) -> NDArray[np.float32]:
+    """Return a tile of a factor: smooth, and in a range that fits it."""
+    noise = gaussian_filter(np.random.default_rng(len(band)).normal(size=(TILE, TILE)), 30)
+    low, high = {"slope": (0, 60), "aspect": (0, 360)}.get(band, (0, 3000))
+    share = (noise - noise.min()) / np.ptp(noise)
+    return (low + (high - low) * share).astype(np.float32)
+
+
+def write(
+    path: Path,
+    tiles: list[NDArray],
+    width: int,
+    height: int,
+    bands: Sequence[str] = ("landslide_probability",),
+    filled: int = 0,
+) -> None:
+    """Write bands that repeat a tile, in the first `filled` rows (all when 0)."""
+    with rasterio.open(
+        path,
+        "w",
+        driver="GTiff",
+        width=width,
+        height=height,
+        count=len(tiles),
+        dtype=tiles[0].dtype,
+        crs="EPSG:32632",
+        transform=from_origin(500000, 5000000, 10, 10),
+        nodata=0 if tiles[0].dtype == np.uint8 else -9999,
+        tiled=True,
+        blockxsize=256,
+        blockysize=256,
+        interleave="band",
+        compress="zstd",
+        zstd_level=1,
+        predictor=2 if tiles[0].dtype == np.uint8 else 3,
+        num_threads="all_cpus",
+        sparse_ok=True,
+    ) as dataset:
+        for index, (band, tile) in enumerate(zip(bands, tiles, strict=True), start=1):
+            dataset.set_band_description(index, band)
+            across = np.tile(tile, (1, -(-width // TILE)))[:, :width]
+            for top in range(0, filled or height, TILE):
+                rows = min(TILE, height - top)
+                dataset.write(across[:rows], index, window=Window(0, top, width, rows))
+
+
+def run_gdal(folder: Path) -> Usage:
+    """Trace the mask."""
+    output = folder / "theirs.gpkg"
+    output.unlink(missing_ok=True)
+    command = [tool("gdal_polygonize.py"), "-q", str(folder / "mask.tif"), "-f", "GPKG"]
+    return run([*command, str(output)])
+
+
+def run_ours(folder: Path, factors: bool) -> Usage:
+    """Run the worker, Python's start included."""
+    parameters = {
+        "input": str(folder / "probability.tif"),
+        "output": str(folder / "ours.gpkg"),
+        "threshold": THRESHOLD,
+    }
+    if factors:
+        parameters["factors"] = str(folder / "factors.tif")
+    request = json.dumps({"command": "vectorize", "parameters": parameters})
+    return run([sys.executable, "-c", _WORKER], request)
+
+
+def check(folder: Path) -> None:
+    """Print counts and areas of both, and the geometries that are not valid."""
+    with rasterio.open(folder / "mask.tif") as mask:
+        pixels = sum(int(mask.read(1, window=window).sum()) for _, window in mask.block_windows(1))
+    for name in ("ours", "theirs"):
+        layer = gpd.read_file(folder / f"{name}.gpkg", layer=0)
+        off = layer.geometry.area.sum() / (pixels * 100) - 1
+        size = os.path.getsize(folder / f"{name}.gpkg") / 1e6
+        print(
+            f"{name}: {len(layer)} polygons, {(~layer.is_valid).sum()} invalid, area {off:+.1e} of "
+            f"the mask's, {len(layer.columns) - 1} fields, {size:.0f} MB"
+        )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,206 @@
+"""Cutting up landslides: touching ones apart, and each into source and runout.
+
+Each landslide is looked at by itself, in the window of pixels around it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.features import geometry_mask, shapes
+from rasterio.windows import Window
+
+from ..progress import Progress
+from ..raster import Grid
+from .polygons import junctions, neighbours
+from .watershed import (
+    RUNOUT,
+    SOURCE,
+    basins,
+    distance_to_edge,
+    smooth,
+    source_and_runout,
+)
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+Layers = dict[str, tuple[NDArray[np.float32], Mask]]
+
+SPLITS = ("none", "probability", "necks", "drainage")
+PROBABILITY, ELEVATION = "prob", "elevation"
+LARGEST_WINDOW = 16_000_000
+"""Pixels; larger landslides are not cut up."""
+MARGIN = 4
+"""Pixels that are read around a landslide, so that smoothing sees what lies beside it."""
+PART_NAMES = {SOURCE: "source", RUNOUT: "runout"}
+
+
+@dataclass
+class Divided:
+    """Landslides cut up.
+
+    Attributes:
+        polygons: in pixel coordinates, object, (n,).
+        origin: index of the landslide that each was cut from, (n,).
+        slide: number, from 1, of the landslide that each is part of now, (n,).
+        part: "source", "runout" or None, object, (n,).
+        whole: whether it is uncut, bool, (n,).
+        too_large: how many were too large to be looked at.
+    """
+
+    polygons: NDArray[np.object_]
+    origin: Ints
+    slide: Ints
+    part: NDArray[np.object_]
+    whole: Mask
+    too_large: int
+
+
+@dataclass(frozen=True)
+class Divider:
+    """How landslides are cut up.
+
+    Attributes:
+        grid: their grid.
+        split: one of `SPLITS`.
+        depth: see `basins`.
+        parts: whether to part source and runout.
+        least_area: smallest landslide that may come of a split, square metres.
+        base: probability from which pixels are landslide.
+    """
+
+    grid: Grid
+    split: str
+    depth: float
+    parts: bool
+    least_area: float
+    base: float
+
+    def __bool__(self) -> bool:
+        return self.split != "none" or self.parts
+
+    def labels(self, inside: Mask, layers: Layers, row: float) -> Ints:
+        """Return the number of the piece of each pixel, 0 outside.
+
+        Twice the number of the landslide, from 1, plus 1 for runout.
+        """
+        (dx,), (dy,) = self.grid.pixel_metres(np.array([row]))
+        pieces = inside.astype(np.int64)
+        if self.split != "none":
+            surface = self._surface(inside, layers, float(dx), float(dy))
+            least = max(int(np.ceil(self.least_area / (dx * dy))), 4)
+            pieces = basins(surface, inside, self.depth, least)
+        labels = 2 * pieces
+        if self.parts and layers[ELEVATION][1][inside].all():
+            elevation = smooth(*layers[ELEVATION])
+            for piece in range(1, int(pieces.max()) + 1):
+                mine = pieces == piece
+                labels += (source_and_runout(elevation, mine) == RUNOUT) & mine
+        return labels
+
+    def _surface(self, inside: Mask, layers: Layers, dx: float, dy: float) -> NDArray[np.float64]:
+        if self.split == "necks":
+            return distance_to_edge(inside, dx, dy)
+        if self.split == "probability":
+            return np.maximum(smooth(*layers[PROBABILITY]) - self.base, 0)
+        elevation = smooth(*layers[ELEVATION])
+        return elevation[inside].max() - elevation
+
+
+@dataclass
+class _Collected:
+    polygons: list[shapely.Polygon] = field(default_factory=list)
+    origin: list[int] = field(default_factory=list)
+    slide: list[int] = field(default_factory=list)
+    part: list[str | None] = field(default_factory=list)
+    whole: list[bool] = field(default_factory=list)
+
+    def add(
+        self, polygon: shapely.Polygon, origin: int, slide: int, part: str | None, whole: bool
+    ) -> None:
+        self.polygons.append(polygon)
+        self.origin.append(origin)
+        self.slide.append(slide)
+        self.part.append(part)
+        self.whole.append(whole)
+
+
+def divide(
+    polygons: NDArray[np.object_],
+    divider: Divider,
+    read: Callable[[Window], Layers],
+    measure: Callable[[Ints, Layers], None],
+    progress: Progress,
+) -> Divided:
+    """Cut landslides up.
+
+    Args:
+        polygons: in pixel coordinates, object, (n,).
+        divider: how.
+        read: gives the layers of a window, which may reach over the raster's edge.
+        measure: is told of the pixels of all pieces: their number, from 1, in the order of those
+            that are not `whole`, 0 outside; and the window's layers.
+        progress: told of each landslide.
+    """
+    made = _Collected()
+    slides = pieces = too_large = 0
+    for index, polygon in enumerate(polygons):
+        left, top, right, bottom = (int(edge) for edge in polygon.bounds)
+        window = Window(
+            left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN
+        )
+        labels = np.zeros(1, np.int64)
+        if window.width * window.height > LARGEST_WINDOW:
+            too_large += 1
+        elif polygon.area > 1:
+            move = Affine.translation(window.col_off, window.row_off)
+            shape = int(window.height), int(window.width)
+            inside = geometry_mask([polygon], shape, move, invert=True)
+            layers = read(window)
+            labels = divider.labels(inside, layers, (top + bottom) / 2)
+        kinds = np.unique(labels[labels > 0])
+        if len(kinds) < 2:
+            made.add(polygon, index, slides + 1, None, True)
+            slides += 1
+        else:
+            numbers = np.append(0, np.searchsorted(kinds, np.arange(1, kinds[-1] + 1)) + 1)[labels]
+            for piece, kind in zip(traced(numbers, window), kinds.tolist(), strict=True):
+                paired = kind ^ 1 in kinds
+                part = PART_NAMES[SOURCE + kind % 2] if paired else None
+                made.add(piece, index, slides + kind // 2, part, False)
+            measure(np.where(labels > 0, numbers + pieces, 0), layers)
+            pieces += len(kinds)
+            slides += int(kinds[-1]) // 2
+        progress.update((index + 1) / len(polygons))
+    return Divided(
+        np.array(made.polygons, object),
+        np.array(made.origin, np.int64),
+        np.array(made.slide, np.int64),
+        np.array(made.part, object),
+        np.array(made.whole, bool),
+        too_large,
+    )
+
+
+def traced(numbers: Ints, window: Window) -> NDArray[np.object_]:
+    """Return the polygon of each number, in pixel coordinates, with all points they share."""
+    polygons = np.empty(int(numbers.max()), object)
+    for geometry, number in shapes(numbers.astype(np.int32), mask=numbers > 0, connectivity=4):
+        polygons[int(number) - 1] = shapely.geometry.shape(geometry)
+    rings, of_polygon = shapely.get_rings(polygons, return_index=True)
+    # All points of the lattice, of which those are kept where an outline turns or others meet it.
+    dense = shapely.segmentize(rings, 1.0)
+    xy, ring = shapely.get_coordinates(dense, return_index=True)
+    closing = np.append(np.diff(ring) > 0, True)
+    xy, ring = np.round(xy[~closing]), ring[~closing]
+    before, after = neighbours(ring)
+    turns = (xy[before] + xy[after] != 2 * xy).any(axis=1)
+    kept = turns | junctions(xy, ring)
+    kept_rings = shapely.linearrings(
+        xy[kept] + [window.col_off, window.row_off], indices=ring[kept]
+    )
+    traced: NDArray[np.object_] = shapely.polygons(kept_rings, indices=of_polygon)
+    return traced

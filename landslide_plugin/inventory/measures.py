@@ -1,0 +1,133 @@
+"""True metres on any CRS: areas, perimeters, and length and width along a direction."""
+
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from pyproj import CRS, Geod, Transformer
+
+from ..errors import InputError
+
+Floats = NDArray[np.float64]
+
+
+def measures(polygons: NDArray[np.object_], crs: object | None) -> tuple[Floats, Floats]:
+    """Return geodesic areas in square metres and lengths of the outer rings in metres.
+
+    Measured on the CRS's own ellipsoid (Karney 2013, J. Geodesy 87:43), so it is right on any
+    projection, in degrees, and on other planets. Without a CRS the plane's units are taken.
+
+    Args:
+        polygons: Polygons or MultiPolygons, object, (n,).
+        crs: their CRS.
+    """
+    geodetic, geod = _ellipsoid(crs)
+    if geodetic is None or geod is None:
+        rings = shapely.get_exterior_ring(polygons)
+        return shapely.area(polygons), shapely.length(rings)
+    on_ellipsoid = gpd.GeoSeries(list(polygons), crs=crs).to_crs(geodetic).to_numpy()
+    parts, of_part = shapely.get_parts(on_ellipsoid, return_index=True)
+    rings, of_ring = shapely.get_rings(parts, return_index=True)
+    xy, of_point = shapely.get_coordinates(rings, return_index=True)
+    stops = np.append(np.flatnonzero(np.diff(of_point)) + 1, len(xy))
+    area, length = np.zeros(len(rings)), np.zeros(len(rings))
+    start = 0
+    for index, stop in enumerate(stops[: len(rings)]):
+        area[index], length[index] = geod.polygon_area_perimeter(
+            xy[start:stop, 0], xy[start:stop, 1]
+        )
+        start = stop
+    is_hole = np.diff(of_ring, prepend=-1) == 0
+    signed = np.where(is_hole, -np.abs(area), np.abs(area))
+    polygon = of_part[of_ring]
+    areas: Floats = np.bincount(polygon, signed, len(polygons)).astype(float)
+    outer = np.where(is_hole, 0.0, length)
+    return areas, np.bincount(polygon, outer, len(polygons)).astype(float)
+
+
+def extents(
+    polygons: NDArray[np.object_], crs: object | None, direction: Floats
+) -> tuple[Floats, Floats]:
+    """Return length and width in metres of the boxes that hold polygons.
+
+    Where the direction of descent is known, length is the extent along it and width that across
+    it, so that a landslide may be wider than long. Elsewhere they are the sides of the smallest
+    box, the longer one first. Each polygon is laid on the plane that touches the ellipsoid at its
+    middle, with one scale for all of it: in degrees off by about 1 in 1000 over 10 km.
+
+    Args:
+        polygons: object, (n,).
+        crs: their CRS.
+        direction: degrees clockwise from the grid's north, (n,); NaN where not known.
+    """
+    if not len(polygons):
+        return np.empty(0), np.empty(0)
+    centre = shapely.get_coordinates(shapely.centroid(polygons))
+    east, north = _metres_per_unit(centre, crs)
+    xy, of_point = shapely.get_coordinates(polygons, return_index=True)
+    away = xy - centre[of_point]
+    metres = away[:, :1] * east[of_point] + away[:, 1:] * north[of_point]
+    angle = np.radians(direction.astype(float))[:, None]
+    # Aspects are angles between metres of the grid, whatever its units are.
+    down = np.sin(angle) * _unit(east) + np.cos(angle) * _unit(north)
+    down = _unit(down)
+    across = np.stack([-down[:, 1], down[:, 0]], axis=1)
+    starts = np.flatnonzero(np.diff(of_point, prepend=-1))
+    length, width = (
+        _span(np.einsum("ij,ij->i", metres, along[of_point]), starts) for along in (down, across)
+    )
+    free = np.isnan(length)
+    if free.any():
+        local = shapely.set_coordinates(polygons.copy(), metres)
+        length[free], width[free] = _smallest_box(local[free])
+    return length, width
+
+
+def _metres_per_unit(centre: Floats, crs: object | None) -> tuple[Floats, Floats]:
+    """Return what one unit along x and along y is in metres east and north, both (n, 2)."""
+    geodetic, geod = _ellipsoid(crs)
+    if geodetic is None or geod is None:
+        return np.tile([1.0, 0.0], (len(centre), 1)), np.tile([0.0, 1.0], (len(centre), 1))
+    known = CRS.from_user_input(crs)
+    step = 1e-5 if known.is_geographic else 1.0
+    # Each centre, a step along x from it, and a step along y.
+    places = centre + step * np.array([[[0.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]]])
+    transform = Transformer.from_crs(known, geodetic, always_xy=True).transform
+    degrees = np.stack(transform(*places.reshape(-1, 2).T), axis=1).reshape(places.shape)
+    latitude = np.radians(degrees[0, :, 1])
+    root = np.sqrt(1 - geod.es * np.sin(latitude) ** 2)
+    # Snyder 1987, equations 4-20 and 4-19.
+    parallel, meridian = geod.a / root * np.cos(latitude), geod.a * (1 - geod.es) / root**3
+    away = (degrees[1:] - degrees[0] + 180) % 360 - 180  # over the antimeridian too
+    metres = np.radians(away) * np.stack([parallel, meridian], axis=1) / step
+    return metres[0], metres[1]
+
+
+def _smallest_box(polygons: NDArray[np.object_]) -> tuple[Floats, Floats]:
+    corners = shapely.get_coordinates(shapely.oriented_envelope(polygons)).reshape(-1, 5, 2)
+    sides = np.linalg.norm(np.diff(corners[:, :3], axis=1), axis=2)
+    return sides.max(axis=1), sides.min(axis=1)
+
+
+def _span(along: Floats, starts: NDArray[np.int64]) -> Floats:
+    spans: Floats = np.maximum.reduceat(along, starts) - np.minimum.reduceat(along, starts)
+    return spans
+
+
+def _unit(vectors: Floats) -> Floats:
+    units: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    return units
+
+
+def _ellipsoid(crs: object | None) -> tuple[CRS | None, Geod | None]:
+    """Return the CRS in degrees on the same ellipsoid, and its geodesics."""
+    if crs is None:
+        return None, None
+    known: Any = CRS.from_user_input(crs)
+    geodetic, geod = known.geodetic_crs, known.get_geod()
+    if geodetic is None or geod is None:
+        raise InputError("The CRS has no ellipsoid to measure areas on: assign another CRS.")
+    in_degrees = all(axis.unit_name.startswith("degree") for axis in geodetic.axis_info[:2])
+    return (geodetic, geod) if in_degrees else (CRS.from_epsg(4326), Geod(ellps="WGS84"))

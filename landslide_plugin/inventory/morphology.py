@@ -1,0 +1,71 @@
+"""Opening and closing of a mask, block by block."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import InputError
+from ..raster import Grid
+
+LARGEST_RADIUS = 50
+"""Pixels."""
+
+
+class Brush:
+    """A disc in metres, as pixels of the grid's middle row.
+
+    Args:
+        radius: metres.
+        grid: the grid.
+        what: what it is for, in messages, such as "opening".
+
+    Raises:
+        InputError: it is larger than `LARGEST_RADIUS` pixels.
+    """
+
+    def __init__(self, radius: float, grid: Grid, what: str) -> None:
+        (dx,), (dy,) = grid.pixel_metres(np.array([grid.height / 2]))
+        self.rows, self.columns = int(radius / dy), int(radius / dx)
+        if max(self.rows, self.columns) > LARGEST_RADIUS:
+            raise InputError(
+                f"The {what} of {radius:g} m is more than {LARGEST_RADIUS} pixels: choose at most "
+                f"{LARGEST_RADIUS * min(dx, dy):g} m."
+            )
+        y, x = np.ogrid[-self.rows : self.rows + 1, -self.columns : self.columns + 1]
+        self.pixels = ((y * dy) ** 2 + (x * dx) ** 2 <= radius**2).astype(np.uint8)
+
+    def __bool__(self) -> bool:
+        return self.pixels.size > 1
+
+
+class Morphology:
+    """Opening, then closing.
+
+    Opening removes what the disc doesn't fit into, closing fills gaps that the disc doesn't fit
+    into. Pixels that are not valid never become landslide, and don't gnaw at what lies beside them.
+
+    Attributes:
+        halo: rows and columns around a block on which its result depends.
+    """
+
+    def __init__(self, opening: Brush, closing: Brush) -> None:
+        self._opening, self._closing = opening, closing
+        self.halo = (
+            2 * (opening.rows + closing.rows),
+            2 * (opening.columns + closing.columns),
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self._opening) or bool(self._closing)
+
+    def apply(self, mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return the mask changed; (rows, columns), halo included."""
+        if self._opening:
+            mask = mask & _morphed(mask | ~valid, cv2.MORPH_OPEN, self._opening)
+        if self._closing:
+            mask = valid & _morphed(mask, cv2.MORPH_CLOSE, self._closing)
+        return mask
+
+
+def _morphed(mask: NDArray[np.bool_], operation: int, brush: Brush) -> NDArray[np.bool_]:
+    return cv2.morphologyEx(mask.astype(np.uint8), operation, brush.pixels) > 0

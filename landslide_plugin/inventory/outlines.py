@@ -1,0 +1,229 @@
+"""Polygons of a mask that arrives in blocks of rows, assembled from the corners of its outlines.
+
+Pixels that share an edge belong to one landslide (4-connected): pixels that only share a corner
+would give polygons that touch themselves, which are invalid. All is done on arrays: tracing pixel
+by pixel took half of the time of an inventory.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.windows import Window
+from scipy.ndimage import label
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+Ints = NDArray[np.int64]
+Numbers = NDArray[np.int32]
+
+
+class Corners(NamedTuple):
+    """Places where an outline turns, in the order found; all (n,).
+
+    Attributes:
+        x: column of the lattice.
+        y: row of the lattice.
+        quadrant: where the pixel lies that the outline turns around: 0 north-west, 1 north-east,
+            2 south-west, 3 south-east.
+        convex: whether that pixel is landslide, bool.
+        number: number of the part that the outline belongs to.
+        other: at a place where two landslide pixels only touch, the number of the other one's
+            part; else 0.
+    """
+
+    x: Ints
+    y: Ints
+    quadrant: Ints
+    convex: NDArray[np.bool_]
+    number: Ints
+    other: Ints
+
+
+class Polygonizer:
+    """Makes polygons of a mask that arrives in blocks of whole rows, from top to bottom.
+
+    Memory holds one block, and the corners of the outlines.
+    """
+
+    def __init__(self) -> None:
+        self._corners: list[Corners] = []
+        self._seams: list[Numbers] = [np.empty((0, 2), np.int32)]
+        self._count = 0
+        self._last: Numbers | None = None
+        self._bottom = 0
+
+    def add(self, mask: NDArray[np.bool_], window: Window) -> Numbers:
+        """Add a block.
+
+        Args:
+            mask: bool, (rows, columns).
+            window: where it lies; all columns.
+
+        Returns:
+            The number of the part that each pixel belongs to, from 1, 0 outside; (rows, columns).
+        """
+        numbers = np.empty(mask.shape, np.int32)
+        count = label(mask, output=numbers)
+        np.add(numbers, self._count, out=numbers, where=mask)
+        pairs = np.stack([self._last_row(mask.shape[1]), numbers[0]], axis=1)
+        self._seams.append(np.unique(pairs[(pairs > 0).all(axis=1)], axis=0))
+        self._find_corners(numbers, mask, int(window.row_off))
+        self._last = numbers[-1].copy()
+        self._bottom = int(window.row_off) + len(mask)
+        self._count += count
+        return numbers
+
+    def finish(self) -> tuple[NDArray[np.object_], Ints]:
+        """Join what meets at the seams and close the outlines.
+
+        Returns:
+            Valid polygons in pixel coordinates (x = column, y = row), object, (n,); and for each
+            part's number, from 1 on, the index of its polygon, (parts,).
+        """
+        if self._last is not None:
+            below = np.zeros((1, self._last.size), np.int32)
+            self._find_corners(below, below > 0, self._bottom)
+        pairs = np.concatenate(self._seams) - 1
+        links = coo_array((np.ones(len(pairs)), pairs.T), shape=(self._count, self._count))
+        count, groups = connected_components(links, directed=False)
+        groups = groups.astype(np.int64)
+        if not count:
+            return np.empty(0, object), groups
+        found = Corners(*map(np.concatenate, zip(*self._corners, strict=True)))
+        return _polygons(_parted(found, groups), groups), groups
+
+    def _last_row(self, columns: int) -> Numbers:
+        return np.zeros(columns, np.int32) if self._last is None else self._last
+
+    def _find_corners(self, numbers: Numbers, mask: NDArray[np.bool_], row: int) -> None:
+        """Keep the corners on the lattice's lines from the one above a block to above its end."""
+        rows, columns = mask.shape
+        last = self._last_row(columns)
+        on = np.zeros((rows + 1, columns + 2), bool)  # the row above, a column on either side
+        on[0, 1:-1], on[1:, 1:-1] = last > 0, mask
+        pixels = on[:-1, :-1], on[:-1, 1:], on[1:, :-1], on[1:, 1:]
+        across = pixels[0] ^ pixels[1]
+        turns = across ^ (pixels[2] ^ pixels[3])  # one or three of four
+        touches = across & (pixels[0] ^ pixels[2]) & ~turns  # two on a diagonal
+        y, x = np.divmod(np.flatnonzero(turns | touches), columns + 1)
+        around = np.zeros((len(x), 4), np.int64)
+        for quadrant, pixel in enumerate(pixels):
+            above, right = quadrant < 2, quadrant % 2
+            here = pixel[y, x]
+            there_y, there_x = y[here] - above, x[here] - 1 + right
+            around[here, quadrant] = np.where(there_y < 0, last[there_x], numbers[there_y, there_x])
+        self._corners += _corners(x, y + row, around)
+
+
+def _corners(x: Ints, y: Ints, around: Ints) -> list[Corners]:
+    """Return the corners at places.
+
+    Args:
+        x: column of the lattice, (n,).
+        y: row of the lattice, (n,).
+        around: numbers of the pixels in the four quadrants, (n, 4).
+    """
+    on = around > 0
+    count = on.sum(axis=1)
+    convex = count == 1
+    odd = np.where(convex, on.argmax(axis=1), on.argmin(axis=1))
+    one = Corners(x, y, odd, convex, around.max(axis=1), np.zeros_like(x))
+    result = [_chosen(one, count != 2)]
+    for side in range(4):
+        # Two pixels that touch: a corner around each of them.
+        pixel = np.full_like(x, side)
+        two = Corners(x, y, pixel, count == 2, around[:, side], around[:, 3 - side])
+        result.append(_chosen(two, (count == 2) & on[:, side]))
+    return result
+
+
+def _parted(corners: Corners, groups: Ints) -> Corners:
+    """Turn around the other pixels where a landslide touches itself.
+
+    There the outline would pass twice through a point. Turning around the two pixels that are no
+    landslide gives two rings that touch, as a valid polygon may have them.
+    """
+    touching = np.flatnonzero(corners.other)
+    same = groups[corners.number[touching] - 1] == groups[corners.other[touching] - 1]
+    flipped = touching[same]
+    corners.quadrant[flipped] ^= 1  # the neighbour on the same row: one of the other diagonal
+    corners.convex[flipped] = False
+    return corners
+
+
+def _polygons(corners: Corners, groups: Ints) -> NDArray[np.object_]:
+    """Return the polygon of each group."""
+    ring, order = _rings(_next(corners))
+    x, y = corners.x[order], corners.y[order]
+    starts = np.flatnonzero(np.diff(ring, prepend=-1))
+    size = np.diff(starts, append=len(ring))
+    # Closed: the first point of each ring again after its last.
+    ends = starts + size
+    xy = np.insert(np.stack([x, y], axis=1).astype(float), ends, 0, axis=0)
+    closed_starts = starts + np.arange(len(starts))
+    closing = closed_starts + size
+    xy[closing] = xy[closed_starts]
+    index = np.repeat(np.arange(len(starts)), size + 1)
+    cross = xy[:-1, 0] * xy[1:, 1] - xy[1:, 0] * xy[:-1, 1]
+    cross = np.append(cross, 0.0)
+    cross[closing] = 0
+    is_hole = np.add.reduceat(cross, closed_starts) < 0
+    group = groups[corners.number[order][starts] - 1]
+    rings = shapely.linearrings(xy, indices=index)
+    by_polygon = np.lexsort((is_hole, group))  # the outer ring first
+    polygons: NDArray[np.object_] = shapely.polygons(rings[by_polygon], indices=group[by_polygon])
+    return polygons
+
+
+def _next(corners: Corners) -> Ints:
+    """Return for each corner the next one along its outline, landslide to the right on a map.
+
+    Along a line of the lattice, pieces of outline run from one corner to the next, then from the
+    third to the fourth, and so on.
+    """
+    east, south = corners.quadrant % 2, corners.quadrant // 2
+    by_row = _partner((corners.y * (corners.x.max() + 1) + corners.x) * 2 + east)
+    by_column = _partner((corners.x * (corners.y.max() + 1) + corners.y) * 2 + south)
+    falling = east == south  # north-west and south-east
+    return np.where(corners.convex == falling, by_row, by_column)
+
+
+def _partner(position: Ints) -> Ints:
+    """Return for each corner the one that is paired with it along a line."""
+    order = np.argsort(position, kind="stable")
+    partner = np.empty_like(order)
+    partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
+    return partner
+
+
+def _rings(following: Ints) -> tuple[Ints, Ints]:
+    """Return the ring of each corner, and the corners in order of ring and place on it.
+
+    Rings are followed by doubling the step (Wyllie 1979), so all at once.
+
+    Args:
+        following: the next corner of each corner, a permutation, (n,).
+
+    Returns:
+        The first corner of its ring for the corners in order, and that order, both (n,).
+    """
+    first, step = np.arange(len(following)), following
+    while True:
+        smaller = np.minimum(first, first[step])
+        if (smaller == first).all() and (first == first[following]).all():
+            break
+        first, step = smaller, step[step]
+    leads = first == np.arange(len(following))
+    step = np.where(leads, first, following)
+    left = (~leads).astype(np.int64)  # steps to the first corner
+    while (step != first).any():
+        left, step = left + left[step], step[step]
+    left[leads] = len(following)
+    order = np.lexsort((-left, first))
+    return first[order], order
+
+
+def _chosen(corners: Corners, chosen: NDArray[np.bool_]) -> Corners:
+    return Corners(*(column[chosen] for column in corners))  # type: ignore[arg-type]

@@ -1,0 +1,186 @@
+"""Reading a probability raster or a mask block by block, traced and measured on the way."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..errors import InputError
+from ..progress import Progress
+from ..raster import Source
+from .attributes import Statistics
+from .division import PROBABILITY, Layers
+from .morphology import Morphology
+from .outlines import Polygonizer
+
+Ints = NDArray[np.int64]
+Mask = NDArray[np.bool_]
+
+TERRAIN = {
+    "elevation": "bilinear",
+    "slope": "bilinear",
+    "aspect": "nearest",
+    "river_distance": "bilinear",
+}
+"""Bands of the factor stack that are used, and how they are brought to the input's grid: angles
+can't be interpolated."""
+BLOCK_MEGABYTES = 32.0
+WORKING_COPIES = 12
+
+
+class Scene:
+    """A probability raster or a mask, and the terrain on its grid.
+
+    A raster of a floating type, or one with a scale, holds probabilities, 0..1. Another of an
+    integer type is a mask: 0 is background, 1 or 255 is landslide.
+
+    Args:
+        source: the raster; its band `landslide_probability`, or else its first.
+        terrain: band name to the factor stack that has it, on the raster's grid.
+        base: probability from which a pixel is landslide.
+    """
+
+    def __init__(self, source: Source, terrain: dict[str, Source], base: float) -> None:
+        name = "landslide_probability"
+        self.band = name if name in source.bands else source.bands[0]
+        self.source, self.terrain, self.base = source, terrain, base
+        index = source.index_of(self.band) - 1
+        scaled = (source.original.scales[index], source.original.offsets[index]) != (1, 0)
+        self.is_mask = np.dtype(source.dataset.dtypes[index]).kind != "f" and not scaled
+        self.statistics = {
+            layer: Statistics(circular=layer == "aspect") for layer in (PROBABILITY, *terrain)
+        }
+
+    def probability(self, window: Window) -> tuple[NDArray[np.float32], Mask]:
+        """Return probabilities, 0 or 1 for a mask, and their validity, (rows, columns).
+
+        Raises:
+            InputError: the raster holds something else.
+        """
+        (values,), (valid,) = self.source.read(window, [self.band])
+        return _checked(values, self.is_mask, self.source.path), valid
+
+    def layers(self, window: Window) -> Layers:
+        """Return values and validity of probability and terrain, (rows, columns) each."""
+        return {PROBABILITY: self.probability(window)} | {
+            name: self._terrain(name, window) for name in self.terrain
+        }
+
+    def measure(self, numbers: Ints, layers: Layers) -> None:
+        """Add pixels to the statistics.
+
+        Args:
+            numbers: of the landslide of each pixel, 0 for none.
+            layers: values and validity of probability and terrain, same shape each.
+        """
+        probability, valid = layers[PROBABILITY]
+        counted = np.where(valid & (probability >= self.base), numbers, 0)
+        for name, statistics in self.statistics.items():
+            statistics.add(counted, *layers[name])
+
+    def trace(self, morphology: Morphology, progress: Progress) -> tuple[NDArray[np.object_], Ints]:
+        """Walk over the raster once, measuring.
+
+        Returns:
+            What `Polygonizer.finish` gives.
+        """
+        polygonizer = Polygonizer()
+        height = self.source.grid.height
+        for block in self._blocks(morphology):
+            numbers = polygonizer.add(block.mask, block.window)
+            self.measure(numbers.ravel()[block.pixels].astype(np.int64), block.layers)
+            progress.update((block.window.row_off + block.window.height) / height)
+        return polygonizer.finish()
+
+    def _terrain(self, name: str, window: Window) -> tuple[NDArray[np.float32], Mask]:
+        (values,), (valid,) = self.terrain[name].read(window, [name])
+        if name == "aspect":
+            valid &= values >= 0  # flat ground has none
+        return values, valid
+
+    def _blocks(self, morphology: Morphology) -> Iterator["_Block"]:
+        """Yield the blocks, the next one being read meanwhile."""
+        grid = self.source.grid
+        windows = list(grid.row_blocks(grid.rows_within(BLOCK_MEGABYTES, WORKING_COPIES)))
+        with ThreadPoolExecutor(1) as pool:
+            coming = pool.submit(self._block, windows[0], morphology)
+            for following in [*windows[1:], None]:
+                block = coming.result()
+                if following is not None:
+                    coming = pool.submit(self._block, following, morphology)
+                yield block
+
+    def _block(self, window: Window, morphology: Morphology) -> "_Block":
+        rows, columns = morphology.halo
+        wide = Window(
+            window.col_off - columns,
+            window.row_off - rows,
+            window.width + 2 * columns,
+            window.height + 2 * rows,
+        )
+        probability, valid = self.probability(wide)
+        mask = valid & (probability >= self.base)
+        if morphology:
+            inner = slice(rows, rows + window.height), slice(columns, columns + window.width)
+            mask = morphology.apply(mask, valid)[inner]
+            probability, valid = probability[inner], valid[inner]
+        pixels = np.flatnonzero(mask)
+        layers = {PROBABILITY: (probability, valid)}
+        if pixels.size:
+            layers |= {name: self._terrain(name, window) for name in self.terrain}
+        chosen = {
+            name: (values.ravel()[pixels], known.ravel()[pixels])
+            for name, (values, known) in layers.items()
+        }
+        return _Block(window, mask, pixels, chosen)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """A block: its mask, the pixels that are landslide, and the layers there."""
+
+    window: Window
+    mask: Mask
+    pixels: Ints
+    layers: Layers
+
+
+def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, Source]:
+    """Return a view on the input's grid per terrain band that the factor stack has.
+
+    Raises:
+        InputError: it has none.
+        GridError: it lies elsewhere.
+    """
+    layer = stack.enter_context(Source.open(factors, what="factor stack"))
+    # River distance in levels is not in metres.
+    found = [name for name in TERRAIN if name in layer.bands and not layer.class_names(name)]
+    if not found:
+        raise InputError(
+            f"The factor stack {factors} has none of the bands {', '.join(TERRAIN)}; it has "
+            f"{', '.join(layer.bands)}: name the bands or leave the stack out."
+        )
+    return {name: layer.on(source.grid, TERRAIN[name]) for name in found}
+
+
+def _checked(values: NDArray[np.float32], is_mask: bool, path: str) -> NDArray[np.float32]:
+    """Return probabilities, 0 or 1 for a mask; refuse anything else. Invalid ones are 0."""
+    low, high = values.min(initial=0), values.max(initial=0)
+    if is_mask:
+        if not ((values == 0) | (values == 1) | (values == 255)).all():
+            raise InputError(
+                f"{path} is of an integer type, so it must be a mask of 0 and 1 (or 255), but it "
+                f"holds values from {low:g} to {high:g}: give a mask, or probabilities from 0 to 1 "
+                "of a floating type (divide by 100 or 255 first)."
+            )
+        return (values > 0).astype(np.float32)
+    if low < -1e-3 or high > 1 + 1e-3:
+        raise InputError(
+            f"{path} holds values from {low:g} to {high:g}, so it is no probability raster: "
+            "probabilities run from 0 to 1 (divide by 100 or 255 first)."
+        )
+    return values

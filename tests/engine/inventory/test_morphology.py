@@ -1,0 +1,64 @@
+"""Opening and closing, held against scipy."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.inventory.morphology import Brush, Morphology
+from landslide_mapper.landslide_plugin.raster import Grid
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+from scipy import ndimage
+
+GRID = Grid(CRS.from_epsg(32632), from_origin(500000, 5000000, 10, 10), 40, 40)
+
+
+def morphology(opening, closing, grid=GRID):
+    return Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
+
+
+def test_a_brush_is_a_disc_in_metres():
+    assert Brush(20, GRID, "opening").pixels.sum() == 13
+    oblong = Grid(GRID.crs, from_origin(0, 0, 10, 20), 40, 40)
+    assert Brush(20, oblong, "opening").pixels.shape == (3, 5)
+    assert not Brush(9, GRID, "opening")
+
+
+def test_opening_takes_specks_and_closing_fills_gaps():
+    mask, valid = np.zeros((20, 20), bool), np.ones((20, 20), bool)
+    mask[5:15, 5:15], mask[9, 9], mask[2, 2] = True, False, True
+    opened, closed = morphology(10, 0).apply(mask, valid), morphology(0, 10).apply(mask, valid)
+    assert not opened[2, 2] and not opened[9, 9]
+    assert closed[2, 2] and closed[9, 9]
+
+
+def test_what_is_not_known_neither_becomes_landslide_nor_gnaws_at_it():
+    mask, valid = np.zeros((20, 20), bool), np.ones((20, 20), bool)
+    mask[5:15, 5:15] = True
+    mask[:, 14:], valid[:, 14:] = False, False
+    np.testing.assert_array_equal(morphology(0, 30).apply(mask, valid)[:, 14:], False)
+    assert morphology(10, 0).apply(mask, valid)[6:14, 13].all()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    mask=arrays(bool, (18, 18)),
+    opening=st.sampled_from([0, 10, 20]),
+    closing=st.sampled_from([0, 15]),
+)
+def test_scipy_finds_the_same(mask, opening, closing):
+    mask = np.pad(mask, 8)
+    expected = mask
+    if opening:
+        expected = ndimage.binary_opening(expected, Brush(opening, GRID, "").pixels)
+    if closing:
+        expected = ndimage.binary_closing(expected, Brush(closing, GRID, "").pixels)
+    ours = morphology(opening, closing).apply(mask, np.ones(mask.shape, bool))
+    np.testing.assert_array_equal(ours, expected)
+
+
+def test_a_brush_of_many_pixels_is_refused():
+    with pytest.raises(InputError, match=r"opening of 600 m is more than 50 pixels.*500 m"):
+        Brush(600, GRID, "opening")
