@@ -1,7 +1,9 @@
 """The command `train`."""
 
 import re
+import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,12 @@ from ..outputs import require_folder
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..samples.sample_set import SampleSet
+from .checkpoint import beside, remove
 from .losses import find_loss
 from .report import write_training_report
 from .semantic import SemanticTask
 from .tiles import Tiles
-from .trainer import Outcome, Settings, Task, fit
+from .trainer import ALL_EPOCHS, CANCELED, Outcome, Settings, Task, fit
 
 SMALLEST_TILE, LARGEST_TILE = 16, 2048
 
@@ -41,6 +44,10 @@ def train(
     device: str = "auto",
     seed: int = 0,
     bands: Sequence[str] = (),
+    schedule: str = "one_cycle",
+    patience: int = 0,
+    averaging: float = 0.0,
+    resume: bool = True,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train a network on a folder of samples.
@@ -59,11 +66,18 @@ def train(
         device: "auto", "cpu", "cuda" or "mps".
         seed: same seed, machine and settings, same model.
         bands: names of the bands to use; all when empty.
+        schedule: course of the learning rate; see `schedule`.
+        patience: epochs without a better one after which training ends; 0 for never.
+        averaging: decay of the running average of the weights (EMA), 0 for none.
+        resume: whether to go on from the checkpoint beside `model` that an interrupted training
+            with the same samples and settings has left.
         progress: told of each batch.
 
     Returns:
         `model`, `html`, and of the kept epoch `f1`, `iou` (validation pixels) and `loss`
         (training); `epochs`, the number trained.
+
+    Ended by SIGTERM (`SystemExit`), it writes the best model so far and leaves the checkpoint.
 
     Raises:
         InputError: the samples or settings are unfit.
@@ -78,7 +92,16 @@ def train(
     size = _check_settings(data, tile_size, epochs, batch_size, learning_rate)
     task = _task(architecture, loss)
     arguments = backbone_arguments(architecture, backbone)
-    settings = Settings(epochs, batch_size, learning_rate, seed, pick_device(device))
+    settings = Settings(
+        epochs,
+        batch_size,
+        learning_rate,
+        seed,
+        pick_device(device),
+        schedule=schedule,
+        patience=patience,
+        averaging=averaging,
+    )
     tiles = Tiles(data, names, size, seed)
     _check_splits(data, tiles)
     _warn_of_constant(tiles.scan(progress.part(0.0, 0.02)), names, progress)
@@ -89,7 +112,13 @@ def train(
         f"Training {architecture} on {len(tiles.train)} samples of {len(names)} bands, "
         f"{len(tiles.validation)} for validation, on {describe(settings.device)}."
     )
-    outcome = fit(network, task, tiles, settings, progress.part(0.02, 0.98))
+    checkpoint = beside(model)
+    if not resume:
+        remove(checkpoint)
+    recipe = [replace(data, folder=Path()), architecture, arguments, names, size, loss]
+    outcome = fit(
+        network, task, tiles, settings, progress.part(0.02, 0.98), checkpoint, repr(recipe)
+    )
     card = ModelCard(
         name=_model_name(model),
         architecture=architecture,
@@ -108,8 +137,12 @@ def train(
     )
     CURRENT.model = card.name
     save_model(model, network, card)
+    if outcome.ending == CANCELED:
+        progress.message(f"Canceled; {model} is the best of {len(outcome.history)} epochs.")
+        raise SystemExit(128 + signal.SIGTERM)
     if html:
         write_training_report(html, network, task, tiles, card, outcome, settings)
+    remove(checkpoint)
     progress.update(1.0)
     return {
         "model": model,
@@ -197,15 +230,24 @@ def _training(
         "split_seed": data.seed,
         "seed": settings.seed,
         "epochs": settings.epochs,
+        "ending": _ending(outcome, settings),
         "best_epoch": outcome.best.number,
         **extra,
         "batch_size": settings.batch_size,
         "learning_rate": settings.learning_rate,
+        "schedule": settings.schedule,
+        "averaging": settings.averaging,
         "augmentation": "quarter turns and mirroring",
         "seconds": round(sum(epoch.seconds for epoch in outcome.history)),
         "device": describe(settings.device),
         "torch": torch.__version__,
     }
+
+
+def _ending(outcome: Outcome, settings: Settings) -> str:
+    if outcome.ending == ALL_EPOCHS:
+        return outcome.ending
+    return f"{outcome.ending} after {len(outcome.history)} of {settings.epochs} epochs"
 
 
 def _split(data: SampleSet) -> str:

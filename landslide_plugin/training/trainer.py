@@ -1,10 +1,13 @@
 """The training loop, the same for all networks."""
 
+import hashlib
 import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field
+from itertools import islice
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,14 +18,21 @@ from torch import Tensor, nn
 from ..errors import InputError
 from ..progress import Progress
 from ..samples.sample_set import UNKNOWN
+from . import checkpoint as checkpoints
+from .averaging import Average
+from .schedule import find_schedule
 from .scores import Scores
-from .tiles import Batch, Tiles
+from .tiles import Batch
 
-WARM_UP = 0.2
-"""Share of the steps in which the learning rate rises (Smith and Topin 2019, one cycle)."""
 WEIGHT_DECAY = 0.01
 LARGEST_GRADIENT = 5.0
 """Norm to which gradients are cut: one odd patch must not undo the weights."""
+CHECKPOINT_SECONDS = 120.0
+"""Time after which the state is written within an epoch; at its end it is always written."""
+ALL_EPOCHS, EARLY, CANCELED = "all epochs", "stopped early", "canceled"
+"""How a training can end."""
+MESSAGE_SECONDS = 60.0
+"""Time after which a long epoch tells how far it is."""
 
 
 class Task(Protocol):
@@ -37,6 +47,28 @@ class Task(Protocol):
         """Return how sure each pixel is landslide, 0..1, (N, size, size)."""
 
 
+class Data(Protocol):
+    """What the loop is fed with; `Tiles` is one.
+
+    The batches of an epoch are the same whenever they are asked for.
+    """
+
+    size: int
+    """Side of the tiles in pixels."""
+
+    def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
+        """Yield the training batches of an epoch."""
+
+    def train_steps(self, batch_size: int) -> int:
+        """Return how many these are."""
+
+    def validation_batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield the validation batches."""
+
+    def validation_steps(self, batch_size: int) -> int:
+        """Return how many these are."""
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to train.
@@ -44,9 +76,13 @@ class Settings:
     Attributes:
         epochs: times that every train patch is seen.
         batch_size: patches per step.
-        learning_rate: the highest of the cycle.
+        learning_rate: the highest of the schedule.
         seed: of weights and order.
         device: where to compute.
+        schedule: course of the learning rate, one of `schedule.SCHEDULES`.
+        patience: epochs without a better one after which training ends; 0 for never.
+        averaging: decay of the running average of the weights, which then is what is measured and
+            kept; 0 for none.
     """
 
     epochs: int
@@ -54,6 +90,9 @@ class Settings:
     learning_rate: float
     seed: int
     device: torch.device
+    schedule: str = "one_cycle"
+    patience: int = 0
+    averaging: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,114 +115,295 @@ class Outcome:
         history: all epochs.
         best: the epoch whose weights the network has now.
         figures: validation figures of that epoch at its threshold.
+        ending: `ALL_EPOCHS`, `EARLY` or `CANCELED`.
     """
 
     history: list[Epoch]
     best: Epoch
     figures: dict[str, float | None]
+    ending: str = ALL_EPOCHS
 
 
 def fit(
-    network: nn.Module, task: Task, tiles: Tiles, settings: Settings, progress: Progress
+    network: nn.Module,
+    task: Task,
+    data: Data,
+    settings: Settings,
+    progress: Progress,
+    checkpoint: Path | None = None,
+    fingerprint: str = "",
 ) -> Outcome:
     """Train a network in place; at the end it has the weights of its best epoch.
 
-    Best is the highest F1 on validation pixels, at the threshold that is best for it. AdamW with
-    one cycle of the learning rate.
+    Best is the highest F1 on validation pixels, at the threshold that is best for it. Ended by
+    SIGTERM (`SystemExit`) after an epoch at least, it returns the best so far.
 
     Args:
         network: moved to the device.
         task: loss and probability of this kind of network.
-        tiles: data.
+        data: the batches.
         settings: how.
         progress: told of each batch; a message per epoch.
+        checkpoint: file that takes the state at times; if it stands there already, from the same
+            settings and fingerprint, training goes on from it. It is left to the caller to remove.
+        fingerprint: of all else that the result depends on, such as the samples.
 
     Raises:
         InputError: the loss is no number any more, or the memory does not suffice.
     """
     network.to(settings.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    optimizer = torch.optim.AdamW(
-        network.parameters(), settings.learning_rate, weight_decay=WEIGHT_DECAY
-    )
-    steps = tiles.train_steps(settings.batch_size)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, settings.learning_rate, steps * settings.epochs + 1, pct_start=WARM_UP
-    )
-    per_epoch = steps + tiles.validation_steps(settings.batch_size)
-    history: list[Epoch] = []
-    best: tuple[Epoch, dict[str, float | None], dict[str, Tensor]] | None = None
-    for number in range(1, settings.epochs + 1):
-        part = progress.part((number - 1) / settings.epochs, number / settings.epochs)
-        started = time.monotonic()
-        loss = 0.0
-        network.train()
-        with _memory_sentence(settings.batch_size, tiles.size):
-            batches = tiles.train_batches(number, settings.batch_size)
-            for step, batch in enumerate(batches, start=1):
-                loss += _step(network, task, batch, optimizer, settings) / steps
-                schedule.step()
-                part.update(step / per_epoch)
-            scores = _validate(network, task, tiles, settings, part.part(steps / per_epoch, 1.0))
-        epoch, figures = _judge(number, loss, scores, time.monotonic() - started)
-        history.append(epoch)
-        if best is None or epoch.f1 > best[0].f1:
-            best = epoch, figures, {k: v.clone() for k, v in network.state_dict().items()}
-        progress.message(
-            f"Epoch {number} of {settings.epochs}: loss {epoch.loss:.4f}, validation "
-            f"F1 {epoch.f1:.3f}, IoU {epoch.iou:.3f} ({epoch.seconds:.0f} s)"
+    training = _Training(network, task, data, settings, progress)
+    if checkpoint is not None:
+        training.keep_in(checkpoint, _digest(settings, fingerprint))
+    ending = ALL_EPOCHS
+    try:
+        while not training.done():
+            training.one_epoch()
+        if training.state.epoch <= settings.epochs:
+            ending = EARLY
+    except (SystemExit, KeyboardInterrupt):
+        if training.best is None:
+            raise
+        ending = CANCELED
+    return training.finish(ending)
+
+
+@dataclass
+class _State:
+    """What changes from step to step, besides tensors; JSON-able by `asdict`.
+
+    Attributes:
+        epoch: the one in work, from 1.
+        step: steps done in it.
+        loss: sum of their losses.
+        seconds: spent on it before the last start.
+        history: the epochs before it.
+    """
+
+    epoch: int = 1
+    step: int = 0
+    loss: float = 0.0
+    seconds: float = 0.0
+    history: list[Epoch] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Best:
+    """The best epoch so far, the first of equals, with its weights on the CPU."""
+
+    epoch: Epoch
+    figures: dict[str, float | None]
+    weights: dict[str, Tensor]
+
+
+class _Training:
+    """A training under way."""
+
+    def __init__(
+        self, network: nn.Module, task: Task, data: Data, settings: Settings, progress: Progress
+    ) -> None:
+        self.network, self.task, self.data = network, task, data
+        self.settings, self.progress = settings, progress
+        self.state = _State()
+        self.best: _Best | None = None
+        self.average = Average(network, settings.averaging) if settings.averaging else None
+        self.optimizer = torch.optim.AdamW(
+            network.parameters(), settings.learning_rate, weight_decay=WEIGHT_DECAY
         )
-    if best is None:
-        raise ValueError("no epoch to train")
-    network.load_state_dict(best[2])
-    network.eval()
-    return Outcome(history, best[0], best[1])
+        self.rate = find_schedule(settings.schedule)
+        self.steps = data.train_steps(settings.batch_size)
+        self._file: Path | None = None
+        self._digest = ""
+        self._written = self._told = time.monotonic()
+        self._made, self._began = 0, time.monotonic()
 
+    @property
+    def measured(self) -> nn.Module:
+        """The network that is validated and kept."""
+        return self.average.network if self.average else self.network
 
-def _step(
-    network: nn.Module,
-    task: Task,
-    batch: Batch,
-    optimizer: torch.optim.Optimizer,
-    settings: Settings,
-) -> float:
-    """Make one step; return the loss."""
-    loss = task.loss(network, batch, settings.device)
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise InputError(
-            "The training has failed, its loss is not a number any more: choose a learning rate "
-            f"below {settings.learning_rate:g}."
+    def done(self) -> bool:
+        """Return whether all epochs are made or the patience is used up."""
+        state, patience = self.state, self.settings.patience
+        if state.epoch > self.settings.epochs:
+            return True
+        if not patience or self.best is None:
+            return False
+        return state.history[-1].number - self.best.epoch.number >= patience
+
+    def one_epoch(self) -> None:
+        """Make what is left of the epoch in work, and judge it."""
+        state, settings = self.state, self.settings
+        part = self.progress.part(
+            (state.epoch - 1) / settings.epochs, state.epoch / settings.epochs
         )
-    optimizer.zero_grad(set_to_none=True)
-    loss.backward()
-    nn.utils.clip_grad_norm_(network.parameters(), LARGEST_GRADIENT)
-    optimizer.step()
-    return value
+        per_epoch = self.steps + self.data.validation_steps(settings.batch_size)
+        started = time.monotonic() - state.seconds
+        self.network.train()
+        with _memory_sentence(settings.batch_size, self.data.size):
+            batches = self.data.train_batches(state.epoch, settings.batch_size)
+            for batch in islice(batches, state.step, None):
+                state.loss += self._step(batch)
+                state.step += 1
+                state.seconds = time.monotonic() - started
+                part.update(state.step / per_epoch)
+                self._tell()
+                if time.monotonic() - self._written >= CHECKPOINT_SECONDS:
+                    self._write()
+            scores = self._validate(part.part(self.steps / per_epoch, 1.0))
+        self._judge(scores, time.monotonic() - started)
+        self._write()
+
+    def finish(self, ending: str) -> Outcome:
+        """Give the network its best weights."""
+        if self.best is None:
+            raise ValueError("no epoch to train")
+        self.network.load_state_dict(self.best.weights)
+        self.network.eval()
+        return Outcome(self.state.history, self.best.epoch, self.best.figures, ending)
+
+    def keep_in(self, file: Path, digest: str) -> None:
+        """Go on from the checkpoint if it fits, and write it from now on."""
+        self._file, self._digest = file, digest
+        if not file.exists():
+            return
+        saved = checkpoints.read(file)
+        if saved is None or saved.facts.get("digest") != digest:
+            self.progress.message(
+                f"{file.name} is of other samples or settings, or damaged: training begins anew."
+            )
+            return
+        self._restore(saved)
+        self._written = time.monotonic()
+        self.progress.message(
+            f"Going on from {file.name}: epoch {self.state.epoch}, step {self.state.step + 1}."
+        )
+
+    def _step(self, batch: Batch) -> float:
+        """Make one step; return the loss."""
+        done = (self.state.epoch - 1) * self.steps + self.state.step
+        share = done / (self.steps * self.settings.epochs)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.settings.learning_rate * self.rate(share)
+        loss = self.task.loss(self.network, batch, self.settings.device)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise InputError(
+                "The training has failed, its loss is not a number any more: choose a learning "
+                f"rate below {self.settings.learning_rate:g}."
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        self.optimizer.step()
+        if self.average:
+            self.average.update(done + 1)
+        self._made += 1
+        return value
+
+    def _validate(self, progress: Progress) -> Scores:
+        network = self.measured.eval()
+        scores = Scores()
+        total = self.data.validation_steps(self.settings.batch_size)
+        batches = self.data.validation_batches(self.settings.batch_size)
+        with torch.inference_mode():
+            for batch in progress.track(batches, total):
+                probability = self.task.probability(network, batch, self.settings.device)
+                known = batch.labels != UNKNOWN
+                scores.add(probability, (batch.labels > 0) & known, known)
+        return scores
+
+    def _judge(self, scores: Scores, seconds: float) -> None:
+        """Close the epoch; keep its weights if it is the best."""
+        state = self.state
+        threshold = scores.best_threshold()
+        figures = scores.figures(threshold)
+        loss = state.loss / self.steps
+        f1, iou = figures["f1"] or 0.0, figures["iou"] or 0.0
+        epoch = Epoch(state.epoch, loss, f1, iou, threshold, seconds)
+        if self.best is None or f1 > self.best.epoch.f1:
+            # On the CPU: a GPU's memory is for the training.
+            weights = self.measured.state_dict()
+            self.best = _Best(
+                epoch, figures, {name: value.cpu().clone() for name, value in weights.items()}
+            )
+        state.history.append(epoch)
+        state.epoch, state.step, state.loss, state.seconds = state.epoch + 1, 0, 0.0, 0.0
+        self.progress.message(
+            f"Epoch {epoch.number} of {self.settings.epochs}: loss {loss:.4f}, validation "
+            f"F1 {f1:.3f}, IoU {iou:.3f} ({seconds:.0f} s{self._left()})"
+        )
+        self._told = time.monotonic()
+
+    def _tell(self) -> None:
+        """Tell in a long epoch how far it is."""
+        if time.monotonic() - self._told < MESSAGE_SECONDS:
+            return
+        self._told = time.monotonic()
+        state = self.state
+        self.progress.message(
+            f"Epoch {state.epoch} of {self.settings.epochs}, step {state.step} of {self.steps}: "
+            f"loss {state.loss / state.step:.4f}{self._left()}"
+        )
+
+    def _left(self) -> str:
+        """Return in words how long all epochs will still take."""
+        done = (self.state.epoch - 1) * self.steps + self.state.step
+        left = self.steps * self.settings.epochs - done
+        if not left or not self._made:
+            return ""
+        seconds = (time.monotonic() - self._began) / self._made * left
+        return f", about {_duration(seconds)} left"
+
+    def _write(self) -> None:
+        """Write the checkpoint; a full disk does not end the training."""
+        if self._file is None:
+            return
+        facts: dict[str, Any] = {"digest": self._digest, "state": asdict(self.state)}
+        saved = checkpoints.Saved(facts)
+        saved.add("network", self.network.state_dict())
+        if self.best:
+            facts["best"] = {"epoch": asdict(self.best.epoch), "figures": self.best.figures}
+            saved.add("best", self.best.weights)
+        saved.add("optimizer", checkpoints.optimizer_tensors(self.optimizer))
+        saved.add("random", checkpoints.random_tensors(self.settings.device))
+        if self.average:
+            saved.add("average", self.average.network.state_dict())
+        try:
+            checkpoints.write(self._file, saved)
+        except OSError as error:
+            self.progress.warning(
+                f"The state of the training can't be written to {self._file} ({error}): training "
+                "goes on, but if it is interrupted it must begin anew."
+            )
+        self._written = time.monotonic()
+
+    def _restore(self, saved: checkpoints.Saved) -> None:
+        state = saved.facts["state"]
+        history = [Epoch(**row) for row in state["history"]]
+        self.state = _State(**{**state, "history": history})
+        if best := saved.facts.get("best"):
+            self.best = _Best(Epoch(**best["epoch"]), best["figures"], saved.part("best"))
+        self.network.load_state_dict(saved.part("network"))
+        checkpoints.restore_optimizer(self.optimizer, saved.part("optimizer"))
+        checkpoints.restore_random(self.settings.device, saved.part("random"))
+        if self.average:
+            self.average.network.load_state_dict(saved.part("average"))
 
 
-def _validate(
-    network: nn.Module, task: Task, tiles: Tiles, settings: Settings, progress: Progress
-) -> Scores:
-    network.eval()
-    scores = Scores()
-    total = tiles.validation_steps(settings.batch_size)
-    batches = progress.track(tiles.validation_batches(settings.batch_size), total)
-    with torch.inference_mode():
-        for batch in batches:
-            probability = task.probability(network, batch, settings.device)
-            known = batch.labels != UNKNOWN
-            scores.add(probability, (batch.labels > 0) & known, known)
-    return scores
+def _digest(settings: Settings, fingerprint: str) -> str:
+    """Return a short text that differs where settings or fingerprint do; the device may change."""
+    facts = {**asdict(settings), "device": ""}
+    return hashlib.sha256(f"{facts} {fingerprint}".encode()).hexdigest()
 
 
-def _judge(
-    number: int, loss: float, scores: Scores, seconds: float
-) -> tuple[Epoch, dict[str, Any]]:
-    threshold = scores.best_threshold()
-    figures = scores.figures(threshold)
-    f1, iou = figures["f1"] or 0.0, figures["iou"] or 0.0
-    return Epoch(number, loss, f1, iou, threshold, seconds), figures
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    if seconds < 5400:
+        return f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
 
 
 @contextmanager

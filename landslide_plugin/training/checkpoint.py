@@ -1,0 +1,140 @@
+"""The state of an unfinished training on the disk.
+
+One safetensors file: the weights, their average, the optimizer's moments, the best weights and
+the random generators as tensors, the rest as JSON in its header. No pickle, so that a checkpoint
+from elsewhere can do no harm.
+"""
+
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+FORMAT = 1
+KEY = "landslide_checkpoint"
+SUFFIX = ".checkpoint"
+
+
+@dataclass
+class Saved:
+    """What a checkpoint holds.
+
+    Attributes:
+        facts: JSON-able state of the loop.
+        tensors: named with a prefix that tells what they belong to, such as "network.".
+    """
+
+    facts: dict[str, Any]
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def add(self, prefix: str, tensors: dict[str, Tensor]) -> None:
+        """Add tensors under a prefix."""
+        self.tensors |= {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        """Return the tensors under a prefix, by their own names."""
+        start = f"{prefix}."
+        return {
+            name.removeprefix(start): value
+            for name, value in self.tensors.items()
+            if name.startswith(start)
+        }
+
+
+def beside(model: str | Path) -> Path:
+    """Return where the checkpoint of a model that is being trained lies."""
+    return Path(f"{model}{SUFFIX}")
+
+
+def write(path: Path, saved: Saved) -> None:
+    """Replace the checkpoint at `path`; a kill at any moment leaves the old or the new one whole.
+
+    Raises:
+        OSError: the disk is full or read-only; the old checkpoint stands.
+    """
+    tensors = {name: value.detach().cpu().contiguous() for name, value in saved.tensors.items()}
+    header = {KEY: json.dumps({"format": FORMAT, **saved.facts})}
+    fresh = _unfinished(path)
+    try:
+        save_file(tensors, str(fresh), header)
+        with fresh.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(fresh, path)
+    except SafetensorError as error:  # it wraps the system's error in its own
+        fresh.unlink(missing_ok=True)
+        raise OSError(str(error)) from error
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def read(path: Path) -> Saved | None:
+    """Return what the checkpoint holds; None where there is none that can be read."""
+    try:
+        with safe_open(str(path), "pt") as file:
+            facts = json.loads((file.metadata() or {})[KEY])
+            if facts["format"] != FORMAT:
+                return None
+            return Saved(facts, {name: file.get_tensor(name) for name in file.keys()})
+    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remove(path: Path) -> None:
+    """Remove the checkpoint and what a kill in the middle of writing one has left."""
+    path.unlink(missing_ok=True)
+    _unfinished(path).unlink(missing_ok=True)
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    """Return the moments of each parameter, named "<number>.<moment>"."""
+    return {
+        f"{number}.{name}": torch.as_tensor(value)
+        for number, moments in optimizer.state_dict()["state"].items()
+        for name, value in moments.items()
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: dict[str, Tensor]) -> None:
+    """Give an optimizer of the same parameters its moments back.
+
+    Raises:
+        ValueError: they are not of these parameters.
+    """
+    parameters = [item for group in optimizer.param_groups for item in group["params"]]
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in tensors.items():
+        number, name = key.split(".", 1)
+        parameter = parameters[int(number)]
+        if value.ndim:
+            if value.shape != parameter.shape:
+                raise ValueError(f"moment {key} has the shape {tuple(value.shape)}")
+            # In the parameter's own memory format, in which steps are fast.
+            value = torch.empty_like(parameter, requires_grad=False).copy_(value)
+        state.setdefault(int(number), {})[name] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
+
+
+def random_tensors(device: torch.device) -> dict[str, Tensor]:
+    """Return the state of the random generators that a training uses."""
+    states = {"cpu": torch.get_rng_state()}
+    if device.type == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state(device)
+    return states
+
+
+def restore_random(device: torch.device, tensors: dict[str, Tensor]) -> None:
+    """Set the random generators."""
+    torch.set_rng_state(tensors["cpu"])
+    if device.type == "cuda" and "cuda" in tensors:
+        torch.cuda.set_rng_state(tensors["cuda"], device)
+
+
+def _unfinished(path: Path) -> Path:
+    return path.with_name(f"{path.name}.new")
