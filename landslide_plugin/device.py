@@ -52,11 +52,19 @@ def describe(device: torch.device) -> str:
 def autocast(device: torch.device) -> AbstractContextManager[None]:
     """Return the context in which networks run: bfloat16 where the device computes in it.
 
-    Elsewhere bfloat16 is emulated and slower than float32, which is then kept.
+    NVIDIA GPUs without it compute in float16 instead. Elsewhere half precision is emulated and
+    slower than float32, which is then kept.
     """
     if _has_bfloat16(device):
         return torch.autocast(device.type, torch.bfloat16)
+    if needs_scaling(device):
+        return torch.autocast(device.type, torch.float16)
     return nullcontext()
+
+
+def needs_scaling(device: torch.device) -> bool:
+    """Return whether networks run in float16, in which small gradients vanish unless scaled."""
+    return device.type == "cuda" and not _has_bfloat16(device)
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _COLOURS = 64
 """Colours a figure is reduced to: text stays crisp and a map takes a third of the bytes."""
 
+ERROR_COLOURS = {"found": "#009e73", "false alarm": "#d55e00", "missed": "#0072b2"}
+"""Of Okabe and Ito's palette, told apart by colour-blind readers too."""
+
 
 @dataclass(frozen=True)
 class Section:
@@ -29,7 +32,7 @@ class Section:
 
     Attributes:
         title: the heading, plain text.
-        content: HTML made by `paragraph`, `table`, `figure`, `gallery`, `listing`.
+        content: HTML made by `paragraph`, `caution`, `table`, `figure`, `gallery`, `listing`.
     """
 
     title: str
@@ -62,6 +65,11 @@ def paragraph(text: str) -> str:
     return f"<p>{escape(text)}</p>"
 
 
+def caution(text: str) -> str:
+    """Return a paragraph of plain text that must not be overlooked."""
+    return f'<p class="caution">{escape(text)}</p>'
+
+
 def listing(items: Sequence[str]) -> str:
     """Return a bullet list of plain texts."""
     return "<ul>" + "".join(f"<li>{escape(item)}</li>" for item in items) + "</ul>"
@@ -85,7 +93,9 @@ def table(header: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return f'<div class="wide"><table>{head}<tbody>\n{body}\n</tbody></table></div>'
 
 
-def figure(drawing: "Figure", alt: str, caption: str = "", dpi: int = 110) -> str:
+def figure(
+    drawing: "Figure", alt: str, caption: str = "", dpi: int = 110, colours: int = _COLOURS
+) -> str:
     """Return a matplotlib figure as an embedded PNG.
 
     Args:
@@ -93,12 +103,13 @@ def figure(drawing: "Figure", alt: str, caption: str = "", dpi: int = 110) -> st
         alt: what it shows, for those who can't see it.
         caption: plain text under it.
         dpi: dots per inch.
+        colours: that it is reduced to, at most 256; more for photographs.
     """
     from PIL import Image
 
     raw, reduced = BytesIO(), BytesIO()
     drawing.savefig(raw, format="png", dpi=dpi, facecolor="white", bbox_inches="tight")
-    few = Image.open(raw).convert("RGB").quantize(_COLOURS, Image.Quantize.MAXCOVERAGE)
+    few = Image.open(raw).convert("RGB").quantize(colours, Image.Quantize.MAXCOVERAGE)
     few.save(reduced, format="png", optimize=True)
     data = base64.b64encode(reduced.getvalue()).decode("ascii")
     text = f"<figcaption>{escape(caption)}</figcaption>" if caption else ""
@@ -166,6 +177,7 @@ h2 { font-size: 1.15rem; margin: 2.2rem 0 .6rem; padding-bottom: .3rem;
   border-bottom: 1px solid #e4e1da; }
 p { margin: .5rem 0; max-width: 46rem; }
 .lead { font-size: 1.12rem; color: #3d4249; }
+.caution { border-left: 4px solid #d55e00; background: #fdf3ec; padding: .5rem .8rem; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: .92rem; margin: .6rem 0; }
 th, td { padding: .38rem .9rem .38rem 0; text-align: left; vertical-align: top;

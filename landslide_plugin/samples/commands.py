@@ -25,6 +25,7 @@ from .patches import (
 from .sample_set import SPLITS, UNKNOWN, SampleSet
 from .sample_writer import SampleWriter
 from .splits import (
+    BY_PATCH,
     Split,
     check_shares,
     require_splits,
@@ -196,7 +197,8 @@ class _Cutter:
             ends = np.cumsum([len(windows) for windows in self.candidates])[:-1]
             drawn = split_at_random(holds.astype(np.int64), shares, seed)
             blocks = np.split(np.zeros(len(holds), np.int64), ends)
-            split = Split(np.split(drawn, ends), blocks, "random by patch")
+            touched = [part[:, np.newaxis] for part in blocks]
+            split = Split(np.split(drawn, ends), blocks, touched, BY_PATCH)
         seeds = [sum(map(len, self._windows(split, index, True))) for index in range(len(SPLITS))]
         require_splits(seeds, shares)
         return split
@@ -266,6 +268,7 @@ class _Cutter:
             source=layer.stack.path,
             window=place,
             block=int(split.block[number][index]),
+            blocks=tuple(int(block) for block in np.unique(split.touched[number][index])),
             crs=layer.stack.grid.crs,
             transform=layer.stack.grid.window_transform(window),
         )

@@ -19,7 +19,7 @@ from ..raster.source import Source
 from .patches import numbered
 from .sample_set import SPLITS, SampleSet
 from .sample_writer import SampleWriter
-from .splits import require_splits, split_at_random
+from .splits import BY_IMAGE, require_splits, split_at_random
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 
@@ -112,7 +112,7 @@ def import_tiles(
     for tile, index in progress.part(0.3, 1).track(pairs, len(tiles)):
         _write(tile, int(index), writer, resolution)
     return writer.finish(
-        split="random by image",
+        split=BY_IMAGE,
         seed=seed,
         tile_size=round(median(max(tile.shape) for tile in tiles)),
         resolution=resolution or None,

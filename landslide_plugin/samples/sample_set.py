@@ -32,6 +32,7 @@ class Sample:
         window: column, row, width and height in its source.
         landslide_pixels: pixels labelled as landslide.
         instances: landslides, whole or in part.
+        blocks: numbers of all spatial blocks that it reaches into; empty for imported tiles.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Sample:
     window: tuple[int, int, int, int]
     landslide_pixels: int
     instances: int
+    blocks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,13 @@ def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
     known = {item.name for item in fields(SampleSet)}
     result = {key: value for key, value in values.items() if key in known}
     result["samples"] = [
-        Sample(**{**item, "window": tuple(item["window"])}) for item in values["samples"]
+        Sample(
+            **{
+                **item,
+                "window": tuple(item["window"]),
+                "blocks": tuple(item.get("blocks", ())),
+            }
+        )
+        for item in values["samples"]
     ]
     return result

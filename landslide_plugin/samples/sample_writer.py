@@ -74,6 +74,7 @@ class SampleWriter:
         source: str,
         window: tuple[int, int, int, int],
         block: int = 0,
+        blocks: tuple[int, ...] = (),
         crs: CRS | None = None,
         transform: Affine,
     ) -> None:
@@ -87,6 +88,7 @@ class SampleWriter:
             source: where it comes from.
             window: column, row, width, height there.
             block: its spatial block.
+            blocks: all blocks that it reaches into.
             crs: None for plain image tiles.
             transform: of the patch.
 
@@ -110,7 +112,9 @@ class SampleWriter:
         self._pixels[split, False] += int((known & ~landslide).sum())
         instances = len(np.unique(labels[landslide]))
         pixels = int(landslide.sum())
-        self.samples.append(Sample(identity, split, block, source, window, pixels, instances))
+        self.samples.append(
+            Sample(identity, split, block, source, window, pixels, instances, blocks)
+        )
 
     def finish(
         self,

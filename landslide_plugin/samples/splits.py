@@ -1,4 +1,4 @@
-"""Train, validation and test: by spatial block, so that neighbours don't leak, or at random."""
+"""Train, validation and test, or folds: by block, so that neighbours don't leak, or at random."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,12 +10,18 @@ from rasterio.warp import transform
 from ..errors import InputError
 from ..raster.grid import Grid
 from .patches import Candidates
-from .sample_set import SPLITS
+from .sample_set import SPLITS, Sample, SampleSet
 
 DROPPED = -1
 BLOCK_TILES = 4
+BLOCKS, BY_IMAGE, BY_PATCH = "blocks", "random by image", "random by patch"
+"""Kinds of split, as manifests name them; the size of the blocks follows the first."""
 _LEAST_BLOCKS = 10
 """Blocks with landslides that a split is drawn from, where the area is large enough."""
+
+
+Fold = tuple[list[Sample], list[Sample]]
+"""Patches to train on, and to validate on."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +31,13 @@ class Split:
     Attributes:
         split: index into `SPLITS`, or `DROPPED`, int, one list entry a stack, each (n,).
         block: number of the spatial block of the window's first pixel, likewise.
+        touched: numbers of the blocks that the window's corners lie in, likewise, each (n, any).
         description: the kind of split in words.
     """
 
     split: list[NDArray[np.int64]]
     block: list[NDArray[np.int64]]
+    touched: list[NDArray[np.int64]]
     description: str
 
 
@@ -102,7 +110,46 @@ def split_by_blocks(
     split = np.where((assigned == assigned[0]).all(axis=0), assigned[0], DROPPED)
     ends = np.cumsum([len(windows) for windows in candidates])[:-1]
     side = tiles * tile_size
-    return Split(np.split(split, ends), np.split(home, ends), f"blocks of {side} x {side} pixels")
+    return Split(
+        np.split(split, ends),
+        np.split(home, ends),
+        np.split(corners.T, ends),
+        f"{BLOCKS} of {side} x {side} pixels",
+    )
+
+
+def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
+    """Share out the train and validation patches among folds; each validates once.
+
+    Stratified: every fold gets about the same number of landslide pixels and of patches. Grouped:
+    what belongs together stays together, so that the folds are as far apart as the set's own
+    split, whose kind holds for them too. With spatial blocks a patch that reaches into blocks of
+    two folds is left out, as pixels of one fold would be in the other; with images each image is a
+    group; else each patch. Test patches are left out.
+
+    Args:
+        samples: the set.
+        count: number of folds, at least 2.
+        seed: the same seed gives the same folds.
+
+    Raises:
+        InputError: too few groups with landslides for so many folds.
+    """
+    patches = [sample for sample in samples.samples if sample.split != "test"]
+    groups = [_groups(samples, sample) for sample in patches]
+    fold_of = _fold_of(patches, groups, count, seed, _word(samples))
+    own = [{fold_of[group] for group in touched} for touched in groups]
+    result: list[Fold] = []
+    for fold in range(count):
+        train = [patch for patch, of in zip(patches, own, strict=True) if of.isdisjoint({fold})]
+        validation = [patch for patch, of in zip(patches, own, strict=True) if of == {fold}]
+        if not (_has_landslide(train) and _has_landslide(validation)):
+            raise InputError(
+                f"Fold {fold + 1} of {count} is left without landslides: choose fewer folds or "
+                "make samples of more landslides."
+            )
+        result.append((train, validation))
+    return result
 
 
 def require_splits(counts: Sequence[int], shares: Sequence[float]) -> None:
@@ -162,3 +209,48 @@ def _assign(
         result[block] = int(np.argmax(behind))
         have[result[block]] += weights[block]
     return result
+
+
+def _groups(samples: SampleSet, sample: Sample) -> list[str]:
+    """Return the groups that a patch reaches into, its own first."""
+    if samples.split.startswith(BLOCKS):
+        return [str(block) for block in dict.fromkeys((sample.block, *sample.blocks))]
+    return [sample.source if samples.split == BY_IMAGE else sample.id]
+
+
+def _word(samples: SampleSet) -> str:
+    if samples.split.startswith(BLOCKS):
+        return "spatial blocks"
+    return "images" if samples.split == BY_IMAGE else "patches"
+
+
+def _fold_of(
+    patches: Sequence[Sample], groups: Sequence[list[str]], count: int, seed: int, word: str
+) -> dict[str, int]:
+    """Return the fold of each group: the largest first, each to the fold that has least."""
+    pixels = dict.fromkeys((group for touched in groups for group in touched), 0)
+    members = dict.fromkeys(pixels, 0)
+    for patch, (group, *_) in zip(patches, groups, strict=True):
+        pixels[group] += patch.landslide_pixels
+        members[group] += 1
+    having = sum(value > 0 for value in pixels.values())
+    if count < 2 or having < count:
+        raise InputError(
+            f"{count} folds can't be made: there must be at least 2, and no more than the "
+            f"{having} {word} with landslides of the samples."
+        )
+    names = list(pixels)
+    order = np.random.default_rng(seed).permutation(len(names))
+    landslide, patch_count = np.zeros(count), np.zeros(count)
+    result = {}
+    for name in sorted((names[i] for i in order), key=lambda name: (-pixels[name], -members[name])):
+        least = (patch_count, landslide) if pixels[name] else (landslide, patch_count)
+        fold = int(np.lexsort(least)[0])
+        landslide[fold] += pixels[name]
+        patch_count[fold] += members[name]
+        result[name] = fold
+    return result
+
+
+def _has_landslide(patches: Sequence[Sample]) -> bool:
+    return any(patch.landslide_pixels for patch in patches)

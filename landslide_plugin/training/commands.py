@@ -20,11 +20,12 @@ from ..progress import Progress
 from ..provenance import CURRENT
 from ..samples.sample_set import SampleSet
 from .checkpoint import beside, remove
+from .contracts import ALL_EPOCHS, CANCELED, Outcome, Settings, Task
 from .losses import find_loss
 from .report import write_training_report
 from .semantic import SemanticTask
 from .tiles import Tiles
-from .trainer import ALL_EPOCHS, CANCELED, Outcome, Settings, Task, fit
+from .trainer import fit
 
 SMALLEST_TILE, LARGEST_TILE = 16, 2048
 

@@ -18,8 +18,11 @@ LANDSLIDE_WEIGHT = 2.0
 """Weight of landslide, the background's being 1 (Yang, S. et al. 2022)."""
 FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 1.75
 """Chen et al. 2022, section 3.3; alpha is the weight of landslide, 1 - alpha the background's."""
-DICE_SMOOTHING = 1.0
-"""Added to both sides of the fraction, so that patches without landslide have a gradient."""
+SMOOTHING = 0.5
+"""Pixels added to both sides of the fraction, so that batches without landslide have a gradient."""
+
+TVERSKY_FALSE, TVERSKY_MISSED = 0.3, 0.7
+"""Weights of false alarms and of missed landslides (Salehi et al. 2017, their best)."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,6 +30,16 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     """Mean negative log-likelihood."""
     return _known_mean(_negative_log(logits, classes), classes)
+
+
+def binary_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
+    """The same as cross entropy, computed from one logit, the difference of the two."""
+    known = classes != IGNORE
+    truth = (classes == 1).to(logits.dtype)
+    values = functional.binary_cross_entropy_with_logits(
+        logits[:, 1] - logits[:, 0], truth, reduction="none"
+    )
+    return _known_mean(values * known, classes)
 
 
 def weighted_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -47,12 +60,32 @@ def focal(logits: Tensor, classes: Tensor) -> Tensor:
 
 def dice(logits: Tensor, classes: Tensor) -> Tensor:
     """One minus the soft Dice coefficient of landslide over the batch (Milletari et al. 2016)."""
-    known = (classes != IGNORE).to(logits.dtype)
-    probability = logits.softmax(1)[:, 1] * known
-    truth = (classes == 1).to(logits.dtype)
-    common = (probability * truth).sum()
-    sizes = probability.sum() + truth.sum()
-    return 1 - (2 * common + DICE_SMOOTHING) / (sizes + DICE_SMOOTHING)
+    return _overlap_loss(logits, classes, 0.5, 0.5)
+
+
+def tversky(logits: Tensor, classes: Tensor) -> Tensor:
+    """One minus the soft Tversky index: as Dice, missed landslides weighing more than false alarms.
+
+    Salehi et al. 2017 ("Tversky loss function for image segmentation", MLMI, eq. 3).
+    """
+    return _overlap_loss(logits, classes, TVERSKY_FALSE, TVERSKY_MISSED)
+
+
+def lovasz(logits: Tensor, classes: Tensor) -> Tensor:
+    """Lovász extension of one minus the IoU of landslide (Berman et al. 2018, CVPR, eq. 8 and 9).
+
+    Over the batch's known pixels at once, with probabilities as in their Lovász-softmax.
+    """
+    known = classes != IGNORE
+    truth = (classes[known] == 1).to(logits.dtype)
+    probability = logits.softmax(1)[:, 1][known]
+    errors, order = (truth - probability).abs().sort(descending=True)
+    sorted_truth = truth[order]
+    common = truth.sum() - sorted_truth.cumsum(0)
+    either = truth.sum() + (1 - sorted_truth).cumsum(0)
+    jaccard = 1 - common / either
+    steps = torch.diff(jaccard, prepend=jaccard.new_zeros(1))
+    return (errors * steps).sum() + 0 * logits.sum()
 
 
 def focal_dice(logits: Tensor, classes: Tensor) -> Tensor:
@@ -62,10 +95,13 @@ def focal_dice(logits: Tensor, classes: Tensor) -> Tensor:
 
 LOSSES: dict[str, Loss] = {
     "cross_entropy": cross_entropy,
+    "binary_cross_entropy": binary_cross_entropy,
     "weighted_cross_entropy": weighted_cross_entropy,
     "focal": focal,
     "dice": dice,
     "focal_dice": focal_dice,
+    "tversky": tversky,
+    "lovasz": lovasz,
 }
 
 
@@ -78,6 +114,16 @@ def find_loss(name: str) -> Loss:
     if name not in LOSSES:
         raise InputError(f"No loss {name!r}; there are: {', '.join(LOSSES)}.")
     return LOSSES[name]
+
+
+def _overlap_loss(logits: Tensor, classes: Tensor, false: float, missed: float) -> Tensor:
+    """One minus common / (common + false * false alarms + missed * missed), all soft."""
+    known = (classes != IGNORE).to(logits.dtype)
+    probability = logits.softmax(1)[:, 1] * known
+    truth = (classes == 1).to(logits.dtype)
+    common = (probability * truth).sum()
+    whole = common + false * (probability.sum() - common) + missed * (truth.sum() - common)
+    return 1 - (common + SMOOTHING) / (whole + SMOOTHING)
 
 
 def _negative_log(logits: Tensor, classes: Tensor) -> Tensor:

@@ -1,9 +1,11 @@
 """Batches of tiles cut from the samples: scaled, turned, and read ahead."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -12,15 +14,15 @@ from torch import Tensor
 
 from ..errors import InputError
 from ..progress import Progress
-from ..samples.sample_set import UNKNOWN, Sample, SampleSet
-from .augmentation import turn, turn_bands, turnings
+from ..samples.sample_set import Sample, SampleSet
+from .augmentation import Augmentation
+from .cutting import Patch, Shape, cut
+from .enhancement import landslide_box, paste, splice
 
 MEMORY = 2**30
 """Bytes of patches that are kept; what goes beyond is read from the disk in each epoch."""
 AHEAD = 2
-"""Batches that are made while the network is busy."""
-
-Patch = tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.uint16]]
+"""Batches that are made while the network is busy, each in a thread of its own."""
 
 
 @dataclass(frozen=True)
@@ -39,29 +41,57 @@ class Batch:
 class Tiles:
     """The tiles of a sample set.
 
-    A training tile is cut at random from its patch, on a landslide if there is one, turned and
-    mirrored; validation tiles cover their patch. A patch smaller than the tile is filled up with
-    unknown pixels.
+    A training tile is cut at random from its patch, on a landslide if there is one, and changed
+    by augmentation; validation tiles cover their patch as it is. A patch smaller than the tile is
+    filled up with unknown pixels.
 
     Args:
         samples: the set.
         bands: names of the bands to use.
         size: side of the tiles in pixels.
-        seed: together with epoch and sample it determines each training tile.
+        seed: together with epoch and sample it determines each training tile, whatever the number
+            of threads.
+        train: patches to train on; those of the set's train split when None.
+        validation: patches to validate on; those of the set's validation split when None.
+        augmentation: what happens to training tiles.
+        enhancement: share of the training tiles, 0..1, that are spliced or pasted anew from a
+            patch with landslide and others without (of those with, where the set has no other).
+
+    Raises:
+        InputError: the share is out of its range.
     """
 
-    def __init__(self, samples: SampleSet, bands: list[str], size: int, seed: int) -> None:
+    def __init__(
+        self,
+        samples: SampleSet,
+        bands: list[str],
+        size: int,
+        seed: int,
+        train: Sequence[Sample] | None = None,
+        validation: Sequence[Sample] | None = None,
+        augmentation: Augmentation | None = None,
+        enhancement: float = 0.0,
+    ) -> None:
+        if not 0 <= enhancement <= 1:
+            raise InputError(
+                f"The share of enhanced tiles, {enhancement:g}, must be within 0 and 1."
+            )
         self.samples = samples
         self.bands = bands
         self.size = size
         self.seed = seed
+        self.augmentation = augmentation or Augmentation()
+        self.enhancement = enhancement
         index = [samples.bands.index(band) for band in bands]
         self.mean = [samples.mean[i] for i in index]
         self.std = [samples.std[i] for i in index]
-        self.train = samples.of_split("train")
-        self.validation = samples.of_split("validation")
+        self.train = list(samples.of_split("train") if train is None else train)
+        self.validation = list(samples.of_split("validation") if validation is None else validation)
+        self._landslides = [sample for sample in self.train if sample.landslide_pixels]
+        self._backgrounds = [sample for sample in self.train if not sample.landslide_pixels]
         self._kept: dict[str, Patch] = {}
         self._room = MEMORY
+        self._lock = Lock()
 
     def scan(self, progress: Progress) -> list[str]:
         """Read every patch once; return the bands that are constant in the train patches.
@@ -72,9 +102,9 @@ class Tiles:
         low = np.full(len(self.bands), np.inf)
         high = -low
         patches = [*self.train, *self.validation]
-        for sample in progress.track(patches, len(patches)):
+        for number, sample in enumerate(progress.track(patches, len(patches))):
             values, valid, _ = self._patch(sample)
-            if sample.split == "train" and valid.any():
+            if number < len(self.train) and valid.any():
                 known = values[:, valid]
                 low, high = np.minimum(low, known.min(1)), np.maximum(high, known.max(1))
         if not np.isfinite(low).all():
@@ -84,8 +114,14 @@ class Tiles:
             )
         return [band for band, a, b in zip(self.bands, low, high, strict=True) if a == b]
 
-    def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """Yield every train patch once, shuffled, in batches of nearly equal size."""
+    def train_batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[Batch]:
+        """Yield every train patch once, shuffled, in batches of nearly equal size.
+
+        Args:
+            epoch: number of the epoch; each has an order and tiles of its own.
+            batch_size: largest number of tiles in a batch.
+            first: batches to leave out at the beginning, for going on within an epoch.
+        """
         order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
         # Equal sizes: batch normalization on a last batch of one or two would spoil the weights.
         groups = np.array_split(order, self.train_steps(batch_size))
@@ -93,7 +129,7 @@ class Tiles:
         def make(group: NDArray[np.int64]) -> Batch:
             return self._batch([self._train_tile(epoch, int(number)) for number in group])
 
-        return _ahead(make, groups)
+        return _ahead(make, groups[first:])
 
     def train_steps(self, batch_size: int) -> int:
         """Return how many batches an epoch has."""
@@ -106,15 +142,19 @@ class Tiles:
 
         def make(start: int) -> Batch:
             chosen = corners[start : start + batch_size]
-            return self._batch(
-                [self._cut(self._patch(sample), row, col) for sample, row, col in chosen]
-            )
+            return self._batch([self._validation_tile(*corner) for corner in chosen])
 
         return _ahead(make, starts)
 
     def validation_steps(self, batch_size: int) -> int:
         """Return how many batches the validation has."""
         return -(-len(self._validation_corners()) // batch_size)
+
+    def validation_name(self, number: int) -> str:
+        """Return where the validation tile of a number, from 0, comes from."""
+        sample, row, col = self._validation_corners()[number]
+        column, line = sample.window[0] + col, sample.window[1] + row
+        return f"{Path(sample.source).name}, column {column}, row {line}"
 
     def showcase(self, count: int) -> Batch:
         """Return up to `count` validation tiles, evenly chosen from the patches with landslide."""
@@ -124,10 +164,12 @@ class Tiles:
 
     def _fullest(self, sample: Sample) -> Patch:
         """Return the validation tile of a patch with most landslide pixels."""
-        patch = self._patch(sample)
         corners = [corner for corner in self._validation_corners() if corner[0] is sample]
-        tiles = [self._cut(patch, row, col) for _, row, col in corners]
-        return max(tiles, key=lambda tile: ((tile[2] > 0) & (tile[2] < UNKNOWN)).sum())
+        tiles = [self._validation_tile(*corner) for corner in corners]
+        return max(tiles, key=lambda tile: int(tile.landslide.sum()))
+
+    def _validation_tile(self, sample: Sample, row: int, col: int) -> Patch:
+        return cut(self._patch(sample), row, col, (self.size, self.size))
 
     def _validation_corners(self) -> list[tuple[Sample, int, int]]:
         return [
@@ -140,68 +182,43 @@ class Tiles:
     def _patch(self, sample: Sample) -> Patch:
         if sample.id in self._kept:
             return self._kept[sample.id]
-        patch = self.samples.load(sample, self.bands)
+        patch = Patch(*self.samples.load(sample, self.bands))
         size = sum(part.nbytes for part in patch)
-        if size <= self._room:
-            self._room -= size
-            self._kept[sample.id] = patch
+        with self._lock:
+            if size <= self._room and sample.id not in self._kept:
+                self._room -= size
+                self._kept[sample.id] = patch
         return patch
 
     def _train_tile(self, epoch: int, number: int) -> Patch:
         rng = np.random.default_rng([self.seed, epoch, number])
-        patch = self._patch(self.train[number])
-        values, valid, labels = self._cut(patch, *self._random_corner(patch[2], rng))
-        choices = turnings(self.bands)
-        quarters, mirrored = choices[rng.integers(len(choices))]
-        return (
-            turn_bands(values, self.bands, quarters, mirrored),
-            turn(valid, quarters, mirrored),
-            turn(labels, quarters, mirrored),
-        )
+        sample = self.train[number]
+        if self._landslides and rng.random() < self.enhancement:
+            tile = self._enhanced(sample, rng)
+        else:
+            tile = self._augmented(sample, (self.size, self.size), rng)
+        return self.augmentation.recolour(tile, self.bands, self.std, rng)
 
-    def _random_corner(
-        self, labels: NDArray[np.uint16], rng: np.random.Generator
-    ) -> tuple[int, int]:
-        """Choose row and column of a tile; with landslides, so that it holds a pixel of one.
+    def _augmented(self, sample: Sample, shape: Shape, rng: np.random.Generator) -> Patch:
+        return self.augmentation.cut(self._patch(sample), shape, self.bands, rng)
 
-        Negative where the patch is smaller than the tile.
-        """
-        spare = [side - self.size for side in labels.shape]
-        hold = None
-        if max(spare) > 0:
-            landslide = np.flatnonzero((labels > 0) & (labels < UNKNOWN))
-            if landslide.size:
-                hold = np.unravel_index(rng.choice(landslide), labels.shape)
-        corner = []
-        for axis, room in enumerate(spare):
-            low, high = min(room, 0), max(room, 0)
-            if hold is not None and room > 0:
-                low, high = max(low, hold[axis] - self.size + 1), min(high, hold[axis])
-            corner.append(int(rng.integers(low, high + 1)))
-        return corner[0], corner[1]
+    def _enhanced(self, sample: Sample, rng: np.random.Generator) -> Patch:
+        """Make a tile of the sample and of random others: spliced or pasted, as likely."""
+        holds = bool(sample.landslide_pixels)
+        landslide = sample if holds else _any_of(self._landslides, rng)
 
-    def _cut(self, patch: Patch, row: int, col: int) -> Patch:
-        """Cut the tile whose upper left pixel is at row and column; beyond the patch is unknown."""
-        values, valid, labels = patch
-        height, width = labels.shape
-        if (height, width) == (self.size, self.size):
-            return patch
-        rows = slice(max(row, 0), min(row + self.size, height))
-        cols = slice(max(col, 0), min(col + self.size, width))
-        place = (
-            slice(rows.start - row, rows.stop - row),
-            slice(cols.start - col, cols.stop - col),
-        )
-        square = (self.size, self.size)
-        cut = (
-            np.zeros((len(values), *square), np.float32),
-            np.zeros(square, bool),
-            np.full(square, UNKNOWN, np.uint16),
-        )
-        cut[0][:, *place] = values[:, rows, cols]
-        cut[1][place] = valid[rows, cols]
-        cut[2][place] = labels[rows, cols]
-        return cut
+        def background() -> Sample:
+            return _any_of(self._backgrounds or self._landslides, rng)
+
+        if rng.random() < 0.5:
+
+            def take(wanted: bool, shape: Shape) -> Patch:
+                return self._augmented(landslide if wanted else background(), shape, rng)
+
+            return splice(take, len(self.bands), self.size, rng)
+        target = self._augmented(background() if holds else sample, (self.size, self.size), rng)
+        box = landslide_box(self._patch(landslide), self.size, rng)
+        return paste(target, self.augmentation.turn(box, self.bands, rng), rng)
 
     def _batch(self, tiles: list[Patch]) -> Batch:
         mean = np.asarray(self.mean, np.float32)[:, None, None]
@@ -211,8 +228,8 @@ class Tiles:
 
 
 def _ahead(make: Callable[..., Batch], items: Iterable) -> Iterator[Batch]:
-    """Yield make(item) of each item, the next ones being made in a thread meanwhile."""
-    with ThreadPoolExecutor(1) as pool:
+    """Yield make(item) of each item, the next ones being made in threads meanwhile."""
+    with ThreadPoolExecutor(AHEAD) as pool:
         waiting: deque = deque()
         for item in items:
             waiting.append(pool.submit(make, item))
@@ -220,3 +237,7 @@ def _ahead(make: Callable[..., Batch], items: Iterable) -> Iterator[Batch]:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+
+
+def _any_of(samples: list[Sample], rng: np.random.Generator) -> Sample:
+    return samples[int(rng.integers(len(samples)))]

@@ -1,127 +1,29 @@
 """The training loop, the same for all networks."""
 
 import hashlib
-import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ..errors import InputError
 from ..progress import Progress
 from ..samples.sample_set import UNKNOWN
 from . import checkpoint as checkpoints
 from .averaging import Average
-from .schedule import find_schedule
+from .contracts import ALL_EPOCHS, CANCELED, EARLY, Data, Epoch, Outcome, Settings, Task
+from .memory import Memory
+from .optimization import Optimization
 from .scores import Scores
 from .tiles import Batch
 
-WEIGHT_DECAY = 0.01
-LARGEST_GRADIENT = 5.0
-"""Norm to which gradients are cut: one odd patch must not undo the weights."""
 CHECKPOINT_SECONDS = 120.0
 """Time after which the state is written within an epoch; at its end it is always written."""
-ALL_EPOCHS, EARLY, CANCELED = "all epochs", "stopped early", "canceled"
-"""How a training can end."""
 MESSAGE_SECONDS = 60.0
 """Time after which a long epoch tells how far it is."""
-
-
-class Task(Protocol):
-    """What the loop needs to know of a kind of network."""
-
-    def loss(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-        """Return the loss of a batch."""
-
-    def probability(
-        self, network: nn.Module, batch: Batch, device: torch.device
-    ) -> NDArray[np.float32]:
-        """Return how sure each pixel is landslide, 0..1, (N, size, size)."""
-
-
-class Data(Protocol):
-    """What the loop is fed with; `Tiles` is one.
-
-    The batches of an epoch are the same whenever they are asked for.
-    """
-
-    size: int
-    """Side of the tiles in pixels."""
-
-    def train_batches(self, epoch: int, batch_size: int) -> Iterator[Batch]:
-        """Yield the training batches of an epoch."""
-
-    def train_steps(self, batch_size: int) -> int:
-        """Return how many these are."""
-
-    def validation_batches(self, batch_size: int) -> Iterator[Batch]:
-        """Yield the validation batches."""
-
-    def validation_steps(self, batch_size: int) -> int:
-        """Return how many these are."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to train.
-
-    Attributes:
-        epochs: times that every train patch is seen.
-        batch_size: patches per step.
-        learning_rate: the highest of the schedule.
-        seed: of weights and order.
-        device: where to compute.
-        schedule: course of the learning rate, one of `schedule.SCHEDULES`.
-        patience: epochs without a better one after which training ends; 0 for never.
-        averaging: decay of the running average of the weights, which then is what is measured and
-            kept; 0 for none.
-    """
-
-    epochs: int
-    batch_size: int
-    learning_rate: float
-    seed: int
-    device: torch.device
-    schedule: str = "one_cycle"
-    patience: int = 0
-    averaging: float = 0.0
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One row of the history: mean training loss, and figures on validation pixels."""
-
-    number: int
-    loss: float
-    f1: float
-    iou: float
-    threshold: float
-    seconds: float
-
-
-@dataclass
-class Outcome:
-    """What came of a training.
-
-    Attributes:
-        history: all epochs.
-        best: the epoch whose weights the network has now.
-        figures: validation figures of that epoch at its threshold.
-        ending: `ALL_EPOCHS`, `EARLY` or `CANCELED`.
-    """
-
-    history: list[Epoch]
-    best: Epoch
-    figures: dict[str, float | None]
-    ending: str = ALL_EPOCHS
 
 
 def fit(
@@ -208,10 +110,8 @@ class _Training:
         self.state = _State()
         self.best: _Best | None = None
         self.average = Average(network, settings.averaging) if settings.averaging else None
-        self.optimizer = torch.optim.AdamW(
-            network.parameters(), settings.learning_rate, weight_decay=WEIGHT_DECAY
-        )
-        self.rate = find_schedule(settings.schedule)
+        self.optimization = Optimization(network, task, settings)
+        self.memory = Memory(progress)
         self.steps = data.train_steps(settings.batch_size)
         self._file: Path | None = None
         self._digest = ""
@@ -241,17 +141,16 @@ class _Training:
         per_epoch = self.steps + self.data.validation_steps(settings.batch_size)
         started = time.monotonic() - state.seconds
         self.network.train()
-        with _memory_sentence(settings.batch_size, self.data.size):
-            batches = self.data.train_batches(state.epoch, settings.batch_size)
-            for batch in islice(batches, state.step, None):
-                state.loss += self._step(batch)
-                state.step += 1
-                state.seconds = time.monotonic() - started
-                part.update(state.step / per_epoch)
-                self._tell()
-                if time.monotonic() - self._written >= CHECKPOINT_SECONDS:
-                    self._write()
-            scores = self._validate(part.part(self.steps / per_epoch, 1.0))
+        batches = self.data.train_batches(state.epoch, settings.batch_size, state.step)
+        for batch in batches:
+            state.loss += self._step(batch)
+            state.step += 1
+            state.seconds = time.monotonic() - started
+            part.update(state.step / per_epoch)
+            self._tell()
+            if time.monotonic() - self._written >= CHECKPOINT_SECONDS:
+                self._write()
+        scores = self._validate(part.part(self.steps / per_epoch, 1.0))
         self._judge(scores, time.monotonic() - started)
         self._write()
 
@@ -284,32 +183,24 @@ class _Training:
         """Make one step; return the loss."""
         done = (self.state.epoch - 1) * self.steps + self.state.step
         share = done / (self.steps * self.settings.epochs)
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.settings.learning_rate * self.rate(share)
-        loss = self.task.loss(self.network, batch, self.settings.device)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise InputError(
-                "The training has failed, its loss is not a number any more: choose a learning "
-                f"rate below {self.settings.learning_rate:g}."
-            )
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
-        self.optimizer.step()
+        loss = self.optimization.step(batch, self.memory, self.state.epoch, share)
         if self.average:
             self.average.update(done + 1)
         self._made += 1
-        return value
+        return loss
 
     def _validate(self, progress: Progress) -> Scores:
-        network = self.measured.eval()
+        network, device = self.measured.eval(), self.settings.device
         scores = Scores()
+
+        def measure(parts: list[Batch]) -> NDArray[np.float32]:
+            return np.concatenate([self.task.probability(network, part, device) for part in parts])
+
         total = self.data.validation_steps(self.settings.batch_size)
         batches = self.data.validation_batches(self.settings.batch_size)
         with torch.inference_mode():
             for batch in progress.track(batches, total):
-                probability = self.task.probability(network, batch, self.settings.device)
+                probability = self.memory.run(batch, measure)
                 known = batch.labels != UNKNOWN
                 scores.add(probability, (batch.labels > 0) & known, known)
         return scores
@@ -360,16 +251,12 @@ class _Training:
         """Write the checkpoint; a full disk does not end the training."""
         if self._file is None:
             return
-        facts: dict[str, Any] = {"digest": self._digest, "state": asdict(self.state)}
-        saved = checkpoints.Saved(facts)
-        saved.add("network", self.network.state_dict())
+        saved = checkpoints.Saved({"digest": self._digest, "state": asdict(self.state)})
         if self.best:
-            facts["best"] = {"epoch": asdict(self.best.epoch), "figures": self.best.figures}
+            saved.facts["best"] = {"epoch": asdict(self.best.epoch), "figures": self.best.figures}
             saved.add("best", self.best.weights)
-        saved.add("optimizer", checkpoints.optimizer_tensors(self.optimizer))
-        saved.add("random", checkpoints.random_tensors(self.settings.device))
-        if self.average:
-            saved.add("average", self.average.network.state_dict())
+        if not self.done():
+            self._add_way(saved)
         try:
             checkpoints.write(self._file, saved)
         except OSError as error:
@@ -379,14 +266,26 @@ class _Training:
             )
         self._written = time.monotonic()
 
+    def _add_way(self, saved: checkpoints.Saved) -> None:
+        """Add what is needed to go on, but not when all is done."""
+        saved.facts |= {"parts": self.memory.parts, "optimization": self.optimization.facts()}
+        saved.add("network", self.network.state_dict())
+        saved.add("optimizer", self.optimization.tensors())
+        saved.add("random", checkpoints.random_tensors(self.settings.device))
+        if self.average:
+            saved.add("average", self.average.network.state_dict())
+
     def _restore(self, saved: checkpoints.Saved) -> None:
         state = saved.facts["state"]
         history = [Epoch(**row) for row in state["history"]]
         self.state = _State(**{**state, "history": history})
         if best := saved.facts.get("best"):
             self.best = _Best(Epoch(**best["epoch"]), best["figures"], saved.part("best"))
+        if self.done():
+            return
+        self.memory.parts = saved.facts["parts"]
         self.network.load_state_dict(saved.part("network"))
-        checkpoints.restore_optimizer(self.optimizer, saved.part("optimizer"))
+        self.optimization.restore(saved.part("optimizer"), saved.facts["optimization"])
         checkpoints.restore_random(self.settings.device, saved.part("random"))
         if self.average:
             self.average.network.load_state_dict(saved.part("average"))
@@ -404,17 +303,3 @@ def _duration(seconds: float) -> str:
     if seconds < 5400:
         return f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
-
-
-@contextmanager
-def _memory_sentence(batch_size: int, size: int) -> Iterator[None]:
-    """Say in one sentence that the memory is used up; PyTorch has no one error for it."""
-    try:
-        yield
-    except RuntimeError as error:
-        if isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error):
-            raise InputError(
-                f"The memory does not suffice for {batch_size} tiles of {size} px at once: choose "
-                "a smaller batch size or tile size."
-            ) from error
-        raise

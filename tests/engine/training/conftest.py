@@ -19,15 +19,16 @@ def make_samples(tmp_path):
         folder.mkdir()
         writer = SampleWriter(folder, list(bands))
         rng = np.random.default_rng(0)
-        splits = ["train"] * train + ["validation"] * validation
-        for split in splits:
+        background = change.get("background", 0)
+        splits = ["train"] * (train + background) + ["validation"] * validation
+        for number, split in enumerate(splits):
             surface = gaussian_filter(rng.normal(size=shape), 4)
             landslide = surface > np.quantile(surface, 0.8)
             values = np.stack(
                 [100 + 50 * landslide + rng.normal(0, 10, shape) for _ in bands]
             ).astype(np.float32)
             labels = label(landslide)[0].astype(np.uint16)
-            if f"without_{split}" in change:
+            if f"without_{split}" in change or number < background:
                 labels[:] = 0
             if "constant" in change:
                 values[: change["constant"]] = 7

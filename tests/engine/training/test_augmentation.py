@@ -1,65 +1,181 @@
-"""A patch turned on the map looks into other directions."""
+"""What augmentation may change, and that labels follow the image."""
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.training.augmentation import turn, turn_bands, turnings
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN
+from landslide_mapper.landslide_plugin.training import photometry
+from landslide_mapper.landslide_plugin.training.augmentation import (
+    CHEN,
+    NAMES,
+    Augmentation,
+    turned,
+)
+from landslide_mapper.landslide_plugin.training.cutting import Patch, cut, warp
+from scipy.ndimage import gaussian_filter, label, rotate
 
-BANDS = ["elevation", "aspect", "northness", "eastness"]
-
-
-def bands_of(elevation):
-    """Aspect and its parts from an elevation whose rows go south, as terrain factors define them.
-
-    The DEM is the truth: what the bands of the turned DEM are, the turned bands must be.
-    """
-    south, east = np.gradient(elevation)
-    downhill_east, downhill_north = -east, south
-    aspect = np.degrees(np.arctan2(downhill_east, downhill_north)) % 360
-    flat = np.hypot(east, south) == 0
-    north = np.where(flat, 0, np.cos(np.radians(aspect)))
-    easting = np.where(flat, 0, np.sin(np.radians(aspect)))
-    return np.stack([elevation, np.where(flat, -1, aspect), north, easting]).astype(np.float32)
+BANDS = ["red", "nir_2", "elevation", "slope", "ndvi", "lithology_clay"]
+STD = [40.0, 30.0, 500.0, 10.0, 0.2, 0.5]
 
 
 @pytest.fixture
-def elevation():
-    rows, cols = np.mgrid[:12, :12]
-    surface = np.sin(rows / 3) * 10 + np.cos(cols / 5) * 7 + rows * 0.3
-    surface[4:9, 4:9] = 5.0  # a lake, with flat pixels inside
-    return surface
+def patch():
+    """Smooth values; three landslides where the elevation is above 1000; unknown corners."""
+    rng = np.random.default_rng(3)
+    surface = gaussian_filter(rng.normal(size=(64, 80)), 5, mode="wrap")
+    surface *= 1000 / np.quantile(surface, 0.85)
+    values = np.stack([100 + surface / 20, 200 - surface / 30, surface, *[surface / 90] * 3])
+    labels = label(surface > 1000)[0].astype(np.uint16)
+    valid = np.ones((64, 80), bool)
+    valid[:5, :5] = False
+    labels[~valid] = UNKNOWN
+    labels[-6:, -6:] = UNKNOWN
+    return Patch((values * valid).astype(np.float32), valid, labels)
 
 
-@pytest.mark.parametrize("quarters, mirrored", turnings(BANDS))
-def test_turned_bands_are_the_bands_of_the_turned_dem(elevation, quarters, mirrored):
-    expected = bands_of(turn(elevation, quarters, mirrored).copy())
-    found = turn_bands(bands_of(elevation), BANDS, quarters, mirrored)
-    assert (expected[1] == -1).any()
-    difference = np.abs(found - expected)
-    difference[1] = np.minimum(difference[1], 360 - difference[1])
-    assert difference.max() < 1e-3
+def drawn(patch, names, count=30, shape=(48, 48), bands=BANDS):
+    augmentation = Augmentation.parse(names)
+    for seed in range(count):
+        rng = np.random.default_rng(seed)
+        tile = augmentation.cut(patch, shape, bands, rng)
+        yield augmentation.recolour(tile, bands, STD, rng)
 
 
-def test_there_are_eight_turnings_all_different(elevation):
-    found = {turn(elevation, *turning).tobytes() for turning in turnings(BANDS)}
-    assert len(found) == 8
+@pytest.mark.parametrize("names", [[name] for name in NAMES] + [list(NAMES)])
+def test_labels_follow_the_image(patch, names):
+    """The elevation says where landslide is; at its contour interpolation may differ."""
+    for tile in drawn(patch, names):
+        assert tile.values.shape == (6, 48, 48)
+        assert (tile.values[:, ~tile.valid] == 0).all()
+        assert (tile.labels[~tile.valid] == UNKNOWN).all()
+        known = tile.labels != UNKNOWN
+        clear = known & (np.abs(tile.values[2] - 1000) > 250)
+        assert ((tile.values[2] > 1000) == (tile.labels > 0))[clear].all()
+        assert set(np.unique(tile.labels[tile.landslide])) <= set(np.unique(patch.labels))
 
 
-def test_a_lone_component_is_never_turned_by_a_quarter():
-    for bands in (["slope", "northness"], ["eastness"]):
-        assert {quarters for quarters, _ in turnings(bands)} == {0, 2}
+@pytest.mark.parametrize("names", [list(CHEN), ["gain", "brightness", "contrast", "colour"]])
+def test_light_changes_in_imagery_only(patch, names):
+    changed = 0
+    before = cut(patch, 3, 4, (48, 48))
+    for seed in range(40):
+        rng = np.random.default_rng(seed)
+        after = Augmentation.parse(names).recolour(before, BANDS, STD, rng)
+        same = [turned(before, BANDS, *turning) for turning in ((0, False), (0, True), (2, True))]
+        alike = [one for one in same if np.array_equal(one.values[2:], after.values[2:])]
+        assert len(alike) == 1
+        assert np.array_equal(alike[0].labels, after.labels)
+        changed += not np.array_equal(alike[0].values[:2], after.values[:2])
+    assert 25 <= changed <= 40
 
 
-@pytest.mark.parametrize("kept", [["northness"], ["eastness"]])
-def test_a_lone_component_is_turned_by_half_a_turn(elevation, kept):
-    index = BANDS.index(kept[0])
-    for quarters, mirrored in turnings(kept):
-        expected = bands_of(turn(elevation, quarters, mirrored).copy())[[index]]
-        found = turn_bands(bands_of(elevation)[[index]], kept, quarters, mirrored)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+def test_chens_three_come_with_their_flips_and_as_often_as_nothing(patch):
+    square = cut(patch, 3, 4, (48, 48))
+    augmentation = Augmentation.parse(CHEN)
+    counts = {(0, False): 0, (0, True): 0, (2, True): 0}
+    for seed in range(400):
+        tile = augmentation.recolour(square, BANDS, STD, np.random.default_rng(seed))
+        for turning in counts:
+            counts[turning] += np.array_equal(turned(square, BANDS, *turning).labels, tile.labels)
+    assert counts[0, False] == pytest.approx(100, abs=35)  # nothing
+    assert counts[0, True] == pytest.approx(100, abs=35)  # mirror and noise
+    assert counts[2, True] == pytest.approx(200, abs=45)  # flip and mean filter, flip and gamma
 
 
-def test_the_patch_itself_is_left_alone(elevation):
-    before = bands_of(elevation)
-    values = before.copy()
-    turn_bands(values, BANDS, 0, True)
-    np.testing.assert_array_equal(values, before)
+def test_mean_filter_knows_no_invalid_pixel():
+    values = np.full((1, 6, 6), 10.0, np.float32)
+    valid = np.ones((6, 6), bool)
+    values[0, 2, 2], valid[2, 2] = 0, False
+    filtered = photometry.mean_filter(values, valid)
+    np.testing.assert_allclose(filtered[0][valid], 10, rtol=1e-6)
+
+
+def test_gamma_keeps_the_range_and_noise_the_mean():
+    rng = np.random.default_rng(0)
+    values = rng.uniform(20, 90, (2, 50, 50)).astype(np.float32)
+    valid = np.ones((50, 50), bool)
+    bent = photometry.gamma(values, valid, rng)
+    np.testing.assert_allclose(bent.min((1, 2)), values.min((1, 2)), rtol=1e-5)
+    np.testing.assert_allclose(bent.max((1, 2)), values.max((1, 2)), rtol=1e-5)
+    assert (np.argsort(bent[0], None) == np.argsort(values[0], None)).mean() > 0.99
+    std = np.full((2, 1, 1), 20, np.float32)
+    difference = photometry.noise(values, std, rng) - values
+    assert abs(difference.mean()) < 0.2
+    assert 0 < difference.std() <= 20 * photometry.NOISE * 1.05
+
+
+@pytest.mark.parametrize(
+    "name", ["red", "B04", "nir_2", "swir1_after", "pre_green", "nir_narrow", "Gray", "grey"]
+)
+def test_bands_of_light(name):
+    assert photometry.is_imagery(name) == (name != "Gray")
+
+
+@pytest.mark.parametrize(
+    "name", ["slope", "thermal", "ndvi", "river_distance", "band_1", "red_soil", "elevation_2"]
+)
+def test_bands_of_something_else(name):
+    assert not photometry.is_imagery(name)
+
+
+def test_turning_by_angle_is_scipys(patch):
+    """Where all is valid, the middle of the patch turned is what scipy makes of it."""
+    whole = Patch(patch.values, np.ones_like(patch.valid), patch.labels)
+    for angle in (-37.0, 12.5, 90.0):
+        expected = rotate(whole.values, angle, axes=(1, 2), reshape=False, order=1)
+        found = warp(whole, (31.5, 39.5), (64, 80), angle, 1.0, [])
+        middle = (slice(None), slice(12, 52), slice(20, 60))
+        np.testing.assert_allclose(found.values[middle], expected[middle], atol=0.5)
+        assert (found.valid | (expected[2] == 0)).mean() > 0.97
+
+
+def test_step_enlarges_about_the_centre():
+    ramp = np.tile(np.arange(41, dtype=np.float32), (1, 41, 1))
+    labels = np.zeros((41, 41), np.uint16)
+    whole = Patch(ramp, np.ones((41, 41), bool), labels)
+    half = warp(whole, (20, 20), (41, 41), 0, 0.5, [])
+    np.testing.assert_allclose(half.values[0, 7], 10 + 0.5 * np.arange(41), atol=1e-4)
+    double = warp(whole, (20, 20), (41, 41), 0, 2, [])
+    assert (double.labels != UNKNOWN).sum() == 21 * 21
+    assert not double.valid[:9].any()
+
+
+def test_any_angle_turns_directions_along():
+    """A cone: northness and eastness point away from its top, whatever way it is turned."""
+    rows, cols = np.mgrid[-20:21, -20:21].astype(np.float32)
+    aspect = np.degrees(np.arctan2(cols, -rows)) % 360
+    aspect[20, 20] = -1
+    north, east = np.cos(np.radians(aspect)), np.sin(np.radians(aspect))
+    values = np.stack([aspect, north, east]).astype(np.float32)
+    cone = Patch(values, np.ones((41, 41), bool), np.zeros((41, 41), np.uint16))
+    bands = ["aspect", "northness", "eastness"]
+    away = (np.hypot(rows, cols) > 4) & (np.hypot(rows, cols) < 19)
+    for tile in drawn(cone, ["rotate"], 10, (41, 41), bands):
+        difference = np.abs(tile.values[0] - aspect)[away]
+        assert np.minimum(difference, 360 - difference).max() < 12  # by the nearest pixel
+        np.testing.assert_allclose(tile.values[1][away], north[away], atol=0.05)
+        np.testing.assert_allclose(tile.values[2][away], east[away], atol=0.05)
+        assert (tile.values[0] == -1).sum() <= 2
+    lone = Patch(values[1:2], cone.valid, cone.labels)
+    for tile in drawn(lone, ["rotate"], 5, (41, 41), ["northness"]):
+        np.testing.assert_array_equal(tile.values, lone.values)
+
+
+def test_crop_shows_at_least_its_share(patch):
+    ramp = Patch(
+        np.tile(np.arange(60, dtype=np.float32), (1, 60, 1)),
+        np.ones((60, 60), bool),
+        np.zeros((60, 60), np.uint16),
+    )
+    widths = [np.ptp(tile.values) for tile in drawn(ramp, ["crop"], 60, (60, 60), ["elevation"])]
+    assert 0.69 * 60 <= min(widths) + 1 < 0.75 * 60
+    assert 0.95 * 60 < max(widths) + 1 <= 60
+    assert all(tile.valid.all() for tile in drawn(ramp, ["crop"], 20, (60, 60), ["elevation"]))
+
+
+def test_names():
+    assert Augmentation().names == ("flip", "quarter_turn")
+    assert Augmentation.parse(["none"]).names == Augmentation.parse([]).names == ()
+    assert Augmentation.parse(["crop", " Flip"]).names == ("flip", "crop")
+    with pytest.raises(InputError, match="no augmentation sepia: choose of flip, "):
+        Augmentation.parse(["flip", "sepia"])

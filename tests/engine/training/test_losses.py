@@ -1,5 +1,6 @@
 """Losses and scores against numbers worked out by hand."""
 
+import importlib
 import math
 
 import numpy as np
@@ -49,6 +50,35 @@ def test_dice():
 
 def test_focal_dice_is_their_sum():
     assert loss("focal_dice") == pytest.approx(loss("focal") + loss("dice"))
+
+
+def test_binary_cross_entropy_of_two_classes_is_cross_entropy():
+    values = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+    classes = (torch.arange(128).reshape(2, 8, 8) % 3 == 0).long()
+    classes[0, :2] = IGNORE
+    found = LOSSES["binary_cross_entropy"](values, classes)
+    assert found.item() == pytest.approx(LOSSES["cross_entropy"](values, classes).item(), rel=1e-5)
+
+
+def test_tversky_is_equation_3_of_salehi_et_al_2017():
+    common, false, missed = 0.9 + 0.6, 0.2, 0.1 + 0.4
+    expected = 1 - (common + 0.5) / (common + 0.3 * false + 0.7 * missed + 0.5)
+    assert loss("tversky") == pytest.approx(expected)
+
+
+def test_lovasz_is_one_minus_iou_where_the_network_is_certain():
+    certain = torch.tensor([1.0, 1.0, 0.0, 0.0, 0.0]).clamp(1e-6, 1 - 1e-6)
+    classes = torch.tensor([[[1, 0, 1, 0, 1]]])
+    assert loss("lovasz", certain, classes) == pytest.approx(1 - 1 / 4, abs=1e-4)
+
+
+def test_lovasz_agrees_with_segmentation_models_pytorch():
+    importlib.import_module("landslide_mapper.models.torchvision_ops")
+    smp_lovasz = pytest.importorskip("segmentation_models_pytorch.losses.lovasz")
+    values = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(1))
+    classes = (torch.arange(128).reshape(2, 8, 8) % 3 == 0).long()
+    expected = smp_lovasz._lovasz_softmax(values.softmax(1), classes, classes=[1])
+    assert LOSSES["lovasz"](values, classes).item() == pytest.approx(expected.item(), rel=1e-5)
 
 
 @pytest.mark.parametrize("name", LOSSES)

@@ -20,6 +20,8 @@ SETTINGS = {
     "averaging": 0.9,
     "seed": 1,
 }
+TINY = {"growth_rate": 8, "layers": (2,), "middle_layers": 2, "first_channels": 8, "dropout": 0.2}
+"""Dropout, so that the random generators matter too."""
 
 CHILD = """
 import importlib.util, sys
@@ -31,7 +33,9 @@ import signal
 signal.signal(signal.SIGTERM, worker._stop)
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.training import commands, trainer
+from landslide_mapper.models import fc_densenet
 trainer.CHECKPOINT_SECONDS = 0.0
+fc_densenet.BACKBONES["light"] = {tiny!r}
 print("ready", flush=True)
 commands.train(
     samples={samples!r}, model={model!r}, **{settings!r},
@@ -49,6 +53,7 @@ class Child:
             samples=str(samples),
             model=str(model),
             settings={**SETTINGS, **settings},
+            tiny=TINY,
         )
         self.process = subprocess.Popen(
             [sys.executable, "-c", text], stdout=subprocess.PIPE, text=True

@@ -1,0 +1,110 @@
+"""What the training loop, the networks' tasks and the data know of each other."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .tiles import Batch
+
+ALL_EPOCHS, EARLY, CANCELED = "all epochs", "stopped early", "canceled"
+"""How a training can end."""
+
+
+class Task(Protocol):
+    """What the loop needs to know of a kind of network."""
+
+    def loss(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
+        """Return the loss of a batch."""
+
+    def probability(
+        self, network: nn.Module, batch: Batch, device: torch.device
+    ) -> NDArray[np.float32]:
+        """Return how sure each pixel is landslide, 0..1, (N, size, size)."""
+
+
+class Data(Protocol):
+    """What the loop is fed with; `Tiles` is one.
+
+    The batches of an epoch are the same whenever they are asked for.
+    """
+
+    size: int
+    """Side of the tiles in pixels."""
+
+    def train_batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[Batch]:
+        """Yield the training batches of an epoch but those before number `first`."""
+
+    def train_steps(self, batch_size: int) -> int:
+        """Return how many these are."""
+
+    def validation_batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield the validation batches."""
+
+    def validation_steps(self, batch_size: int) -> int:
+        """Return how many these are."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Attributes:
+        epochs: times that every train patch is seen.
+        batch_size: patches per step.
+        learning_rate: the highest of the schedule.
+        seed: of weights and order.
+        device: where to compute.
+        optimizer: one of `optimization.OPTIMIZERS`.
+        schedule: course of the learning rate, one of `schedule.SCHEDULES`.
+        frozen_epochs: epochs at the beginning in which the encoder stays as it is.
+        encoder_rate: learning rate of the encoder as share of the others'.
+        patience: epochs without a better one after which training ends; 0 for never.
+        averaging: decay of the running average of the weights, which then is what is measured and
+            kept; 0 for none.
+    """
+
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    seed: int
+    device: torch.device
+    optimizer: str = "adamw"
+    schedule: str = "one_cycle"
+    frozen_epochs: int = 0
+    encoder_rate: float = 1.0
+    patience: int = 0
+    averaging: float = 0.0
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One row of the history: mean training loss, and figures on validation pixels."""
+
+    number: int
+    loss: float
+    f1: float
+    iou: float
+    threshold: float
+    seconds: float
+
+
+@dataclass
+class Outcome:
+    """What came of a training.
+
+    Attributes:
+        history: all epochs.
+        best: the epoch whose weights the network has now.
+        figures: validation figures of that epoch at its threshold.
+        ending: `ALL_EPOCHS`, `EARLY` or `CANCELED`.
+    """
+
+    history: list[Epoch]
+    best: Epoch
+    figures: dict[str, float | None]
+    ending: str = ALL_EPOCHS
