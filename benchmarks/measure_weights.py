@@ -15,25 +15,21 @@ from typing import Any
 import numpy as np
 import rasterio
 import torch
-from landslide_plugin.worker import register_package
-from numpy.typing import NDArray
-from rasterio.transform import from_origin
-
-register_package()
-
-from landslide_mapper.landslide_plugin.device import autocast  # noqa: E402
-from landslide_mapper.landslide_plugin.evaluation import metrics  # noqa: E402
-from landslide_mapper.landslide_plugin.evaluation.metrics import Confusion  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.commands import predict  # noqa: E402
-from landslide_mapper.landslide_plugin.progress import Progress  # noqa: E402
-from landslide_mapper.landslide_plugin.samples.sample_set import (  # noqa: E402
+from landslide_mapper.landslide_plugin.device import autocast
+from landslide_mapper.landslide_plugin.evaluation import metrics
+from landslide_mapper.landslide_plugin.evaluation.metrics import Confusion
+from landslide_mapper.landslide_plugin.inference.commands import predict
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_set import (
     UNKNOWN,
     Sample,
     SampleSet,
 )
-from landslide_mapper.landslide_plugin.training.baselines import constant_mask  # noqa: E402
-from landslide_mapper.models.model_card import ModelCard  # noqa: E402
-from landslide_mapper.models.model_file import load_model  # noqa: E402
+from landslide_mapper.landslide_plugin.training.baselines import constant_mask
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import load_model
+from numpy.typing import NDArray
+from rasterio.transform import from_origin
 
 CORNER = 0.7
 """Share of the side that an off-centre crop keeps."""

@@ -13,25 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from landslide_mapper.landslide_plugin.device import describe, pick_device
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.augmentation import Augmentation
+from landslide_mapper.landslide_plugin.training.losses import cross_entropy, dice
+from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
+from landslide_mapper.landslide_plugin.training.tiles import Tiles
+from landslide_mapper.landslide_plugin.training.trainer import Outcome, Settings, fit
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, build
 from torch import Tensor
 
-from landslide_plugin.worker import register_package
-
-register_package()
-
-from landslide_mapper.landslide_plugin.device import describe, pick_device  # noqa: E402
-from landslide_mapper.landslide_plugin.progress import Progress  # noqa: E402
-from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet  # noqa: E402
-from landslide_mapper.landslide_plugin.training.augmentation import Augmentation  # noqa: E402
-from landslide_mapper.landslide_plugin.training.losses import cross_entropy, dice  # noqa: E402
-from landslide_mapper.landslide_plugin.training.semantic import SemanticTask  # noqa: E402
-from landslide_mapper.landslide_plugin.training.tiles import Tiles  # noqa: E402
-from landslide_mapper.landslide_plugin.training.trainer import Outcome, Settings, fit  # noqa: E402
-from landslide_mapper.models.model_card import ModelCard  # noqa: E402
-from landslide_mapper.models.model_file import save_model  # noqa: E402
-from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, build  # noqa: E402
-
-from .weights_data import RGB, bijie, landslide4sense  # noqa: E402
+from .weights_data import RGB, bijie, landslide4sense
 
 
 @dataclass(frozen=True)

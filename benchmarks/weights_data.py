@@ -5,16 +5,12 @@ from pathlib import Path
 
 import numpy as np
 from affine import Affine
-from landslide_plugin.worker import register_package
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.commands import importsamples
+from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.ndimage import label
-
-register_package()
-
-from landslide_mapper.landslide_plugin.progress import Progress  # noqa: E402
-from landslide_mapper.landslide_plugin.samples.commands import importsamples  # noqa: E402
-from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter  # noqa: E402
 
 RGB = ["red", "green", "blue"]
 DATA = Path(os.environ.get("LANDSLIDE_DATA") or Path(__file__).parents[2] / "shared" / "data")
