@@ -72,7 +72,7 @@ RECIPES = {
     "vhr-rgb": Recipe(
         samples=bijie,
         backbone="coarse",
-        stages=(Stage(192, 14, 2e-3), Stage(256, 12, 1e-3)),
+        stages=(Stage(192, 14, 2e-3), Stage(256, 6, 1e-3)),
         augmentation=(
             *("flip", "quarter_turn", "scale"),
             *("gain", "brightness", "contrast", "colour"),
