@@ -16,6 +16,7 @@ from .parameters import (
     area,
     choice,
     device,
+    later,
     model_file,
     number,
     vector,
@@ -53,10 +54,15 @@ class MapLandslides(EngineAlgorithm):
             "The scene to map, with named bands or of a known sensor; its grid is the result's.",
         )
         yield (
-            QgsProcessingParameterRasterLayer("DEM", "DEM"),
-            "Elevation in metres that covers the image.",
+            later(QgsProcessingParameterRasterLayer("DEM", "DEM")),
+            "Elevation in metres that covers the image; without it the inventory has no attributes "
+            "of terrain, and models that want terrain can't be used.",
         )
-        yield model_file(), "A model that marks pixels, made by Train a model."
+        yield (
+            later(model_file()),
+            "A model that marks pixels, made by Train a model; empty for the one of those that "
+            "ship which fits the image best. The log says which, and why.",
+        )
         yield (
             vector("RIVERS", "Rivers", line, optional=True),
             "River lines; empty derives streams from the DEM if the model wants them.",

@@ -7,32 +7,29 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ..errors import InputError, OutputError
-from ..factors.commands import (
-    classes,
-    distance,
-    spectralindices,
-    stack,
-    streams,
-    terrainfactors,
-)
+from ..factors.commands import stack
 from ..inference.commands import predict
 from ..inventory.commands import vectorize
 from ..outputs import PARTIAL_PREFIX
 from ..progress import Progress
 from ..provenance import CURRENT
+from ..raster.source import Source
 from ..raster.stack import LayerStack
-from .plan import FAULTS, GEOLOGY, RIVERS, Plan, plan
+from .choice import choose_model
+from .derive import Derivation, derive
+from .plan import Given, Plan, plan
 
 
 def map(
     *,
     image: str,
-    dem: str,
-    model: str,
     inventory: str,
     probability: str,
+    dem: str = "",
+    model: str = "",
     rivers: str = "",
     faults: str = "",
     geology: str = "",
@@ -50,10 +47,11 @@ def map(
 
     Args:
         image: the scene, bands named or of a known sensor.
-        dem: elevation in metres, covering the image.
-        model: a semantic model file.
         inventory: output polygons.
         probability: output raster.
+        dem: elevation in metres, covering the image; without it the inventory has no attributes
+            of terrain, and models that want terrain can't be used.
+        model: a semantic model file; when empty, one of those that ship.
         rivers: river lines; derived from the DEM when the model wants them and none are given.
         faults: fault lines, where the model wants the distance to them.
         geology: lithology polygons, where the model wants classes.
@@ -71,39 +69,26 @@ def map(
         `inventory`, `probability`, `count` and `area_m2`.
 
     Raises:
-        InputError: a layer that the model needs is missing or unfit.
+        InputError: a layer that the model needs is missing or unfit, or no model fits.
         ModelFileError: the model file is damaged or of another kind.
     """
-    card = load_card(model)
+    given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
+    model, card = _model(model, image, given, sensor, progress)
     CURRENT.model = card.name
-    wanted = plan(card.bands, faults=faults, geology=geology)
-    _check_image(image, wanted)
+    wanted = plan(card.bands, given)
+    _check_image(image, wanted, sensor)
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
+    how = Derivation(geology_field, sensor, smoothing, stream_area)
     with _scratch(inventory) as folder:
-        layers = _derive(
-            wanted,
-            folder,
-            {
-                "image": image,
-                "dem": dem,
-                "rivers": rivers,
-                "faults": faults,
-                "geology": geology,
-                "geology_field": geology_field,
-                "sensor": sensor,
-                "smoothing": smoothing,
-                "stream_area": stream_area,
-            },
-            progress.part(0.0, 0.3),
-        )
-        stacked = str(folder / "stack.tif")
-        stack(
-            layers=layers,
+        derived = derive(image, given, wanted, how, folder, progress.part(0.0, 0.3))
+        stacked = stack(
+            layers=derived.layers,
             reference=image,
             area=area,
-            output=stacked,
+            sensor=sensor,
+            output=str(folder / "stack.tif"),
             progress=progress.part(0.3, 0.45),
-        )
+        )["output"]
         mapped = predict(
             stack=stacked,
             model=model,
@@ -117,7 +102,7 @@ def map(
             output=inventory,
             threshold=card.threshold if threshold is None else threshold,
             min_area=min_area,
-            factors=layers[1],
+            factors=derived.terrain,
             model=card.name,
             progress=progress.part(0.9, 1.0),
         )
@@ -129,9 +114,26 @@ def map(
     }
 
 
-def _check_image(image: str, wanted: Plan) -> None:
+def _model(
+    model: str, image: str, given: Given, sensor: str, progress: Progress
+) -> tuple[str, ModelCard]:
+    """Return the model given, or one that ships; tell which and where it does not work."""
+    if model:
+        return model, load_card(model)
+    with LayerStack.open([image], sensor=sensor, what="image") as layer:
+        bands, resolution = layer.bands, layer.grid.resolution
+    with Source.open(image, what="image") as source:
+        synthetic = source.dataset.tags().get("LANDSLIDE_ALGORITHM") == "landslide:demoarea"
+    choice = choose_model(bands, resolution, given, synthetic=synthetic)
+    progress.message(choice.reason)
+    for limit in choice.limits:
+        progress.warning(limit)
+    return str(choice.path), choice.card
+
+
+def _check_image(image: str, wanted: Plan, sensor: str) -> None:
     """Refuse an image without the bands that nothing else can give, before anything is derived."""
-    with LayerStack.open([image], what="image") as layer:
+    with LayerStack.open([image], sensor=sensor, what="image") as layer:
         missing = [band for band in wanted.image if band not in layer.bands]
         if missing:
             raise InputError(
@@ -151,64 +153,3 @@ def _scratch(output: str) -> Iterator[Path]:
     prefix = f"{PARTIAL_PREFIX}{os.getpid()}-map-"
     with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
         yield Path(folder)
-
-
-def _derive(wanted: Plan, folder: Path, given: dict[str, Any], progress: Progress) -> list[str]:
-    """Derive the layers; return their paths, the image first, terrain second."""
-    image, dem = given["image"], given["dem"]
-
-    def out(name: str) -> str:
-        return str(folder / name)
-
-    terrain = terrainfactors(
-        input=dem,
-        output=out("terrain.tif"),
-        factors=wanted.terrain,
-        smoothing=given["smoothing"],
-        progress=progress.part(0.0, 0.3),
-    )["output"]
-    layers = [image, terrain]
-    if wanted.indices:
-        layers.append(
-            spectralindices(
-                input=image,
-                output=out("indices.tif"),
-                indices=wanted.indices,
-                sensor=given["sensor"],
-                progress=progress.part(0.3, 0.4),
-            )["output"]
-        )
-    rivers = given["rivers"]
-    if wanted.rivers and not rivers:
-        rivers = streams(
-            input=dem,
-            output=out("streams.gpkg"),
-            min_area=given["stream_area"],
-            progress=progress.part(0.4, 0.7),
-        )["output"]
-    for name, lines, needed in (
-        (RIVERS, rivers, wanted.rivers),
-        (FAULTS, given["faults"], wanted.faults),
-    ):
-        if needed:
-            layers.append(
-                distance(
-                    input=lines,
-                    reference=image,
-                    output=out(f"{name}.tif"),
-                    name=name,
-                    progress=progress.part(0.7, 0.9),
-                )["output"]
-            )
-    if wanted.geology:
-        layers.append(
-            classes(
-                input=given["geology"],
-                field=given["geology_field"],
-                reference=image,
-                output=out(f"{GEOLOGY}.tif"),
-                name=GEOLOGY,
-                progress=progress.part(0.9, 1.0),
-            )["output"]
-        )
-    return layers

@@ -16,6 +16,23 @@ ASPECT_CLASS = "aspect_class"
 RIVERS, FAULTS, GEOLOGY = "river_distance", "fault_distance", "lithology"
 
 
+@dataclass(frozen=True)
+class Given:
+    """The layers beside the image, "" where there is none.
+
+    Attributes:
+        dem: elevation.
+        rivers: river lines.
+        faults: fault lines.
+        geology: lithology polygons.
+    """
+
+    dem: str = ""
+    rivers: str = ""
+    faults: str = ""
+    geology: str = ""
+
+
 @dataclass
 class Plan:
     """What has to be derived so that a stack holds the bands a model wants.
@@ -47,21 +64,21 @@ class Plan:
         parts += [f"the distance to {name}" for name, wanted in names.items() if wanted]
         if self.geology:
             parts.append("lithology classes")
-        return "Derives " + "; ".join(parts) + "."
+        return "Derives " + "; ".join(parts) + "." if parts else "Derives nothing."
 
 
-def plan(bands: Sequence[str], *, faults: str, geology: str) -> Plan:
+def plan(bands: Sequence[str], given: Given) -> Plan:
     """Find for each band that a model wants the layer it comes from.
 
     Args:
         bands: the model's bands.
-        faults: the fault layer given, or "".
-        geology: the geology layer given, or "".
+        given: the layers beside the image. With a DEM, `ATTRIBUTE_FACTORS` are derived in any
+            case.
 
     Raises:
         InputError: a band needs a layer that was not given.
     """
-    found = Plan(terrain=list(ATTRIBUTE_FACTORS))
+    found = Plan(terrain=list(ATTRIBUTE_FACTORS) if given.dem else [])
     for band in bands:
         factor = ASPECT_CLASS if band.startswith(f"{ASPECT_CLASS}_") else band
         if factor in FACTORS:
@@ -77,8 +94,17 @@ def plan(bands: Sequence[str], *, faults: str, geology: str) -> Plan:
             found.geology = True
         else:
             found.image.append(band)
-    if found.faults and not faults:
-        raise InputError(f"The model wants the band {FAULTS}: give a layer of faults.")
-    if found.geology and not geology:
-        raise InputError(f"The model wants {GEOLOGY} classes: give a geology layer and its field.")
+    _require(found, given)
     return found
+
+
+def _require(found: Plan, given: Given) -> None:
+    """Refuse a plan without the layers that it needs."""
+    if found.terrain and not given.dem:
+        raise InputError(f"The model wants {', '.join(found.terrain)}: give a DEM.")
+    if found.rivers and not (given.rivers or given.dem):
+        raise InputError(f"The model wants the band {RIVERS}: give rivers, or a DEM for streams.")
+    if found.faults and not given.faults:
+        raise InputError(f"The model wants the band {FAULTS}: give a layer of faults.")
+    if found.geology and not given.geology:
+        raise InputError(f"The model wants {GEOLOGY} classes: give a geology layer and its field.")

@@ -246,6 +246,7 @@ def stack(
     reference: str = "",
     resampling: str = "bilinear",
     area: str = "",
+    sensor: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring layers of any CRS and resolution onto one grid as bands of one raster.
@@ -257,6 +258,7 @@ def stack(
         resampling: a key of `stack.RESAMPLINGS` for continuous bands; classes and
             aspect are read nearest.
         area: polygons; outside them is nodata, and the extent is cut to theirs.
+        sensor: whose names the layers' bands bear; see `bands.common_name`.
         progress: where to report, with a table of the bands.
 
     Raises:
@@ -264,7 +266,12 @@ def stack(
         GridError: a layer without CRS, or layers that don't overlap.
     """
     with LayerStack.open(
-        layers, reference=reference, resampling=resampling, area=area, progress=progress
+        layers,
+        reference=reference,
+        resampling=resampling,
+        area=area,
+        sensor=sensor,
+        progress=progress,
     ) as together:
         statistics = write_stack(together, output, progress)
     return {"output": output, "bands": [band.name for band in statistics]}

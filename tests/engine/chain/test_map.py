@@ -102,3 +102,20 @@ def test_a_missing_output_folder_is_one_sentence(layers, make_model):
     layers["inventory"] = layers["inventory"].replace("results", "nowhere")
     with pytest.raises(OutputError, match="nowhere does not exist"):
         map_landslides(**layers, model=make_model(["red"]))
+
+
+def test_without_a_dem_the_inventory_has_no_terrain(layers, make_model):
+    del layers["dem"], layers["rivers"]
+    values = map_landslides(**layers, model=make_model(["red", "nir"]), threshold=0.0)
+    inventory = gpd.read_file(values["inventory"])
+    assert values["count"] == 1 and inventory.slope_mean.isna().all()
+
+
+def test_bands_are_named_by_the_sensor(layers, make_model, make_raster):
+    """B4 says nothing by itself: red of Landsat 8, near infrared of Landsat 5."""
+    image = np.random.default_rng(1).integers(1, 255, (2, 80, 70)).astype(np.uint8)
+    layers["image"] = make_raster("landsat.tif", image, bands=["B4", "B5"])
+    model = make_model(["red", "nir"])
+    with pytest.raises(InputError, match="lacks red, nir"):
+        map_landslides(**layers, model=model)
+    assert map_landslides(**layers, model=model, sensor="landsat89", threshold=0.0)["count"] == 1

@@ -1,13 +1,16 @@
 """Which layer each band of a model comes from."""
 
 import pytest
-from landslide_mapper.landslide_plugin.chain.plan import plan
+from landslide_mapper.landslide_plugin.chain.plan import Given, plan
 from landslide_mapper.landslide_plugin.errors import InputError
 
 
 def test_each_band_is_traced_to_its_layer():
     bands = ["red", "nir", "ndvi", "profile_curvature", "river_distance", "fault_distance"]
-    found = plan([*bands, "lithology_granite"], faults="faults.gpkg", geology="geology.gpkg")
+    found = plan(
+        [*bands, "lithology_granite"],
+        Given(dem="dem.tif", faults="faults.gpkg", geology="geology.gpkg"),
+    )
     assert found.image == ["red", "nir"]
     assert found.indices == ["ndvi"]
     assert "profile_curvature" in found.terrain
@@ -15,13 +18,13 @@ def test_each_band_is_traced_to_its_layer():
 
 
 def test_classes_of_aspect_are_one_factor():
-    found = plan(["aspect_class_north", "aspect_class_flat"], faults="", geology="")
+    found = plan(["aspect_class_north", "aspect_class_flat"], Given(dem="dem.tif"))
     assert found.terrain.count("aspect_class") == 1
     assert not found.image
 
 
 def test_only_what_the_model_needs_is_derived():
-    found = plan(["red", "green"], faults="", geology="")
+    found = plan(["red", "green"], Given(dem="dem.tif"))
     assert not (found.indices or found.rivers or found.faults or found.geology)
     assert found.terrain == ["elevation", "slope", "aspect"]
 
@@ -31,9 +34,20 @@ def test_only_what_the_model_needs_is_derived():
 )
 def test_a_missing_layer_is_named(band, word):
     with pytest.raises(InputError, match=word):
-        plan([band], faults="", geology="")
+        plan([band], Given(dem="dem.tif"))
 
 
 def test_the_log_says_what_is_derived():
-    text = plan(["ndvi", "slope", "river_distance"], faults="", geology="").describe()
+    text = plan(["ndvi", "slope", "river_distance"], Given(dem="dem.tif")).describe()
     assert "ndvi" in text and "slope" in text and "rivers" in text and "faults" not in text
+
+
+@pytest.mark.parametrize("band", ["slope", "river_distance"])
+def test_without_a_dem_terrain_can_not_be_had(band):
+    with pytest.raises(InputError, match="DEM"):
+        plan([band], Given())
+
+
+def test_without_a_dem_nothing_is_derived_for_an_image_model():
+    found = plan(["red", "green", "blue"], Given())
+    assert not found.terrain and found.describe() == "Derives nothing."

@@ -1,0 +1,196 @@
+"""Measures a shipped model on the test part of its samples, which training never saw.
+
+`python -m benchmarks.measure_weights MODEL SAMPLES`, SAMPLES being the folder that
+`benchmarks.train_weights` made. Every figure stands beside that of a constant mask. With
+`--mosaic FOLDER` the test images are also laid side by side and mapped by the command `predict`.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import rasterio
+import torch
+from landslide_mapper.landslide_plugin.device import autocast
+from landslide_mapper.landslide_plugin.evaluation import metrics
+from landslide_mapper.landslide_plugin.evaluation.metrics import Confusion
+from landslide_mapper.landslide_plugin.inference.commands import predict
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_set import (
+    UNKNOWN,
+    Sample,
+    SampleSet,
+)
+from landslide_mapper.landslide_plugin.training.baselines import constant_mask
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import load_model
+from numpy.typing import NDArray
+from rasterio.transform import from_origin
+
+CORNER = 0.7
+"""Share of the side that an off-centre crop keeps."""
+FALSE_AREA = 0.005
+"""Share of an image without landslide from which false area is noticed."""
+CELLS, CELL = 10, 232
+"""Images along a side of the mosaic, and their pixels."""
+FIGURES = ("precision", "recall", "f1", "iou_landslide", "miou", "fpr")
+
+Mask = NDArray[np.bool_]
+Predict = Callable[[NDArray[np.float32]], Mask]
+
+
+class Model:
+    """A network with its scaling and threshold."""
+
+    def __init__(self, path: Path) -> None:
+        self.network, self.card = load_model(str(path))
+
+    def __call__(self, values: NDArray[np.float32]) -> Mask:
+        """Return where an unscaled image, (bands, rows, columns), shows landslide."""
+        scaled = _scaled(values, self.card)
+        with torch.inference_mode(), autocast(torch.device("cpu")):
+            logits = self.network(torch.from_numpy(scaled)[None])
+        mask: Mask = (logits.float().softmax(1)[0, 1] >= self.card.threshold).numpy()
+        return mask
+
+
+def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
+    """Return the figures of a model and of a constant mask on the test split.
+
+    Args:
+        model: a semantic model's file.
+        folder: samples.
+        seed: draws as many images without landslide as there are with, and the crops' corners.
+    """
+    samples = SampleSet.read(folder)
+    own = Model(model)
+    landslide, others = _test(samples)
+    drawn = np.random.default_rng(seed).permutation(len(others))[: len(landslide)]
+    both = [*landslide, *(others[number] for number in drawn)]
+    constant = constant_mask(
+        samples.load(sample)[2] for sample in samples.of_split("train") if sample.landslide_pixels
+    )
+    result: dict[str, Any] = {
+        "threshold": own.card.threshold,
+        "images with landslide": len(landslide),
+        "images without": len(others),
+    }
+    ways: dict[str, Predict] = {"model": own, "constant mask": lambda v: constant.on(v.shape[1:])}
+    for name, way in ways.items():
+        alone = list(_counts(way, samples, others))
+        result[name] = {
+            "images with landslide": _figures(_counts(way, samples, landslide)),
+            f"with {len(drawn)} images without": _figures(_counts(way, samples, both)),
+            "corners of images with landslide": _figures(_counts(way, samples, landslide, seed)),
+            "false positive rate on images without": metrics.fpr(sum(alone, Confusion())),
+            "share of them with false area": float(
+                np.mean([counts.fp > FALSE_AREA * counts.total for counts in alone] or [np.nan])
+            ),
+        }
+    return result
+
+
+def map_mosaic(model: Path, samples: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
+    """Lay test images side by side in a made-up place, half of them with landslides, and map them.
+
+    Images are cut at the cells' edges from their upper left corner; the rest of a cell is nodata.
+    """
+    data = SampleSet.read(samples)
+    landslide, others = _test(data)
+    half = CELLS**2 // 2
+    chosen = np.random.default_rng(seed).permutation(
+        np.array([*landslide[:half], *others[: CELLS**2 - half]], object)
+    )
+    side = CELLS * CELL
+    image, truth = np.zeros((3, side, side), np.uint8), np.full((side, side), 255, np.uint8)
+    for number, sample in enumerate(chosen):
+        row, col = (CELL * part for part in divmod(number, CELLS))
+        values, _, labels = data.load(sample)
+        height, width = (min(CELL, length) for length in labels.shape)
+        place = slice(row, row + height), slice(col, col + width)
+        image[:, *place] = np.maximum(values[:, :height, :width], 1)  # 0 is nodata
+        truth[place] = labels[:height, :width] > 0
+    resolution = data.resolution or 1.0
+    profile = {
+        "driver": "GTiff",
+        "width": side,
+        "height": side,
+        "dtype": "uint8",
+        "crs": "EPSG:32648",
+        "transform": from_origin(500000, 3000000, resolution, resolution),
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    with rasterio.open(folder / "mosaic.tif", "w", count=3, nodata=0, **profile) as dataset:
+        dataset.write(image)
+        dataset.descriptions = data.bands
+    with rasterio.open(folder / "truth.tif", "w", count=1, nodata=255, **profile) as dataset:
+        dataset.write(truth, 1)
+    predict(
+        stack=str(folder / "mosaic.tif"),
+        model=str(model),
+        probability=str(folder / "probability.tif"),
+        mask=str(folder / "mask.tif"),
+        progress=Progress(),
+    )
+    with rasterio.open(folder / "mask.tif") as dataset:
+        mask = dataset.read(1)
+    known = (truth != 255) & (mask != 255)
+    return {"pixels": int(known.sum()), **_figures([Confusion.of(mask == 1, truth == 1, known)])}
+
+
+def _test(samples: SampleSet) -> tuple[list[Sample], list[Sample]]:
+    """Return the test samples with landslide and those without."""
+    test = samples.of_split("test")
+    return [s for s in test if s.landslide_pixels], [s for s in test if not s.landslide_pixels]
+
+
+def _counts(
+    way: Predict, samples: SampleSet, chosen: Iterable[Sample], corner_seed: int | None = None
+) -> Iterator[Confusion]:
+    """Yield the counts of each image, or of one of its corners."""
+    rng = np.random.default_rng(corner_seed)
+    for sample in chosen:
+        values, valid, labels = samples.load(sample)
+        if corner_seed is not None:
+            place = tuple(_end(length, bool(rng.integers(2))) for length in labels.shape)
+            values, valid, labels = values[:, *place], valid[place], labels[place]
+        known = valid & (labels != UNKNOWN)
+        yield Confusion.of(way(values), (labels > 0) & known, known)
+
+
+def _end(length: int, last: bool) -> slice:
+    kept = round(CORNER * length)
+    return slice(length - kept, length) if last else slice(0, kept)
+
+
+def _scaled(values: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
+    mean, std = (np.array(part, np.float32)[:, None, None] for part in (card.mean, card.std))
+    scaled: NDArray[np.float32] = (values - mean) / std
+    return scaled
+
+
+def _figures(counts: Iterable[Confusion]) -> dict[str, float | None]:
+    total = sum(counts, Confusion())
+    return {name: getattr(metrics, name)(total) for name in FIGURES}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the figures as JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("model", type=Path)
+    parser.add_argument("samples", type=Path)
+    parser.add_argument("--mosaic", type=Path, help="folder for the mosaic and its maps")
+    given = parser.parse_args(arguments)
+    result = measure(given.model, given.samples)
+    if given.mosaic:
+        result["mosaic"] = map_mosaic(given.model, given.samples, given.mosaic)
+    print(json.dumps(result, indent=1))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,217 @@
+"""Trains the models that ship: `python -m benchmarks.train_weights NAME`, with the engine's Python.
+
+The work goes on where it was if it was interrupted. `--quick` trains about a minute, to see that
+the recipe learns. The data are found by `LANDSLIDE_DATA`, or at `../shared/data`.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from landslide_mapper.landslide_plugin.device import describe, pick_device
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.augmentation import Augmentation
+from landslide_mapper.landslide_plugin.training.losses import cross_entropy, dice
+from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
+from landslide_mapper.landslide_plugin.training.tiles import Tiles
+from landslide_mapper.landslide_plugin.training.trainer import Outcome, Settings, fit
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, build
+from torch import Tensor
+
+from .weights_data import RGB, bijie, landslide4sense
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A part of a training: side of the tiles, epochs, highest learning rate."""
+
+    tile_size: int
+    epochs: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a model that ships is trained.
+
+    Attributes:
+        samples: makes the sample folder at a path.
+        backbone: of the compact U-Net.
+        stages: one after another, each beginning with the weights of the one before.
+        augmentation: names; see `Augmentation`.
+        enhancement: share of tiles spliced or pasted anew.
+        repeat: how often a patch with landslide is seen in an epoch.
+        resolution: metres a pixel.
+        licence: terms of data and weights.
+        about: what the card says besides.
+    """
+
+    samples: Callable[[Path], None]
+    backbone: str
+    stages: tuple[Stage, ...]
+    augmentation: tuple[str, ...]
+    enhancement: float
+    repeat: int
+    resolution: float
+    licence: str
+    about: dict[str, Any] = field(default_factory=dict)
+    batch_size: int = 16
+    seed: int = 0
+    averaging: float = 0.998
+
+
+RECIPES = {
+    "vhr-rgb": Recipe(
+        samples=bijie,
+        backbone="coarse",
+        stages=(Stage(192, 14, 2e-3), Stage(256, 6, 1e-3)),
+        augmentation=(
+            *("flip", "quarter_turn", "scale"),
+            *("gain", "brightness", "contrast", "colour"),
+        ),
+        enhancement=0.4,
+        repeat=2,
+        resolution=0.8,
+        licence="Trained on Bijie (Ji et al. 2020), free for research, licence not stated",
+    ),
+    "sentinel2-rgb": Recipe(
+        samples=landslide4sense,
+        backbone="light",
+        stages=(Stage(96, 30, 2e-3),),
+        augmentation=("flip", "quarter_turn", "scale", "gain", "brightness", "contrast", "colour"),
+        enhancement=0.3,
+        repeat=1,
+        resolution=10.0,
+        licence="Trained on Landslide4Sense (Ghorbanzadeh et al. 2022), MIT",
+    ),
+}
+
+
+def train(name: str, work: Path, quick: bool = False, threads: int = 0) -> Path:
+    """Train one of `RECIPES`; return the model file, in `work`.
+
+    Args:
+        name: key of the recipe.
+        work: folder of samples, checkpoints and result; what stands there already is used.
+        quick: about a minute instead of the whole.
+        threads: of the processor; 0 for PyTorch's choice.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    recipe = RECIPES[name]
+    if quick:
+        recipe = replace(recipe, stages=(replace(recipe.stages[0], tile_size=96, epochs=2),))
+    work.mkdir(parents=True, exist_ok=True)
+    if not (work / "samples" / "manifest.json").exists():
+        recipe.samples(work / "samples")
+    samples = SampleSet.read(work / "samples")
+    torch.manual_seed(recipe.seed)
+    arguments = backbone_arguments("compact_unet", recipe.backbone)
+    network = build("compact_unet", len(RGB), 2, **arguments)
+    for number, stage in enumerate(recipe.stages, start=1):
+        print(f"stage {number}: {stage}", flush=True)
+        outcome = _train_stage(network, recipe, stage, samples, work / f"stage{number}.checkpoint")
+    path = work / f"{name}.safetensors"
+    save_model(str(path), network, _card(name, recipe, samples, arguments, outcome))
+    return path
+
+
+def _train_stage(
+    network: torch.nn.Module, recipe: Recipe, stage: Stage, samples: SampleSet, checkpoint: Path
+) -> Outcome:
+    """Train one stage, or read its result from its checkpoint."""
+    train = [
+        sample
+        for sample in samples.of_split("train")
+        for _ in range(recipe.repeat if sample.landslide_pixels else 1)
+    ]
+    tiles = Tiles(
+        samples,
+        RGB,
+        stage.tile_size,
+        recipe.seed,
+        train=train,
+        augmentation=Augmentation.parse(recipe.augmentation),
+        enhancement=recipe.enhancement,
+    )
+    settings = Settings(
+        epochs=stage.epochs,
+        batch_size=recipe.batch_size,
+        learning_rate=stage.learning_rate,
+        seed=recipe.seed,
+        device=pick_device("auto"),
+        averaging=recipe.averaging,
+    )
+    return fit(network, SemanticTask(_loss), tiles, settings, Progress(_say), checkpoint)
+
+
+def _loss(logits: Tensor, classes: Tensor) -> Tensor:
+    return cross_entropy(logits, classes) + dice(logits, classes)
+
+
+def _say(event: dict[str, Any]) -> None:
+    if event["type"] != "progress":
+        print(event["text"], flush=True)
+
+
+def _card(
+    name: str, recipe: Recipe, samples: SampleSet, arguments: dict[str, Any], outcome: Outcome
+) -> ModelCard:
+    return ModelCard(
+        name=name,
+        architecture="compact_unet",
+        arguments=arguments,
+        task=SEMANTIC_TASK,
+        bands=RGB,
+        mean=samples.mean,
+        std=samples.std,
+        resolution=recipe.resolution,
+        tile_size=recipe.stages[-1].tile_size,
+        classes=list(samples.classes),
+        threshold=outcome.best.threshold,
+        training={
+            "stages": [vars(stage) for stage in recipe.stages],
+            "augmentation": list(recipe.augmentation),
+            "enhancement": recipe.enhancement,
+            "loss": "cross entropy + dice",
+            "split": samples.split,
+            "split_seed": samples.seed,
+            "seed": recipe.seed,
+            "train_samples": len(samples.of_split("train")),
+            "validation_samples": len(samples.of_split("validation")),
+            "landslide_share": samples.imbalance,
+            "device": describe(pick_device("auto")),
+            "torch": torch.__version__,
+            **recipe.about,
+        },
+        metrics={"split": f"validation part, {samples.split}", **outcome.figures},
+        licence=recipe.licence,
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train the model that the command line names."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument(
+        "--quick", action="store_true", help="about a minute, to see that it learns"
+    )
+    parser.add_argument("--work", type=Path, help="folder; build/weights/NAME by default")
+    parser.add_argument("--threads", type=int, default=0)
+    given = parser.parse_args(arguments)
+    work = given.work or Path("build/weights") / (given.name + ("-quick" if given.quick else ""))
+    print(train(given.name, work, given.quick, given.threads))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""The samples that the shipped models are trained on, made of the data at hand."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+from affine import Affine
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.commands import importsamples
+from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
+from numpy.typing import NDArray
+from PIL import Image
+from scipy.ndimage import label
+
+RGB = ["red", "green", "blue"]
+DATA = Path(os.environ.get("LANDSLIDE_DATA") or Path(__file__).parents[2] / "shared" / "data")
+VALIDATION = 0.1
+"""Share of Landslide4Sense's train patches that choose the epoch and the threshold."""
+PIECE = 64
+"""Side in pixels of the landslide-free pieces of Landslide4Sense's patches."""
+
+
+def bijie(folder: Path) -> None:
+    """Import the Bijie set: all images, a random split by image, 18.5 % kept for the test."""
+    importsamples(
+        images=str(DATA / "bijie" / "images"),
+        masks=str(DATA / "bijie" / "masks"),
+        output=str(folder),
+        bands=RGB,
+        resolution=0.8,
+        validation=0.08,
+        test=0.185,
+        seed=0,
+        progress=Progress(),
+    )
+
+
+def landslide4sense(folder: Path) -> None:
+    """Import Landslide4Sense RGB; its validation patches become the test split.
+
+    Nearly every patch holds landslides. So that there are samples without, the quarters of train
+    patches that hold none are samples of their own.
+    """
+    source = DATA / "landslide4sense_rgb"
+    folder.mkdir(parents=True)
+    writer = SampleWriter(folder, RGB)
+    names = sorted(path.stem for path in (source / "train" / "images").iterdir())
+    drawn = np.random.default_rng(0).permutation(len(names))[: round(VALIDATION * len(names))]
+    kept = {names[number] for number in drawn}
+    for name in names:
+        image, labels = _read(source / "train", name)
+        _add(writer, image, labels, "validation" if name in kept else "train", name, (0, 0))
+        if name not in kept:
+            _add_pieces(writer, image, labels, name)
+    for path in sorted((source / "validation" / "images").iterdir()):
+        _add(writer, *_read(source / "validation", path.stem), "test", path.stem, (0, 0))
+    writer.finish(
+        resolution=10.0,
+        crs=None,
+        tile_size=128,
+        split="Landslide4Sense's own validation patches as test, the rest random by patch",
+        seed=0,
+        sources=[str(source)],
+        progress=Progress(),
+    )
+
+
+def _read(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+    """Return an image, (3, rows, columns), and its landslides, numbered."""
+    with Image.open(folder / "images" / f"{name}.webp") as image:
+        values = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
+    with Image.open(folder / "masks" / f"{name.replace('image', 'mask')}.png") as mask:
+        landslide = np.asarray(mask.convert("L")) > 0
+    return values, label(landslide, np.ones((3, 3)))[0].astype(np.uint16)
+
+
+def _add(
+    writer: SampleWriter,
+    image: NDArray[np.uint8],
+    labels: NDArray[np.uint16],
+    split: str,
+    name: str,
+    corner: tuple[int, int],
+) -> None:
+    height, width = labels.shape
+    writer.add(
+        image,
+        np.ones((height, width), bool),
+        labels,
+        split=split,
+        source=name,
+        window=(*corner, width, height),
+        transform=Affine.scale(10.0, -10.0),
+    )
+
+
+def _add_pieces(
+    writer: SampleWriter, image: NDArray[np.uint8], labels: NDArray[np.uint16], name: str
+) -> None:
+    """Add the pieces that hold no landslide, as train samples."""
+    for row in range(0, labels.shape[0] - PIECE + 1, PIECE):
+        for col in range(0, labels.shape[1] - PIECE + 1, PIECE):
+            place = slice(row, row + PIECE), slice(col, col + PIECE)
+            if not labels[place].any():
+                _add(writer, image[:, *place], labels[place], "train", name, (col, row))

@@ -1,0 +1,102 @@
+"""Which of the models that ship fits an image."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...models.model_card import ModelCard
+from ...models.model_file import load_card
+from ..errors import InputError
+from .plan import Given, plan
+
+WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
+"""Where the models that ship lie."""
+LARGEST_RATIO = 2.0
+"""Beyond it a pixel shows something else than what the model was trained on."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model taken.
+
+    Attributes:
+        path: its file.
+        card: its description.
+        reason: why it was taken, and why the others were not; one sentence each.
+        limits: where its card says that it does not work.
+    """
+
+    path: Path
+    card: ModelCard
+    reason: str
+    limits: list[str]
+
+
+def choose_model(
+    bands: Sequence[str],
+    resolution: float,
+    given: Given,
+    *,
+    synthetic: bool = False,
+    folder: Path = WEIGHTS,
+) -> Choice:
+    """Take the model that uses most of what is given; of equals that of the nearest resolution.
+
+    A model fits if the image and the other layers give its bands, its pixels are of the image's
+    size up to a factor of `LARGEST_RATIO`, and it was not trained on synthetic data unless the
+    image is synthetic too.
+
+    Args:
+        bands: the image's, by common names.
+        resolution: of the image, metres a pixel.
+        given: the other layers.
+        synthetic: whether the image is generated.
+        folder: of model files.
+
+    Raises:
+        InputError: no model fits; the sentence says why for each.
+    """
+    cards = {path: load_card(path) for path in sorted(folder.glob("*.safetensors"))}
+    refused = {
+        path: obstacle
+        for path, card in cards.items()
+        if (obstacle := _obstacle(card, bands, resolution, given, synthetic))
+    }
+    fit = [path for path in cards if path not in refused]
+    others = " ".join(f"{cards[path].name} does not: {why}." for path, why in refused.items())
+    if not fit:
+        raise InputError(
+            f"No model that ships fits the image. {others} Give a model file, or train one."
+        )
+    best = max(fit, key=lambda path: (len(cards[path].bands), -_ratio(cards[path], resolution)))
+    card = cards[best]
+    size = f" and {card.resolution:g} m a pixel" if card.resolution else ""
+    reason = (
+        f"Taken is the model {card.name}, for {', '.join(card.bands)}{size}; "
+        f"the image has {resolution:.3g} m. {others}"
+    )
+    return Choice(best, card, reason.strip(), list(card.training.get("limits", [])))
+
+
+def _obstacle(
+    card: ModelCard, bands: Sequence[str], resolution: float, given: Given, synthetic: bool
+) -> str:
+    """Return why a model does not fit; nothing if it does."""
+    if card.training.get("synthetic") and not synthetic:
+        return "it was trained on synthetic data, for demonstration"
+    try:
+        missing = [band for band in plan(card.bands, given).image if band not in bands]
+    except InputError as error:
+        return str(error).rstrip(".")
+    if missing:
+        return f"the image lacks {', '.join(missing)}"
+    if _ratio(card, resolution) > LARGEST_RATIO:
+        return f"it is for pixels of {card.resolution:g} m, the image's are {resolution:.3g} m"
+    return ""
+
+
+def _ratio(card: ModelCard, resolution: float) -> float:
+    """Return how much larger the larger pixel is."""
+    if not card.resolution:
+        return 1.0
+    return max(card.resolution / resolution, resolution / card.resolution)
