@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .layers import Residual, convolution, initialize, pad
+from .layers import Residual, check_widths, convolution, initialize, pad
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "standard": {},
@@ -39,8 +39,10 @@ class CompactUNet(nn.Module):
         stem: how much the stem reduces the image, 2 or 4.
 
     Raises:
-        ValueError: no width, no block, or another stem.
+        ValueError: the widths make no network, or another stem.
     """
+
+    ENCODER = ("stem", "down")
 
     def __init__(
         self,
@@ -51,8 +53,9 @@ class CompactUNet(nn.Module):
         stem: int = 2,
     ) -> None:
         super().__init__()
-        if not 1 <= len(widths) <= 8 or not 1 <= blocks <= 100 or stem not in (2, 4):
-            raise ValueError(f"{len(widths)} widths of {blocks} blocks behind a stem of {stem}")
+        check_widths(widths)
+        if not 1 <= blocks <= 100 or stem not in (2, 4):
+            raise ValueError(f"{blocks} blocks behind a stem of {stem}")
         self.reduction = stem
         self.multiple = stem * 2 ** (len(widths) - 1)
         self.stem = convolution(bands, widths[0], stride=2)

@@ -12,13 +12,16 @@ five; four layers in a block, as in FC-DenseNet56, and twelve in the middle.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .layers import initialize, pad
 
-BACKBONES = {
+JEGOU: dict[str, Any] = {"compression": 1.0, "bottleneck": False, "dropout": 0.2}
+
+BACKBONES: dict[str, dict[str, Any]] = {
     "gao2021": {},
     "light": {
         "growth_rate": 16,
@@ -26,8 +29,17 @@ BACKBONES = {
         "middle_layers": 5,
         "first_channels": 32,
     },
+    "fc_densenet56": {**JEGOU, "growth_rate": 12, "layers": [4] * 5, "middle_layers": 4},
+    "fc_densenet67": {**JEGOU, "growth_rate": 16, "layers": [5] * 5, "middle_layers": 5},
+    "fc_densenet103": {
+        **JEGOU,
+        "growth_rate": 16,
+        "layers": [4, 5, 7, 10, 12],
+        "middle_layers": 15,
+    },
 }
-"""Named settings: Gao et al.'s size, and half a million parameters at a quarter of the time."""
+"""Named settings: Gao et al.'s size, half a million parameters at a quarter of the time, and the
+three networks of Jégou et al. (table 3), without bottleneck and compression."""
 
 BOTTLENECK_WIDTH = 4
 """A bottleneck has 4k channels (Huang et al. 2017, section 3)."""
@@ -53,6 +65,8 @@ class FCDenseNet(nn.Module):
     Raises:
         ValueError: no block, an empty one, or more layers than can be meant.
     """
+
+    ENCODER = ("first", "down", "shrink")
 
     def __init__(
         self,

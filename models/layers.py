@@ -1,6 +1,21 @@
 """What several networks are made of."""
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
+
+MOST_LEVELS = 8
+"""A damaged description must not build without end."""
+
+
+def check_widths(widths: Sequence[int]) -> None:
+    """Check the channels of a network's levels.
+
+    Raises:
+        ValueError: there are none, too many, or one is below 1.
+    """
+    if not 1 <= len(widths) <= MOST_LEVELS or min(widths) < 1:
+        raise ValueError(f"widths of {list(widths)}")
 
 
 def pad(images: Tensor, multiple: int) -> Tensor:

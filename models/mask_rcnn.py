@@ -1,12 +1,13 @@
-"""Mask R-CNN with a ResNet-50 feature pyramid for any number of bands.
+"""Mask R-CNN with a ResNet feature pyramid for any number of bands.
 
 He et al. 2017 ("Mask R-CNN", ICCV), as Yang, R. et al. 2022 use it for landslides, by torchvision.
 Three things differ from torchvision's model for photographs:
 
-- The backbone is trained from scratch with the batches of one to eight tiles that fit a desktop.
+- A backbone trained from scratch sees batches of the one to eight tiles that fit a desktop.
   torchvision's frozen batch normalization needs pretrained statistics and true batch
   normalization larger batches; group normalization needs neither (Wu and He 2018; He et al. 2019,
-  "Rethinking ImageNet Pre-training", train Mask R-CNN from scratch with it).
+  "Rethinking ImageNet Pre-training", train Mask R-CNN from scratch with it). A pretrained
+  backbone keeps its frozen batch normalization.
 - Tiles are neither resized nor scaled: both would change what a pixel or a value means.
 - Anchors begin at 16 px, as landslides of a few pixels are the rule.
 """
@@ -18,13 +19,21 @@ from torch import Tensor, nn
 from .torchvision_ops import torchvision  # noqa: F401  (before what follows)
 
 # isort: split
-from torchvision.models import resnet50
+from torchvision.models import resnet18, resnet50, resnet101
 from torchvision.models.detection import MaskRCNN
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.ops.misc import FrozenBatchNorm2d
 
-BACKBONES: dict[str, dict[str, Any]] = {"resnet50": {}}
+BACKBONES: dict[str, dict[str, Any]] = {
+    "resnet50": {},
+    "resnet101": {"depth": 101},
+    "resnet18": {"depth": 18},
+}
+"""ResNet-101 is Yang, R. et al.'s; ResNet-18 is for processors."""
+PRETRAINED: dict[str, Any] = {"norm": "frozen"}
+BODIES = {18: resnet18, 50: resnet50, 101: resnet101}
 ANCHOR_SIZES = (16, 32, 64, 128, 256)
 """Sides in pixels on the five levels of the pyramid."""
 ASPECT_RATIOS = (0.5, 1.0, 2.0)
@@ -49,12 +58,36 @@ class BandMaskRCNN(MaskRCNN):
     Args:
         bands: channels of the input.
         classes: classes, background included.
+        depth: of the ResNet: 18, 50 or 101.
+        norm: "group", or "frozen" for the batch normalization of a pretrained backbone.
+        pretrained: whether the backbone begins with weights learnt on ImageNet; needs "frozen".
+
+    Raises:
+        InputError: the pretrained weights can't be had.
+        ValueError: there is no such depth or norm.
     """
 
-    def __init__(self, bands: int, classes: int) -> None:
-        body = resnet50(weights=None, norm_layer=_group_norm)
+    ENCODER = ("backbone.body",)
+
+    def __init__(
+        self,
+        bands: int,
+        classes: int,
+        depth: int = 50,
+        norm: str = "group",
+        pretrained: bool = False,
+    ) -> None:
+        if depth not in BODIES or norm not in ("group", "frozen"):
+            raise ValueError(f"a ResNet-{depth} with {norm} normalization")
+        if pretrained and norm != "frozen":
+            raise ValueError("a pretrained backbone without its batch normalization")
+        body = BODIES[depth](
+            weights=None, norm_layer=_group_norm if norm == "group" else FrozenBatchNorm2d
+        )
         body.conv1 = nn.Conv2d(bands, 64, kernel_size=7, stride=2, padding=3, bias=False)
         nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
+        if pretrained:
+            _copy_pretrained(body, bands, f"resnet{depth}")
         backbone = _resnet_fpn_extractor(body, trainable_layers=5, norm_layer=_group_norm)
         anchors = AnchorGenerator(
             tuple((size,) for size in ANCHOR_SIZES), (ASPECT_RATIOS,) * len(ANCHOR_SIZES)
@@ -76,6 +109,15 @@ class _Unscaled(GeneralizedRCNNTransform):
     def resize(self, image: Tensor, target: Any = None) -> tuple[Tensor, Any]:
         """Return the image in its own size."""
         return image, target
+
+
+def _copy_pretrained(body: nn.Module, bands: int, name: str) -> None:
+    from .pretrained import make_encoder, pretrained_weights
+
+    encoder = make_encoder(name, bands, pretrained_weights(name))
+    known = body.state_dict()
+    weights = {key: value for key, value in encoder.state_dict().items() if key in known}
+    body.load_state_dict({**known, **weights})
 
 
 def _group_norm(channels: int) -> nn.Module:

@@ -14,6 +14,7 @@ from .registry import INSTANCE_TASK, SEMANTIC_TASK
 
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
+MOST_MEMBERS = 100
 UNKNOWN_TIME = {
     "datetime": None,
     "start_datetime": "1900-01-01T00:00:00Z",
@@ -41,6 +42,7 @@ class ModelCard:
         metrics: figures, with the split they were measured on.
         licence: SPDX identifier or text; the terms of the weights.
         created: UTC time in ISO 8601; empty where unknown.
+        members: networks whose probabilities are averaged; 1 is a single network.
     """
 
     name: str
@@ -58,6 +60,7 @@ class ModelCard:
     metrics: dict[str, Any] = field(default_factory=dict)
     licence: str = ""
     created: str = ""
+    members: int = 1
 
     def __post_init__(self) -> None:
         """Check that the parts fit together.
@@ -77,6 +80,10 @@ class ModelCard:
             raise ValueError(f"the task {self.task!r} is unknown")
         if self.tile_size < 8 or not 0 <= self.threshold <= 1:
             raise ValueError("the tile size is below 8 or the threshold not within 0..1")
+        if not 1 <= self.members <= MOST_MEMBERS:
+            raise ValueError(f"{self.members} members are not 1 to {MOST_MEMBERS}")
+        if self.members > 1 and self.task != SEMANTIC_TASK:
+            raise ValueError("only networks of pixels can be averaged")
 
     def to_item(self, parameters: int | None = None) -> dict[str, Any]:
         """Return the STAC item, JSON-able.
@@ -106,6 +113,7 @@ class ModelCard:
             "landslide:training": self.training,
             "landslide:metrics": self.metrics,
             "landslide:licence": self.licence,
+            "landslide:members": self.members,
         }
         if parameters is not None:
             properties["mlm:total_parameters"] = parameters
@@ -159,6 +167,7 @@ class ModelCard:
                 metrics=dict(properties.get("landslide:metrics", {})),
                 licence=str(properties.get("landslide:licence", "")),
                 created=str(created or ""),
+                members=int(properties.get("landslide:members", 1)),
             )
         except (KeyError, IndexError) as error:
             raise ValueError(f"{error} is missing") from error

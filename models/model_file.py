@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from ..landslide_plugin.errors import InputError, ModelFileError
 from ..landslide_plugin.outputs import whole_file
+from .ensemble import Ensemble
 from .model_card import ModelCard
 from .registry import build
 
@@ -32,14 +33,19 @@ def save_model(path: str | Path, network: nn.Module, card: ModelCard) -> None:
 
     Args:
         path: the file, which must end in `.safetensors`.
-        network: on any device; its float weights are stored as they are.
+        network: on any device; its float weights are stored as they are. An `Ensemble` where the
+            card says that there are several members.
         card: its description.
 
     Raises:
         InputError: the name has another ending.
+        ValueError: the card says another number of members than the network has.
         OutputError: the folder is missing, read-only or full.
     """
     check_model_path(path)
+    members = len(network) if isinstance(network, Ensemble) else 1
+    if members != card.members:
+        raise ValueError(f"{members} members are not the card's {card.members}")
     weights = network.state_dict()
     tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
     item = card.to_item(sum(value.numel() for value in network.parameters()))
@@ -84,7 +90,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelCard]:
     try:
         # On "meta" nothing is allocated, whatever sizes the description asks for.
         with torch.device("meta"):
-            network = build(card.architecture, len(card.bands), len(card.classes), **card.arguments)
+            network = _build(card)
     except InputError as error:
         raise ModelFileError(f"{path}: {error} A newer version may have it.") from error
     except (TypeError, ValueError, RuntimeError) as error:
@@ -98,6 +104,14 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelCard]:
             f"{path} is damaged: its weights don't fit the {card.architecture} it describes."
         ) from error
     return network.eval(), card
+
+
+def _build(card: ModelCard) -> nn.Module:
+    bands, classes = len(card.bands), len(card.classes)
+    members = [
+        build(card.architecture, bands, classes, **card.arguments) for _ in range(card.members)
+    ]
+    return members[0] if card.members == 1 else Ensemble(members)
 
 
 def _read(path: Path, with_weights: bool) -> tuple[ModelCard, dict[str, Tensor]]:

@@ -17,17 +17,34 @@ INSTANCE_TASK = "instance-segmentation"
 class Architecture:
     """One network: its title and where its class is.
 
-    The module also has `BACKBONES`, named sets of arguments; the first is the default.
+    The module also has `BACKBONES`, named sets of arguments; the first is the default unless
+    `default` names another. Where a module has `PRETRAINED`, its networks can begin with pretrained
+    weights, and then take these arguments besides. A module may know further backbones by
+    `find_backbone`. The class's `ENCODER` names the parts that can be frozen at first.
     """
 
     title: str
     module: str
     class_name: str
+    default: str = ""
 
 
 SEMANTIC = {
     "fc_densenet": Architecture("FC-DenseNet (Gao et al. 2021)", "fc_densenet", "FCDenseNet"),
     "compact_unet": Architecture("Compact residual U-Net", "compact_unet", "CompactUNet"),
+    "unet": Architecture("U-Net (Ronneberger et al. 2015)", "unet", "UNet"),
+    "resunet": Architecture("ResU-Net (Zhang et al. 2018)", "resunet", "ResUNet"),
+    "segnet": Architecture("SegNet (Badrinarayanan et al. 2017)", "segnet", "SegNet"),
+    "fcn8s": Architecture("FCN-8s (Long et al. 2015)", "fcn8s", "FCN8s"),
+    "fcn_fused": Architecture("FCN of five scales (Chen et al. 2022)", "fcn_fused", "FusedFCN"),
+    "smp_unet": Architecture("U-Net with an encoder", "smp_networks", "SmpUnet"),
+    "smp_unetplusplus": Architecture("U-Net++", "smp_networks", "SmpUnetPlusPlus"),
+    "smp_deeplabv3plus": Architecture(
+        "DeepLabV3+", "smp_networks", "SmpDeepLabV3Plus", "mobilenet_v2"
+    ),
+    "smp_pspnet": Architecture("PSPNet", "smp_networks", "SmpPSPNet", "mobilenet_v2"),
+    "smp_fpn": Architecture("Feature pyramid network", "smp_networks", "SmpFPN"),
+    "smp_segformer": Architecture("SegFormer", "smp_networks", "SmpSegformer", "mit_b0"),
 }
 """Networks that give each pixel a class: (N, bands, H, W) to logits (N, classes, H, W)."""
 
@@ -54,19 +71,67 @@ def build(architecture: str, bands: int, classes: int, **arguments: Any) -> "nn.
     return network
 
 
-def backbone_arguments(architecture: str, backbone: str = "") -> dict[str, Any]:
+def backbone_arguments(
+    architecture: str, backbone: str = "", pretrained: bool = False
+) -> dict[str, Any]:
     """Return the arguments of a named backbone; without a name, the architecture's default.
 
+    They are what a model card keeps: they build the network with random weights. To begin with
+    pretrained ones, give `build` the argument `pretrained=True` besides.
+
+    Args:
+        architecture: a key of `SEMANTIC` or `INSTANCE`.
+        backbone: one of the names of `backbones`, or any that the architecture knows.
+        pretrained: whether the network will begin with pretrained weights.
+
     Raises:
-        InputError: there is no such architecture, or it has no such backbone.
+        InputError: there is no such architecture, it has no such backbone, or none pretrained.
     """
-    backbones: dict[str, dict[str, Any]] = _module(_entry(architecture)).BACKBONES
-    name = backbone or next(iter(backbones))
-    if name not in backbones:
+    entry = _entry(architecture)
+    module = _module(entry)
+    known = backbones(architecture)
+    name = backbone or next(iter(known))
+    arguments = known.get(name)
+    if arguments is None and hasattr(module, "find_backbone"):
+        arguments = module.find_backbone(name)
+    if arguments is None:
         raise InputError(
-            f"{architecture} has no backbone {backbone!r}; it has: {', '.join(backbones)}."
+            f"{architecture} has no backbone {backbone!r}; it has: {', '.join(known)}."
         )
-    return dict(backbones[name])
+    if pretrained and not hasattr(module, "PRETRAINED"):
+        raise InputError(
+            f"{architecture} has no pretrained weights: train it without, or choose another "
+            "architecture."
+        )
+    return {**arguments, **(module.PRETRAINED if pretrained else {})}
+
+
+def backbones(architecture: str) -> dict[str, dict[str, Any]]:
+    """Return the backbones to choose from with their arguments, the default first.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    entry = _entry(architecture)
+    known: dict[str, dict[str, Any]] = _module(entry).BACKBONES
+    return {entry.default: known[entry.default], **known} if entry.default else dict(known)
+
+
+def encoder_modules(network: "nn.Module") -> "list[nn.Module]":
+    """Return the parts of a network that see the image first and may be frozen at first.
+
+    Of an ensemble, those of all its members; of an unknown network, none.
+    """
+    return [
+        part.get_submodule(name)
+        for part in network.modules()
+        for name in getattr(part, "ENCODER", ())
+    ]
+
+
+def encoder_parameters(network: "nn.Module") -> "list[nn.Parameter]":
+    """Return the parameters of `encoder_modules`."""
+    return [value for module in encoder_modules(network) for value in module.parameters()]
 
 
 def task_of(architecture: str) -> str:

@@ -16,8 +16,44 @@ from .parameters import (
     whole,
 )
 
-ARCHITECTURES = ("fc_densenet", "compact_unet", "mask_rcnn")
-BACKBONES = ("gao2021", "light", "standard", "resnet50")
+ARCHITECTURES = (
+    "fc_densenet",
+    "compact_unet",
+    "unet",
+    "resunet",
+    "segnet",
+    "fcn8s",
+    "fcn_fused",
+    "smp_unet",
+    "smp_unetplusplus",
+    "smp_deeplabv3plus",
+    "smp_pspnet",
+    "smp_fpn",
+    "smp_segformer",
+    "mask_rcnn",
+)
+BACKBONES = (
+    "gao2021",
+    "light",
+    "fc_densenet56",
+    "fc_densenet67",
+    "fc_densenet103",
+    "standard",
+    "ronneberger2015",
+    "zhang2018",
+    "vgg16",
+    "resnet34",
+    "resnet50",
+    "resnet101",
+    "vgg16_bn",
+    "mobilenet_v2",
+    "xception",
+    "efficientnet-b0",
+    "efficientnet-b4",
+    "mit_b0",
+    "mit_b2",
+    "resnet18",
+)
 LOSSES = ("cross_entropy", "weighted_cross_entropy", "focal", "dice", "focal_dice")
 
 
@@ -41,7 +77,12 @@ class Train(EngineAlgorithm):
         begin with few epochs.
 
         Sources: Jegou et al. 2017, CVPR Workshops 1175, and Gao et al. 2021, IEEE JSTARS 14:7881
-        (FC-DenseNet with bottleneck and compression); He et al. 2017, ICCV 2980, and Yang, R. et
+        (FC-DenseNet with bottleneck and compression); Ronneberger et al. 2015, MICCAI (U-Net);
+        Zhang et al. 2018, IEEE GRSL 15:749 (ResU-Net); Badrinarayanan et al. 2017, IEEE TPAMI
+        39:2481 (SegNet); Long et al. 2015, CVPR 3431 (FCN-8s); Chen et al. 2022, Remote Sens.
+        14:5517 (FCN of five scales); Yang, S. et al. 2022, Appl. Sci. 12:8153 (U-Net, DeepLabV3+
+        and PSPNet with encoders); Zhou et al. 2018, DLMIA (U-Net++); Lin et al. 2017, CVPR 936
+        (FPN); Xie et al. 2021, NeurIPS (SegFormer); He et al. 2017, ICCV 2980, and Yang, R. et
         al. 2022, Remote Sens. 14:2206 (Mask R-CNN); Lin et al. 2017, ICCV 2999 (focal loss);
         Milletari et al. 2016, 3DV 565 (dice loss).
     """
@@ -56,13 +97,17 @@ class Train(EngineAlgorithm):
         )
         yield (
             choice("ARCHITECTURE", "Architecture", ARCHITECTURES, "fc_densenet"),
-            "fc_densenet or the quick compact_unet for pixels, mask_rcnn for objects.",
+            "mask_rcnn finds landslides as objects, all others mark pixels. compact_unet is the "
+            "quickest on a processor; those that begin with smp_ take any encoder of "
+            "segmentation-models-pytorch as their backbone.",
         )
         yield (
             hinted(text("BACKBONE", "Backbone"), BACKBONES),
-            "Size or encoder of the architecture: gao2021 or light (a quarter of the time) of "
-            "fc_densenet, standard or light of compact_unet, resnet50 of mask_rcnn; empty for the "
-            "first.",
+            "Size or encoder of the architecture; empty for its first. gao2021 (that paper's "
+            "size) and light: fc_densenet, unet, resunet; fc_densenet56, 67 and 103: fc_densenet; "
+            "standard and light: compact_unet; ronneberger2015: unet; zhang2018: resunet; vgg16 "
+            "and light: segnet, fcn8s, fcn_fused; resnet18, 50 and 101: mask_rcnn; the other "
+            "encoders, and more: those that begin with smp_.",
         )
         yield (
             choice("LOSS", "Loss", LOSSES, "cross_entropy"),

@@ -69,8 +69,8 @@ def test_senseless_blocks_are_refused(layers, middle):
 
 
 def test_unknown_names_are_refused_with_those_there_are():
-    with pytest.raises(InputError, match=r"'unet'.*fc_densenet"):
-        build("unet", 3, 2)
+    with pytest.raises(InputError, match=r"'tiramisu'.*fc_densenet"):
+        build("tiramisu", 3, 2)
     with pytest.raises(InputError, match=r"no backbone 'vgg'.*gao2021, light"):
         backbone_arguments("fc_densenet", "vgg")
 

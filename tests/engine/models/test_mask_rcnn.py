@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from landslide_mapper.models import torchvision_ops
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_model, save_model
-from landslide_mapper.models.registry import build
+from landslide_mapper.models.registry import backbone_arguments, build
 
 SIZE = 128
 
@@ -16,7 +16,7 @@ SIZE = 128
 @pytest.fixture(scope="module")
 def network():
     torch.manual_seed(0)
-    return build("mask_rcnn", 5, 2)
+    return build("mask_rcnn", 5, 2, depth=18)
 
 
 def target():
@@ -60,6 +60,14 @@ def test_images_keep_their_size_and_values(network, shape):
     assert result["boxes"].shape == (len(result["scores"]), 4)
 
 
+def test_resnet_50_and_101_are_as_large_as_torchvisions():
+    # torchvision's maskrcnn_resnet50_fpn has 44.4 million parameters with 91 classes.
+    for depth, count in ((50, 44.0e6), (101, 63.0e6)):
+        with torch.device("meta"):
+            built = build("mask_rcnn", 3, 2, **backbone_arguments("mask_rcnn", f"resnet{depth}"))
+        assert sum(value.numel() for value in built.parameters()) == pytest.approx(count, rel=0.02)
+
+
 def test_there_is_no_batch_normalization_in_it(network):
     assert not any("BatchNorm" in type(module).__name__ for module in network.modules())
 
@@ -67,8 +75,8 @@ def test_there_is_no_batch_normalization_in_it(network):
 def test_a_model_file_gives_it_back(network, tmp_path):
     names = list("abcde")
     card = ModelCard(
-        "mr", "mask_rcnn", {}, "instance-segmentation", names, [0.0] * 5, [1.0] * 5, None, SIZE,
-        ["background", "landslide"],
+        "mr", "mask_rcnn", {"depth": 18}, "instance-segmentation", names, [0.0] * 5, [1.0] * 5,
+        None, SIZE, ["background", "landslide"],
     )  # fmt: skip
     save_model(tmp_path / "m.safetensors", network, card)
     loaded, _ = load_model(tmp_path / "m.safetensors")

@@ -1,17 +1,33 @@
-"""What holds for every network that gives each pixel a class."""
+"""What holds for every network that gives each pixel a class, and the sizes of the sources."""
 
 import pytest
 import torch
-from landslide_mapper.models.registry import SEMANTIC, backbone_arguments, build
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.models.ensemble import Ensemble
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import load_model, save_model
+from landslide_mapper.models.registry import (
+    INSTANCE,
+    SEMANTIC,
+    backbone_arguments,
+    backbones,
+    build,
+    encoder_modules,
+    encoder_parameters,
+)
 
-SMALL = {"fc_densenet": "light", "compact_unet": "light"}
-"""The quickest backbone of those that have several."""
+
+def small(architecture):
+    """Return the arguments of the quickest backbone."""
+    if architecture.startswith("smp_") and architecture != "smp_segformer":
+        return {"encoder": "resnet18"}
+    names = ("light", "resnet18", "mit_b0")
+    return next(found for name, found in backbones(architecture).items() if name in names)
 
 
 def network(architecture, bands=5, classes=2):
     torch.manual_seed(0)
-    arguments = backbone_arguments(architecture, SMALL.get(architecture, ""))
-    return build(architecture, bands, classes, **arguments)
+    return build(architecture, bands, classes, **small(architecture))
 
 
 def parameters(network):
@@ -37,14 +53,177 @@ def test_a_single_small_tile_is_enough_for_a_step_that_reaches_every_weight(arch
         assert torch.isfinite(value.grad).all(), name
 
 
-def test_compact_unet_has_as_many_parameters_as_its_docstring_says():
+def card(architecture, **changes):
+    bands = list("abcde")
+    values = {
+        "name": "model-1",
+        "architecture": architecture,
+        "arguments": small(architecture),
+        "task": "semantic-segmentation",
+        "bands": bands,
+        "mean": [0.0] * 5,
+        "std": [1.0] * 5,
+        "resolution": None,
+        "tile_size": 64,
+        "classes": ["background", "landslide"],
+    }
+    return ModelCard(**{**values, **changes})
+
+
+@pytest.mark.parametrize("architecture", SEMANTIC)
+def test_a_saved_network_predicts_the_same(architecture, tmp_path):
+    saved = network(architecture).train()
+    saved(torch.randn(2, 5, 40, 40))  # so that batch normalization has statistics
+    saved.eval()
+    save_model(tmp_path / "m.safetensors", saved, card(architecture))
+    loaded, description = load_model(tmp_path / "m.safetensors")
+    assert description == card(architecture)
+    image = torch.randn(2, 5, 40, 56)
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(image), saved(image), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("architecture", [*SEMANTIC, *INSTANCE])
+def test_the_encoder_can_be_frozen_and_does_not_hold_all(architecture):
+    built = network(architecture)
+    encoder = set(encoder_parameters(built))
+    assert encoder < set(built.parameters())
+    first = next(module for module in built.modules() if isinstance(module, torch.nn.Conv2d))
+    assert first.in_channels == 5 and first.weight in encoder
+
+
+SIZES = {
+    # Gao et al. 2021, table IX; FC-DenseNet's own test holds it to the last parameter.
+    ("fc_densenet", "gao2021", 7, 2): 2_961_676,
+    ("unet", "gao2021", 7, 2): 7.70e6,
+    ("resunet", "gao2021", 7, 2): 9.9e6,
+    ("segnet", "vgg16", 7, 2): 29.46e6,
+    # Jégou et al. 2017, table 3
+    ("fc_densenet", "fc_densenet67", 3, 11): 3.5e6,
+    ("fc_densenet", "fc_densenet103", 3, 11): 9.4e6,
+    # Ronneberger's network has 31.0 million, Long's VGG16 with 21 classes 134 million
+    ("unet", "ronneberger2015", 1, 2): 31.03e6,
+    ("fcn8s", "vgg16", 3, 21): 134.5e6,
+    ("compact_unet", "standard", 3, 2): 5.4e6,
+}
+
+
+@pytest.mark.parametrize("key, count", SIZES.items(), ids=[f"{a}-{b}" for a, b, *_ in SIZES])
+def test_sizes_are_those_of_the_sources_within_two_percent(key, count):
+    architecture, backbone, bands, classes = key
+    with torch.device("meta"):
+        built = build(architecture, bands, classes, **backbone_arguments(architecture, backbone))
+    assert abs(parameters(built) - count) <= 0.02 * count
+
+
+def test_the_numbers_of_the_docstrings():
     assert parameters(build("compact_unet", 3, 2)) == 5_436_226
-    assert abs(parameters(build("compact_unet", 3, 2)) - 5.4e6) < 0.02 * 5.4e6
+    assert parameters(build("resunet", 7, 2)) == 9_769_474
+    zhang = build("resunet", 7, 2, **backbone_arguments("resunet", "zhang2018"))
+    assert round(parameters(zhang) / 1e6, 1) == 8.2
     light = build("compact_unet", 3, 2, **backbone_arguments("compact_unet", "light"))
     assert parameters(light) < 5_436_226 / 3.9
 
 
-@pytest.mark.parametrize("arguments", [{"widths": []}, {"widths": [8] * 9}, {"blocks": 0}])
-def test_a_senseless_compact_unet_is_refused(arguments):
-    with pytest.raises(ValueError, match="widths of"):
-        build("compact_unet", 3, 2, **arguments)
+def test_segnet_puts_values_back_where_pooling_found_them():
+    from landslide_mapper.models.segnet import _unpool
+
+    values, indices = torch.nn.functional.max_pool2d(
+        torch.randn(2, 3, 8, 12), 2, return_indices=True
+    )
+    expected = torch.nn.functional.max_unpool2d(values, indices, 2)
+    assert torch.equal(_unpool(values, indices), expected)
+
+
+def test_fcn8s_enlarges_bilinearly_at_first():
+    from landslide_mapper.models.fcn8s import _bilinear
+
+    ramp = torch.arange(6.0).expand(1, 2, 6, 6)
+    with torch.inference_mode():
+        large = _bilinear(2, 8)(ramp)
+    assert large.shape == (1, 2, 48, 48)
+    steps = large[0, 0, 24, 4:44].diff()
+    torch.testing.assert_close(steps, torch.full_like(steps, 1 / 8))
+
+
+SENSELESS = {
+    "compact_unet": [{"widths": []}, {"widths": [8] * 9}, {"blocks": 0}],
+    "unet": [{"widths": []}, {"widths": [0, 4]}],
+    "resunet": [{"units": 10**9}],
+    "segnet": [{"width": 0}],
+    "fcn8s": [{"dense": 0}],
+    "mask_rcnn": [{"depth": 19}, {"norm": "batch"}, {"pretrained": True}],
+}
+
+
+@pytest.mark.parametrize("architecture", SENSELESS)
+def test_senseless_arguments_are_refused(architecture):
+    for arguments in SENSELESS[architecture]:
+        with pytest.raises(ValueError):
+            build(architecture, 3, 2, **arguments)
+
+
+def test_an_ensemble_gives_the_mean_probabilities_and_is_one_file(tmp_path):
+    members = []
+    for seed in range(3):
+        torch.manual_seed(seed)
+        members.append(build("compact_unet", 5, 3, widths=[4, 8]).eval())
+    ensemble = Ensemble(members)
+    image = torch.randn(2, 5, 24, 24)
+    with torch.inference_mode():
+        mean = torch.stack([member(image).softmax(1) for member in members]).mean(0)
+        torch.testing.assert_close(ensemble(image).softmax(1), mean)
+        torch.testing.assert_close(ensemble(image).exp(), mean)
+    description = card(
+        "compact_unet", arguments={"widths": [4, 8]}, classes=["a", "b", "c"], members=3
+    )
+    save_model(tmp_path / "e.safetensors", ensemble, description)
+    loaded, found = load_model(tmp_path / "e.safetensors")
+    assert isinstance(loaded, Ensemble) and found == description
+    assert not loaded.training
+    assert len(encoder_modules(loaded)) == 3 * len(encoder_modules(members[0]))
+    with torch.inference_mode():
+        torch.testing.assert_close(loaded(image), ensemble(image), rtol=0, atol=1e-6)
+
+
+def test_probabilities_near_zero_keep_an_ensemble_finite():
+    class Sure(torch.nn.Module):
+        def forward(self, images):
+            return torch.stack([images[:, 0] * 0 - 1e4, images[:, 0] * 0 + 1e4], 1)
+
+    assert torch.isfinite(Ensemble([Sure(), Sure()])(torch.zeros(1, 1, 4, 4))).all()
+
+
+@pytest.mark.parametrize("change", [{"members": 0}, {"members": 10**9}])
+def test_a_senseless_number_of_members_is_refused(change):
+    with pytest.raises(ValueError, match="members"):
+        card("compact_unet", **change)
+
+
+def test_only_networks_of_pixels_are_averaged():
+    with pytest.raises(ValueError, match="pixels"):
+        card("mask_rcnn", task="instance-segmentation", members=2)
+    with pytest.raises(ValueError, match="without members"):
+        Ensemble([])
+
+
+def test_a_card_that_counts_other_members_is_refused_and_nothing_written(tmp_path):
+    with pytest.raises(ValueError, match="members"):
+        save_model(
+            tmp_path / "m.safetensors", network("compact_unet"), card("compact_unet", members=2)
+        )
+    assert not list(tmp_path.iterdir())
+
+
+def test_encoders_that_do_not_exist_or_do_not_fit_are_refused():
+    with pytest.raises(InputError, match=r"no backbone 'resnet35'.*resnet34"):
+        backbone_arguments("smp_unet", "resnet35")
+    with pytest.raises(InputError, match="UnetPlusPlus does not go with the encoder mit_b0"):
+        build("smp_unetplusplus", 3, 2, encoder="mit_b0")
+
+
+def test_any_encoder_of_the_library_is_a_backbone():
+    assert backbone_arguments("smp_fpn", "timm-skresnet18") == {"encoder": "timm-skresnet18"}
+    built = build("smp_deeplabv3plus", 4, 2, encoder="xception").eval()  # knows no dilation
+    with torch.inference_mode():
+        assert built(torch.randn(1, 4, 30, 50)).shape == (1, 2, 30, 50)

@@ -141,7 +141,7 @@ BAD = {
     "samples_missing": ({"samples": "/nowhere"}, "not a folder of samples"),
     "band": ({"bands": ["slope", "swir1"]}, "no band swir1; they have slope, ndvi"),
     "band_twice": ({"bands": ["slope", "slope"]}, "named twice"),
-    "architecture": ({"architecture": "unet"}, "No architecture 'unet'"),
+    "architecture": ({"architecture": "tiramisu"}, "No architecture 'tiramisu'"),
     "backbone": ({"backbone": "vgg16"}, "no backbone 'vgg16'"),
     "loss": ({"loss": "hinge"}, "No loss 'hinge'"),
     "epochs": ({"epochs": 0}, "at least 1"),
