@@ -16,6 +16,7 @@ from .stack import Stack
 from .streams import Streams
 from .terrainfactors import TerrainFactors
 from .train import Train
+from .trainweak import TrainWeak
 from .vectorize import Vectorize
 
 ALGORITHMS = (
@@ -29,6 +30,7 @@ ALGORITHMS = (
     Samples,
     ImportSamples,
     Train,
+    TrainWeak,
     MapLandslides,
     Predict,
     Detect,
