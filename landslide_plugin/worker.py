@@ -37,6 +37,7 @@ COMMANDS = {
     "samples": "samples.commands",
     "importsamples": "samples.commands",
     "train": "training.commands",
+    "trainweak": "training.weak.command",
     "predict": "inference.commands",
     "detect": "inference.detect_command",
     "vectorize": "inventory.commands",

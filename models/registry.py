@@ -54,6 +54,14 @@ INSTANCE = {
 """Networks that find single landslides, called as torchvision's detection models are."""
 
 
+WEAK = {
+    "weak": Architecture(
+        "Class activation map and CycleGAN (Zhou et al. 2022)", "weak", "WeakNetwork"
+    ),
+}
+"""Networks like `SEMANTIC` that learn from image labels; `landslide:trainweak` trains them."""
+
+
 def build(architecture: str, bands: int, classes: int, **arguments: Any) -> "nn.Module":
     """Return a new network with random weights.
 
@@ -141,11 +149,11 @@ def task_of(architecture: str) -> str:
         InputError: there is no such architecture.
     """
     _entry(architecture)
-    return SEMANTIC_TASK if architecture in SEMANTIC else INSTANCE_TASK
+    return INSTANCE_TASK if architecture in INSTANCE else SEMANTIC_TASK
 
 
 def _entry(architecture: str) -> Architecture:
-    known = SEMANTIC | INSTANCE
+    known = SEMANTIC | INSTANCE | WEAK
     if architecture not in known:
         raise InputError(f"No architecture {architecture!r}; there are: {', '.join(known)}.")
     return known[architecture]

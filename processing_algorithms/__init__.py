@@ -17,6 +17,7 @@ from .stack import Stack
 from .streams import Streams
 from .terrainfactors import TerrainFactors
 from .train import Train
+from .trainweak import TrainWeak
 from .vectorize import Vectorize
 
 ALGORITHMS = (
@@ -31,6 +32,7 @@ ALGORITHMS = (
     ImportSamples,
     Train,
     ExportModel,
+    TrainWeak,
     MapLandslides,
     Predict,
     Detect,

@@ -19,7 +19,7 @@ from .augmentation import Augmentation
 from .cutting import Patch, Shape, cut
 from .enhancement import landslide_box, paste, splice
 
-MEMORY = 2**32
+MEMORY = 2**30
 """Bytes of patches that are kept; what goes beyond is read from the disk in each epoch."""
 AHEAD = 2
 """Batches that are made while the network is busy, each in a thread of its own."""

@@ -1,0 +1,1 @@
+"""Training from image labels: which images hold a landslide, not where."""

@@ -1,0 +1,285 @@
+"""The command `trainweak`."""
+
+import hashlib
+import re
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ....models.cyclegan import CycleGAN
+from ....models.model_card import ModelCard
+from ....models.model_file import check_model_path, save_model
+from ....models.pretrained import pretrained_weights
+from ....models.registry import SEMANTIC_TASK
+from ....models.weak import METHODS, THRESHOLD, Classifier, WeakNetwork, grey_levels
+from ...device import describe, pick_device
+from ...errors import InputError
+from ...outputs import require_folder
+from ...progress import Progress
+from ...provenance import CURRENT
+from ...samples.sample_set import SampleSet
+from .. import checkpoint
+from ..contracts import Outcome, Settings
+from ..trainer import fit
+from .images import Images
+from .report import write_weak_report
+from .tasks import ClassifierTask, CycleGanTask
+
+CAM_SHARE = 0.4
+"""Share of the mean highest activation in images with landslide from which a pixel is landslide."""
+GAN_RATE = 2e-4
+"""Learning rate of CycleGAN (Zhu et al. 2017, section 7.1)."""
+AVERAGING = 0.99
+
+
+def trainweak(
+    *,
+    samples: str,
+    model: str,
+    html: str = "",
+    method: str = "both",
+    encoder: str = "resnet50",
+    pretrained: bool = False,
+    epochs: int = 20,
+    gan_epochs: int = 20,
+    batch_size: int = 16,
+    gan_batch_size: int = 4,
+    learning_rate: float = 1e-3,
+    tile_size: int = 128,
+    reduction: int = 1,
+    width: int = 32,
+    blocks: int = 6,
+    threshold: float = THRESHOLD,
+    bands: Sequence[str] = (),
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a landslide mapper from image labels: which samples hold a landslide, not where.
+
+    Args:
+        samples: folder of samples, with landslide and without; masks in them are not used.
+        model: output `.safetensors` file, which `predict` runs like any other.
+        html: output report; none when empty.
+        method: "cam", "cyclegan" or "both", their intersection.
+        encoder: of the classifier, any of segmentation-models-pytorch.
+        pretrained: whether it begins with weights learnt on photographs.
+        epochs: of the classifier.
+        gan_epochs: of CycleGAN.
+        batch_size: images in a step of the classifier, half of them with landslide.
+        gan_batch_size: images in a step of CycleGAN.
+        learning_rate: of the classifier.
+        tile_size: side of the images in pixels, after the reduction.
+        reduction: pixels along a side that become one.
+        width: channels of CycleGAN's first layer.
+        blocks: residual blocks of its generators.
+        threshold: grey levels (0..255) from which a difference is landslide; 0 to have it chosen
+            by the labels of the validation images.
+        bands: names of the bands to use; all when empty.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: of weights, order and cuts.
+        progress: told of each step.
+
+    Returns:
+        `model`, `html`, `threshold`, and the F1 of the image labels on validation images by
+        activation (`cam_f1`) and by difference (`gan_f1`), None where not trained.
+
+    Raises:
+        InputError: the samples or settings are unfit, or a training has diverged; what was
+            reached before stands in the checkpoint beside the model.
+    """
+    for path in filter(None, (model, html)):
+        require_folder(path)
+    check_model_path(model)
+    if method not in METHODS:
+        raise InputError(f"There is no method {method!r}: choose one of {', '.join(METHODS)}.")
+    _check_numbers(epochs, gan_epochs, tile_size, reduction)
+    data = SampleSet.read(samples)
+    names = list(bands or data.bands)
+    if missing := [band for band in names if band not in data.bands]:
+        raise InputError(
+            f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
+        )
+    images = Images(data, names, tile_size, seed, reduction)
+    grey = grey_levels(names, images.std, _is_eight_bit(images))
+    run = _Run(images, pick_device(device), seed, model, progress)
+    progress.message(
+        f"{len(images.train[True])} images with landslide and {len(images.train[False])} without, "
+        f"on {describe(run.device)}."
+    )
+    classifier = gan = cam = None
+    shares = {"cam": (1.0, 1.0), "cyclegan": (0.0, 0.0), "both": (0.3, 0.3)}[method]
+    if method != "cyclegan":
+        torch.manual_seed(seed)
+        weights = pretrained_weights(encoder) if pretrained else None
+        classifier = Classifier(len(names), encoder, weights)
+        settings = run.settings(epochs, batch_size, learning_rate)
+        cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, shares[0])
+    translated: Outcome | None = None
+    if method != "cam":
+        torch.manual_seed(seed)
+        gan = CycleGAN(len(names), width, blocks)
+        task = CycleGanTask(grey, threshold or THRESHOLD, seed)
+        settings = run.settings(gan_epochs, gan_batch_size, GAN_RATE)
+        translated = run.fit(gan, task, settings, "cyclegan", shares[1], 0.95)
+        if not threshold:
+            threshold = _chosen_threshold(gan, task, images, run.device)
+    arguments = {
+        "method": method,
+        "encoder": encoder,
+        "width": width,
+        "blocks": blocks,
+        "grey": grey,
+        "threshold": threshold or THRESHOLD,
+    }
+    if classifier is not None:
+        arguments["cut"] = _cut(classifier, images, run.device)
+    network = assemble(len(names), classifier, gan, arguments)
+    card = _card(model, images, arguments, run, cam, translated)
+    CURRENT.model = card.name
+    save_model(model, network, card)
+    for part in ("cam", "cyclegan"):
+        run.checkpoint(part).unlink(missing_ok=True)
+    if html:
+        write_weak_report(html, network, images, card, {"cam": cam, "cyclegan": translated})
+    progress.update(1.0)
+    return {
+        "model": model,
+        "html": html,
+        "threshold": arguments["threshold"],
+        "cam_f1": cam.best.f1 if cam else None,
+        "gan_f1": translated.best.f1 if translated else None,
+    }
+
+
+def assemble(
+    bands: int, classifier: Classifier | None, gan: CycleGAN | None, arguments: dict[str, Any]
+) -> WeakNetwork:
+    """Return the network that maps, made of what was trained."""
+    network = WeakNetwork(bands, 2, **arguments)
+    if network.classifier is not None and classifier is not None:
+        network.classifier.load_state_dict(classifier.state_dict())
+    if network.generator is not None and gan is not None:
+        network.generator.load_state_dict(gan.clear.state_dict())
+    return network.eval()
+
+
+class _Run:
+    """What both trainings share."""
+
+    def __init__(
+        self, images: Images, device: torch.device, seed: int, model: str, progress: Progress
+    ) -> None:
+        self.images, self.device, self.seed = images, device, seed
+        self._model, self._progress = model, progress
+
+    def settings(self, epochs: int, batch_size: int, rate: float) -> Settings:
+        return Settings(epochs, batch_size, rate, self.seed, self.device, averaging=AVERAGING)
+
+    def fit(
+        self, network: nn.Module, task: Any, settings: Settings, part: str, low: float, high: float
+    ) -> Outcome:
+        """Train one part; it goes on from its checkpoint."""
+        self._progress.message(f"Training {part}; F1 and IoU are those of image labels.")
+        data = self.images
+        facts = [data.samples.folder, data.bands, data.size, data.reduction, part]
+        fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
+        file = self.checkpoint(part)
+        progress = self._progress.part(low, high)
+        return fit(network, task, data, settings, progress, file, fingerprint)
+
+    def checkpoint(self, part: str) -> Path:
+        """Return where a part's state is kept."""
+        return checkpoint.beside(f"{self._model}.{part}")
+
+
+def _check_numbers(epochs: int, gan_epochs: int, tile_size: int, reduction: int) -> None:
+    if epochs < 1 or gan_epochs < 1:
+        raise InputError("Both numbers of epochs must be at least 1.")
+    if not 32 <= tile_size <= 1024:
+        raise InputError(f"The tile size {tile_size} must be within 32 to 1024 pixels.")
+    if not 1 <= reduction <= 64:
+        raise InputError(f"The reduction {reduction} must be within 1 to 64.")
+
+
+def _is_eight_bit(images: Images) -> bool:
+    """Return whether the first images hold no value outside 0..255."""
+    samples = images.train[True][:8]
+    values = [images.samples.load(sample, images.bands)[0] for sample in samples]
+    return all(0 <= part.min() and 1 < part.max() <= 255 for part in values)
+
+
+def _cut(classifier: Classifier, images: Images, device: torch.device) -> float:
+    """Return `CAM_SHARE` of the mean highest activation in validation images with landslide."""
+    highest = []
+    with torch.inference_mode():
+        for sample in images.validation[True]:
+            tile = torch.from_numpy(images.tile(sample))[None].to(device)
+            maps = classifier.activation(tile).float()
+            highest.append(float((maps[:, 1] - maps[:, 0]).max()))
+    return CAM_SHARE * float(np.mean(highest))
+
+
+def _chosen_threshold(
+    gan: CycleGAN, task: CycleGanTask, images: Images, device: torch.device
+) -> float:
+    """Return the grey level that tells the validation images apart best, by F1."""
+    changed, holds = [], []
+    with torch.inference_mode():
+        for batch in images.validation_batches(8):
+            changed.append(task.changed(gan, batch, device).cpu().numpy())
+            holds.append(batch.labels[:, 0, 0] > 0)
+    values, truth = np.concatenate(changed), np.concatenate(holds)
+    candidates = np.unique(values)
+    scores = [
+        2 * (truth & (values >= level)).sum() / (truth.sum() + (values >= level).sum())
+        for level in candidates
+    ]
+    return float(candidates[int(np.argmax(scores))])
+
+
+def _card(
+    model: str,
+    images: Images,
+    arguments: dict[str, Any],
+    run: _Run,
+    cam: Outcome | None,
+    gan: Outcome | None,
+) -> ModelCard:
+    data = images.samples
+    stem = re.sub(r"[^a-zA-Z0-9_.-]+", "-", Path(model).stem).strip("-_.")
+    epochs = {"cam": cam, "cyclegan": gan}
+    return ModelCard(
+        name=f"weak-{stem or 1}",
+        architecture="weak",
+        arguments=arguments,
+        task=SEMANTIC_TASK,
+        bands=images.bands,
+        mean=images.mean,
+        std=images.std,
+        resolution=data.resolution and data.resolution * images.reduction,
+        tile_size=images.size,
+        classes=list(data.classes),
+        training={
+            "data": data.folder.name,
+            "labels": "one an image",
+            "split": data.split,
+            "split_seed": data.seed,
+            "seed": run.seed,
+            "images_with_landslide": len(images.train[True]),
+            "images_without": len(images.train[False]),
+            "epochs": {name: len(part.history) for name, part in epochs.items() if part},
+            "device": describe(run.device),
+            "torch": torch.__version__,
+        },
+        metrics={
+            "split": f"labels of the validation images, {data.split}",
+            **{f"{name}_f1_of_image_labels": part.best.f1 for name, part in epochs.items() if part},
+        },
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )

@@ -1,0 +1,152 @@
+"""The report of a training from image labels, with pictures of what each view sees."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ....models.model_card import ModelCard
+from ....models.weak import WeakNetwork
+from ...report import Section, figure, page, paragraph, provenance, table, write_report
+from ...samples.sample_set import UNKNOWN, Sample
+from ..contracts import Outcome
+from .images import Images
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SHOWN = 8
+Rows = list[tuple[str, NDArray]]
+
+
+def write_weak_report(
+    html: str,
+    network: WeakNetwork,
+    images: Images,
+    card: ModelCard,
+    outcomes: dict[str, Outcome | None],
+) -> None:
+    """Write the report: figures on image labels, curves, and pictures of validation images.
+
+    Args:
+        html: the page.
+        network: in evaluation mode.
+        images: what it was trained on.
+        card: its description.
+        outcomes: of the trainings by name; None for one that was not made.
+
+    Raises:
+        OutputError: the page can't be written.
+    """
+    made = {name: outcome for name, outcome in outcomes.items() if outcome}
+    rows = [
+        [name, len(part.history), part.best.number, part.best.f1, part.figures["precision"],
+         part.figures["recall"]]
+        for name, part in made.items()
+    ]  # fmt: skip
+    header = ["training", "epochs", "best epoch", "F1", "precision", "recall"]
+    chosen = images.validation[True][:SHOWN]
+    sections = [
+        Section(
+            "Image labels of the validation part",
+            paragraph("How well images with landslide are told from those without; not where.")
+            + table(header, rows),
+        ),
+        Section("Course", figure(_curves(made), "loss and F1 by epoch")),
+        Section(
+            "What each view sees",
+            paragraph(
+                "Validation images with landslide. White in the masks is landslide. The truth is "
+                "shown where the samples hold it; training has not seen it."
+            )
+            + figure(draw_views(network, images, chosen), "images, views and masks", colours=256),
+        ),
+        Section("Model", table((), [[key, str(value)] for key, value in card.training.items()])),
+        provenance(),
+    ]
+    lead = f"{card.name}: learnt from image labels alone, on {card.training['data']}."
+    write_report(html, page("Weakly supervised training", sections, lead))
+
+
+def draw_views(network: WeakNetwork, images: Images, samples: list[Sample]) -> "Figure":
+    """Draw for each image itself, its translation, the views, the mask and the truth."""
+    from matplotlib.figure import Figure
+
+    columns = [_views(network, images, sample) for sample in samples]
+    rows = [name for name, _ in columns[0]]
+    drawing = Figure(figsize=(1.5 * len(samples) + 1, 1.5 * len(rows)), layout="constrained")
+    axes = drawing.subplots(len(rows), len(samples), squeeze=False)
+    for column, views in enumerate(columns):
+        for row, (name, picture) in enumerate(views):
+            _show(axes[row][column], picture, network, name)
+            if column == 0:
+                axes[row][column].set_ylabel(name, fontsize=8)
+    return drawing
+
+
+def _views(network: WeakNetwork, images: Images, sample: Sample) -> Rows:
+    tile = images.tile(sample)
+    device = next(network.parameters()).device
+    batch = torch.from_numpy(tile)[None].to(device)
+    rows: Rows = [("image", _picture(tile))]
+    with torch.inference_mode():
+        if network.generator is not None:
+            rows.append(("without landslide", _picture(network.generator(batch)[0].cpu().numpy())))
+            rows.append(("difference", network.difference(batch)[0].cpu().numpy()))
+        if network.classifier is not None:
+            rows.append(("activation", network.activation(batch)[0].cpu().numpy()))
+        rows.append(("mapped", network(batch)[0].argmax(0).bool().cpu().numpy()))
+    if (truth := _truth(images, sample)) is not None:
+        rows.append(("truth", truth))
+    return rows
+
+
+def _truth(images: Images, sample: Sample) -> NDArray[np.bool_] | None:
+    """Return where the landslide is in the tile, if the samples know."""
+    labels = images.samples.load(sample, images.bands)[2]
+    if (labels == UNKNOWN).all():
+        return None
+    step = images.reduction
+    landslide = ((labels > 0) & (labels != UNKNOWN))[step // 2 :: step, step // 2 :: step]
+    cut, pad = [], []
+    for side in landslide.shape:
+        spare, gap = max(side - images.size, 0), max(images.size - side, 0)
+        cut.append(slice(spare // 2, spare // 2 + images.size))
+        pad.append((gap // 2, gap - gap // 2))
+    return np.pad(landslide[tuple(cut)], pad, mode="symmetric")
+
+
+def _picture(tile: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return three bands, or the first in grey, as colours 0..1."""
+    shown = tile[:3] if len(tile) >= 3 else np.repeat(tile[:1], 3, 0)
+    picture: NDArray[np.float32] = np.clip(shown.transpose(1, 2, 0) / 5 + 0.5, 0, 1)
+    return picture
+
+
+def _show(axes: "Axes", picture: NDArray, network: WeakNetwork, name: str) -> None:
+    axes.set_xticks([])
+    axes.set_yticks([])
+    if picture.ndim == 3:
+        axes.imshow(picture)
+    elif picture.dtype == bool:
+        axes.imshow(picture, cmap="gray", vmin=0, vmax=1)
+    elif name == "difference":
+        axes.imshow(picture, cmap="magma", vmin=0, vmax=2 * network.threshold)
+    else:
+        axes.imshow(picture, cmap="magma", vmin=0, vmax=max(2 * network.cut, 1e-3))
+
+
+def _curves(made: dict[str, Outcome]) -> "Figure":
+    from matplotlib.figure import Figure
+
+    drawing = Figure(figsize=(8, 2.8), layout="constrained")
+    for axes, value in zip(drawing.subplots(1, 2), ("loss", "f1"), strict=True):
+        for name, outcome in made.items():
+            epochs = [epoch.number for epoch in outcome.history]
+            axes.plot(epochs, [getattr(epoch, value) for epoch in outcome.history], label=name)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("training loss" if value == "loss" else "F1 of image labels")
+        axes.legend()
+    return drawing

@@ -1,0 +1,168 @@
+"""What the training loop asks of the classifier and of CycleGAN."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from ....models.cyclegan import RANGE, CycleGAN
+from ....models.weak import SOFTNESS, Classifier
+from ...device import autocast
+from ..tiles import Batch
+
+CYCLE, IDENTITY = 10.0, 5.0
+"""Weights of the cycle and identity losses beside the adversarial one (Zhu et al. 2017, section
+5.2: lambda = 10, and half of it)."""
+BUFFER = 50
+"""Translated images that a discriminator is shown again (Zhu et al. 2017, section 4)."""
+CHANGED = 0.05
+"""Share of an image, its most changed pixels, that stands for the whole of it."""
+
+
+class ClassifierTask:
+    """Cross entropy of image labels."""
+
+    def loss(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
+        """Return the mean loss of a batch."""
+        labels = torch.from_numpy(batch.labels[:, 0, 0].astype(np.int64)).to(device)
+        return functional.cross_entropy(self._scores(network, batch, device), labels)
+
+    def probability(
+        self, network: nn.Module, batch: Batch, device: torch.device
+    ) -> NDArray[np.float32]:
+        """Return how sure each image holds a landslide, float32 (N, 1, 1)."""
+        probability = self._scores(network, batch, device).softmax(1)[:, 1]
+        result: NDArray[np.float32] = probability.cpu().numpy()[:, None, None]
+        return result
+
+    def _scores(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
+        if not isinstance(network, Classifier):
+            raise TypeError(f"{type(network).__name__} is no classifier")
+        images = batch.images.to(device, memory_format=torch.channels_last)
+        with autocast(device):
+            scores: Tensor = network(images)
+        return scores.float()
+
+
+class Buffer:
+    """Translated images of earlier steps, so that a discriminator does not chase the last ones.
+
+    Half of what is asked for is as old as the buffer goes (Zhu et al. 2017, section 4).
+
+    Args:
+        size: images kept.
+        seed: of the draw.
+    """
+
+    def __init__(self, size: int = BUFFER, seed: int = 0) -> None:
+        self._size, self._kept = size, list[Tensor]()
+        self._rng = np.random.default_rng(seed)
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def exchange(self, images: Tensor) -> Tensor:
+        """Return as many images, some of them older ones, in whose place the given ones stay."""
+        shown = []
+        for image in images.detach():
+            if len(self._kept) < self._size:
+                self._kept.append(image)
+                shown.append(image)
+            elif self._rng.random() < 0.5:
+                place = int(self._rng.integers(self._size))
+                shown.append(self._kept[place])
+                self._kept[place] = image
+            else:
+                shown.append(image)
+        return torch.stack(shown)
+
+
+class CycleGanTask:
+    """Adversarial, cycle and identity loss of both directions.
+
+    Args:
+        grey: grey levels of one standard deviation of each band.
+        threshold: grey levels from which a difference is landslide.
+        seed: of the buffers.
+    """
+
+    def __init__(self, grey: list[float], threshold: float, seed: int = 0) -> None:
+        self._grey = torch.tensor(grey)[:, None, None]
+        self._threshold = threshold
+        self._cleared, self._slid = Buffer(seed=seed), Buffer(seed=seed + 1)
+
+    def loss(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
+        """Return the generators' and the discriminators' losses as one sum.
+
+        Each part's gradient reaches its own networks only: the generators are judged by
+        discriminators that stand still, and these see translated images as given.
+        """
+        gan = _gan(network)
+        images = batch.images.to(device, memory_format=torch.channels_last)
+        holds = torch.from_numpy(batch.labels[:, 0, 0] > 0)
+        slides, clears = images[holds], images[~holds]
+        with autocast(device):
+            with _still(gan):
+                cleared, slid = gan.clear(slides), gan.slide(clears)
+                adversarial = _toward(gan.judge_clear(cleared), 1.0)
+                adversarial = adversarial + _toward(gan.judge_slide(slid), 1.0)
+                cycle = _apart(gan.slide(cleared), slides) + _apart(gan.clear(slid), clears)
+                same = _apart(gan.clear(clears), clears) + _apart(gan.slide(slides), slides)
+            generators = adversarial + CYCLE * cycle + IDENTITY * same
+            judges = _judged(gan.judge_clear, clears, self._cleared.exchange(cleared))
+            judges = judges + _judged(gan.judge_slide, slides, self._slid.exchange(slid))
+        return generators + judges
+
+    def probability(
+        self, network: nn.Module, batch: Batch, device: torch.device
+    ) -> NDArray[np.float32]:
+        """Return how sure each image holds a landslide, by its most changed pixels, (N, 1, 1)."""
+        changed = self.changed(network, batch, device)
+        probability = torch.sigmoid((changed - self._threshold) / SOFTNESS)
+        result: NDArray[np.float32] = probability.cpu().numpy()[:, None, None]
+        return result
+
+    def changed(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
+        """Return the grey difference that `CHANGED` of each image's pixels exceed, float (N,)."""
+        images = batch.images.to(device)
+        with autocast(device):
+            cleared = _gan(network).clear(images)
+        difference = ((images - cleared.float()).abs() * self._grey.to(device)).sum(1)
+        return difference.flatten(1).quantile(1 - CHANGED, 1)
+
+
+def _gan(network: nn.Module) -> CycleGAN:
+    if not isinstance(network, CycleGAN):
+        raise TypeError(f"{type(network).__name__} is no CycleGAN")
+    return network
+
+
+@contextmanager
+def _still(gan: CycleGAN) -> Iterator[None]:
+    """Let no gradient reach the discriminators."""
+    for parameter in gan.judges():
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in gan.judges():
+            parameter.requires_grad_(True)
+
+
+def _toward(scores: Tensor, target: float) -> Tensor:
+    """Return the least-squares adversarial loss (Mao et al. 2017)."""
+    return ((scores.float() - target) ** 2).mean()
+
+
+def _apart(one: Tensor, other: Tensor) -> Tensor:
+    """Return the mean absolute difference, in units of the paper's range of -1 to 1."""
+    return (one.float() - other.float()).abs().mean() / RANGE
+
+
+def _judged(judge: nn.Module, real: Tensor, translated: Tensor) -> Tensor:
+    """Return a discriminator's loss, halved as in the paper."""
+    return 0.5 * (_toward(judge(real), 1.0) + _toward(judge(translated), 0.0))

@@ -1,0 +1,147 @@
+"""Landslide scores learnt from image labels alone (Zhou et al. 2022, Remote Sens. 14:3650).
+
+Two views of where the landslide of an image is, and what they have in common: the class activation
+map of a classifier (Zhou, B. et al. 2016, CVPR, 2921), and the difference between the image and its
+translation to one without landslide by CycleGAN.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .cyclegan import Generator
+from .layers import pad
+from .pretrained import make_encoder
+
+METHODS = ("cam", "cyclegan", "both")
+BACKBONES: dict[str, dict[str, str]] = {"both": {}, "cam": {}, "cyclegan": {}}
+GREY = {"red": 0.3, "green": 0.59, "blue": 0.11}
+"""Weights of the grey difference (Zhou et al. 2022, equation 6)."""
+THRESHOLD = 32.0
+"""Grey levels of 0..255 from which a difference is landslide (Zhou et al. 2022, equation 7)."""
+SOFTNESS = 8.0
+"""Grey levels beyond the threshold at which the probability is 0.73."""
+DEPTH = 5
+
+
+class Classifier(nn.Module):
+    """Tells whether an image holds a landslide, by the mean of its activation map.
+
+    Args:
+        bands: channels of the input.
+        encoder: any encoder of segmentation-models-pytorch.
+        pretrained: weights that the encoder begins with, as `pretrained_weights` returns them.
+    """
+
+    def __init__(
+        self, bands: int, encoder: str = "resnet50", pretrained: str | None = None
+    ) -> None:
+        super().__init__()
+        self.encoder = make_encoder(encoder, bands, pretrained, depth=DEPTH)
+        self.head = nn.Conv2d(self.encoder.out_channels[-1], 2, 1)
+
+    def activation(self, images: Tensor) -> Tensor:
+        """Return the class activation maps, float (N, 2, h, w), at the encoder's coarsest scale.
+
+        M_c(x, y) = sum over k of w_k^c f_k(x, y) (Zhou, B. et al. 2016, equation 2; Zhou et al.
+        2022, equation 1); the bias is added, so that the mean over the image is the class score.
+        """
+        maps: Tensor = self.head(self.encoder(images)[-1])
+        return maps
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the class scores, float (N, 2): no landslide, landslide."""
+        return self.activation(images).mean((2, 3))
+
+
+class WeakNetwork(nn.Module):
+    """Semantic segmentation by what was learnt from image labels.
+
+    Args:
+        bands: channels of the input.
+        classes: 2.
+        method: one of `METHODS`.
+        encoder: of the classifier.
+        width: of the generator.
+        blocks: of the generator.
+        grey: grey levels (0..255) that a change of each band by one standard deviation means;
+            see `grey_levels`.
+        threshold: grey levels from which a difference is landslide.
+        cut: activation from which a pixel is landslide, in logits.
+
+    Raises:
+        ValueError: another method or number of classes, or of grey levels.
+    """
+
+    def __init__(
+        self,
+        bands: int,
+        classes: int,
+        method: str = "both",
+        encoder: str = "resnet50",
+        width: int = 64,
+        blocks: int = 6,
+        grey: Sequence[float] = (),
+        threshold: float = THRESHOLD,
+        cut: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if method not in METHODS or classes != 2 or len(grey) not in (0, bands):
+            raise ValueError(f"{method} with {classes} classes and {len(grey)} grey levels")
+        self.threshold, self.cut = threshold, cut
+        self.classifier = Classifier(bands, encoder) if method != "cyclegan" else None
+        self.generator = Generator(bands, width, blocks) if method != "cam" else None
+        levels = torch.tensor(list(grey) or [255 / 6 / bands] * bands)
+        self.register_buffer("grey", levels[:, None, None], persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the logits.
+
+        Args:
+            images: float (N, bands, H, W), z-scored, any H and W.
+
+        Returns:
+            float (N, 2, H, W). Of two views the lower one counts: at probability 0.5 that is the
+            intersection of their masks.
+        """
+        views = []
+        if self.classifier is not None:
+            views.append(self.activation(images) - self.cut)
+        if self.generator is not None:
+            views.append((self.difference(images) - self.threshold) / SOFTNESS)
+        landslide = torch.stack(views).amin(0)
+        return torch.stack([torch.zeros_like(landslide), landslide], 1)
+
+    def activation(self, images: Tensor) -> Tensor:
+        """Return landslide's activation above no landslide's, float (N, H, W), in logits."""
+        if self.classifier is None:
+            raise ValueError("this network has no classifier")
+        height, width = images.shape[-2:]
+        maps = self.classifier.activation(pad(images, 2**DEPTH)).float()
+        fine = functional.interpolate(maps, scale_factor=2.0**DEPTH, mode="bilinear")
+        return fine[:, 1, :height, :width] - fine[:, 0, :height, :width]
+
+    def difference(self, images: Tensor) -> Tensor:
+        """Return |f - G(f)| in grey levels, float (N, H, W) (Zhou et al. 2022, equations 5, 6)."""
+        if self.generator is None:
+            raise ValueError("this network has no generator")
+        return ((images - self.generator(images)).abs().float() * self.grey).sum(1)
+
+
+def grey_levels(bands: Sequence[str], std: Sequence[float], eight_bit: bool) -> list[float]:
+    """Return the grey levels that one standard deviation of each band means.
+
+    Red, green and blue alone, of 8 bits, weigh 0.3, 0.59 and 0.11 as in the paper. For any other
+    set of bands, which the paper leaves open, six deviations of a band are the 255 levels, and all
+    bands weigh the same.
+
+    Args:
+        bands: names.
+        std: standard deviations in the units of the images.
+        eight_bit: whether these are 0..255.
+    """
+    if eight_bit and set(bands) == set(GREY):
+        return [GREY[band] * deviation for band, deviation in zip(bands, std, strict=True)]
+    return [255 / 6 / len(bands)] * len(bands)

@@ -1,0 +1,132 @@
+"""The algorithm `landslide:trainweak`."""
+
+from qgis.core import (
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFileDestination,
+)
+
+from .algorithm import EngineAlgorithm
+from .parameters import (
+    HTML_FILES,
+    MODEL_FILES,
+    Declaration,
+    advanced,
+    choice,
+    device,
+    hinted,
+    number,
+    text,
+    whole,
+)
+
+METHODS = ("both", "cam", "cyclegan")
+ENCODERS = ("resnet50", "resnet18", "resnet34", "mobilenet_v2", "efficientnet-b0")
+
+
+class TrainWeak(EngineAlgorithm):
+    """Declares the training from image labels."""
+
+    ID = "trainweak"
+    NAME = "Train a model from image labels"
+    GROUP = "Samples and training"
+    TAGS = ("weak supervision", "cam", "cyclegan", "class activation map", "image labels")
+    LISTS = {"BANDS": str}
+    HELP = """
+        Trains a landslide mapper on samples of which it is only known whether they hold a
+        landslide, not where. Masks that the samples have are not looked at.
+
+        When: no inventory exists, but somebody can say of some hundred images whether there is a
+        landslide. The masks are coarse; they can serve as labels for Make samples and Train a
+        model.
+
+        Method: a classifier tells the two kinds apart, and its class activation map shows by what;
+        CycleGAN translates images with landslide to such without, and where the translation
+        differs there was one. The intersection of both is the map, which Predict draws from the
+        model file. Two trainings run one after another, each goes on where it was if it was
+        interrupted.
+
+        Sources: Zhou et al. 2022, Remote Sens. 14:3650; Zhou, B. et al. 2016, CVPR 2921 (class
+        activation map); Zhu et al. 2017, ICCV 2242 (CycleGAN).
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            QgsProcessingParameterFile(
+                "SAMPLES", "Sample folder", QgsProcessingParameterFile.Folder
+            ),
+            "A folder made by one of the two sample algorithms, with samples that hold landslides "
+            "and samples that hold none.",
+        )
+        yield (
+            choice("METHOD", "Method", METHODS, "both"),
+            "The activation map, the difference that CycleGAN makes, or what both show.",
+        )
+        yield whole("EPOCHS", "Epochs of the classifier", 20, 1), "Each takes all images once."
+        yield whole("GAN_EPOCHS", "Epochs of CycleGAN", 20, 1), "The longer part by far."
+        yield (
+            whole("TILE_SIZE", "Tile size (pixels)", 128, 32, 1024),
+            "Images are cut to it, or continued by their mirror image.",
+        )
+        yield (
+            whole("REDUCTION", "Reduction", 1, 1, 64),
+            "Pixels along a side that become one, so that whole images fit the tile.",
+        )
+        yield (
+            number("THRESHOLD", "Grey difference", 32.0, 0.0, 255.0),
+            "Difference of an image from its translation, of 255 grey levels, from which a pixel "
+            "is landslide; 0 to have it chosen by the validation images' labels.",
+        )
+        yield (
+            advanced(hinted(text("ENCODER", "Encoder of the classifier", "resnet50"), ENCODERS)),
+            "Any encoder of segmentation-models-pytorch.",
+        )
+        yield (
+            advanced(
+                QgsProcessingParameterBoolean(
+                    "PRETRAINED", "Begin with weights learnt on photographs", defaultValue=False
+                )
+            ),
+            "They are downloaded once.",
+        )
+        yield advanced(whole("BATCH_SIZE", "Batch size of the classifier", 16, 2)), "Images a step."
+        yield advanced(whole("GAN_BATCH_SIZE", "Batch size of CycleGAN", 4, 2)), "Images a step."
+        yield (
+            advanced(number("LEARNING_RATE", "Learning rate of the classifier", 0.001, 0.0, 1.0)),
+            "The highest of its course.",
+        )
+        yield (
+            advanced(whole("WIDTH", "Channels of CycleGAN", 32, 4, 256)),
+            "Of its first layer; the paper's 64 take four times as long.",
+        )
+        yield (
+            advanced(whole("BLOCKS", "Residual blocks of CycleGAN", 6, 1, 20)),
+            "Of its generators; 9 for tiles of 256 pixels.",
+        )
+        yield (
+            advanced(text("BANDS", "Bands")),
+            "Names of the bands to train on, separated by commas; empty for all.",
+        )
+        yield device(), "What the networks run on; auto takes a GPU where there is one."
+        yield (
+            advanced(whole("SEED", "Random seed", 0, 0)),
+            "Of weights, order and cuts.",
+        )
+        yield (
+            QgsProcessingParameterFileDestination("MODEL", "Model file", MODEL_FILES),
+            "A model that marks pixels, for Predict.",
+        )
+        yield (
+            QgsProcessingParameterFileDestination(
+                "HTML", "Training report", HTML_FILES, optional=True
+            ),
+            "Figures on image labels, curves, and pictures of what each view sees.",
+        )
+
+    def numbers(self) -> dict[str, str]:
+        """Return the numbers that training ends with."""
+        return {
+            "CAM_F1": "F1 score of the classifier on the validation images",
+            "GAN_F1": "F1 score of CycleGAN on the validation images",
+        }

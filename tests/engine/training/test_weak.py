@@ -1,0 +1,197 @@
+"""Training from image labels on synthetic images: bright blobs are landslides."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.tiles import Batch
+from landslide_mapper.landslide_plugin.training.weak.command import trainweak
+from landslide_mapper.landslide_plugin.training.weak.images import Images
+from landslide_mapper.landslide_plugin.training.weak.tasks import (
+    Buffer,
+    ClassifierTask,
+    CycleGanTask,
+)
+from landslide_mapper.models.cyclegan import CycleGAN
+from landslide_mapper.models.model_file import load_model
+from landslide_mapper.models.weak import Classifier
+from torch import nn
+
+CPU = torch.device("cpu")
+SMALL = {
+    "encoder": "resnet18", "epochs": 3, "gan_epochs": 1, "tile_size": 32, "width": 8, "blocks": 1,
+}  # fmt: skip
+
+
+@pytest.fixture
+def samples(make_samples):
+    """Train: 12 with landslide, 8 without; validation: 4 and 4 (by taking labels away)."""
+    folder = make_samples(train=12, validation=8, background=8, bands=("red", "green", "blue"))
+    data = SampleSet.read(folder)
+    emptied = 0
+    for number, sample in enumerate(data.samples):
+        if sample.split == "validation" and emptied < 4:
+            data.samples[number] = type(sample)(**{**vars(sample), "landslide_pixels": 0})
+            emptied += 1
+    data.write_manifest()
+    return folder
+
+
+def batch(labels, size=32, bands=3):
+    torch.manual_seed(0)
+    return Batch(torch.randn(len(labels), bands, size, size), np.array(labels)[:, None, None])
+
+
+def test_batches_hold_both_kinds_in_turn(samples):
+    images = Images(SampleSet.read(samples), ["red", "blue"], 24, seed=0)
+    batches = list(images.train_batches(1, 6))
+    assert len(batches) == images.train_steps(6) == 4
+    for found in batches:
+        assert found.images.shape == (6, 2, 24, 24)
+        assert found.labels[:, 0, 0].tolist() == [1, 0, 1, 0, 1, 0]
+
+
+def test_batches_are_the_same_from_any_step(samples):
+    images = Images(SampleSet.read(samples), ["red"], 24, seed=0)
+    whole = list(images.train_batches(2, 4))
+    rest = list(images.train_batches(2, 4, first=3))
+    assert torch.equal(whole[3].images, rest[0].images)
+    assert not torch.equal(whole[0].images, next(images.train_batches(3, 4)).images)
+
+
+def test_a_reduced_image_keeps_its_mean(samples):
+    data = SampleSet.read(samples)
+    whole, half = (Images(data, ["red"], 32 // step, 0, step) for step in (1, 2))
+    sample = data.of_split("validation")[-1]
+    assert half.tile(sample).shape == (1, 16, 16)
+    assert half.tile(sample).mean() == pytest.approx(whole.tile(sample).mean(), abs=0.05)
+
+
+def test_small_images_are_continued_by_their_mirror_image(samples):
+    data = SampleSet.read(samples)
+    tile = Images(data, ["red"], 40, 0).tile(data.samples[0])
+    np.testing.assert_array_equal(tile[:, 4:8], tile[:, 3::-1])
+
+
+def test_both_kinds_are_needed(make_samples):
+    data = SampleSet.read(make_samples())
+    with pytest.raises(InputError, match="0 images without landslide"):
+        Images(data, ["slope"], 32, 0)
+
+
+def test_the_classifier_loss_is_the_cross_entropy_of_image_labels():
+    network = Classifier(3, "resnet18").eval()
+    network.head.weight.data.zero_()
+    network.head.bias.data = torch.tensor([0.0, np.log(3)])
+    task = ClassifierTask()
+    loss = task.loss(network, batch([1, 0]), CPU)
+    assert float(loss) == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2, rel=1e-2)
+    np.testing.assert_allclose(task.probability(network, batch([1]), CPU), 0.75, rtol=1e-2)
+
+
+class _Constant(nn.Module):
+    """Judges every patch alike."""
+
+    def __init__(self, score):
+        super().__init__()
+        self.score = nn.Parameter(torch.tensor(score))
+
+    def forward(self, images):
+        return self.score.expand(len(images), 1, 2, 2)
+
+
+def test_the_gan_loss_by_hand():
+    """Generators that change nothing, judges that always say 0.25."""
+    gan = CycleGAN(3, 8, 1)
+    gan.clear, gan.slide = nn.Identity(), nn.Identity()
+    gan.judge_clear, gan.judge_slide = _Constant(0.25), _Constant(0.25)
+    loss = CycleGanTask([1.0] * 3, 32.0).loss(gan, batch([1, 0]), CPU)
+    adversarial = 2 * 0.75**2
+    judges = 2 * 0.5 * (0.75**2 + 0.25**2)
+    assert float(loss.detach()) == pytest.approx(adversarial + judges, rel=1e-2)
+    loss.backward()
+    # only what they are judged by: d/ds of 0.5 ((s - 1)^2 + s^2)
+    assert float(gan.judge_clear.score.grad) == pytest.approx(0.25 - 1 + 0.25, rel=1e-2)
+
+
+def test_generators_and_judges_learn_from_their_own_losses():
+    torch.manual_seed(1)
+    gan = CycleGAN(3, 8, 1)
+    CycleGanTask([1.0] * 3, 32.0).loss(gan, batch([1, 0, 1, 0], 64), CPU).backward()
+    assert all(value.grad is not None and value.grad.abs().sum() > 0 for value in gan.judges())
+    assert gan.clear.layers[0][0].weight.grad.abs().sum() > 0
+    assert gan.slide.layers[0][0].weight.grad.abs().sum() > 0
+
+
+def test_the_buffer_shows_old_images_half_the_time():
+    buffer = Buffer(size=10, seed=0)
+    first = torch.arange(10.0)[:, None, None, None]
+    assert torch.equal(buffer.exchange(first), first)
+    shown = torch.cat([buffer.exchange(torch.full((1, 1, 1, 1), 100.0 + n)) for n in range(400)])
+    fresh = shown.flatten() == torch.arange(100.0, 500.0)
+    assert len(buffer) == 10
+    assert 0.4 < fresh.float().mean() < 0.6
+
+
+@pytest.mark.parametrize("method", ["cam", "cyclegan", "both"])
+def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
+    model, html = tmp_path / "weak.safetensors", tmp_path / "weak.html"
+    found = trainweak(
+        samples=samples, model=str(model), html=str(html), method=method, **SMALL,
+        progress=Progress(),
+    )  # fmt: skip
+    network, card = load_model(str(model))
+    assert card.architecture == "weak" and card.training["labels"] == "one an image"
+    assert network(torch.randn(1, 3, 50, 41)).shape == (1, 2, 50, 41)
+    assert (found["cam_f1"] is None) == (method == "cyclegan")
+    page = html.read_text()
+    assert "image labels" in page and "http" not in page
+    assert sorted(path.name for path in tmp_path.glob("weak*")) == ["weak.html", model.name]
+
+
+def test_bright_images_are_told_from_dark_ones(samples, tmp_path):
+    events = []
+    trainweak(
+        samples=samples, model=str(tmp_path / "m.safetensors"), method="cam",
+        **{**SMALL, "epochs": 8}, progress=Progress(events.append),
+    )  # fmt: skip
+    assert any("F1 and IoU are those of image labels" in event.get("text", "") for event in events)
+
+
+def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkeypatch):
+    good = CycleGanTask.loss
+    steps = iter(range(100))
+
+    def diverging(self, *arguments):
+        loss = good(self, *arguments)
+        return loss * float("nan") if next(steps) >= 8 else loss
+
+    monkeypatch.setattr(CycleGanTask, "loss", diverging)
+    with pytest.raises(InputError, match="not a number"):
+        trainweak(
+            samples=samples, model=str(tmp_path / "m.safetensors"), method="cyclegan",
+            **{**SMALL, "gan_epochs": 3}, progress=Progress(),
+        )  # fmt: skip
+    assert [path.name for path in tmp_path.glob("m.*")] == ["m.safetensors.cyclegan.checkpoint"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"method": "magic"}, "no method 'magic'"),
+        ({"bands": ["nir"]}, "no band nir"),
+        ({"tile_size": 8}, "tile size 8"),
+        ({"reduction": 0}, "reduction 0"),
+        ({"epochs": 0}, "at least 1"),
+        ({"encoder": "nonsense"}, "No encoder 'nonsense'"),
+    ],
+)
+def test_bad_settings_are_one_sentence(samples, tmp_path, change, words):
+    settings = {**SMALL, "model": str(tmp_path / "m.safetensors"), **change}
+    with pytest.raises(InputError, match=words):
+        trainweak(samples=samples, **settings, progress=Progress())
+    assert not list(Path(tmp_path).glob("m.*"))
