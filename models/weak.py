@@ -93,8 +93,7 @@ class WeakNetwork(nn.Module):
         self.threshold, self.cut = threshold, cut
         self.classifier = Classifier(bands, encoder) if method != "cyclegan" else None
         self.generator = Generator(bands, width, blocks) if method != "cam" else None
-        levels = torch.tensor(list(grey) or [255 / 6 / bands] * bands)
-        self.register_buffer("grey", levels[:, None, None], persistent=False)
+        self.grey = list(grey) or [255 / 6 / bands] * bands
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits.
@@ -127,7 +126,8 @@ class WeakNetwork(nn.Module):
         """Return |f - G(f)| in grey levels, float (N, H, W) (Zhou et al. 2022, equations 5, 6)."""
         if self.generator is None:
             raise ValueError("this network has no generator")
-        return ((images - self.generator(images)).abs().float() * self.grey).sum(1)
+        change = (images - self.generator(images)).abs().float()
+        return (change * change.new_tensor(self.grey)[:, None, None]).sum(1)
 
 
 def grey_levels(bands: Sequence[str], std: Sequence[float], eight_bit: bool) -> list[float]:

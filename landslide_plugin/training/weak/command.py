@@ -14,7 +14,7 @@ from torch import nn
 from ....models.cyclegan import CycleGAN
 from ....models.model_card import ModelCard
 from ....models.model_file import check_model_path, save_model
-from ....models.pretrained import pretrained_weights
+from ....models.pretrained import pretrained_weights, require_encoder
 from ....models.registry import SEMANTIC_TASK
 from ....models.weak import METHODS, THRESHOLD, Classifier, WeakNetwork, grey_levels
 from ...device import describe, pick_device
@@ -98,6 +98,7 @@ def trainweak(
     check_model_path(model)
     if method not in METHODS:
         raise InputError(f"There is no method {method!r}: choose one of {', '.join(METHODS)}.")
+    require_encoder(encoder)
     _check_numbers(epochs, gan_epochs, tile_size, reduction)
     data = SampleSet.read(samples)
     names = list(bands or data.bands)

@@ -23,7 +23,7 @@ from torch import nn
 
 CPU = torch.device("cpu")
 SMALL = {
-    "encoder": "resnet18", "epochs": 3, "gan_epochs": 1, "tile_size": 32, "width": 8, "blocks": 1,
+    "encoder": "resnet18", "epochs": 1, "gan_epochs": 1, "tile_size": 32, "width": 8, "blocks": 1,
 }  # fmt: skip
 
 
@@ -86,11 +86,13 @@ def test_both_kinds_are_needed(make_samples):
 def test_the_classifier_loss_is_the_cross_entropy_of_image_labels():
     network = Classifier(3, "resnet18").eval()
     network.head.weight.data.zero_()
-    network.head.bias.data = torch.tensor([0.0, np.log(3)])
+    network.head.bias.data = torch.tensor([0.0, float(np.log(3))])
     task = ClassifierTask()
     loss = task.loss(network, batch([1, 0]), CPU)
-    assert float(loss) == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2, rel=1e-2)
-    np.testing.assert_allclose(task.probability(network, batch([1]), CPU), 0.75, rtol=1e-2)
+    assert float(loss.detach()) == pytest.approx(-(np.log(0.75) + np.log(0.25)) / 2, rel=1e-2)
+    with torch.no_grad():
+        probability = task.probability(network, batch([1]), CPU)
+    np.testing.assert_allclose(probability, 0.75, rtol=1e-2)
 
 
 class _Constant(nn.Module):
@@ -140,26 +142,20 @@ def test_the_buffer_shows_old_images_half_the_time():
 @pytest.mark.parametrize("method", ["cam", "cyclegan", "both"])
 def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     model, html = tmp_path / "weak.safetensors", tmp_path / "weak.html"
+    events = []
     found = trainweak(
         samples=samples, model=str(model), html=str(html), method=method, **SMALL,
-        progress=Progress(),
+        progress=Progress(events.append),
     )  # fmt: skip
     network, card = load_model(str(model))
     assert card.architecture == "weak" and card.training["labels"] == "one an image"
     assert network(torch.randn(1, 3, 50, 41)).shape == (1, 2, 50, 41)
     assert (found["cam_f1"] is None) == (method == "cyclegan")
+    told = [event for event in events if "those of image labels" in event.get("text", "")]
+    assert len(told) == (2 if method == "both" else 1)
     page = html.read_text()
     assert "image labels" in page and "http" not in page
     assert sorted(path.name for path in tmp_path.glob("weak*")) == ["weak.html", model.name]
-
-
-def test_bright_images_are_told_from_dark_ones(samples, tmp_path):
-    events = []
-    trainweak(
-        samples=samples, model=str(tmp_path / "m.safetensors"), method="cam",
-        **{**SMALL, "epochs": 8}, progress=Progress(events.append),
-    )  # fmt: skip
-    assert any("F1 and IoU are those of image labels" in event.get("text", "") for event in events)
 
 
 def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkeypatch):
