@@ -34,7 +34,7 @@ class Optimization:
     def __init__(self, network: nn.Module, task: Task, settings: Settings) -> None:
         self._network, self._task, self._settings = network, task, settings
         self._rate = find_schedule(settings.schedule)
-        self._encoder = encoder_parameters(network)
+        self._encoder = [item for item in encoder_parameters(network) if item.requires_grad]
         self._optimizer = self._make()
         self._scaler = torch.amp.GradScaler(
             settings.device.type, enabled=needs_scaling(settings.device)

@@ -57,7 +57,7 @@ def fit(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = _Training(network, task, data, settings, progress)
     if checkpoint is not None:
-        training.keep_in(checkpoint, _digest(settings, fingerprint))
+        training.keep_in(checkpoint, _digest(network, settings, fingerprint))
     ending = ALL_EPOCHS
     try:
         while not training.done():
@@ -115,7 +115,7 @@ class _Training:
         self.steps = data.train_steps(settings.batch_size)
         self._file: Path | None = None
         self._digest = ""
-        self._unwritten = False
+        self._warned = False
         self._written = self._told = time.monotonic()
         self._made, self._began = 0, time.monotonic()
 
@@ -176,8 +176,9 @@ class _Training:
             return
         self._restore(saved)
         self._written = time.monotonic()
+        where = f"epoch {self.state.epoch}, step {self.state.step + 1}"
         self.progress.message(
-            f"Going on from {file.name}: epoch {self.state.epoch}, step {self.state.step + 1}."
+            f"Going on from {file.name}: {'nothing is left to train' if self.done() else where}."
         )
 
     def _step(self, batch: Batch) -> float:
@@ -260,14 +261,14 @@ class _Training:
             self._add_way(saved)
         try:
             checkpoints.write(self._file, saved)
+            self._warned = False
         except OSError as error:
-            if self._unwritten:
-                return
-            self._unwritten = True
-            self.progress.warning(
-                f"The state of the training can't be written to {self._file} ({error}): training "
-                "goes on, but if it is interrupted it must begin anew."
-            )
+            if not self._warned:
+                self.progress.warning(
+                    f"The state of the training can't be written to {self._file} ({error}): "
+                    "training goes on, but free some space: interrupted now, it must begin anew."
+                )
+            self._warned = True
         self._written = time.monotonic()
 
     def _add_way(self, saved: checkpoints.Saved) -> None:
@@ -295,10 +296,14 @@ class _Training:
             self.average.network.load_state_dict(saved.part("average"))
 
 
-def _digest(settings: Settings, fingerprint: str) -> str:
-    """Return a short text that differs where settings or fingerprint do; the device may change."""
+def _digest(network: nn.Module, settings: Settings, fingerprint: str) -> str:
+    """Return a text that differs where the network's build, the settings or fingerprint do.
+
+    The device may change.
+    """
+    shapes = [(name, tuple(value.shape)) for name, value in network.state_dict().items()]
     facts = {**asdict(settings), "device": ""}
-    return hashlib.sha256(f"{facts} {fingerprint}".encode()).hexdigest()
+    return hashlib.sha256(f"{shapes} {facts} {fingerprint}".encode()).hexdigest()
 
 
 def _duration(seconds: float) -> str:

@@ -57,7 +57,7 @@ def make_samples(tmp_path):
                 transform=from_origin(500000, 5000000, 10, 10),
             )
         writer.finish(
-            split="blocks",
+            split=change.get("split", "blocks"),
             seed=5,
             tile_size=shape[0],
             resolution=10.0,

@@ -12,6 +12,7 @@ from landslide_mapper.models.model_file import load_card, load_model, save_model
 from safetensors.torch import load_file
 
 pytestmark = pytest.mark.usefixtures("tiny")
+RANDOM = "random by patch"
 FAST = {"backbone": "light", "epochs": 1, "batch_size": 4, "device": "cpu"}
 
 
@@ -33,10 +34,12 @@ def run(tmp_path):
 
 
 def test_folds_make_an_ensemble_with_the_spread_of_its_figures(make_samples, run, tmp_path):
-    result, said = run(make_samples(train=9, validation=3), folds=3, html=str(tmp_path / "r.html"))
+    result, said = run(
+        make_samples(train=9, validation=3, split=RANDOM), folds=3, html=str(tmp_path / "r.html")
+    )
     network, card = load_model(result["model"])
     assert isinstance(network, Ensemble) and len(network) == card.members == 3
-    assert card.metrics["split"].startswith("3-fold cross-validation by blocks")
+    assert card.metrics["split"].startswith("3-fold cross-validation random by patch")
     assert card.metrics["samples"] == 12
     each = [figures["f1"] for figures in card.metrics["folds"]]
     assert card.metrics["f1"] == pytest.approx(np.mean(each)) == pytest.approx(result["f1"])
@@ -47,7 +50,7 @@ def test_folds_make_an_ensemble_with_the_spread_of_its_figures(make_samples, run
 
 
 def test_the_members_of_an_ensemble_are_of_different_seeds(make_samples, run):
-    weights = load_file(run(make_samples(train=6, validation=2), folds=2)[0]["model"])
+    weights = load_file(run(make_samples(train=6, validation=2, split=RANDOM), folds=2)[0]["model"])
     assert not torch.equal(weights["0.first.weight"], weights["1.first.weight"])
 
 
@@ -86,7 +89,7 @@ def test_samples_in_other_units_are_scaled_anew_and_that_is_said(make_samples, r
     ids=str,
 )
 def test_unfit_starts_are_refused(make_samples, run, tmp_path, change, sentence):
-    samples = make_samples(train=4, validation=2)
+    samples = make_samples(train=4, validation=2, split=RANDOM)
     kind = change["start_from"]
     if kind != "m":
         run(samples, kind, folds=2 if kind == "ensemble" else 0)
@@ -173,7 +176,9 @@ def test_the_file_predicts_as_the_trained_network_did(make_samples, run, monkeyp
         real(path, network, card)
 
     monkeypatch.setattr(commands, "save_model", keeps)
-    loaded, _ = load_model(run(make_samples(train=6, validation=2), folds=folds)[0]["model"])
+    loaded, _ = load_model(
+        run(make_samples(train=6, validation=2, split=RANDOM), folds=folds)[0]["model"]
+    )
     images = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1))
     with torch.inference_mode():
         torch.testing.assert_close(loaded(images), kept[0](images), rtol=0, atol=1e-6)

@@ -26,6 +26,9 @@ SETTINGS = {
     "seed": 1,
     "epochs": 2,
 }
+LONG = 20
+"""Epochs that take longer than it takes to kill."""
+
 CHILD = """
 import importlib.util, sys
 spec = importlib.util.spec_from_file_location("worker", {worker!r})
@@ -139,17 +142,17 @@ def test_killed_at_random_steps_it_ends_with_the_very_weights_of_an_unbroken_run
 ):
     samples = make_samples(train=6, validation=2)
     whole, broken = tmp_path / "whole.safetensors", tmp_path / "broken.safetensors"
-    training(samples, whole)
+    training(samples, whole, epochs=LONG)
     for _ in range(2):
         before = written(broken)
-        killed = child(samples, broken)
+        killed = child(samples, broken, epochs=LONG)
         assert killed.run_until(lambda before=before: written(broken) > before)
-        time.sleep(float(np.random.default_rng().uniform(0, 0.2)))
+        time.sleep(float(np.random.default_rng().uniform(0, 0.1)))
         killed.process.kill()
         assert killed.end()[0] == -signal.SIGKILL
         assert not broken.exists()
     events = []
-    training(samples, broken, events)
+    training(samples, broken, events, epochs=LONG)
     assert any(text.startswith("Going on from broken.safetensors.ch") for text in texts(events))
     assert same(load_file(whole), load_file(broken))
     assert load_card(whole).metrics == load_card(broken).metrics
@@ -204,7 +207,8 @@ def test_a_damaged_checkpoint_is_passed_over(make_samples, tmp_path, tiny):
 
 
 def test_folds_go_on_where_they_were(make_samples, tmp_path, tiny, monkeypatch):
-    samples, model, events = make_samples(train=6, validation=2), tmp_path / "m.safetensors", []
+    samples = make_samples(train=6, validation=2, split="random by patch")
+    model, events = tmp_path / "m.safetensors", []
     real, calls = runs.fit, []
 
     def fails_in_fold_2(*arguments):
@@ -226,7 +230,7 @@ def test_folds_go_on_where_they_were(make_samples, tmp_path, tiny, monkeypatch):
 
 
 def test_a_full_disk_does_not_end_the_training_and_loses_nothing(
-    make_samples, small_disk, monkeypatch
+    make_samples, small_disk, tiny, monkeypatch
 ):
     samples, model, events = make_samples(train=6, validation=2), small_disk / "m.safetensors", []
     filler = small_disk / "filler"
@@ -235,7 +239,7 @@ def test_a_full_disk_does_not_end_the_training_and_loses_nothing(
     def fills(path, saved):
         filler.write_bytes(b"")
         free = os.statvfs(small_disk)
-        filler.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - 8192)))
+        filler.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - 4096)))
         real(path, saved)
 
     monkeypatch.setattr(trainer.checkpoints, "write", fills)
