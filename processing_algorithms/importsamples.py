@@ -1,9 +1,16 @@
 """The algorithm `landslide:importsamples`."""
 
-from qgis.core import QgsProcessingParameterFile, QgsProcessingParameterFolderDestination
+from qgis.core import (
+    QgsProcessingParameterBoolean,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterFolderDestination,
+)
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, number, text, whole
+from .parameters import Declaration, advanced, choice, later, number, text, whole
+
+MISSING = ("background", "left_out")
+SPLITS = ("random", "blocks")
 
 
 class ImportSamples(EngineAlgorithm):
@@ -20,11 +27,14 @@ class ImportSamples(EngineAlgorithm):
 
         When: to train on one of the public landslide data sets, or on tiles labelled elsewhere.
 
-        Method: an image and a mask belong together when their file names are the same but for the
-        ending, or are image_7 and mask_7; an image without a mask holds no landslide. Mask values
-        above 0 are landslide, and each connected patch is one landslide. The tiles are split into
-        training, validation and test at random by image. Mean and standard deviation of every
-        band come from the training tiles alone.
+        Method: both folders are searched with all folders in them. An image and a mask belong
+        together when their file names are the same but for the ending and words such as image and
+        mask: x.jpg and x_mask.png, image_7.h5 and mask_7.h5, landslide/image/x.png and
+        landslide/mask/x.png. One folder may hold both. Mask values above 0 are landslide, and each
+        connected patch is one landslide. The tiles are split into training, validation and test
+        at random by image, or by blocks where they have a georeference. Mean and standard
+        deviation of every band come from the training tiles alone. The ratio of landslide to
+        background pixels is told before and after.
 
         Source: tile data sets such as Bijie, Ji et al. 2020, Landslides 17:1337.
     """
@@ -34,11 +44,11 @@ class ImportSamples(EngineAlgorithm):
         folder = QgsProcessingParameterFile.Folder
         yield (
             QgsProcessingParameterFile("IMAGES", "Folder of images", folder),
-            "The image tiles, TIFF, PNG, JPEG or WebP, of any size.",
+            "The image tiles, TIFF, PNG, JPEG, WebP, .npy or .h5, of any size.",
         )
         yield (
             QgsProcessingParameterFile("MASKS", "Folder of masks", folder),
-            "The masks, each named as its image.",
+            "The masks, each named as its image; it may be the same folder.",
         )
         yield (
             text("BANDS", "Band names", "red, green, blue"),
@@ -46,11 +56,32 @@ class ImportSamples(EngineAlgorithm):
         )
         yield (
             number("RESOLUTION", "Resolution (m)", 0.0, 0.0),
-            "Metres a pixel, where the tiles have no georeference; 0 when unknown.",
+            "Metres a pixel; 0 for that of the files, or when unknown.",
         )
         yield (
             whole("LIMIT", "Largest number of tiles", 0, 0),
             "Takes at most this many tiles, drawn from those with landslides first; 0 takes all.",
+        )
+        yield (
+            later(choice("MISSING", "Images without a mask", MISSING, "background")),
+            "background takes them as without landslide, as data sets mean it that leave empty "
+            "masks away; left_out does not import them.",
+        )
+        yield (
+            advanced(
+                later(
+                    QgsProcessingParameterBoolean(
+                        "INSTANCES", "Mask values number the landslides", defaultValue=False
+                    )
+                )
+            ),
+            "Each value of a mask is one landslide, instead of each connected patch; for Mask "
+            "R-CNN.",
+        )
+        yield (
+            later(choice("SPLIT", "Split", SPLITS, "random")),
+            "random by image; blocks keeps training and validation apart on the ground, which "
+            "needs georeferenced images.",
         )
         yield (
             number("VALIDATION", "Share for validation", 0.2, 0.0, 0.9),

@@ -4,10 +4,20 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMultipleLayers,
+    QgsProcessingParameterRasterLayer,
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, area, choice, number, polygons_or_raster, whole
+from .parameters import (
+    Declaration,
+    advanced,
+    area,
+    choice,
+    later,
+    number,
+    polygons_or_raster,
+    whole,
+)
 
 SPLITS = ("blocks", "random")
 
@@ -29,7 +39,10 @@ class Samples(EngineAlgorithm):
         patches are split into training, validation and test either by blocks, so that
         neighbouring patches that overlap never stand on both sides, or at random, which flatters
         the figures and is there for comparison with papers. Mean and standard deviation of every
-        band come from the training patches alone.
+        band come from the training patches alone. With a raster of false alarms, such as the
+        probability of a model trained before, a share of the training background is drawn from
+        where that model takes it for landslide. The ratio of landslide to background pixels is
+        told before and after.
 
         Source: patches of 64 pixels at a stride of 32 seeded on landslides after Gao et al. 2021,
         IEEE JSTARS 14:7881.
@@ -65,6 +78,22 @@ class Samples(EngineAlgorithm):
         yield (
             number("BACKGROUND", "Background patches for each landslide patch", 1.0, 0.0),
             "How many patches without landslide are kept for each one with.",
+        )
+        yield (
+            QgsProcessingParameterRasterLayer(
+                "HARD_NEGATIVES", "Raster of false alarms", optional=True
+            ),
+            "A raster that is high where background is taken for landslide, such as the "
+            "probability of an earlier model; training then sees more of such background.",
+        )
+        yield (
+            advanced(later(number("HARD_THRESHOLD", "Threshold of false alarms", 0.5))),
+            "Background counts as a false alarm from this value of the raster on.",
+        )
+        yield (
+            advanced(later(number("HARD_SHARE", "Share of hard background", 0.5, 0.0, 1.0))),
+            "Share of the training patches without landslide that are drawn by their false "
+            "alarms; the others are drawn at random.",
         )
         yield (
             number("VALIDATION", "Share for validation", 0.2, 0.0, 0.9),

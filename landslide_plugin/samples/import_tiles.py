@@ -1,6 +1,5 @@
 """Import of plain image tiles with masks, as public landslide data sets come."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,19 +8,19 @@ from statistics import median
 import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
-from rasterio.errors import NotGeoreferencedWarning
-from rasterio.windows import Window
+from scipy.ndimage import label
 
 from ..errors import InputError
-from ..landslides import Mask
+from ..landslides import NOT_KNOWN
 from ..progress import Progress
-from ..raster.source import Source
+from .pairing import pair_files
 from .patches import numbered
 from .sample_set import SPLITS, SampleSet
 from .sample_writer import SampleWriter
-from .splits import BY_IMAGE, require_splits, split_at_random
+from .splits import BLOCKS, BY_IMAGE, require_splits, split_at_random, split_places
+from .tile_files import TileHeader, read_header, read_tile
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
+_EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 
 @dataclass(frozen=True)
@@ -31,20 +30,23 @@ class Tile:
     Attributes:
         image: path of the image.
         mask: path of its mask; None when it holds no landslide.
-        shape: rows and columns.
-        has_landslide: whether any pixel of the mask is set.
+        header: what the image's file says of itself.
+        background: known pixels without landslide.
+        landslide: pixels with.
     """
 
     image: Path
     mask: Path | None
-    shape: tuple[int, int]
-    has_landslide: bool
+    header: TileHeader
+    background: int
+    landslide: int
 
 
 def find_tiles(
     images: str | Path,
     masks: str | Path,
     bands: list[str],
+    missing: str,
     limit: int,
     seed: int,
     progress: Progress,
@@ -52,9 +54,10 @@ def find_tiles(
     """List images with their masks, all checked, sorted by name.
 
     Args:
-        images: folder of images.
+        images: folder of images; see `pair_files`.
         masks: folder of masks; it may be the same.
         bands: names of the images' bands.
+        missing: what an image without a mask is: "background", or "left_out".
         limit: at most so many, drawn by seed from those with landslides and, when these are too
             few, from the others; 0 for all.
         seed: of the draw.
@@ -63,116 +66,153 @@ def find_tiles(
     Raises:
         InputError: a folder is missing, holds nothing fit, or an image and its mask differ.
     """
-    pairs = _pairs(Path(images), Path(masks))
-    matched = sum(mask is not None for mask in pairs.values())
-    if not matched:
+    pairs = pair_files(Path(images), Path(masks))
+    without = [image for image, mask in pairs.items() if mask is None]
+    if len(without) == len(pairs):
         raise InputError(
             f"No mask in {masks} has the name of an image in {images}: masks must have the same "
             "name, or mask_7 for image_7."
         )
-    if matched < len(pairs):
-        progress.message(
-            f"{len(pairs) - matched} of {len(pairs)} images have no mask and are taken as without "
-            "landslide."
-        )
+    if without:
+        fate = "are taken as without landslide" if missing == "background" else "are left out"
+        progress.message(f"{len(without)} of {len(pairs)} images have no mask and {fate}.")
+    if missing != "background":
+        pairs = {image: mask for image, mask in pairs.items() if mask is not None}
     looked = progress.part(0, 0.3).track(pairs.items(), len(pairs))
     tiles = [_tile(image, mask, bands) for image, mask in looked]
-    if not any(tile.has_landslide for tile in tiles):
+    if not any(tile.landslide for tile in tiles):
         raise InputError(f"No mask in {masks} has a landslide pixel (a value above 0).")
     return _draw(tiles, limit, seed)
 
 
-def import_tiles(
-    tiles: Sequence[Tile],
-    writer: SampleWriter,
-    source: str,
-    resolution: float,
-    shares: Sequence[float],
-    seed: int,
-    progress: Progress,
-) -> SampleSet:
-    """Write tiles as samples, split at random by image.
+@dataclass(frozen=True)
+class TileImport:
+    """How tiles become samples.
 
-    Args:
-        tiles: what to write.
-        writer: where to.
-        source: the folder they come from, for the manifest.
-        resolution: pixel size in metres; 0 when unknown.
+    Attributes:
+        images: the folder of images, for the manifest.
+        masks: the folder of masks, likewise.
+        resolution: pixel size in metres; 0 for that of the files, where they have one.
+        instances: whether the masks' values number landslides, instead of connected pixels being
+            one.
+        split: "random" by image, or by spatial "blocks" of georeferenced tiles.
         shares: shares of train, validation and test.
         seed: of the split.
-        progress: updated each tile.
-
-    Raises:
-        InputError: a split comes out empty, or a file is damaged.
     """
-    strata = np.array([tile.has_landslide for tile in tiles], np.int64)
-    split = split_at_random(strata, shares, seed)
-    require_splits([int(strata[split == index].sum()) for index in range(len(shares))], shares)
-    pairs = zip(tiles, split, strict=True)
-    for tile, index in progress.part(0.3, 1).track(pairs, len(tiles)):
-        _write(tile, int(index), writer, resolution)
-    return writer.finish(
-        split=BY_IMAGE,
-        seed=seed,
-        tile_size=round(median(max(tile.shape) for tile in tiles)),
-        resolution=resolution or None,
-        crs=None,
-        sources=[source],
-        progress=progress,
-    )
 
+    images: str
+    masks: str
+    resolution: float
+    instances: bool
+    split: str
+    shares: Sequence[float]
+    seed: int
 
-def _write(tile: Tile, split: int, writer: SampleWriter, resolution: float) -> None:
-    with _open(tile.image, "image") as image:
-        values, valid = image.read()
-        if image.dataset.dtypes[0] == "uint8":
-            values = values.astype(np.uint8)
-        transform, crs = image.dataset.transform, image.dataset.crs
-    if crs is None:
-        # a transform that is not the identity, or readers would call the file not georeferenced
-        pixel = resolution or 1.0
-        transform = Affine(pixel, 0, 0, 0, -pixel, tile.shape[0] * pixel)
-    height, width = tile.shape
-    writer.add(
-        values,
-        valid,
-        numbered(_ids(tile)),
-        split=SPLITS[split],
-        source=tile.image.name,
-        window=(0, 0, width, height),
-        crs=crs,
-        transform=transform,
-    )
+    def run(self, tiles: Sequence[Tile], writer: SampleWriter, progress: Progress) -> SampleSet:
+        """Write tiles as samples.
 
+        Args:
+            tiles: what to write.
+            writer: where to.
+            progress: updated each tile.
 
-def _ids(tile: Tile) -> NDArray[np.int32]:
-    """Return the landslides of a tile by 8-connected component; see `Mask`."""
-    height, width = tile.shape
-    if tile.mask is None:
-        return np.zeros((height, width), np.int32)
-    with _open(tile.mask, "mask") as source:
-        return Mask(source).ids(Window(0, 0, width, height))
+        Raises:
+            InputError: a split comes out empty, or a file is damaged.
+        """
+        size = round(median(max(tile.header.shape) for tile in tiles))
+        split, block, kind = self._split(tiles, size)
+        holds = np.array([tile.landslide > 0 for tile in tiles])
+        counts = [int(holds[split == index].sum()) for index in range(len(SPLITS))]
+        require_splits(counts, self.shares)
+        places = zip(tiles, split, block, strict=True)
+        for tile, index, number in progress.part(0.3, 1).track(places, len(tiles)):
+            self._write(tile, SPLITS[index], int(number), writer)
+        first = tiles[0].header
+        names = {tile.header.crs.to_string() if tile.header.crs else None for tile in tiles}
+        return writer.finish(
+            split=kind,
+            seed=self.seed,
+            tile_size=size,
+            resolution=self.resolution or first.resolution,
+            crs=names.pop() if len(names) == 1 else None,
+            sources=list(dict.fromkeys([self.images, self.masks])),
+            before=(sum(tile.landslide for tile in tiles), sum(tile.background for tile in tiles)),
+            progress=progress,
+        )
+
+    def _split(
+        self, tiles: Sequence[Tile], size: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+        """Return the split and the block of each tile, and the kind of split."""
+        holds = np.array([tile.landslide > 0 for tile in tiles], np.int64)
+        if self.split == "random":
+            drawn = split_at_random(holds, self.shares, self.seed)
+            return drawn, np.zeros(len(tiles), np.int64), BY_IMAGE
+        if len({tile.header.crs for tile in tiles}) > 1 or tiles[0].header.crs is None:
+            raise InputError(
+                "The images can't be split by blocks, as they have no georeference or not all "
+                "the same CRS: choose the random split."
+            )
+        headers = [tile.header for tile in tiles]
+        centres = [one.transform * (one.shape[1] / 2, one.shape[0] / 2) for one in headers]
+        side = size * abs(headers[0].transform.a)
+        split, block, count = split_places(np.array(centres), holds, side, self.shares, self.seed)
+        return split, block, f"{BLOCKS} of {count * size} x {count * size} pixels"
+
+    def _write(self, tile: Tile, split: str, block: int, writer: SampleWriter) -> None:
+        values, valid = read_tile(tile.image, "image", tile.header.bands)
+        height, width = tile.header.shape
+        transform, crs = tile.header.transform, tile.header.crs
+        if crs is None:
+            # a transform that is not the identity, or readers would call the file not georeferenced
+            pixel = self.resolution or 1.0
+            transform = Affine(pixel, 0, 0, 0, -pixel, height * pixel)
+        writer.add(
+            values,
+            valid,
+            numbered(self._ids(tile)),
+            split=split,
+            source=tile.image.relative_to(self.images).as_posix(),
+            window=(0, 0, width, height),
+            block=block,
+            labels_from=tile.mask.relative_to(self.masks).as_posix() if tile.mask else "",
+            crs=crs,
+            transform=transform,
+        )
+
+    def _ids(self, tile: Tile) -> NDArray[np.int32]:
+        """Return the landslides of a tile by number, `NOT_KNOWN` where the mask has no data."""
+        if tile.mask is None:
+            return np.zeros(tile.header.shape, np.int32)
+        values, valid = (part[0] for part in read_tile(tile.mask, "mask", 1))
+        landslide = (values > 0) & valid
+        if self.instances:
+            ids = np.zeros(values.shape, np.int32)
+            ids[landslide] = np.unique(values[landslide], return_inverse=True)[1] + 1
+        else:
+            ids = label(landslide, _EIGHT_NEIGHBOURS)[0]
+        ids[~valid] = NOT_KNOWN
+        return ids.astype(np.int32)
 
 
 def _tile(image: Path, mask: Path | None, bands: list[str]) -> Tile:
-    with _open(image, "image") as source:
-        shape = source.grid.shape
-        if len(source.bands) != len(bands):
-            raise InputError(
-                f"{image} has {len(source.bands)} bands, but {len(bands)} are named "
-                f"({', '.join(bands)}): name each band of the images."
-            )
+    header = read_header(image, "image", len(bands))
+    if header.bands != len(bands):
+        raise InputError(
+            f"{image} has {header.bands} bands, but {len(bands)} are named "
+            f"({', '.join(bands)}): name each band of the images."
+        )
     if mask is None:
-        return Tile(image, None, shape, False)
-    with _open(mask, "mask") as source:
-        if source.grid.shape != shape:
-            height, width = source.grid.shape
-            raise InputError(
-                f"{mask} is {width} x {height} pixels, but its image {image.name} is {shape[1]} x "
-                f"{shape[0]}: masks must fit their images."
-            )
-        (values,), (valid,) = source.read(bands=source.bands[:1])
-    return Tile(image, mask, shape, bool((values[valid] > 0).any()))
+        return Tile(image, None, header, header.shape[0] * header.shape[1], 0)
+    shape = read_header(mask, "mask", 1).shape
+    if shape != header.shape:
+        raise InputError(
+            f"{mask} is {shape[1]} x {shape[0]} pixels, but its image {image.name} is "
+            f"{header.shape[1]} x {header.shape[0]}: masks must fit their images."
+        )
+    values, valid = (part[0] for part in read_tile(mask, "mask", 1))
+    landslide = int((values[valid] > 0).sum())
+    return Tile(image, mask, header, int(valid.sum()) - landslide, landslide)
 
 
 def _draw(tiles: list[Tile], limit: int, seed: int) -> list[Tile]:
@@ -180,43 +220,7 @@ def _draw(tiles: list[Tile], limit: int, seed: int) -> list[Tile]:
     if not limit or limit >= len(tiles):
         return tiles
     random = np.random.default_rng(seed)
-    holds = np.array([tile.has_landslide for tile in tiles])
+    holds = np.array([tile.landslide > 0 for tile in tiles])
     order = [random.permutation(np.flatnonzero(flag)) for flag in (holds, ~holds)]
     chosen = sorted(np.concatenate(order)[:limit])
     return [tiles[index] for index in chosen]
-
-
-def _pairs(images: Path, masks: Path) -> dict[Path, Path | None]:
-    """Return each image's mask; None for an image that has none."""
-    for folder, what in ((images, "images"), (masks, "masks")):
-        if not folder.is_dir():
-            raise InputError(f"The folder of {what} {folder} does not exist: check the path.")
-    by_stem = {path.stem: path for path in _files(masks)}
-    mixed = images.resolve() == masks.resolve()
-    pairs = {
-        image: _mask_of(image, by_stem)
-        for image in _files(images)
-        if not (mixed and "mask" in image.stem)
-    }
-    if not pairs:
-        raise InputError(
-            f"{images} holds no image ({', '.join(SUFFIXES)}): choose the folder that holds them."
-        )
-    return pairs
-
-
-def _mask_of(image: Path, by_stem: dict[str, Path]) -> Path | None:
-    names = (image.stem, image.stem.replace("image", "mask"), f"{image.stem}_mask")
-    found = (by_stem[name] for name in names if name in by_stem)
-    return next((mask for mask in found if mask != image), None)
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-
-
-def _open(path: Path, what: str) -> Source:
-    """Open a tile, which may well have no georeference."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        return Source.open(path, what=what, need_crs=False)

@@ -30,11 +30,16 @@ class Candidates:
         columns: left columns, int, (n,).
         rows: top rows, int, (n,).
         landslide: landslide pixels in each, before nodata is taken off, int, (n,).
+        score: pixels of background that are taken for landslide, likewise; zeros where there is no
+            raster that says so.
+        pixels: landslide and background pixels of the labelled area.
     """
 
     columns: NDArray[np.int64]
     rows: NDArray[np.int64]
     landslide: NDArray[np.int64]
+    score: NDArray[np.int64]
+    pixels: tuple[int, int]
 
     def __len__(self) -> int:
         """Return the number of windows."""
@@ -47,6 +52,8 @@ def find_candidates(
     tile_size: int,
     stride: int,
     progress: Progress,
+    alarms: Source | None = None,
+    threshold: float = 0.5,
 ) -> Candidates:
     """List the windows of the stride grid, with the last row and column flush with the edge.
 
@@ -58,20 +65,36 @@ def find_candidates(
         tile_size: side of the windows in pixels.
         stride: step between windows in pixels.
         progress: updated each strip.
+        alarms: raster on the stack's grid; background at or above the threshold is taken for
+            landslide. None for none.
+        threshold: of that raster.
     """
     grid = landslides.grid
     columns = offsets(grid.width, tile_size, stride)
-    found: list[tuple[NDArray, NDArray, NDArray]] = []
+    found: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []
     rows = offsets(grid.height, tile_size, stride)
+    pixels = np.zeros(2, np.int64)
+    counted = 0
     for row in progress.track(rows, len(rows)):
         strip = Window(0, int(row), grid.width, tile_size)
         ids = labelled_ids(landslides, area, strip)
         known = _window_sums(ids != NOT_KNOWN, columns, tile_size)
         landslide = _window_sums(ids > 0, columns, tile_size)
+        false_alarm = np.zeros(ids.shape, bool)
+        if alarms is not None:
+            values, valid = (part[0] for part in alarms.read(strip, alarms.bands[:1]))
+            false_alarm = valid & (values >= threshold) & (ids == 0)
+        score = _window_sums(false_alarm, columns, tile_size)
         kept = known >= LEAST_KNOWN * tile_size**2
-        found.append((columns[kept], np.full(int(kept.sum()), row), landslide[kept]))
-    parts = [np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True)]
-    return Candidates(*parts)
+        place = np.full(int(kept.sum()), row)
+        found.append((columns[kept], place, landslide[kept], score[kept]))
+        new = ids[counted - row :]
+        pixels += (int((new > 0).sum()), int((new == 0).sum()))
+        counted = row + tile_size
+    lefts, tops, landslide, score = (
+        np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True)
+    )
+    return Candidates(lefts, tops, landslide, score, (int(pixels[0]), int(pixels[1])))
 
 
 def read_patch(

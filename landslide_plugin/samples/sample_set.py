@@ -33,6 +33,8 @@ class Sample:
         landslide_pixels: pixels labelled as landslide.
         instances: landslides, whole or in part.
         blocks: numbers of all spatial blocks that it reaches into; empty for imported tiles.
+        kind: "landslide", "background" or "hard background" (drawn by false alarms).
+        labels_from: the mask that its labels come from; empty for those of the whole set.
     """
 
     id: str
@@ -43,6 +45,8 @@ class Sample:
     landslide_pixels: int
     instances: int
     blocks: tuple[int, ...] = ()
+    kind: str = ""
+    labels_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,8 @@ class SampleSet:
         mean: mean a band over the valid pixels of the train patches.
         std: standard deviation likewise; 1 for a constant band.
         imbalance: share of landslide among the known pixels of the train patches.
+        imbalance_before: the same share over all that the patches were drawn from; None where
+            not known.
         sources: the rasters or folders that the patches come from.
         samples: the patches.
         provenance: how the set came about.
@@ -79,6 +85,7 @@ class SampleSet:
     imbalance: float
     sources: list[str]
     samples: list[Sample]
+    imbalance_before: float | None = None
     provenance: dict[str, str] = field(default_factory=dict)
 
     @classmethod

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
+from ..errors import InputError
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster.writer import NODATA
@@ -47,6 +48,11 @@ class BandStatistics:
         return np.sqrt(self._squares / max(self.count, 1))
 
 
+def ratio(landslide: int, background: int) -> str:
+    """Return the imbalance ratio in words, such as "1 : 9.3"."""
+    return f"1 : {background / landslide:.1f}" if landslide else "no landslide pixel"
+
+
 class SampleWriter:
     """Fills a folder with patches.
 
@@ -60,6 +66,7 @@ class SampleWriter:
         self.bands = bands
         self.samples: list[Sample] = []
         self._statistics = BandStatistics(len(bands))
+        self._seen = np.zeros(len(bands), bool)
         self._pixels: Counter[tuple[str, bool]] = Counter()
         for name in ("images", "labels"):
             (folder / name).mkdir()
@@ -75,6 +82,8 @@ class SampleWriter:
         window: tuple[int, int, int, int],
         block: int = 0,
         blocks: tuple[int, ...] = (),
+        kind: str = "",
+        labels_from: str = "",
         crs: CRS | None = None,
         transform: Affine,
     ) -> None:
@@ -89,6 +98,8 @@ class SampleWriter:
             window: column, row, width, height there.
             block: its spatial block.
             blocks: all blocks that it reaches into.
+            kind: see `Sample`; "landslide" or "background" by the labels when empty.
+            labels_from: the mask that its labels come from.
             crs: None for plain image tiles.
             transform: of the patch.
 
@@ -108,12 +119,24 @@ class SampleWriter:
         self._write("labels", identity, labels[np.newaxis], UNKNOWN, ["label"], place)
         if split == "train":
             self._statistics.add(values, known)
+            self._seen |= valid.any(axis=(1, 2)) if valid.ndim == 3 else valid.any()
         self._pixels[split, True] += int(landslide.sum())
         self._pixels[split, False] += int((known & ~landslide).sum())
         instances = len(np.unique(labels[landslide]))
         pixels = int(landslide.sum())
         self.samples.append(
-            Sample(identity, split, block, source, window, pixels, instances, blocks)
+            Sample(
+                identity,
+                split,
+                block,
+                source,
+                window,
+                pixels,
+                instances,
+                blocks,
+                kind or ("landslide" if pixels else "background"),
+                labels_from,
+            )
         )
 
     def finish(
@@ -125,9 +148,25 @@ class SampleWriter:
         resolution: float | None,
         crs: str | None,
         sources: list[str],
+        before: tuple[int, int],
         progress: Progress,
     ) -> SampleSet:
-        """Write the manifest and tell the counts; the arguments are those of `SampleSet`."""
+        """Write the manifest and tell the counts.
+
+        Args:
+            split: as in `SampleSet`, like all that is not named here.
+            seed: likewise.
+            tile_size: likewise.
+            resolution: likewise.
+            crs: likewise.
+            sources: likewise.
+            before: landslide and background pixels of all that the patches were drawn from.
+            progress: told of the counts.
+
+        Raises:
+            InputError: a band is nodata in all of the train patches.
+        """
+        self._require_known()
         std = self._statistics.std
         constant = [band for band, value in zip(self.bands, std, strict=True) if value == 0]
         if constant:
@@ -145,26 +184,41 @@ class SampleWriter:
             mean=[float(value) for value in self._statistics.mean],
             std=[float(value) if value > 0 else 1.0 for value in std],
             imbalance=landslide / max(landslide + background, 1),
+            imbalance_before=before[0] / max(sum(before), 1),
             sources=sources,
             samples=self.samples,
             provenance=CURRENT.tags(),
         )
         result.write_manifest()
-        self._tell(split, progress)
+        self._tell(split, before, progress)
         return result
 
-    def _tell(self, kind: str, progress: Progress) -> None:
+    def _require_known(self) -> None:
+        """Refuse train patches of which nothing is known."""
+        if self._statistics.count:
+            return
+        empty = [band for band, seen in zip(self.bands, self._seen, strict=True) if not seen]
+        if empty:
+            raise InputError(
+                f"The band {', '.join(empty)} is nodata in all train patches: leave it out, or "
+                "mend its layer."
+            )
+        raise InputError(
+            "No pixel of the train patches is known: check the nodata values of image and labels."
+        )
+
+    def _tell(self, kind: str, before: tuple[int, int], progress: Progress) -> None:
         progress.message(f"Split: {kind}.")
+        progress.message(f"Landslide to background pixels before sampling: {ratio(*before)}.")
         for split in SPLITS:
             patches = [sample for sample in self.samples if sample.split == split]
             if not patches:
                 continue
             with_landslide = sum(sample.landslide_pixels > 0 for sample in patches)
-            landslide, background = self._pixels[split, True], self._pixels[split, False]
-            ratio = f"1 : {background / landslide:.1f}" if landslide else "no landslide pixel"
+            counts = ratio(self._pixels[split, True], self._pixels[split, False])
             progress.message(
                 f"{split}: {len(patches)} patches, {with_landslide} with landslides; landslide to "
-                f"background pixels {ratio}."
+                f"background pixels {counts}."
             )
 
     def _write(

@@ -118,6 +118,35 @@ def split_by_blocks(
     )
 
 
+def split_places(
+    centres: NDArray[np.float64],
+    landslide: NDArray[np.int64],
+    side: float,
+    shares: Sequence[float],
+    seed: int,
+) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+    """Assign tiles by the spatial block that their centre lies in; see `split_by_blocks`.
+
+    Args:
+        centres: x and y of each tile, (n, 2).
+        landslide: whether each holds landslide, (n,).
+        side: of a tile, in the units of the centres.
+        shares: shares of train, validation and test.
+        seed: the same seed gives the same split.
+
+    Returns:
+        Index into `SPLITS` and number of the block, each (n,), and the blocks' side in tiles.
+    """
+    first = centres.min(axis=0) - side / 2
+    for tiles in range(BLOCK_TILES, 0, -1):
+        cells = np.floor((centres - first) / (tiles * side)).astype(np.int64)
+        block = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
+        if len(np.unique(block[landslide > 0])) >= _LEAST_BLOCKS:
+            break
+    weights = np.bincount(block, landslide).astype(np.float64)
+    return _assign(weights, shares, np.random.default_rng(seed))[block], block, tiles
+
+
 def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     """Share out the train and validation patches among folds; each validates once.
 

@@ -2,6 +2,7 @@
 
 import warnings
 
+import h5py
 import numpy as np
 import pytest
 import rasterio
@@ -9,7 +10,9 @@ from landslide_mapper.landslide_plugin.errors import InputError, OutputError
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.commands import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
+from landslide_mapper.landslide_plugin.samples.splits import folds
 from PIL import Image
+from rasterio.transform import from_origin
 
 
 def write(folder, name, array):
@@ -115,6 +118,136 @@ def test_float_tiles_with_crs_and_nodata_keep_them(tmp_path, make_raster):
     assert made.mean == pytest.approx(values[:, 1:].mean(axis=(1, 2)), rel=1e-6)
 
 
+def arrays(folder, name, image, mask):
+    """Write an image and a mask as .npy, or as .h5 as Landslide4Sense does."""
+    for kind in ("img", "mask"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+    if name.endswith(".npy"):
+        np.save(folder / "img" / f"image_{name}", image)
+        np.save(folder / "mask" / f"mask_{name}", mask)
+        return
+    for kind, stem, array in (("img", "image", image), ("mask", "mask", mask)):
+        with h5py.File(folder / kind / f"{stem}_{name}", "w") as file:
+            file[kind] = array
+
+
+@pytest.mark.parametrize(("suffix", "last"), [("h5", True), ("npy", True), ("npy", False)])
+def test_arrays_with_bands_first_or_last(tmp_path, suffix, last):
+    random = np.random.default_rng(0)
+    bands = [f"b{number}" for number in range(1, 15)]
+    images = random.normal(size=(6, 14, 32, 40))
+    images[:, 2, 5, 6], images[:, 3, 7, 8] = np.nan, -3.4e38
+    mask = (random.random((32, 40)) < 0.1).astype(np.uint8)
+    for number, image in enumerate(images):
+        stored = image.transpose(1, 2, 0) if last else image
+        arrays(tmp_path / "set", f"{number}.{suffix}", stored, mask)
+    folders = {"images": str(tmp_path / "set" / "img"), "masks": str(tmp_path / "set" / "mask")}
+    _, made = run(tmp_path, **folders, bands=bands)
+    assert len(made.samples) == 6
+    for sample in made.samples:
+        values, valid, labels = made.load(sample)
+        number = int(sample.source.removeprefix("image_").split(".")[0])
+        assert sample.labels_from == f"mask_{number}.{suffix}"
+        np.testing.assert_array_equal(values[:, valid], images[number][:, valid].astype("f4"))
+        assert not valid[5, 6]
+        assert not valid[7, 8]
+        assert ((labels > 0) == (mask > 0))[valid].all()
+
+
+def test_images_without_mask_can_be_left_out(tmp_path, bijie_like):
+    events = []
+    _, made = run(tmp_path, events, **bijie_like, missing="left_out")
+    assert len(made.samples) == 10
+    assert any("5 of 15 images have no mask and are left out" in e.get("text", "") for e in events)
+
+
+def test_mask_values_can_number_landslides(tmp_path):
+    for number in range(5):
+        write(tmp_path / "i", f"{number}.png", np.full((32, 32, 3), number, np.uint8))
+        mask = np.zeros((32, 32), np.uint8)
+        mask[4:8, 4:8], mask[4:8, 8:12], mask[20:24, 20:24] = 7, 9, 7
+        write(tmp_path / "m", f"{number}.png", mask)
+    folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
+    for folder, instances in (("a", True), ("b", False)):
+        (tmp_path / folder).mkdir()
+        _, made = run(tmp_path / folder, **folders, instances=instances)
+        labels = made.load(made.samples[0])[2]
+        assert made.samples[0].instances == 2
+        assert (labels[5, 5] == labels[22, 22]) == instances
+        assert (labels[5, 5] == labels[5, 10]) != instances
+
+
+def test_a_mask_with_nodata_0_has_background(tmp_path, make_raster):
+    for kind in ("i", "m"):
+        (tmp_path / kind).mkdir()
+    for name in range(5):
+        make_raster(f"i/{name}.tif", np.random.default_rng(name).normal(size=(1, 32, 32)))
+        make_raster(f"m/{name}.tif", np.eye(32, dtype=np.uint8), nodata=0)
+    folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
+    _, made = run(tmp_path, **folders, bands=["a"])
+    assert made.imbalance == made.imbalance_before == 1 / 32
+    assert made.resolution == 10
+    assert made.crs == "EPSG:32632"
+
+
+def test_georeferenced_tiles_can_be_split_by_blocks(tmp_path, make_raster):
+    for kind in ("i", "m"):
+        (tmp_path / kind).mkdir()
+    for column in range(8):
+        for row in range(8):
+            place = {"transform": from_origin(500000 + 320 * column, 5000000 - 320 * row, 10, 10)}
+            values = np.random.default_rng(row).normal(size=(1, 32, 32))
+            make_raster(f"i/{column}_{row}.tif", values, **place)
+            make_raster(f"m/{column}_{row}.tif", np.eye(32, dtype=np.uint8), **place)
+    folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
+    _, made = run(tmp_path, **folders, bands=["a"], split="blocks")
+    assert made.split == "blocks of 64 x 64 pixels"
+    of_block = {}
+    for sample in made.samples:
+        column, row = map(int, sample.source.removesuffix(".tif").split("_"))
+        assert of_block.setdefault(sample.block, (column // 2, row // 2)) == (column // 2, row // 2)
+    splits = {(sample.block, sample.split) for sample in made.samples}
+    assert len(splits) == len(of_block) == 16
+    assert len(folds(made, 4, 0)) == 4
+
+
+def test_bad_arrays(tmp_path):
+    good, mask = np.zeros((32, 32, 3)), np.ones((32, 32), np.uint8)
+    cases = (
+        ("is not an array file", "npy", lambda path: path.write_bytes(b"no array")),
+        ("is not an array file", "h5", lambda path: path.write_bytes(b"no array")),
+        ("is not an array file", "npy", lambda path: np.save(path, np.array([{}], object))),
+        ("array of float64 of shape", "npy", lambda path: np.save(path, np.zeros(9))),
+        ("has 5 bands, but 3", "npy", lambda path: np.save(path, np.zeros((32, 32, 5)))),
+    )
+    for number, (match, suffix, spoil) in enumerate(cases):
+        folder = tmp_path / str(number)
+        arrays(folder, f"1.{suffix}", good, mask)
+        spoil(folder / "img" / f"image_1.{suffix}")
+        with pytest.raises(InputError, match=match):
+            run(folder, images=str(folder / "img"), masks=str(folder / "mask"))
+        assert sorted(path.name for path in folder.iterdir()) == ["img", "mask"]
+    folder = tmp_path / "names"
+    arrays(folder, "1.h5", good, mask)
+    with h5py.File(folder / "img" / "image_1.h5", "w") as file:
+        file["before"], file["after"] = good, good
+    with pytest.raises(InputError, match="holds no image: one of its datasets"):
+        run(folder, images=str(folder / "img"), masks=str(folder / "mask"))
+
+
+def test_a_band_of_nodata_alone(tmp_path, make_raster):
+    for kind in ("i", "m"):
+        (tmp_path / kind).mkdir()
+    for name in range(5):
+        values = np.stack([np.ones((32, 32)), np.full((32, 32), np.nan)])
+        make_raster(f"i/{name}.tif", values)
+        make_raster(f"m/{name}.tif", np.eye(32, dtype=np.uint8))
+    folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
+    with pytest.raises(InputError, match="The band b is nodata in all train patches"):
+        run(tmp_path, **folders, bands=["a", "b"])
+    assert not (tmp_path / "samples").exists()
+
+
 def test_bad_input(tmp_path, bijie_like):
     (tmp_path / "empty").mkdir()
     empty = str(tmp_path / "empty")
@@ -135,6 +268,9 @@ def test_bad_input(tmp_path, bijie_like):
         ("left for validation", {"limit": 2}),
         ("can't be negative", {"limit": -1}),
         ("No band names", {"bands": []}),
+        ("can't be split by blocks", {"split": "blocks"}),
+        ("no split 'kfold'", {"split": "kfold"}),
+        ("no way with images without a mask 'ask'", {"missing": "ask"}),
     ):
         with pytest.raises(InputError, match=match):
             run(tmp_path, **{**bijie_like, **options})
@@ -159,3 +295,21 @@ def test_landslide4sense_webp(tmp_path, data_dir):
     assert values["train"] + values["validation"] == 40
     assert made.tile_size == 128
     assert 0.005 < made.imbalance < 0.2
+
+
+def test_mars_by_map_block(tmp_path, data_dir):
+    """Float bands with an undeclared fill, masks with nodata 0, georeferenced on Mars."""
+    folder = data_dir / "mars_mmls"
+    _, made = run(
+        tmp_path,
+        images=str(folder / "images"),
+        masks=str(folder / "masks"),
+        bands=["thermal", "slope", "elevation", "grey", "red", "green", "blue"],
+        split="blocks",
+        limit=60,
+    )
+    assert made.resolution == pytest.approx(232, rel=0.02)
+    assert 0.2 < made.imbalance < 0.5
+    assert all(abs(mean) < 1e4 for mean in made.mean)
+    assert made.split.startswith("blocks of")
+    assert len({sample.block for sample in made.samples}) >= 10

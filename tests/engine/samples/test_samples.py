@@ -67,6 +67,8 @@ def test_manifest_says_what_training_needs(tmp_path, stack, landslides):
     assert made.std == pytest.approx(stacked.std(axis=(0, 2, 3)), rel=1e-9)
     share = np.mean([labels > 0 for _, _, labels in pixels])
     assert made.imbalance == values["imbalance"] == pytest.approx(share)
+    assert made.imbalance_before == 16 * 36 / 256**2
+    assert {sample.kind for sample in made.samples} == {"landslide", "background"}
 
 
 def test_bands_are_loaded_by_name_in_any_order(tmp_path, stack, landslides):
@@ -99,6 +101,46 @@ def test_background_comes_in_the_chosen_ratio(tmp_path, make_raster, make_polygo
         for split in ("train", "validation"):
             flags = [sample.landslide_pixels > 0 for sample in made.of_split(split)]
             assert flags.count(False) == round(ratio * flags.count(True))
+
+
+FALSE_ALARMS = [(48, 48), (48, 112), (112, 48), (112, 112), (176, 48), (64, 176)]
+
+
+@pytest.fixture
+def alarms(make_raster):
+    """False alarms in six places without landslide (and on landslides, where they are right)."""
+    values = np.zeros((256, 256), np.float32)
+    for column, row in FALSE_ALARMS:
+        values[row : row + 8, column : column + 8] = 0.9
+    values[28:34, 28:34] = 0.9
+    values[200:, 200:] = -9999
+    return make_raster("alarms.tif", values, nodata=-9999)
+
+
+def test_background_with_false_alarms_is_drawn_for_training(tmp_path, stack, landslides, alarms):
+    options = {"tile_size": 16, "stride": 16, "split": "random", "background": 2}
+    events = []
+    _, made = make(tmp_path / "0.5", stack, landslides, events, hard_negatives=alarms, **options)
+    hard = [sample.window[:2] for sample in made.samples if sample.kind == "hard background"]
+    assert 3 <= len(hard) <= 6  # those of the windows with false alarms that are for training
+    assert set(hard) <= set(FALSE_ALARMS)
+    kinds = [sample.kind for sample in made.of_split("train")]
+    assert kinds.count("background") + len(hard) == 2 * kinds.count("landslide")
+    assert any(f"{len(hard)} of" in event.get("text", "") for event in events)
+
+
+def test_where_alarms_are_many_the_share_of_them_is_kept(tmp_path, stack, landslides, make_raster):
+    high = make_raster("high.tif", np.tile(np.linspace(0, 1, 256, dtype=np.float32), (256, 1)))
+    _, made = make(
+        tmp_path, stack, landslides, hard_negatives=high, hard_threshold=0.6, hard_share=0.25,
+        tile_size=16, stride=8, split="random",
+    )  # fmt: skip
+    kinds = [sample.kind for sample in made.of_split("train")]
+    assert kinds.count("hard background") == round(0.25 * kinds.count("landslide"))
+    columns = [sample.window[0] for sample in made.samples if sample.kind == "hard background"]
+    assert min(columns) > 0.6 * 256 - 16
+    others = {sample.kind for name in ("validation", "test") for sample in made.of_split(name)}
+    assert others == {"landslide", "background"}
 
 
 def test_same_seed_makes_the_same_set(tmp_path, stack, landslides):
@@ -198,6 +240,7 @@ def test_counts_and_imbalance_are_told(tmp_path, stack, landslides):
     make(tmp_path, stack, landslides, events)
     texts = [event["text"] for event in events if event["type"] == "message"]
     assert any(text.startswith("train: ") and "pixels 1 : " in text for text in texts)
+    assert f"Landslide to background pixels before sampling: 1 : {256**2 / 576 - 1:.1f}." in texts
     percents = [event["percent"] for event in events if event["type"] == "progress"]
     assert percents == sorted(percents)
     assert percents[-1] == 100
@@ -240,6 +283,8 @@ def test_bad_input(tmp_path, stack, landslides, make_raster, make_polygons, squa
     away = from_origin(100000, 100000, 10, 10)
     mask = make_raster("mask.tif", np.ones((99, 99), np.uint8), transform=away)
     point = make_polygons("point.gpkg", [Polygon()])
+    half = np.stack([np.ones((256, 256)), np.full((256, 256), -9999)]).astype(np.float32)
+    empty = make_raster("empty.tif", half, nodata=-9999, bands=["a", "b"])
     cases = [
         (InputError, "stack gone.tif does not exist", {**both, "stack": "gone.tif"}),
         (InputError, "landslides layer gone.gpkg does not", {**both, "landslides": "gone.gpkg"}),
@@ -255,6 +300,9 @@ def test_bad_input(tmp_path, stack, landslides, make_raster, make_polygons, squa
         (InputError, "stride 64 don't fit", {**both, "stride": 64}),
         (InputError, "Tile size 4 ", {**both, "tile_size": 4}),
         (InputError, "ratio of background", {**both, "background": -1}),
+        (InputError, "share of hard background, 2,", {**both, "hard_share": 2}),
+        (InputError, "false alarms gone.tif does not", {**both, "hard_negatives": "gone.tif"}),
+        (InputError, "The band b is nodata wherever", {**both, "stack": empty}),
         (InputError, "no split 'kfold'", {**both, "split": "kfold"}),
         (InputError, "no usable shares", {**both, "validation": 0}),
     ]
@@ -267,6 +315,33 @@ def test_one_landslide_is_too_few_to_validate(tmp_path, stack, make_polygons, sq
     refused(
         tmp_path, InputError, "left for validation: choose a smaller", stack=stack, landslides=one
     )
+
+
+def test_a_mask_with_nodata_0_is_warned_of(tmp_path, stack, make_raster):
+    mask = np.zeros((256, 256), np.uint8)
+    mask[::40, ::40] = 1
+    mask[:, 128:] = 1
+    events = []
+    mask = make_raster("mask.tif", mask, nodata=0)
+    make(tmp_path / "0.5", stack, mask, events, background=0, split="random")
+    assert any("declares 0 as nodata" in event.get("text", "") for event in events)
+
+
+def test_a_constant_band_is_warned_of(tmp_path, landslides, make_raster):
+    values = np.stack([np.full((256, 256), 3), np.tile(np.arange(256), (256, 1))])
+    events = []
+    flat = make_raster("flat.tif", values.astype(np.float32), bands=["a", "b"])
+    _, made = make(tmp_path, flat, landslides, events)
+    assert any(event.get("text") == "Constant over all train patches: a." for event in events)
+    assert made.std[0] == 1
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, small_disk, make_raster, landslides):
+    noise = np.random.default_rng(0).normal(size=(8, 256, 256)).astype(np.float32)
+    noise = make_raster("noise.tif", noise)
+    with pytest.raises(OutputError, match="The disk is full"):
+        make(small_disk, noise, landslides, stride=8, background=5)
+    assert not list(small_disk.iterdir())
 
 
 def test_output_folder_must_be_new(tmp_path, stack, landslides):

@@ -24,7 +24,9 @@ def all_windows(grid, tile, stride):
     columns, rows = np.meshgrid(
         offsets(grid.width, tile, stride), offsets(grid.height, tile, stride)
     )
-    return Candidates(columns.ravel(), rows.ravel(), np.ones(columns.size, np.int64))
+    return Candidates(
+        columns.ravel(), rows.ravel(), ones := np.ones(columns.size, np.int64), 0 * ones, (1, 1)
+    )
 
 
 @given(st.integers(8, 400), st.integers(8, 64), st.integers(1, 64))

@@ -63,6 +63,7 @@ def make_samples(tmp_path):
             resolution=10.0,
             crs=None,
             sources=["synthetic"],
+            before=(1, 9),
             progress=Progress(),
         )
         return str(folder)

@@ -1,0 +1,297 @@
+"""Finds the windows of stacks that become patches, shares them out and writes them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..errors import GridError, InputError
+from ..landslides import Landslides, Mask, Polygons, is_raster, read_polygons
+from ..progress import Progress
+from ..raster.source import Source
+from .patches import Candidates, find_candidates, is_mostly_known, read_patch
+from .sample_set import SPLITS, UNKNOWN
+from .sample_writer import SampleWriter
+from .splits import BY_PATCH, Split, require_splits, split_at_random, split_by_blocks
+
+LANDSLIDE, BACKGROUND, HARD = "landslide", "background", "hard background"
+"""Kinds of patches; see `Sample`."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A stack with what lies on its grid.
+
+    Attributes:
+        stack: the images.
+        landslides: the labels.
+        area: what lies outside is not known; None for no limit.
+        alarms: raster that is high where background is taken for landslide; None where there is
+            none.
+    """
+
+    stack: Source
+    landslides: Landslides
+    area: Polygons | None
+    alarms: Source | None
+
+
+@dataclass(frozen=True)
+class Hardness:
+    """How hard background is drawn.
+
+    Attributes:
+        threshold: value of the raster of alarms from which on background is taken for landslide.
+        share: share of the train background patches drawn by how much of them is.
+    """
+
+    threshold: float
+    share: float
+
+
+class Cutter:
+    """Finds, assigns and writes the patches of all stacks.
+
+    Attributes:
+        candidates: the windows of each stack.
+        pixels: landslide and background pixels of the labelled area, nodata not taken off.
+
+    Args:
+        layers: stacks with their labels.
+        writer: where patches go to.
+        tile_size: side of a patch in pixels.
+    """
+
+    def __init__(self, layers: list[Layer], writer: SampleWriter, tile_size: int) -> None:
+        self.layers = layers
+        self.writer = writer
+        self.tile_size = tile_size
+        self.candidates: list[Candidates] = []
+        self.pixels = (0, 0)
+        self._hard_share = 0.0
+        self._seen = np.zeros(len(writer.bands), bool)
+
+    def find(self, stride: int, hardness: Hardness, progress: Progress) -> None:
+        """List the windows.
+
+        Args:
+            stride: step between windows in pixels.
+            hardness: how hard background is told and drawn.
+            progress: updated each strip.
+
+        Raises:
+            InputError: there is no landslide.
+        """
+        count = len(self.layers)
+        self._hard_share = hardness.share
+        self.candidates = [
+            find_candidates(
+                layer.landslides,
+                layer.area,
+                self.tile_size,
+                stride,
+                progress.part(index / count, (index + 1) / count),
+                layer.alarms,
+                hardness.threshold,
+            )
+            for index, layer in enumerate(self.layers)
+        ]
+        landslide, background = (
+            sum(windows.pixels[kind] for windows in self.candidates) for kind in (0, 1)
+        )
+        self.pixels = landslide, background
+        if not any((windows.landslide > 0).any() for windows in self.candidates):
+            raise InputError(
+                "No landslide lies within the stack and the area: check the layers' CRS and extent."
+            )
+
+    def assign(self, kind: str, shares: Sequence[float], seed: int) -> Split:
+        """Share the windows out; `kind` is "blocks" or "random".
+
+        Raises:
+            InputError: a split comes out without landslides.
+        """
+        if kind == "blocks":
+            grids = [layer.stack.grid for layer in self.layers]
+            split = split_by_blocks(self.candidates, grids, self.tile_size, shares, seed)
+        else:
+            holds = np.concatenate([windows.landslide > 0 for windows in self.candidates])
+            ends = np.cumsum([len(windows) for windows in self.candidates])[:-1]
+            drawn = split_at_random(holds.astype(np.int64), shares, seed)
+            blocks = np.split(np.zeros(len(holds), np.int64), ends)
+            touched = [part[:, np.newaxis] for part in blocks]
+            split = Split(np.split(drawn, ends), blocks, touched, BY_PATCH)
+        seeds = [sum(map(len, self._windows(split, index, True))) for index in range(len(SPLITS))]
+        require_splits(seeds, shares)
+        return split
+
+    def cut(
+        self,
+        split: Split,
+        shares: Sequence[float],
+        background: float,
+        seed: int,
+        progress: Progress,
+    ) -> None:
+        """Write landslide patches, then as many background patches as they ask for.
+
+        Raises:
+            InputError: a split comes out without landslides, or a band is nodata everywhere.
+        """
+        random = np.random.default_rng(seed)
+        written = [0] * len(SPLITS)
+        for index, name in enumerate(SPLITS):
+            part = progress.part(sum(shares[:index]), sum(shares[: index + 1]))
+            seeds = self._windows(split, index, True)
+            total = max(sum(map(len, seeds)), 1)
+            for place in part.part(0, 0.5).track(self._pairs(seeds), total):
+                written[index] += self._write(place, split, name, LANDSLIDE)
+            wanted = round(background * written[index])
+            found = self._cut_background(split, index, wanted, random, part.part(0.5, 1))
+            if found < wanted:
+                progress.warning(
+                    f"{name}: only {found} of {wanted} background patches were found; a smaller "
+                    "stride or tile size gives more."
+                )
+        self._require_seen()
+        require_splits(written, shares)
+
+    def _cut_background(
+        self,
+        split: Split,
+        index: int,
+        wanted: int,
+        random: np.random.Generator,
+        progress: Progress,
+    ) -> int:
+        """Write background patches, of train some by their false alarms; return how many."""
+        name = SPLITS[index]
+        windows = self._windows(split, index, False)
+        others = list(self._pairs(windows))
+        order = random.permutation(len(others))
+        hard: set[int] = set()
+        found = 0
+        if self._hard_share and name == "train":
+            score = np.concatenate(
+                [each.score[which] for each, which in zip(self.candidates, windows, strict=True)]
+            )
+            wanted_hard = round(self._hard_share * wanted)
+            for drawn in _by_weight(score, random):
+                if found >= wanted_hard:
+                    break
+                hard.add(int(drawn))
+                found += self._write(others[drawn], split, name, HARD)
+                progress.update(found / wanted)
+            progress.message(
+                f"{name}: {found} of {wanted} background patches were drawn by their false alarms."
+            )
+        for drawn in order:
+            if found >= wanted:
+                break
+            if drawn not in hard:
+                found += self._write(others[drawn], split, name, BACKGROUND)
+                progress.update(found / wanted)
+        return found
+
+    def _require_seen(self) -> None:
+        """Refuse stacks of which a band is nodata wherever patches were looked for."""
+        bands = zip(self.writer.bands, self._seen, strict=True)
+        empty = [band for band, seen in bands if not seen]
+        if empty:
+            raise InputError(
+                f"The band {', '.join(empty)} is nodata wherever there are landslides: leave it "
+                "out of the stack, or mend its layer."
+            )
+
+    def _windows(self, split: Split, index: int, landslide: bool) -> list[np.ndarray]:
+        """Return the numbers of a split's windows with or without landslide, a list a stack."""
+        return [
+            np.flatnonzero((chosen == index) & ((windows.landslide > 0) == landslide))
+            for chosen, windows in zip(split.split, self.candidates, strict=True)
+        ]
+
+    @staticmethod
+    def _pairs(numbers: list[np.ndarray]) -> Iterator[tuple[int, int]]:
+        for layer, windows in enumerate(numbers):
+            for window in windows:
+                yield layer, int(window)
+
+    def _write(self, which: tuple[int, int], split: Split, name: str, kind: str) -> bool:
+        """Write a window unless it is mostly nodata, or its landslides are; say whether."""
+        number, index = which
+        layer, windows, size = self.layers[number], self.candidates[number], self.tile_size
+        place = (int(windows.columns[index]), int(windows.rows[index]), size, size)
+        window = Window(*place)
+        values, valid, labels = read_patch(
+            layer.stack, self.writer.bands, layer.landslides, layer.area, window
+        )
+        self._seen |= valid.any(axis=(1, 2))
+        holds = bool(((labels > 0) & (labels != UNKNOWN)).any())
+        if holds != (kind == LANDSLIDE) or not is_mostly_known(labels):
+            return False
+        self.writer.add(
+            values,
+            valid,
+            labels,
+            split=name,
+            source=layer.stack.path,
+            window=place,
+            block=int(split.block[number][index]),
+            blocks=tuple(int(block) for block in np.unique(split.touched[number][index])),
+            kind=kind,
+            crs=layer.stack.grid.crs,
+            transform=layer.stack.grid.window_transform(window),
+        )
+        return True
+
+
+def find_layers(
+    stacks: Sequence[Source], landslides: str, area: str, alarms: str, progress: Progress
+) -> list[Layer]:
+    """Bring labels, area and alarms to each stack's grid; stacks outside the area are left out.
+
+    Args:
+        stacks: the images.
+        landslides: path of polygons or a mask raster.
+        area: path of polygons; none when empty.
+        alarms: path of the raster of alarms; none when empty.
+        progress: told of polygons left out.
+
+    Raises:
+        InputError: a layer can't be read.
+        GridError: a layer lies elsewhere.
+    """
+    mask = Source.open(landslides, what="landslide mask") if is_raster(landslides) else None
+    if mask is not None and mask.dataset.nodata == 0:
+        progress.warning(
+            f"{landslides} declares 0 as nodata, so nothing in it is known as background: if 0 "
+            "means no landslide there, save it without a nodata value."
+        )
+    alarm = Source.open(alarms, what="raster of false alarms") if alarms else None
+    layers = []
+    for stack in stacks:
+        limits = read_polygons(area, stack.grid, "area", progress) if area else None
+        if limits is not None and not limits.overlaps_grid():
+            continue
+        labels: Landslides
+        if mask is None:
+            labels = read_polygons(landslides, stack.grid, "landslides", progress)
+        else:
+            labels = Mask(mask.on(stack.grid, "nearest"))
+        layers.append(Layer(stack, labels, limits, alarm and alarm.on(stack.grid)))
+    if not layers:
+        raise GridError(f"The area {area} lies outside the stack: draw it within it.")
+    return layers
+
+
+def _by_weight(weights: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
+    """Return the items with weight in random order, heavy ones likely first.
+
+    Drawing without replacement as Efraimidis and Spirakis 2006: by u^(1/weight), u within 0..1.
+    """
+    drawn = np.log(random.random(len(weights))) / np.where(weights > 0, weights, 1)
+    order = np.argsort(-drawn, kind="stable")
+    heavy: NDArray[np.int64] = order[weights[order] > 0]
+    return heavy
