@@ -2,12 +2,13 @@
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorDestination,
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, device, model_file, number, whole
+from .parameters import Declaration, advanced, area, device, later, model_file, number, whole
 
 
 class Detect(EngineAlgorithm):
@@ -17,7 +18,7 @@ class Detect(EngineAlgorithm):
     NAME = "Detect single landslides"
     GROUP = "Mapping"
     TAGS = ("deep learning", "inference", "instance", "mask r-cnn", "object detection")
-    STYLES = {"OUTPUT": "inventory"}
+    STYLES = {"OUTPUT": "inventory", "MASK": "mask"}
     HELP = """
         Finds each landslide as an object of its own and draws its outline.
 
@@ -25,7 +26,8 @@ class Detect(EngineAlgorithm):
         apart or counted.
 
         Method: the network looks at overlapping tiles and gives boxes, masks and scores. A
-        landslide that several tiles see becomes one polygon, with the highest of its scores.
+        landslide that several tiles see becomes one polygon, with the highest of its scores: two
+        finds are one where they share half of the smaller one's part that both tiles see.
         Polygons have the attributes of the inventory: geodesic area (m2) and perimeter (m).
 
         Sources: He et al. 2017, ICCV 2980 (Mask R-CNN); Yang, R. et al. 2022, Remote Sens.
@@ -51,12 +53,21 @@ class Detect(EngineAlgorithm):
             advanced(number("OVERLAP", "Overlap (share of the tile)", 0.25, 0.0, 0.9)),
             "Share of a tile that it has in common with the next one.",
         )
+        yield area(), "Landslides are looked for within these polygons; empty for all."
         yield device(), "What the network runs on; auto takes a GPU where there is one."
         yield (
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", "Landslides", QgsProcessing.TypeVectorPolygon
             ),
             "One polygon for each landslide, with its score.",
+        )
+        yield (
+            later(
+                QgsProcessingParameterRasterDestination(
+                    "MASK", "Landslide mask", optional=True, createByDefault=False
+                )
+            ),
+            "A GeoTIFF with 1 on landslides, 0 elsewhere, nodata 255.",
         )
 
     def numbers(self) -> dict[str, str]:

@@ -1,17 +1,32 @@
 """The command detect."""
 
+from contextlib import ExitStack
 from typing import Any
 
+import geopandas as gpd
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+from rasterio.features import rasterize
+from rasterio.windows import Window
+
+from ...models.model_card import ModelCard
 from ...models.registry import INSTANCE_TASK
 from ..errors import InputError
 from ..inventory.attributes import make_inventory
 from ..inventory.polygons import to_map
 from ..outputs import require_folder
 from ..progress import Progress
-from ..vector import write_vector
-from .instances import detect_instances
+from ..raster import RasterWriter, Source
+from ..vector import require_vector_output, write_vector
+from .instances import Detections, detect_instances
 from .opening import load_network, open_stack, warn_if_far
-from .windows import Reader, Tiling
+from .tiling import Tiling
+from .windows import Area, Reader
+
+MASK_MEGABYTES = 64.0
+"""Of the stack's bands, read again for where they are valid."""
 
 
 def detect(
@@ -19,9 +34,11 @@ def detect(
     stack: str,
     model: str,
     output: str,
+    mask: str = "",
     score: float | None = None,
     tile_size: int = 0,
     overlap: float = 0.25,
+    area: str = "",
     device: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
@@ -33,38 +50,82 @@ def detect(
         stack: raster that has the model's bands, in any order.
         model: the model file.
         output: polygon layer to write, with the inventory's fields.
+        mask: raster to write: uint8, 1 in a landslide, 0 elsewhere, 255 nodata; none when empty.
         score: landslides found with less confidence are left out, 0..1; None takes the model's
             threshold.
         tile_size: side of the windows in pixels; 0 takes the model's.
         overlap: share of a window that it has in common with the next, 0 to 0.9.
+        area: polygons; landslides are looked for within, and cut at their border.
         device: auto, cpu, cuda or mps.
         progress: told of each window.
 
     Returns:
-        output, and count, the number of polygons.
+        output, mask (None where none was asked for), and count, the number of polygons.
 
     Raises:
         InputError: a missing or unfit input or parameter.
         ModelFileError: a bad model file, or the stack lacks bands of the model.
-        OutputError: the output can't be written.
+        OutputError: an output can't be written.
     """
-    require_folder(output)
+    require_vector_output(output)
+    require_folder(mask or output)
     if score is not None and not 0 <= score <= 1:
         raise InputError(f"The score is {score:g}: choose 0 to 1.")
     network, card, place = load_network(model, INSTANCE_TASK, device, progress)
+    least = card.threshold if score is None else score
     with open_stack(stack, card, progress) as source:
-        grid = source.grid
-        tiling = Tiling(grid.shape, tile_size or card.tile_size, overlap)
-        reader = Reader(source, card, tiling)
-        least = card.threshold if score is None else score
+        wanted = Area.read(area, source.grid, progress) if area else None
+        tiling = Tiling(source.grid.shape, tile_size or card.tile_size, overlap)
+        reader = Reader(source, card, tiling, wanted)
         found = detect_instances(
-            network, reader, tiling, score=least, device=place, progress=progress.part(0, 0.95)
+            network, reader, tiling, score=least, device=place, progress=progress.part(0, 0.9)
         )
-        columns = {"score": found.scores, "model": card.name}
-        frame = make_inventory(to_map(found.polygons, grid), grid.crs, columns)
-        if frame.empty:
+        if not len(found):
             progress.message(f"No landslide with a score of {least:g} or more: the layer is empty.")
-        write_vector(frame, output, geometry_type="Polygon")
+        with ExitStack() as outputs:
+            if mask:
+                names = {0: "background", 1: "landslide"}
+                tags = {"LANDSLIDE_SCORE": f"{least:g}"}
+                writer = RasterWriter(mask, source.grid, ["landslide"], "uint8", tags, names)
+                outputs.enter_context(writer)
+                _draw(writer, source, card, wanted, found, progress.part(0.9, 0.97))
+                writer.finish()
+            write_vector(_inventory(found, source, card), output, geometry_type="Polygon")
         warn_if_far(reader, progress)
     progress.update(1)
-    return {"output": output, "count": len(frame)}
+    return {"output": output, "mask": mask or None, "count": len(found)}
+
+
+def _inventory(found: Detections, source: Source, card: ModelCard) -> gpd.GeoDataFrame:
+    columns = {"score": found.scores, "model": card.name}
+    return make_inventory(to_map(found.polygons, source.grid), source.grid.crs, columns)
+
+
+def _draw(
+    writer: RasterWriter,
+    source: Source,
+    card: ModelCard,
+    area: Area | None,
+    found: Detections,
+    progress: Progress,
+) -> None:
+    """Write what was found as a mask, window by window."""
+    tree = shapely.STRtree(found.polygons)
+    for window in source.grid.windows(MASK_MEGABYTES, 2 * len(card.bands)):
+        valid = source.read(window, card.bands)[1].all(axis=0)
+        if area is not None:
+            valid &= area.mask(window)
+        right, bottom = window.col_off + window.width, window.row_off + window.height
+        near = tree.query(shapely.box(window.col_off, window.row_off, right, bottom))
+        writer.write(_marked(found.polygons[near], window), window, valid)
+        progress.update(bottom / source.grid.height)
+
+
+def _marked(polygons: NDArray[np.object_], window: Window) -> NDArray[np.uint8]:
+    """Return 1 on the pixels of a window whose centre lies in a polygon of pixel coordinates."""
+    shape = int(window.height), int(window.width)
+    if not len(polygons):
+        return np.zeros(shape, np.uint8)
+    corner = Affine.translation(window.col_off, window.row_off)
+    marked: NDArray[np.uint8] = rasterize(polygons, shape, transform=corner, dtype="uint8")
+    return marked

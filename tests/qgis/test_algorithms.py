@@ -203,8 +203,10 @@ INTERFACE = {
         "SCORE": "number",
         "TILE_SIZE": "number",
         "OVERLAP": "number",
+        "AREA": "source",
         "DEVICE": "enum",
         "OUTPUT": "vectorDestination",
+        "MASK": "rasterDestination",
     },
     "vectorize": {
         "INPUT": "raster",

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.inference.commands import predict
@@ -137,6 +138,21 @@ def test_where_memory_is_short_batches_are_halved_and_the_result_is_the_same(mak
     with pytest.raises(InputError, match="smaller tiles"):
         mapped(path, tmp_path, Full())
     assert not list(tmp_path.glob(".*"))
+
+
+def test_a_damaged_file_is_told_and_nothing_is_left(make_raster, tmp_path):
+    path = tmp_path / "damaged.tif"
+    rasterio.shutil.copy(
+        make_raster("s.tif", noise(900, 96), bands=["a", "b"]), path, compress="deflate"
+    )
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 20_000] = bytes(20_000)
+    path.write_bytes(content)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(InputError, match="file is damaged"):
+        mapped(str(path), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def grid(size=10.0, rows=4000, cols=5000):

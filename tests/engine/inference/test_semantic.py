@@ -16,6 +16,7 @@ from landslide_mapper.landslide_plugin.inference.windows import Area, Reader
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.registry import build
 from torch import nn
 
 torch.set_num_threads(2)
@@ -122,6 +123,18 @@ def test_borders_too_are_the_same_where_windows_end_at_them(make_raster):
     values, network = noise((64, 112)), convolutions(2)
     mosaic = run(make_raster("s.tif", values, bands=["a", "b"]), network, 32, 0.5)
     np.testing.assert_allclose(mosaic.values, direct(values, network), atol=1e-5)
+
+
+@pytest.mark.parametrize("levels", [1, 2])
+def test_a_network_that_halves_its_images_gives_the_same_too(make_raster, levels):
+    """Windows start at multiples of what it halves, and the overlap covers what it sees."""
+    torch.manual_seed(0)
+    network = build(
+        "fc_densenet", 2, 2, growth_rate=4, layers=[1] * levels, middle_layers=1, first_channels=4
+    ).eval()
+    values = noise((224, 288))
+    mosaic = run(make_raster("s.tif", values, bands=["a", "b"]), network, 160, 0.6)
+    np.testing.assert_allclose(mosaic.values, direct(values, network), atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 70), (31, 32), (33, 32), (200, 5)])

@@ -179,3 +179,35 @@ def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
     made = [threading.Event() for _ in range(3)]
     for number in read_ahead(lambda number: made[number].set() or number, range(3)):
         assert made[min(number + 1, 2)].wait(5)
+
+
+def test_several_threads_read_the_same_in_the_same_order(make_raster):
+    values = np.random.default_rng(0).normal(size=(2, 150, 170)).astype("float32")
+    path = make_raster("s.tif", values, bands=["a", "b"])
+    found = []
+    for threads in (1, 3):
+        with Source.open(path) as source:
+            reader = Reader(source, card(), Tiling(source.grid.shape, 32, 0.25), threads=threads)
+            found.append([item for _, batch in reader.batches(4) for item in batch])
+    assert len(found[0]) == len(found[1]) == 42
+    for one, other in zip(*found, strict=True):
+        assert one.tile.window == other.tile.window
+        np.testing.assert_array_equal(one.values, other.values)
+
+
+def test_windows_share_batches_alike_when_a_run_goes_on(make_raster):
+    """What is left out are whole rows of windows, and batches end where those do."""
+    path = make_raster("s.tif", np.ones((2, 600, 100), "float32"), bands=["a", "b"])
+    with Source.open(path) as source:
+        reader = Reader(source, card(), Tiling(source.grid.shape, 32, 0.25))
+
+        def batches(finished):
+            return [
+                [item.tile.window for item in batch]
+                for _, batch in reader.batches(3, finished)
+                if batch
+            ]
+
+        whole, rest = batches(0), batches(256)
+    assert rest == whole[-len(rest) :] and 0 < len(rest) < len(whole)
+    assert rest[0][0].row_off <= 256

@@ -1,0 +1,320 @@
+"""Prediction against the bare network and against the way it is commonly done, and its memory.
+
+`python -m benchmarks.inference [speed|memory|seams]`. Networks have random weights; scenes are
+generated, or a real one repeated. Pairs run in turn, in one process. Seams are looked for in what a
+trained model (--model) says of a real scene (--scene).
+"""
+
+import argparse
+import json
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import rasterio
+import torch
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+from landslide_plugin.worker import register_package
+
+register_package()
+
+from landslide_mapper.landslide_plugin.device import describe, pick_device  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.commands import predict  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.members import (  # noqa: E402
+    open_members,
+    side_of,
+)
+from landslide_mapper.landslide_plugin.inference.predictor import Predictor  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.scene import (  # noqa: E402
+    Outputs,
+    Settings,
+    map_scene,
+    window_sides,
+)
+from landslide_mapper.landslide_plugin.inference.semantic import batch_for  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.tiling import Tiling  # noqa: E402
+from landslide_mapper.landslide_plugin.progress import Progress  # noqa: E402
+from landslide_mapper.landslide_plugin.raster import Source  # noqa: E402
+from landslide_mapper.models.model_card import ModelCard  # noqa: E402
+from landslide_mapper.models.model_file import load_model, save_model  # noqa: E402
+from landslide_mapper.models.registry import backbone_arguments, build  # noqa: E402
+
+from .timing import describe_machine, run  # noqa: E402
+
+NETWORKS = {
+    "U-Net ResNet34": ("smp_unet", "resnet34"),
+    "FC-DenseNet": ("fc_densenet", ""),
+    "DeepLabV3+ ResNet34": ("smp_deeplabv3plus", "resnet34"),
+}
+TINY = {"growth_rate": 2, "layers": [1], "middle_layers": 1, "first_channels": 2}
+WORKER = Path(__file__).resolve().parents[1] / "landslide_plugin" / "worker.py"
+
+
+def compare_speed(
+    folder: Path, name: str, stack: Path, device: torch.device, given: argparse.Namespace
+) -> None:
+    """Print how long the pipeline, the bare network and the common way take on one scene."""
+    model = _save(folder / "model.safetensors", *NETWORKS[name], stack)
+    with Source.open(stack) as source:
+        members = open_members(
+            [str(model)], source, device, given.runtime, progress=Progress(_show)
+        )
+        predictor = Predictor(members)
+        side, fixed = side_of(members, given.tile, device)
+        settings = Settings(side, fixed, None, 0, 0.5, "", {})
+        size, _ = window_sides(source.grid, predictor.card, settings)
+        tiling = Tiling(source.grid.shape, size)
+        batch = batch_for(size, device)
+        outputs = Outputs(str(folder / "p.tif"), str(folder / "m.tif"))
+        images = torch.randn(batch, len(predictor.card.bands), size, size, device=device)
+        images = images.contiguous(memory_format=torch.channels_last)
+        network, card = load_model(model)
+        ways: dict[str, Callable[[], None]] = {
+            "ours": lambda: map_scene(source, predictor, outputs, settings, device, Progress()),
+            "bare": lambda: _bare(members[0].runtime.run, images, len(tiling)),
+            "common": lambda: _common(
+                network.to(device), card, stack, tiling, folder / "c.tif", device
+            ),
+        }
+        seconds: dict[str, list[float]] = {way: [] for way in ways}
+        ways["bare"]()
+        for _ in range(given.runs):
+            for way in ("bare", "ours", "common"):
+                start = time.perf_counter()
+                ways[way]()
+                seconds[way].append(time.perf_counter() - start)
+        rows, cols = source.grid.shape
+    print(
+        f"{name}, {cols} x {rows} x {len(card.bands)}, {len(tiling)} windows of {size}, batch "
+        f"{batch}, {members[0].runtime.name}: "
+        + ", ".join(f"{way} {statistics.median(took):.2f} s" for way, took in seconds.items())
+        + f"; ours / bare {_ratio(seconds['ours'], seconds['bare'])}; "
+        f"common / ours {_ratio(seconds['common'], seconds['ours'])}; probabilities differ by "
+        f"{_difference(folder):.5f} in the mean",
+        flush=True,
+    )
+
+
+def _bare(
+    forward: Callable[[torch.Tensor], torch.Tensor], images: torch.Tensor, windows: int
+) -> None:
+    """Run the network on as many windows, already in memory."""
+    done = torch.zeros(())
+    for start in range(0, windows, len(images)):
+        done = forward(images[: min(len(images), windows - start)])
+    done.sum().item()  # waits for a GPU
+
+
+def _common(
+    network: torch.nn.Module,
+    card: ModelCard,
+    path: Path,
+    tiling: Tiling,
+    output: Path,
+    device: torch.device,
+) -> None:
+    """Predict as is common: window by window, float32, sums of the whole scene in float64."""
+    mean, std = (np.array(values)[:, None, None] for values in (card.mean, card.std))
+    with rasterio.open(path) as source, torch.inference_mode():
+        total = np.zeros(source.shape)
+        for tile in tiling:
+            values = (source.read(window=tile.window, boundless=False) - mean) / std
+            below, right = tiling.size - values.shape[1], tiling.size - values.shape[2]
+            values = np.pad(values, ((0, 0), (0, below), (0, right)), mode="reflect")
+            images = torch.from_numpy(values.astype(np.float32))[None].to(device)
+            probability = network(images).softmax(1)[0, 1].cpu().numpy()
+            weights = np.outer(tile.row.weights, tile.col.weights)
+            rows, cols = tile.window.toslices()
+            total[rows, cols] += probability[: weights.shape[0], : weights.shape[1]] * weights
+        profile = {**source.profile, "count": 1, "dtype": "float32"}
+    with rasterio.open(output, "w", **profile) as written:
+        written.write(total.astype(np.float32), 1)
+    mask = output.with_name("c_mask.tif")
+    with rasterio.open(mask, "w", **{**profile, "dtype": "uint8", "predictor": 2}) as written:
+        written.write((total >= card.threshold).astype(np.uint8), 1)
+
+
+def compare_memory(folder: Path, width: int, heights: tuple[int, int]) -> None:
+    """Print the worker's peak memory on sparse scenes of ten bands and two heights."""
+    peaks = []
+    for height in heights:
+        stack = folder / f"sparse_{height}.tif"
+        _write_sparse(stack, width, height)
+        model = _save(folder / "tiny.safetensors", "fc_densenet", None, stack)
+        parameters = {
+            "stack": str(stack), "model": str(model), "probability": str(folder / "p.tif"),
+            "mask": str(folder / "m.tif"), "device": "cpu", "runtime": "torch",
+        }  # fmt: skip
+        usage = run(
+            [sys.executable, str(WORKER)],
+            json.dumps({"command": "predict", "parameters": parameters}) + "\n",
+        )
+        peaks.append(usage.peak)
+        print(
+            f"memory, {height} rows x {width} columns x 10 bands: peak {usage.peak:.0f} MB, "
+            f"{usage.seconds:.0f} s, {usage.cpu:.0f} CPU s",
+            flush=True,
+        )
+    higher = heights[1] / heights[0]
+    print(f"memory: {100 * (peaks[1] / peaks[0] - 1):+.1f} % at {higher:g} times the height")
+
+
+def compare_seams(folder: Path, model: Path, stack: Path, tile: int) -> None:
+    """Print how steep probabilities are where windows meet, beside elsewhere.
+
+    Across every row and column where a window begins or ends to count, and in the middle of the
+    blend between; with the overlap that is taken as a rule, and without any.
+    """
+    for overlap in (None, 0.0):
+        parameters = {"overlap": overlap, "tile_size": tile, "device": "cpu", "runtime": "torch"}
+        predict(
+            stack=str(stack), model=str(model), probability=str(folder / "p.tif"),
+            progress=Progress(), **parameters,
+        )  # fmt: skip
+        with rasterio.open(folder / "p.tif") as found:
+            values = found.read(1, masked=True).filled(np.nan)
+        tiling = Tiling(values.shape, tile, overlap)
+        found_ratios = []
+        for axis, spans in ((0, tiling.rows), (1, tiling.cols)):
+            step = np.nanmean(np.abs(np.diff(values, axis=axis)), axis=1 - axis)
+            border = np.zeros(len(step), bool)
+            for span in spans[1:]:
+                counts = np.flatnonzero(span.weights > 0)
+                half = int(np.argmax(span.weights >= 0.5))
+                begins = span.start + int(counts[0])
+                for place in (begins, span.start + half, 2 * (span.start + half) - begins):
+                    border[place - 1] = True
+            found_ratios.append(float(step[border].mean() / step[~border].mean()))
+        name = "as a rule" if overlap is None else "none"
+        print(
+            f"seams, {values.shape[1]} x {values.shape[0]}, windows of {tile}, overlap {name}: "
+            f"mean gradient across borders to elsewhere {found_ratios[0]:.3f} (rows), "
+            f"{found_ratios[1]:.3f} (columns)",
+            flush=True,
+        )
+
+
+def _save(path: Path, architecture: str, backbone: str | None, stack: Path) -> Path:
+    """Write a model of random weights for a stack's bands."""
+    torch.manual_seed(0)
+    arguments = TINY if backbone is None else backbone_arguments(architecture, backbone)
+    with rasterio.open(stack) as source:
+        bands = list(source.descriptions)
+        overview = source.read(window=Window(0, 0, min(512, source.width), min(512, source.height)))
+    std = [float(band.std()) or 1.0 for band in overview]
+    card = ModelCard(
+        name="benchmark", architecture=architecture, arguments=arguments,
+        task="semantic-segmentation", bands=bands, mean=[float(band.mean()) for band in overview],
+        std=std, resolution=10.0, tile_size=256, classes=["background", "landslide"],
+    )  # fmt: skip
+    save_model(path, build(architecture, len(bands), 2, **arguments), card)
+    return path
+
+
+def _generated(path: Path, size: int, bands: int = 10) -> Path:
+    """Write a scene of noise at two scales, tiled and compressed."""
+    generator = np.random.default_rng(0)
+    with _written(path, size, size, bands, "float32") as stack:
+        for band in range(1, bands + 1):
+            coarse = generator.normal(0, 1, (size // 16 + 1, size // 16 + 1))
+            values = np.kron(coarse, np.ones((16, 16)))[:size, :size]
+            values += generator.normal(0, 0.3, (size, size))
+            stack.write(values.astype(np.float32), band)
+    return path
+
+
+def _repeated(path: Path, size: int, scenes: list[Path]) -> Path:
+    """Write real bands, each file's first, repeated to a size."""
+    with _written(path, size, size, len(scenes), "float32") as stack:
+        for number, scene in enumerate(scenes, start=1):
+            with rasterio.open(scene) as source:
+                values = source.read(1)
+            times = [-(-size // length) for length in values.shape]
+            stack.write(np.tile(values, times)[:size, :size].astype(np.float32), number)
+    return path
+
+
+def _write_sparse(path: Path, width: int, height: int) -> None:
+    """Write a scene of which one tile in twenty holds data; the file has only these."""
+    generator = np.random.default_rng(0)
+    with _written(path, width, height, 10, "float32", sparse_ok=True, nodata=0) as stack:
+        for _, window in stack.block_windows(1):
+            if generator.random() < 0.05:
+                values = generator.normal(5, 1, (10, window.height, window.width))
+                stack.write(values.astype(np.float32), window=window)
+
+
+@contextmanager
+def _written(
+    path: Path, width: int, height: int, bands: int, dtype: str, **options: object
+) -> Iterator[rasterio.io.DatasetWriter]:
+    profile = {
+        "driver": "GTiff", "width": width, "height": height, "count": bands, "dtype": dtype,
+        "crs": "EPSG:32632", "transform": from_origin(500000, 5000000, 10, 10), "tiled": True,
+        "blockxsize": 256, "blockysize": 256, "interleave": "band", "compress": "zstd",
+        "zstd_level": 1, "predictor": 3, "bigtiff": "if_safer", **options,
+    }  # fmt: skip
+    with rasterio.open(path, "w", **profile) as stack:
+        stack.descriptions = tuple(f"b{number}" for number in range(1, bands + 1))
+        yield stack
+
+
+def _ratio(ours: list[float], theirs: list[float]) -> str:
+    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def _difference(folder: Path) -> float:
+    with rasterio.open(folder / "p.tif") as ours, rasterio.open(folder / "c.tif") as theirs:
+        return float(np.abs(ours.read(1) - theirs.read(1)).mean())
+
+
+def _show(event: dict) -> None:
+    if "text" in event:
+        print(f"  {event['text']}", flush=True)
+
+
+def main() -> None:
+    """Run what is asked for."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("what", nargs="?", choices=("speed", "memory", "seams"), default="speed")
+    parser.add_argument("--size", type=int, default=4096, help="pixels of the scene's side")
+    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--network", choices=NETWORKS, action="append")
+    parser.add_argument("--scene", type=Path, nargs="*", help="files of bands to repeat")
+    parser.add_argument("--tile", type=int, default=0)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--runtime", default="auto")
+    parser.add_argument("--width", type=int, default=20000)
+    parser.add_argument("--height", type=int, default=5000, help="of the lower scene")
+    parser.add_argument("--model", type=Path, help="for seams")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        if given.what == "memory":
+            compare_memory(folder, given.width, (given.height, 4 * given.height))
+            return
+        if given.what == "seams":
+            compare_seams(folder, given.model, given.scene[0], given.tile or 512)
+            return
+        device = pick_device(given.device)
+        print(f"{describe_machine()}; torch {torch.__version__} on {describe(device)}", flush=True)
+        path = folder / "stack.tif"
+        stack = (
+            _repeated(path, given.size, given.scene)
+            if given.scene
+            else _generated(path, given.size)
+        )
+        for network in given.network or NETWORKS:
+            compare_speed(folder, network, stack, device, given)
+
+
+if __name__ == "__main__":
+    main()
