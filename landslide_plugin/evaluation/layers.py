@@ -24,7 +24,7 @@ from ..vector import read_vector
 REFERENCE = "reference"
 """The truth's role in messages; its whole numbers may be those of single landslides."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
-_MOST_PIXELS = 1e8
+_MOST_PIXELS = 3e7
 _LOOK = 1024
 _MANY_VALUES = 16
 """A uint8 map with more values than this is no mask: it looks like a probability in 0..255."""
@@ -192,7 +192,7 @@ def common_grid(
     """Return the grid to compare on: the first raster's, or one that is made for polygons.
 
     Polygons are compared on pixels of a tenth of the side of the reference's median landslide,
-    within the area or else within the box around all layers.
+    within the area or else within the box around all layers, on at most 30 million pixels.
 
     Raises:
         InputError: there is neither raster nor polygon nor area.

@@ -2,7 +2,7 @@
 
 import geopandas as gpd
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.landslides import NOT_KNOWN, Mask, Polygons, is_raster
 from landslide_mapper.landslide_plugin.raster.grid import Grid
@@ -46,6 +46,7 @@ def test_overlap_goes_to_the_later():
     assert (ids[:, 4:] == 2).all()
 
 
+@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-20, 120), st.floats(-20, 120), st.floats(0.5, 40)), max_size=8),
     st.integers(-3, 9),
@@ -60,6 +61,7 @@ def test_a_window_is_a_part_of_the_whole(circles, column, row, size):
     assert (layer.ids(Window(column, row, size, size)) == part).all()
 
 
+@settings(deadline=None)
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(0.01, 8))
 def test_no_polygon_on_the_grid_vanishes(x, y, radius):
     layer = polygons(Point(x, y).buffer(radius))
