@@ -43,6 +43,8 @@ class ModelCard:
         licence: SPDX identifier or text; the terms of the weights.
         created: UTC time in ISO 8601; empty where unknown.
         members: networks whose probabilities are averaged; 1 is a single network.
+        scene: "low" and "high", a value a band: the percentiles of the training images that a
+            scene's are brought to; empty where images are taken as they are.
     """
 
     name: str
@@ -61,6 +63,7 @@ class ModelCard:
     licence: str = ""
     created: str = ""
     members: int = 1
+    scene: dict[str, list[float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check that the parts fit together.
@@ -80,6 +83,8 @@ class ModelCard:
             raise ValueError(f"the task {self.task!r} is unknown")
         if self.tile_size < 8 or not 0 <= self.threshold <= 1:
             raise ValueError("the tile size is below 8 or the threshold not within 0..1")
+        if self.scene and not _is_range(self.scene, len(self.bands)):
+            raise ValueError("the low and high values of a scene do not fit the bands")
         if not 1 <= self.members <= MOST_MEMBERS:
             raise ValueError(f"{self.members} members are not 1 to {MOST_MEMBERS}")
         if self.members > 1 and self.task != SEMANTIC_TASK:
@@ -114,6 +119,7 @@ class ModelCard:
             "landslide:metrics": self.metrics,
             "landslide:licence": self.licence,
             "landslide:members": self.members,
+            "landslide:scene": self.scene,
         }
         if parameters is not None:
             properties["mlm:total_parameters"] = parameters
@@ -168,6 +174,7 @@ class ModelCard:
                 licence=str(properties.get("landslide:licence", "")),
                 created=str(created or ""),
                 members=int(properties.get("landslide:members", 1)),
+                scene=dict(properties.get("landslide:scene", {})),
             )
         except (KeyError, IndexError) as error:
             raise ValueError(f"{error} is missing") from error
@@ -212,6 +219,16 @@ class ModelCard:
         }
         softmax = {"format": "python", "expression": "torch.softmax(logits, 1)"}
         return {"name": "logits", **output, "result": result, "post_processing_function": softmax}
+
+
+def _is_range(scene: dict[str, list[float]], bands: int) -> bool:
+    """Return whether there is a finite low value below a high one for each band."""
+    low, high = scene.get("low", []), scene.get("high", [])
+    if not len(low) == len(high) == bands:
+        return False
+    return all(
+        math.isfinite(a) and math.isfinite(b) and a < b for a, b in zip(low, high, strict=True)
+    )
 
 
 def _spdx(licence: str) -> str:

@@ -1,6 +1,7 @@
 """The command predict."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Source
 from ..raster.source import unique_names
+from .illumination import fit_to_scene
 from .members import open_members, side_of
 from .opening import open_stack
 from .predictor import Predictor
@@ -115,7 +117,9 @@ def predict(
     for number, (path, written) in enumerate(_written(outputs, stacks)):
         part = progress.part(number / len(stacks), (number + 1) / len(stacks))
         with open_stack(path, predictor.card, part) as source:
-            map_scene(source, predictor, written, settings, place, part)
+            lit = [replace(one, card=fit_to_scene(one.card, source, part)) for one in members]
+            asked = Predictor(lit, turns=tta, uncertainty=bool(uncertainty))
+            map_scene(source, asked, written, settings, place, part)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
 
 
