@@ -183,7 +183,8 @@ def compare_seams(folder: Path, model: Path, stack: Path, tile: int) -> None:
         tiling = Tiling(values.shape, tile, overlap)
         found_ratios = []
         for axis, spans in ((0, tiling.rows), (1, tiling.cols)):
-            step = np.nanmean(np.abs(np.diff(values, axis=axis)), axis=1 - axis)
+            steps = np.ma.masked_invalid(np.abs(np.diff(values, axis=axis)))
+            step = steps.mean(axis=1 - axis)
             border = np.zeros(len(step), bool)
             for span in spans[1:]:
                 counts = np.flatnonzero(span.weights > 0)

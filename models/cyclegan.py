@@ -5,6 +5,8 @@ normalization; the discriminators' scores are those of a least-squares GAN. Any 
 Images are z-scored; what the generators give lies within `RANGE` deviations.
 """
 
+from typing import Literal
+
 import torch
 from torch import Tensor, nn
 
@@ -110,7 +112,7 @@ class _Block(nn.Module):
 
 def _layer(channels: int, width: int, size: int, stride: int = 1) -> nn.Sequential:
     # the smallest map, at 8 px, is 2 wide: it can't be reflected by more than 1
-    mode = "reflect" if stride == 1 else "zeros"
+    mode: Literal["reflect", "zeros"] = "reflect" if stride == 1 else "zeros"
     return nn.Sequential(
         nn.Conv2d(channels, width, size, stride, size // 2, padding_mode=mode),
         nn.InstanceNorm2d(width),

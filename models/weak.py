@@ -6,6 +6,7 @@ translation to one without landslide by CycleGAN.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -39,8 +40,8 @@ class Classifier(nn.Module):
         self, bands: int, encoder: str = "resnet50", pretrained: str | None = None
     ) -> None:
         super().__init__()
-        self.encoder = make_encoder(encoder, bands, pretrained, depth=DEPTH)
-        self.head = nn.Conv2d(self.encoder.out_channels[-1], 2, 1)
+        self.encoder: Any = make_encoder(encoder, bands, pretrained, depth=DEPTH)
+        self.head = nn.Conv2d(int(self.encoder.out_channels[-1]), 2, 1)
 
     def activation(self, images: Tensor) -> Tensor:
         """Return the class activation maps, float (N, 2, h, w), at the encoder's coarsest scale.

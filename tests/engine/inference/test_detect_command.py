@@ -101,7 +101,7 @@ def test_detect_writes_the_inventory(make_raster, tmp_path, monkeypatch):
         stack=stack_of(make_raster, bands), model="m", output=output, progress=Progress()
     )
     frame = gpd.read_file(output)
-    assert result == {"output": output, "count": 1}
+    assert result == {"output": output, "mask": None, "count": 1}
     assert [name for name in frame.columns if name != "geometry"] == list(FIELDS)
     assert frame.geometry[0].equals(shapely.box(500150, 4999800, 500450, 4999900))
     assert frame.score[0] == 0.75 and frame.model[0] == "small"
