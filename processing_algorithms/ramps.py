@@ -64,7 +64,7 @@ CHANGE = Ramp(EITHER_WAY, centred=True)
 _VEGETATION = Ramp(GREENNESS, -0.2, 0.9)
 _OPEN_WATER = Ramp(WATER, -0.8, 0.8)
 _GROUND = Ramp(EITHER_WAY, -0.6, 0.6)
-_CURVATURE = Ramp(EITHER_WAY, unit="1/m", centred=True)
+_CURVATURE = Ramp(EITHER_WAY, unit="m⁻¹", centred=True)
 
 BANDS = {
     "elevation": Ramp(HEIGHTS, unit="m"),
@@ -74,7 +74,13 @@ BANDS = {
         0,
         360,
         "°",
-        words={0: "north (0°)", 90: "east (90°)", 180: "south (180°)", 270: "west (270°)"},
+        words={
+            0: "north (0°)",
+            90: "east (90°)",
+            180: "south (180°)",
+            270: "west (270°)",
+            360: "north (360°)",
+        },
     ),
     "northness": Ramp(EITHER_WAY, -1, 1, words={-1: "-1 (south)", 1: "1 (north)"}),
     "eastness": Ramp(EITHER_WAY, -1, 1, words={-1: "-1 (west)", 1: "1 (east)"}),

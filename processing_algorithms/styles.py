@@ -156,7 +156,7 @@ def _inventory(layer: QgsVectorLayer) -> QgsFeatureRenderer:
 
 def _lines(layer: QgsVectorLayer) -> QgsFeatureRenderer:
     """Blue lines, wider the higher the stream order."""
-    index = layer.fields().indexFromName("order")
+    index = layer.fields().indexFromName("strahler")
     orders = sorted(value for value in layer.uniqueValues(index) if value) if index >= 0 else []
     if not orders:
         return QgsSingleSymbolRenderer(_line(0.4))
@@ -164,7 +164,7 @@ def _lines(layer: QgsVectorLayer) -> QgsFeatureRenderer:
         QgsRendererCategory(order, _line(0.15 + 0.2 * order), f"stream of order {order}")
         for order in orders
     ]
-    return QgsCategorizedSymbolRenderer("order", categories)
+    return QgsCategorizedSymbolRenderer("strahler", categories)
 
 
 def _line(width: float) -> QgsLineSymbol:
@@ -218,11 +218,11 @@ def _range(layer: QgsRasterLayer, ramp: Ramp) -> tuple[float, float]:
     if ramp.low is not None and ramp.high is not None:
         return ramp.low, ramp.high
     provider, extent = layer.dataProvider(), layer.extent()
-    if ramp is DISTANCE:
-        flags = QgsRasterBandStats.Min | QgsRasterBandStats.Max
-        found = provider.bandStatistics(1, flags, extent, _SAMPLE_PIXELS)
-        low, high = found.minimumValue, found.maximumValue
-    else:  # without outliers, which would take most of the colours
+    flags = QgsRasterBandStats.Min | QgsRasterBandStats.Max
+    found = provider.bandStatistics(1, flags, extent, _SAMPLE_PIXELS)
+    low, high = found.minimumValue, found.maximumValue
+    if ramp is not DISTANCE and high > low:
+        # Without outliers, which would take most of the colours.
         low, high = provider.cumulativeCut(1, 0.02, 0.98, extent, _SAMPLE_PIXELS)
     if ramp.centred:
         high = max(abs(low), abs(high))

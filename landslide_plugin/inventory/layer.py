@@ -3,7 +3,7 @@
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from xml.sax.saxutils import quoteattr  # nosec B406 - it escapes, and parses nothing
+from xml.sax.saxutils import quoteattr  # nosec B406
 
 import geopandas as gpd
 

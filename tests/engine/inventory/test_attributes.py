@@ -1,6 +1,12 @@
 """Measures and statistics of landslides."""
 
+import sqlite3
+from contextlib import closing
+from xml.etree import ElementTree
+
+import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from hypothesis import given, settings
@@ -8,9 +14,12 @@ from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.inventory.attributes import (
     FIELDS,
     Statistics,
+    confidence,
     make_inventory,
 )
-from landslide_mapper.landslide_plugin.inventory.measures import measures
+from landslide_mapper.landslide_plugin.inventory.layer import write_inventory
+from landslide_mapper.landslide_plugin.inventory.measures import extents, measures
+from landslide_mapper.landslide_plugin.progress import Progress
 from pyproj import Transformer
 
 SQUARE = shapely.box(500000, 4999900, 500100, 5000000)
@@ -102,3 +111,64 @@ def test_the_mean_of_directions_is_circular():
     mean = statistics.result(np.array([0, 1, 2]), 3)["mean"]
     assert mean[:2] == pytest.approx([10, 180])
     assert np.isnan(mean[2])
+
+
+BARE = np.array([shapely.box(500000, 4999900, 500060, 5000000)], object)
+"""60 m wide and 100 m from south to north, on the central meridian."""
+
+
+@pytest.mark.parametrize(
+    ("direction", "length", "width"),
+    [(0, 100, 60), (180, 100, 60), (90, 60, 100), (np.nan, 100, 60), (45, 113.1, 113.1)],
+)
+@pytest.mark.parametrize("crs", ["EPSG:32632", None])
+def test_length_is_the_extent_down_the_slope(direction, length, width, crs):
+    found = extents(BARE, crs, np.array([direction]))
+    assert (found[0][0], found[1][0]) == pytest.approx((length, width), rel=1e-3)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857"])
+def test_length_is_in_metres_on_any_crs(crs):
+    move = Transformer.from_crs("EPSG:32632", crs, always_xy=True)
+    moved = shapely.transform(BARE, lambda xy: np.stack(move.transform(*xy.T), axis=1))
+    found = extents(moved, crs, np.array([0.0]))
+    assert (found[0][0], found[1][0]) == pytest.approx((100, 60), rel=2e-3)
+
+
+def test_confidence_in_the_steps_of_the_usgs():
+    mean = np.array([0.95, 0.9, 0.8, 0.75, 0.6, 0.5, 0.39, np.nan])
+    assert confidence(mean).tolist()[:-1] == [8, 8, 5, 5, 3, 2, 1]
+    assert confidence(np.float32([0.9]).astype(float)).tolist() == [8]
+    assert pd.isna(confidence(mean)[7])
+
+
+def test_field_names_survive_a_shapefile():
+    names = [field.short or name for name, field in FIELDS.items()]
+    assert max(map(len, names)) <= 10 and len(set(names)) == len(names)
+
+
+def test_names_and_numbers_survive_each_format(tmp_path):
+    columns = {"prob_mean": [0.93], "aspect_mean": [12.0], "date": "2018-09-06"}
+    frame = make_inventory(np.array([SQUARE], object), "EPSG:32632", columns)
+    for ending in ("gpkg", "shp", "geojson", "fgb"):
+        said = []
+        path = str(tmp_path / f"inventory.{ending}")
+        write_inventory(frame, path, Progress(said.append))
+        back = gpd.read_file(path, layer=0)
+        short = {field.short: name for name, field in FIELDS.items() if field.short}
+        row = back.rename(columns=short).iloc[0]
+        assert row.aspect_mean == 12 and row.confidence == 8 and str(row.date)[:10] == "2018-09-06"
+        assert bool(said) == (ending == "shp")
+
+
+def test_a_geopackage_holds_aliases_and_a_style(tmp_path):
+    path = tmp_path / "inventory.gpkg"
+    frame = make_inventory(np.array([SQUARE], object), "EPSG:32632", {})
+    write_inventory(frame, str(path), Progress())
+    with closing(sqlite3.connect(path)) as database:
+        titles = dict(database.execute("SELECT column_name, title FROM gpkg_data_columns"))
+        ((layer, style),) = database.execute("SELECT f_table_name, styleQML FROM layer_styles")
+    assert titles["area_m2"] == "Area (m²)" and set(titles) == set(FIELDS)
+    assert layer == "inventory"
+    root = ElementTree.fromstring(style)  # noqa: S314 - our own
+    assert [item.get("field") for item in root.find("aliases")] == list(FIELDS)

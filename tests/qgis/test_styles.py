@@ -1,0 +1,150 @@
+"""How layers look: ramps by band, units in legends, aliases, categories."""
+
+import numpy as np
+import pytest
+from landslide_mapper.processing_algorithms import ALGORITHMS, styles
+from landslide_mapper.processing_algorithms.ramps import BANDS, label, ramp_of
+from osgeo import gdal, osr
+from qgis.core import QgsFeature, QgsGeometry, QgsRasterLayer, QgsVectorLayer
+
+SQUARE = "POLYGON((0 0, 1 0, 1 1, 0 0))"
+
+
+@pytest.fixture
+def layer(qgis_app, tmp_path):
+    def make(name, values, **items):
+        values = np.asarray(values, np.float32)
+        path = str(tmp_path / f"{name}.tif")
+        dataset = gdal.GetDriverByName("GTiff").Create(
+            path, *values.shape[::-1], 1, gdal.GDT_Float32
+        )
+        crs = osr.SpatialReference()
+        crs.ImportFromEPSG(32632)
+        dataset.SetProjection(crs.ExportToWkt())
+        dataset.SetGeoTransform((500000, 10, 0, 5000000, 0, -10))
+        band = dataset.GetRasterBand(1)
+        band.WriteArray(values)
+        band.SetDescription(name)
+        band.SetMetadata(items)
+        band = dataset = None
+        return QgsRasterLayer(path, name)
+
+    return make
+
+
+def labels(layer):
+    return [
+        item.label for item in layer.renderer().shader().rasterShaderFunction().colorRampItemList()
+    ]
+
+
+def test_every_raster_and_vector_output_has_a_style():
+    unstyled = {
+        (kind.ID, parameter.name())
+        for kind in ALGORITHMS
+        for parameter, _ in kind().declare()
+        if parameter.type() in ("rasterDestination", "vectorDestination")
+        and parameter.name() not in kind.STYLES
+    }
+    assert not unstyled
+
+
+@pytest.mark.parametrize("band", BANDS)
+def test_each_factor_has_its_ramp(layer, band):
+    factor = layer(band, np.linspace(-1, 50, 100).reshape(10, 10))
+    styles.apply("factors", factor)
+    renderer = factor.renderer()
+    assert renderer.type() == "singlebandpseudocolor"
+    assert renderer.classificationMin() < renderer.classificationMax()
+    if BANDS[band].unit and not BANDS[band].words:
+        assert all(text.endswith(BANDS[band].unit) for text in labels(factor))
+
+
+def test_the_legend_names_values_with_their_unit(layer):
+    slope = layer("slope", [[0, 30, 60]])
+    styles.apply("factors", slope)
+    assert labels(slope) == ["0°", "15°", "30°", "45°", "60°"]
+    settings = slope.renderer().shader().rasterShaderFunction().legendSettings()
+    assert not settings.useContinuousLegend()
+
+
+def test_north_has_one_colour_from_both_sides(layer):
+    aspect = layer("aspect", [[0, 90, 359]])
+    styles.apply("factors", aspect)
+    shader = aspect.renderer().shader()
+    assert shader.shade(0.0) == shader.shade(360.0)
+    assert labels(aspect)[1] == "east (90°)"
+
+
+def test_curvature_and_change_have_zero_in_the_middle(layer):
+    for name in ("plan_curvature", "dndvi"):
+        both = layer(name, np.linspace(-0.1, 0.3, 100).reshape(10, 10))
+        styles.apply("factors", both)
+        renderer = both.renderer()
+        assert renderer.classificationMin() == -renderer.classificationMax()
+
+
+def test_distance_in_levels_shows_their_names(layer):
+    levels = layer(
+        "river_distance", [[0, 1]], class_0="0 to 30 m", class_1="30 m on", ordinal="yes"
+    )
+    styles.apply("distance", levels)
+    assert [item.label for item in levels.renderer().classes()] == ["0 to 30 m", "30 m on"]
+
+
+def test_a_band_of_one_class_is_named(layer):
+    one = layer("lithology_marl", [[0, 1]])
+    styles.apply("classes", one)
+    assert [item.label for item in one.renderer().classes()] == ["another class", "lithology_marl"]
+
+
+def test_a_raster_of_one_value_is_drawn(layer):
+    flat = layer("elevation", np.full((5, 5), 700))
+    styles.apply("factors", flat)
+    assert flat.renderer().classificationMin() < flat.renderer().classificationMax()
+
+
+def test_unknown_bands_have_no_ramp():
+    assert ramp_of("blue") is None and ramp_of("d") is None
+    assert ramp_of("road_distance").unit == "m"
+    assert label(1234.5, BANDS["elevation"]) in ("1234 m", "1235 m")
+
+
+def vector(kind, field, values, wkt):
+    made = QgsVectorLayer(f"{kind}?crs=EPSG:32632&{field}", "x", "memory")
+    for value in values:
+        feature = QgsFeature(made.fields())
+        feature.setGeometry(QgsGeometry.fromWkt(wkt))
+        feature.setAttributes([value])
+        made.dataProvider().addFeature(feature)
+    return made
+
+
+def test_source_and_runout_are_told_apart(qgis_app):
+    parted = vector("Polygon", "field=part:string", ["source", "runout"], SQUARE)
+    styles.apply("inventory", parted)
+    assert [item.label() for item in parted.renderer().categories()][:2] == [
+        "landslide, runout",
+        "landslide, source",
+    ]
+    whole = vector("Polygon", "field=part:string", [None], SQUARE)
+    styles.apply("inventory", whole)
+    assert whole.renderer().type() == "singleSymbol"
+
+
+def test_fields_have_aliases_with_units(qgis_app):
+    inventory = QgsVectorLayer(
+        "Polygon?crs=EPSG:32632&field=area_m2:double&field=perim_m:double&field=mine:int",
+        "x",
+        "memory",
+    )
+    styles.apply("inventory", inventory)
+    assert [inventory.attributeAlias(i) for i in range(3)] == ["Area (m²)", "Perimeter (m)", ""]
+
+
+def test_streams_are_wider_the_higher_their_order(qgis_app):
+    streams = vector("LineString", "field=strahler:integer", [1, 3], "LINESTRING(0 0, 1 1)")
+    styles.apply("lines", streams)
+    widths = [item.symbol().width() for item in streams.renderer().categories()]
+    assert widths == sorted(widths) and len(set(widths)) == 2
+    assert streams.renderer().categories()[1].label() == "stream of order 3"
