@@ -25,6 +25,7 @@ from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file
 
 TINY = {"growth_rate": 8, "layers": (2, 2), "middle_layers": 2, "first_channels": 16}
+pytestmark = pytest.mark.usefixtures("tiny")
 FAST = {"backbone": "light", "epochs": 1, "batch_size": 6, "device": "cpu"}
 
 
@@ -126,6 +127,7 @@ def test_mask_rcnn_trains_by_the_same_command(make_samples, tmp_path):
         model=str(model),
         html=str(html),
         architecture="mask_rcnn",
+        backbone="resnet18",
         epochs=1,
         batch_size=2,
         learning_rate=1e-4,

@@ -1,0 +1,72 @@
+"""Each network by the command `train`: three epochs on real tiles, saved, loaded, the same."""
+
+import pytest
+import torch
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.commands import importsamples
+from landslide_mapper.landslide_plugin.training import commands
+from landslide_mapper.models.model_file import load_model
+from landslide_mapper.models.registry import INSTANCE, SEMANTIC
+
+SMALL = {
+    **{name: "resnet18" for name in [*SEMANTIC, *INSTANCE] if name.startswith(("smp_", "mask"))},
+    "smp_segformer": "mit_b0",
+    "smp_pspnet": "mobilenet_v2",
+    "smp_deeplabv3plus": "xception",
+}
+"""Quick backbones; the others have "light"."""
+
+
+@pytest.fixture(scope="module")
+def samples(data_dir, tmp_path_factory):
+    """Eight landslide tiles of Bijie (Ji et al. 2020)."""
+    folder = tmp_path_factory.mktemp("bijie")
+    for number in range(8):
+        for kind in ("images", "masks"):
+            (source,) = (data_dir / "bijie" / kind).glob(f"ls_{number:04d}.*")
+            (folder / kind).mkdir(exist_ok=True)
+            (folder / kind / source.name).symlink_to(source)
+    importsamples(
+        images=str(folder / "images"),
+        masks=str(folder / "masks"),
+        output=str(folder / "samples"),
+        validation=0.25,
+        progress=Progress(),
+    )
+    return str(folder / "samples")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("architecture", [*SEMANTIC, *INSTANCE])
+def test_three_epochs_give_a_file_that_predicts_as_the_trained_network(
+    architecture, samples, tmp_path, monkeypatch
+):
+    trained = []
+    save = commands.save_model
+
+    def keep(path, network, card):
+        trained.append(network)
+        save(path, network, card)
+
+    monkeypatch.setattr(commands, "save_model", keep)
+    result = commands.train(
+        samples=samples,
+        model=str(tmp_path / "m.safetensors"),
+        architecture=architecture,
+        backbone=SMALL.get(architecture, "light"),
+        epochs=3,
+        batch_size=4,
+        tile_size=32,
+        device="cpu",
+        progress=Progress(),
+    )
+    assert result["epochs"] == 3
+    loaded, card = load_model(tmp_path / "m.safetensors")
+    assert card.architecture == architecture and card.bands == ["red", "green", "blue"]
+    image = torch.randn(3, 48, 40)
+    inputs = [image] if architecture in INSTANCE else image[None]
+    # Training lays weights out by channels last; sums in another order would differ by 1e-5.
+    ours = trained[0].eval().to(memory_format=torch.contiguous_format)
+    with torch.inference_mode():
+        expected, found = ours(inputs), loaded(inputs)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
