@@ -40,8 +40,9 @@ class Classifier(nn.Module):
         self, bands: int, encoder: str = "resnet50", pretrained: str | None = None
     ) -> None:
         super().__init__()
-        self.encoder: Any = make_encoder(encoder, bands, pretrained, depth=DEPTH)
-        self.head = nn.Conv2d(int(self.encoder.out_channels[-1]), 2, 1)
+        features: Any = make_encoder(encoder, bands, pretrained, depth=DEPTH)
+        self.encoder = features
+        self.head = nn.Conv2d(int(features.out_channels[-1]), 2, 1)
 
     def activation(self, images: Tensor) -> Tensor:
         """Return the class activation maps, float (N, 2, h, w), at the encoder's coarsest scale.

@@ -286,12 +286,12 @@ def find_layers(
     return layers
 
 
-def _by_weight(weights: NDArray[np.float64], random: np.random.Generator) -> NDArray[np.int64]:
+def _by_weight(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:
     """Return the items with weight in random order, heavy ones likely first.
 
     Drawing without replacement as Efraimidis and Spirakis 2006: by u^(1/weight), u within 0..1.
     """
-    drawn = np.log(random.random(len(weights))) / np.where(weights > 0, weights, 1)
+    drawn = np.log(rng.random(len(weights))) / np.where(weights > 0, weights, 1)
     order = np.argsort(-drawn, kind="stable")
     heavy: NDArray[np.int64] = order[weights[order] > 0]
     return heavy
