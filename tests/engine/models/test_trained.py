@@ -1,4 +1,4 @@
-"""Each network of pixels by the command `train`: three epochs on real tiles, saved, loaded, the same."""
+"""Each network of pixels by the command `train`: three epochs on real tiles, saved and loaded."""
 
 import pytest
 import torch
