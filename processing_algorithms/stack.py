@@ -8,7 +8,7 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, area, choice
+from .parameters import SENSORS, Declaration, advanced, area, choice, later
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
 
@@ -60,6 +60,11 @@ class Stack(EngineAlgorithm):
             "the reference: bilinear then blurs over two of its pixels.",
         )
         yield area(), "Pixels outside these polygons become nodata; empty keeps all."
+        yield (
+            advanced(later(choice("SENSOR", "Sensor", SENSORS[:-1], "auto"))),
+            "Whose band names the layers have; B4 is red of Landsat 8, but near infrared of "
+            "Landsat 5. auto goes by the names, and knows those of Sentinel-2.",
+        )
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Stack"),
             "A float32 GeoTIFF with every band and its name.",

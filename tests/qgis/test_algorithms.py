@@ -67,6 +67,7 @@ INTERFACE = {
         "REFERENCE": "raster",
         "RESAMPLING": "enum",
         "AREA": "source",
+        "SENSOR": "enum",
         "OUTPUT": "rasterDestination",
     },
     "factoranalysis": {
