@@ -61,9 +61,10 @@ class Stack(EngineAlgorithm):
         )
         yield area(), "Pixels outside these polygons become nodata; empty keeps all."
         yield (
-            advanced(later(choice("SENSOR", "Sensor", SENSORS[:-1], "auto"))),
+            advanced(later(choice("SENSOR", "Sensor", SENSORS, "auto"))),
             "Whose band names the layers have; B4 is red of Landsat 8, but near infrared of "
-            "Landsat 5. auto goes by the names, and knows those of Sentinel-2.",
+            "Landsat 5. auto goes by the names, and knows those of Sentinel-2; custom "
+            "leaves them as they are.",
         )
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Stack"),

@@ -45,6 +45,7 @@ BACKBONES = (
     "fc_densenet67",
     "fc_densenet103",
     "standard",
+    "coarse",
     "ronneberger2015",
     "zhang2018",
     "vgg16",

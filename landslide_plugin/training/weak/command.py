@@ -54,7 +54,7 @@ def trainweak(
     reduction: int = 1,
     width: int = 32,
     blocks: int = 6,
-    threshold: float = THRESHOLD,
+    threshold: float = 32.0,
     bands: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
