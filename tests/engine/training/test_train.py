@@ -167,7 +167,6 @@ def test_unfit_settings_are_refused_in_one_sentence(
     "change, sentence",
     [
         ({"validation": 0}, "no validation samples"),
-        ({"train": 0}, "no train samples"),
         ({"without_train": True}, "No train sample of .* holds a landslide"),
         ({"without_validation": True}, "No validation sample of .* holds a landslide"),
         ({"constant": 2}, "Every band is constant"),
@@ -176,6 +175,14 @@ def test_unfit_settings_are_refused_in_one_sentence(
 def test_unfit_samples_are_refused_in_one_sentence(make_samples, tmp_path, change, sentence):
     values = {"samples": make_samples(**change), "model": str(tmp_path / "m.safetensors"), **FAST}
     refused(values, sentence, tmp_path)
+
+
+def test_samples_without_a_train_part_are_refused(make_samples, tmp_path):
+    folder = make_samples(train=1)
+    manifest = Path(folder) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"split": "train"', '"split": "test"'))
+    values = {"samples": folder, "model": str(tmp_path / "m.safetensors"), **FAST}
+    refused(values, "no train samples", tmp_path)
 
 
 def test_a_damaged_sample_is_refused_before_training(make_samples, tmp_path):
