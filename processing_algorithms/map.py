@@ -3,6 +3,7 @@
 from qgis.core import (
     QgsProcessing,
     QgsProcessingParameterField,
+    QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorDestination,
@@ -10,6 +11,7 @@ from qgis.core import (
 
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    HTML_FILES,
     SENSORS,
     Declaration,
     advanced,
@@ -19,6 +21,7 @@ from .parameters import (
     later,
     model_file,
     number,
+    polygons_or_raster,
     vector,
 )
 
@@ -40,7 +43,11 @@ class MapLandslides(EngineAlgorithm):
         Method: of terrain factors, spectral indices, distances and classes only those that the
         model asks for are derived; they are stacked with the image, the model slides over the
         stack, and the result is vectorized with attributes. Each step can be had by itself from
-        the algorithms of the other groups, for more say in it.
+        the algorithms of the other groups, for more say in it. The report shows what was mapped,
+        which model was taken and why, and what to beware of.
+
+        Several scenes: Run as Batch Process, at the foot of the dialog, takes a folder of images,
+        one run each; without a screen it is a loop over qgis_process run landslide:map.
 
         Source: the chain after Gao et al. 2021, IEEE JSTARS 14:7881; the single algorithms name
         those of their steps.
@@ -51,7 +58,8 @@ class MapLandslides(EngineAlgorithm):
         line, polygon = QgsProcessing.TypeVectorLine, QgsProcessing.TypeVectorPolygon
         yield (
             QgsProcessingParameterRasterLayer("IMAGE", "Image"),
-            "The scene to map, with named bands or of a known sensor; its grid is the result's.",
+            "The scene to map, with named bands or of a known sensor; its grid is the result's. "
+            "Where its metadata tell when it was taken, the landslides bear that date.",
         )
         yield (
             later(QgsProcessingParameterRasterLayer("DEM", "DEM")),
@@ -65,15 +73,17 @@ class MapLandslides(EngineAlgorithm):
         )
         yield (
             vector("RIVERS", "Rivers", line, optional=True),
-            "River lines; empty derives streams from the DEM if the model wants them.",
+            "River lines; each landslide gets its distance to them. Empty derives streams from "
+            "the DEM if the model wants them.",
         )
         yield (
             vector("FAULTS", "Faults", line, optional=True),
             "Fault lines, needed only if the model wants the distance to them.",
         )
         yield (
-            vector("GEOLOGY", "Geology", polygon, optional=True),
-            "Geological polygons, needed only if the model wants lithology.",
+            later(polygons_or_raster("GEOLOGY", "Geology, polygons or class raster")),
+            "Needed only if the model wants lithology; a raster's classes bear the names of its "
+            "category names or attribute table.",
         )
         yield (
             QgsProcessingParameterField(
@@ -82,7 +92,8 @@ class MapLandslides(EngineAlgorithm):
                 parentLayerParameterName="GEOLOGY",
                 optional=True,
             ),
-            "The field of the geology that names the class, spelt as in training.",
+            "The field of the polygons that names the class, spelt as in training; not needed for "
+            "a raster.",
         )
         yield area(), "The area to map; empty for the whole image."
         yield (
@@ -98,8 +109,9 @@ class MapLandslides(EngineAlgorithm):
             "Whose band names and order the image follows; auto goes by the band names.",
         )
         yield (
-            advanced(number("SMOOTHING", "Smoothing of the DEM (m)", 0.0, 0.0)),
-            "Standard deviation in metres of the Gaussian on the DEM, as in training.",
+            advanced(number("SMOOTHING", "Smoothing of the DEM (m)", None, 0.0)),
+            "Standard deviation in metres of the Gaussian on the DEM, as in training; empty for "
+            "what the model's card says, or none.",
         )
         yield (
             advanced(number("STREAM_AREA", "Smallest drained area of streams (km2)", 1.0, 0.0)),
@@ -113,6 +125,10 @@ class MapLandslides(EngineAlgorithm):
         yield (
             QgsProcessingParameterRasterDestination("PROBABILITY", "Landslide probability"),
             "A float32 GeoTIFF from 0 to 1, nodata -9999.",
+        )
+        yield (
+            QgsProcessingParameterFileDestination("HTML", "Map report", HTML_FILES, optional=True),
+            "What was mapped, with picture, sizes, model and warnings, to read in a browser.",
         )
 
     def numbers(self) -> dict[str, str]:

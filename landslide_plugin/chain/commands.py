@@ -1,5 +1,6 @@
 """The command `map`."""
 
+import math
 import os
 import tempfile
 from collections.abc import Iterator
@@ -13,14 +14,18 @@ from ..errors import InputError, OutputError
 from ..factors.commands import stack
 from ..inference.commands import predict
 from ..inventory.commands import vectorize
-from ..outputs import PARTIAL_PREFIX
+from ..outputs import PARTIAL_PREFIX, require_folder
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster.source import Source
 from ..raster.stack import LayerStack
-from .choice import choose_model
-from .derive import Derivation, derive
+from ..report import write_report
+from ..vector import require_vector_output
+from .choice import Choice, choose_model
+from .derive import Derivation, Derived, derive
 from .plan import Given, Plan, plan
+from .report import Mapped, map_report
+from .scene_date import scene_date
 
 
 def map(
@@ -28,6 +33,7 @@ def map(
     image: str,
     inventory: str,
     probability: str,
+    html: str = "",
     dem: str = "",
     model: str = "",
     rivers: str = "",
@@ -36,7 +42,7 @@ def map(
     geology_field: str = "",
     area: str = "",
     sensor: str = "auto",
-    smoothing: float = 0.0,
+    smoothing: float | None = None,
     stream_area: float = 1.0,
     threshold: float | None = None,
     min_area: float = 0.0,
@@ -49,16 +55,19 @@ def map(
         image: the scene, bands named or of a known sensor.
         inventory: output polygons.
         probability: output raster.
+        html: report to write; none when empty.
         dem: elevation in metres, covering the image; without it the inventory has no attributes
             of terrain, and models that want terrain can't be used.
         model: a semantic model file; when empty, one of those that ship.
-        rivers: river lines; derived from the DEM when the model wants them and none are given.
+        rivers: river lines, whose distance is an attribute too; derived from the DEM when the
+            model wants them and none are given.
         faults: fault lines, where the model wants the distance to them.
-        geology: lithology polygons, where the model wants classes.
-        geology_field: the field of `geology` that names the class.
+        geology: lithology polygons or a class raster, where the model wants classes.
+        geology_field: the field of the polygons that names the class.
         area: polygons to map within; the whole image when empty.
         sensor: see `spectralindices`.
-        smoothing: Gaussian standard deviation in metres, as when the model's terrain was derived.
+        smoothing: Gaussian standard deviation in metres, as when the model's terrain was derived;
+            what the model's card says when None, and 0 where it says nothing.
         stream_area: km2 that a derived stream drains at least.
         threshold: probability from which a pixel is landslide; the model's own when None.
         min_area: smallest polygon kept, m2.
@@ -66,18 +75,30 @@ def map(
         progress: where progress goes.
 
     Returns:
-        `inventory`, `probability`, `count` and `area_m2`.
+        `inventory`, `probability`, `html` (None where not asked for), `count` and `area_m2`.
 
     Raises:
         InputError: a layer that the model needs is missing or unfit, or no model fits.
         ModelFileError: the model file is damaged or of another kind.
     """
+    require_vector_output(inventory)
+    for path in (probability, html):
+        require_folder(path or probability)
+    warnings: list[str] = []
+    progress = _listening(progress, warnings)
     given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
-    model, card = _model(model, image, given, sensor, progress)
+    chosen = _model(model, image, given, sensor, progress)
+    model, card = str(chosen.path), chosen.card
     CURRENT.model = card.name
     wanted = plan(card.bands, given)
     _check_image(image, wanted, sensor)
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
+    if smoothing is None:
+        smoothing = _smoothing(card) if dem else 0.0
+        if smoothing:
+            progress.message(f"The DEM is smoothed by {smoothing:g} m, as in the model's training.")
+    threshold = card.threshold if threshold is None else threshold
+    date = scene_date(image)
     how = Derivation(geology_field, sensor, smoothing, stream_area)
     with _scratch(inventory) as folder:
         derived = derive(image, given, wanted, how, folder, progress.part(0.0, 0.3))
@@ -100,26 +121,58 @@ def map(
         polygons = vectorize(
             input=mapped["probability"],
             output=inventory,
-            threshold=card.threshold if threshold is None else threshold,
+            threshold=threshold,
             min_area=min_area,
-            factors=derived.terrain,
+            factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
             model=card.name,
-            progress=progress.part(0.9, 1.0),
+            date=date,
+            progress=progress.part(0.93, 0.98 if html else 1.0),
         )
+        if html:
+            found = Mapped(
+                inventory=polygons["output"],
+                probability=mapped["probability"],
+                ground=_ground(stacked, derived.terrain),
+                card=card,
+                reason=chosen.reason,
+                threshold=threshold,
+                min_area=min_area,
+                date=date,
+                steps=derived.steps,
+                warnings=warnings,
+            )
+            write_report(html, map_report(found))
+            progress.update(1.0)
     return {
         "inventory": polygons["output"],
         "probability": mapped["probability"],
+        "html": html or None,
         "count": polygons["count"],
         "area_m2": polygons["area_m2"],
     }
 
 
-def _model(
-    model: str, image: str, given: Given, sensor: str, progress: Progress
-) -> tuple[str, ModelCard]:
+def _listening(progress: Progress, warnings: list[str]) -> Progress:
+    """Return a progress that hands on what it is told, and keeps the warnings."""
+
+    def hand_on(event: dict[str, Any]) -> None:
+        if event["type"] == "progress":
+            progress.update(event["percent"] / 100)
+        elif event["type"] == "warning":
+            warnings.append(event["text"])
+            progress.warning(event["text"])
+        else:
+            progress.message(event["text"])
+
+    return Progress(hand_on)
+
+
+def _model(model: str, image: str, given: Given, sensor: str, progress: Progress) -> Choice:
     """Return the model given, or one that ships; tell which and where it does not work."""
     if model:
-        return model, load_card(model)
+        card = load_card(model)
+        reason = f"The model {card.name} was given: {Path(model).name}."
+        return Choice(Path(model), card, reason, list(card.training.get("limits", [])))
     with LayerStack.open([image], sensor=sensor, what="image") as layer:
         bands, resolution = layer.bands, layer.grid.resolution
     with Source.open(image, what="image") as source:
@@ -128,7 +181,34 @@ def _model(
     progress.message(choice.reason)
     for limit in choice.limits:
         progress.warning(limit)
-    return str(choice.path), choice.card
+    return choice
+
+
+def _smoothing(card: ModelCard) -> float:
+    """Return the metres that the DEM of the model's training was smoothed by, 0 if not stated."""
+    value = card.training.get("smoothing")
+    if isinstance(value, int | float) and math.isfinite(value) and value > 0:
+        return float(value)
+    return 0.0
+
+
+def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:
+    """Return one raster of the layers that attributes are drawn from; "" if there is none."""
+    if len(derived.attributes) < 2:
+        return "".join(derived.attributes)
+    silent = Progress()  # the table of bands would be a second one
+    stacked = stack(
+        layers=derived.attributes, output=str(folder / "attributes.tif"), progress=silent
+    )
+    progress.update(1.0)
+    return str(stacked["output"])
+
+
+def _ground(stacked: str, terrain: str) -> str:
+    """Return the raster behind the report's outlines: in colour, else a hillshade."""
+    with Source.open(stacked) as source:
+        in_colour = {"red", "green", "blue"} <= set(source.bands)
+    return terrain if terrain and not in_colour else stacked
 
 
 def _check_image(image: str, wanted: Plan, sensor: str) -> None:

@@ -1,6 +1,6 @@
 """The layers that a model wants, derived from what is given."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..factors.commands import classes, distance, spectralindices, streams, terrainfactors
@@ -25,17 +25,21 @@ class Derivation:
     stream_area: float = 1.0
 
 
+@dataclass
 class Derived:
-    """Layers to stack, and the terrain that attributes are drawn from.
+    """What has been derived.
 
     Attributes:
-        layers: paths, the image first.
+        layers: paths of those that the model wants, the image first.
+        attributes: paths of those that attributes are drawn from: terrain, distance to rivers.
         terrain: path of the terrain factors; "" without a DEM.
+        steps: what was derived and how, a sentence each.
     """
 
-    def __init__(self, image: str) -> None:
-        self.layers = [image]
-        self.terrain = ""
+    layers: list[str]
+    attributes: list[str] = field(default_factory=list)
+    terrain: str = ""
+    steps: list[str] = field(default_factory=list)
 
 
 def derive(
@@ -51,16 +55,9 @@ def derive(
         folder: takes the layers.
         progress: told of each step.
     """
-    result = Derived(image)
+    result = Derived([image])
     if wanted.terrain:
-        result.terrain = terrainfactors(
-            input=given.dem,
-            output=str(folder / "terrain.tif"),
-            factors=wanted.terrain,
-            smoothing=how.smoothing,
-            progress=progress.part(0.0, 0.3),
-        )["output"]
-        result.layers.append(result.terrain)
+        _terrain(result, given, wanted, how, folder, progress.part(0.0, 0.3))
     if wanted.indices:
         indices = spectralindices(
             input=image,
@@ -70,27 +67,16 @@ def derive(
             progress=progress.part(0.3, 0.4),
         )
         result.layers.append(indices["output"])
-    rivers = given.rivers
-    if wanted.rivers and not rivers:
-        rivers = streams(
-            input=given.dem,
-            output=str(folder / "streams.gpkg"),
-            min_area=how.stream_area,
-            progress=progress.part(0.4, 0.7),
-        )["output"]
-    for name, lines, needed in (
-        (RIVERS, rivers, wanted.rivers),
-        (FAULTS, given.faults, wanted.faults),
-    ):
-        if needed:
-            metres = distance(
-                input=lines,
-                reference=image,
-                output=str(folder / f"{name}.tif"),
-                name=name,
-                progress=progress.part(0.7, 0.9),
-            )
-            result.layers.append(metres["output"])
+        result.steps.append(f"From the image: {', '.join(wanted.indices)}.")
+    if wanted.rivers:
+        rivers = given.rivers or _streams(result, given, how, folder, progress.part(0.4, 0.7))
+        metres = _distance(result, rivers, RIVERS, image, folder, progress.part(0.7, 0.8))
+        result.attributes.append(metres)
+        if wanted.rivers_in_model:
+            result.layers.append(metres)
+    if wanted.faults:
+        part = progress.part(0.8, 0.9)
+        result.layers.append(_distance(result, given.faults, FAULTS, image, folder, part))
     if wanted.geology:
         lithology = classes(
             input=given.geology,
@@ -101,4 +87,48 @@ def derive(
             progress=progress.part(0.9, 1.0),
         )
         result.layers.append(lithology["output"])
+        result.steps.append(f"Lithology: {', '.join(lithology['classes'].values())}.")
     return result
+
+
+def _terrain(
+    result: Derived, given: Given, wanted: Plan, how: Derivation, folder: Path, progress: Progress
+) -> None:
+    result.terrain = terrainfactors(
+        input=given.dem,
+        output=str(folder / "terrain.tif"),
+        factors=wanted.terrain,
+        smoothing=how.smoothing,
+        progress=progress,
+    )["output"]
+    smoothed = f"smoothed by {how.smoothing:g} m" if how.smoothing else "not smoothed"
+    use = "" if wanted.terrain_in_model else ", for the attributes alone"
+    result.steps.append(f"From the DEM, {smoothed}: {', '.join(wanted.terrain)}{use}.")
+    result.attributes.append(result.terrain)
+    if wanted.terrain_in_model:
+        result.layers.append(result.terrain)
+
+
+def _streams(
+    result: Derived, given: Given, how: Derivation, folder: Path, progress: Progress
+) -> str:
+    lines = streams(
+        input=given.dem,
+        output=str(folder / "streams.gpkg"),
+        min_area=how.stream_area,
+        progress=progress,
+    )
+    result.steps.append(
+        f"From the DEM: {lines['count']:,} streams that drain {how.stream_area:g} km2 or more, "
+        "since no rivers were given."
+    )
+    return str(lines["output"])
+
+
+def _distance(
+    result: Derived, lines: str, name: str, image: str, folder: Path, progress: Progress
+) -> str:
+    output = str(folder / f"{name}.tif")
+    distance(input=lines, reference=image, output=output, name=name, progress=progress)
+    result.steps.append(f"The distance to {name.removesuffix('_distance')}s.")
+    return output

@@ -24,7 +24,7 @@ class Given:
         dem: elevation.
         rivers: river lines.
         faults: fault lines.
-        geology: lithology polygons.
+        geology: lithology polygons, or a class raster.
     """
 
     dem: str = ""
@@ -44,6 +44,8 @@ class Plan:
         rivers: whether the distance to rivers is wanted.
         faults: whether the distance to faults is wanted.
         geology: whether one-hot lithology is wanted.
+        terrain_in_model: whether the model itself wants terrain, not the attributes alone.
+        rivers_in_model: whether the model itself wants the distance to rivers.
     """
 
     terrain: list[str] = field(default_factory=list)
@@ -52,6 +54,8 @@ class Plan:
     rivers: bool = False
     faults: bool = False
     geology: bool = False
+    terrain_in_model: bool = False
+    rivers_in_model: bool = False
 
     def describe(self) -> str:
         """Return what is derived, for the log."""
@@ -73,21 +77,22 @@ def plan(bands: Sequence[str], given: Given) -> Plan:
     Args:
         bands: the model's bands.
         given: the layers beside the image. With a DEM, `ATTRIBUTE_FACTORS` are derived in any
-            case.
+            case, and with rivers the distance to them.
 
     Raises:
         InputError: a band needs a layer that was not given.
     """
-    found = Plan(terrain=list(ATTRIBUTE_FACTORS) if given.dem else [])
+    found = Plan(terrain=list(ATTRIBUTE_FACTORS) if given.dem else [], rivers=bool(given.rivers))
     for band in bands:
         factor = ASPECT_CLASS if band.startswith(f"{ASPECT_CLASS}_") else band
         if factor in FACTORS:
+            found.terrain_in_model = True
             if factor not in found.terrain:
                 found.terrain.append(factor)
         elif band in INDICES:
             found.indices.append(band)
         elif band == RIVERS:
-            found.rivers = True
+            found.rivers = found.rivers_in_model = True
         elif band == FAULTS:
             found.faults = True
         elif band.startswith(f"{GEOLOGY}_"):

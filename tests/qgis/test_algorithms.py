@@ -169,7 +169,7 @@ INTERFACE = {
         "MODEL": "file",
         "RIVERS": "source",
         "FAULTS": "source",
-        "GEOLOGY": "source",
+        "GEOLOGY": "layer",
         "GEOLOGY_FIELD": "field",
         "AREA": "source",
         "THRESHOLD": "number",
@@ -180,6 +180,7 @@ INTERFACE = {
         "DEVICE": "enum",
         "INVENTORY": "vectorDestination",
         "PROBABILITY": "rasterDestination",
+        "HTML": "fileDestination",
     },
     "predict": {
         "STACK": "raster",

@@ -8,50 +8,7 @@ import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.chain.commands import map as map_landslides
 from landslide_mapper.landslide_plugin.errors import InputError, OutputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import save_model
-from landslide_mapper.models.registry import build
-from shapely import LineString, box
-
-
-@pytest.fixture
-def make_model(tmp_path):
-    def make(bands):
-        arguments = {"growth_rate": 4, "layers": [1], "middle_layers": 1, "first_channels": 8}
-        card = ModelCard(
-            name="untrained", architecture="fc_densenet", arguments=arguments, bands=bands,
-            task="semantic-segmentation", mean=[0.0] * len(bands), std=[1.0] * len(bands),
-            resolution=10.0, tile_size=32, classes=["background", "landslide"], threshold=0.5,
-            training={}, metrics={}, licence="CC0-1.0",
-        )  # fmt: skip
-        path = tmp_path / "model.safetensors"
-        save_model(path, build("fc_densenet", len(bands), 2, **arguments), card)
-        return str(path)
-
-    return make
-
-
-@pytest.fixture
-def layers(make_raster, tmp_path):
-    """Image and DEM of 80 x 70 pixels, a river, and an empty folder for the results."""
-    rows, columns = np.mgrid[:80, :70]
-    hill = 300 + 100 * np.cos(rows / 20) * np.sin(columns / 15) + rows / 10
-    image = np.random.default_rng(0).integers(200, 3000, (2, 80, 70)).astype(np.uint16)
-    river = gpd.GeoDataFrame(
-        geometry=[LineString([(500000, 4999500), (500700, 4999600)])], crs="EPSG:32632"
-    )
-    river.to_file(tmp_path / "rivers.gpkg")
-    folder = tmp_path / "results"
-    folder.mkdir()
-    return {
-        "image": make_raster("image.tif", image, bands=["B04", "B08"]),
-        "dem": make_raster("dem.tif", hill.astype(np.float32)),
-        "rivers": str(tmp_path / "rivers.gpkg"),
-        "inventory": str(folder / "inventory.gpkg"),
-        "probability": str(folder / "probability.tif"),
-        "progress": Progress(),
-    }
+from shapely import box
 
 
 def results(layers):
@@ -119,3 +76,8 @@ def test_bands_are_named_by_the_sensor(layers, make_model, make_raster):
     with pytest.raises(InputError, match="lacks red, nir"):
         map_landslides(**layers, model=model)
     assert map_landslides(**layers, model=model, sensor="landsat89", threshold=0.0)["count"] == 1
+
+
+def test_rivers_give_the_inventory_its_distance_to_them(layers, make_model):
+    values = map_landslides(**layers, model=make_model(["red"]), threshold=0.0)
+    assert gpd.read_file(values["inventory"]).river_m[0] == pytest.approx(0, abs=10)

@@ -1,0 +1,104 @@
+"""The figures of the map report."""
+
+from typing import TYPE_CHECKING
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from affine import Affine
+from numpy.typing import NDArray
+
+from ..picture import draw_scale_bar, ground
+from ..raster.grid import Grid
+from ..raster.source import Source
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+OUTLINE = "#e3000f"
+MAP_PIXELS = 1200
+"""Longest side of the picture."""
+_SIDE = 9.0
+_BINS_A_DECADE = 4
+
+
+def draw_map(
+    landslides: gpd.GeoDataFrame, largest: list[int], grid: Grid, image: Source
+) -> "Figure":
+    """Draw the landslides' outlines over the ground.
+
+    Args:
+        landslides: polygons, with a CRS.
+        largest: rows of `landslides` that bear a number, from 1.
+        grid: what was mapped.
+        image: what `picture.ground` draws.
+    """
+    from matplotlib import patheffects
+    from matplotlib.collections import LineCollection
+    from matplotlib.figure import Figure
+
+    cells = _coarse(grid)
+    height, width = cells.shape
+    scale = _SIDE / max(height, width)
+    figure = Figure(figsize=(max(width * scale, 4), max(height * scale, 2)))
+    axes = figure.add_axes((0, 0, 1, 1))
+    axes.imshow(ground(cells, image), interpolation="nearest")
+    axes.set_axis_off()
+    shapes = landslides.geometry.to_crs(cells.crs).array
+    lines = shapely.get_parts(shapely.boundary(np.asarray(shapes)))
+    edges = [_pixels(shapely.get_coordinates(line), cells) for line in lines]
+    axes.add_collection(LineCollection(edges, colors=OUTLINE, linewidths=1.3))
+    for number, row in enumerate(largest, start=1):
+        place = shapely.get_coordinates(shapely.point_on_surface(shapes[row]))
+        axes.annotate(
+            str(number),
+            _pixels(place, cells)[0],
+            xytext=(7, 7),
+            textcoords="offset points",
+            color=OUTLINE,
+            fontweight="bold",
+            path_effects=[patheffects.withStroke(linewidth=3, foreground="white")],
+        )
+    axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
+    draw_scale_bar(axes, cells)
+    return figure
+
+
+def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
+    """Draw how many landslides there are of each size.
+
+    Args:
+        areas: square metres, above 0, at least one.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
+    low = np.floor(np.log10(areas.min()) * _BINS_A_DECADE)
+    high = np.floor(np.log10(areas.max()) * _BINS_A_DECADE) + 1
+    edges = 10 ** (np.arange(low, high + 1) / _BINS_A_DECADE)
+    figure = Figure(figsize=(7.5, 3.4))
+    axes = figure.subplots()
+    axes.hist(areas, edges.tolist(), color=OUTLINE, alpha=0.75, edgecolor="white")
+    middle = float(np.median(areas))
+    axes.axvline(middle, color="#23262a", linestyle="--", label=f"median, {middle:,.0f} m²")
+    axes.set(xscale="log", xlabel="Landslide area (m²)", ylabel="Number of landslides")
+    axes.set_xlim(edges[0] / 1.3, edges[-1] * 1.3)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.grid(color="#eceae4", axis="y")
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
+    return figure
+
+
+def _coarse(grid: Grid) -> Grid:
+    """Return a grid over the same ground whose longest side has at most `MAP_PIXELS` pixels."""
+    step = max(1, -(-max(grid.shape) // MAP_PIXELS))
+    height, width = (-(-side // step) for side in grid.shape)
+    return Grid(grid.crs, grid.transform * Affine.scale(step), width, height)
+
+
+def _pixels(places: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+    """Return where places on the map lie in a picture, whose pixels' middles are whole."""
+    columns, rows = grid.pixel(places[:, 0], places[:, 1])  # type: ignore[arg-type]
+    return np.column_stack([columns, rows]) - 0.5

@@ -1,0 +1,46 @@
+"""When a scene was taken, as its metadata says."""
+
+import datetime
+import re
+from collections.abc import Iterator
+
+from rasterio.io import DatasetReader
+from rasterio.vrt import WarpedVRT
+
+from ..raster.source import Source
+
+KEYS = (
+    "LANDSLIDE_DATE",
+    "ACQUISITIONDATETIME",  # GDAL's own, domain IMAGERY
+    "DATATAKE_1_DATATAKE_SENSING_START",  # Sentinel-2
+    "PRODUCT_START_TIME",  # Sentinel
+    "SENSING_TIME",
+    "DATE_ACQUIRED",  # Landsat
+    "ACQUISITION_DATE",
+    "ACQUISITION_DATETIME",
+)
+"""Metadata items that hold it. TIFFTAG_DATETIME does not: it is when the file was made."""
+_DAY = re.compile(r"(\d{4})[-:/]?(\d{2})[-:/]?(\d{2})(?!\d)")
+
+
+def scene_date(path: str) -> str:
+    """Return the day a scene was taken as year-month-day; "" where its metadata don't say.
+
+    Raises:
+        InputError: it can't be opened.
+    """
+    with Source.open(path, what="image") as source:
+        tags = {key.upper(): value for key, value in _tags(source.dataset)}
+    for key in KEYS:
+        found = _DAY.match(str(tags.get(key, "")).strip())
+        if found:
+            try:
+                return datetime.date(*map(int, found.groups())).isoformat()
+            except ValueError:  # 0000-00-00
+                continue
+    return ""
+
+
+def _tags(dataset: DatasetReader | WarpedVRT) -> Iterator[tuple[str, str]]:
+    yield from dataset.tags().items()
+    yield from dataset.tags(ns="IMAGERY").items()
