@@ -1,5 +1,6 @@
 """OpenVINO, on Intel and ARM processors the fastest of the runtimes."""
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -61,8 +62,7 @@ class OpenVinoRuntime:
             rows: of the images.
             cols: columns of the images.
         """
-        import openvino
-
+        openvino = load_openvino()
         try:  # half the time of openvino.convert_model, and computed as fast
             model = openvino.Core().read_model(onnx_graph(network, bands, rows, cols))
         except ModelFileError:  # poolings whose cells are not alike, in PSPNet
@@ -79,9 +79,7 @@ class OpenVinoRuntime:
             like: the same file, open.
             half: as in the class.
         """
-        import openvino
-
-        model = openvino.Core().read_model(str(path))
+        model = load_openvino().Core().read_model(str(path))
         return cls(model, like.activation, half, like.fixed_size, like.batch)
 
     def run(self, images: Tensor) -> Tensor:
@@ -89,17 +87,29 @@ class OpenVinoRuntime:
         return self._activation(self._sized.run(images.cpu().float()))
 
     def _compiled(self, shape: tuple[int, ...]) -> Callable[[Tensor], Tensor]:
-        import openvino
-
         model = self._model.clone()
         model.reshape(list(shape))
-        request = openvino.Core().compile_model(model, "CPU", self._options).create_infer_request()
+        request = (
+            load_openvino().Core().compile_model(model, "CPU", self._options).create_infer_request()
+        )
 
         def compute(images: Tensor) -> Tensor:
             values: NDArray[np.float32] = np.ascontiguousarray(images.numpy())
             return torch.from_numpy(request.infer([values], share_inputs=True)[0].copy())
 
         return compute
+
+
+def load_openvino() -> Any:
+    """Import OpenVINO without its telemetry.
+
+    That would tell a server of each conversion; and it forks, which hangs for good where another
+    thread is reading stdin, as the worker's does.
+    """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    import openvino
+
+    return openvino
 
 
 def precision(half: bool) -> str:
@@ -109,7 +119,5 @@ def precision(half: bool) -> str:
 
 def half_type() -> str:
     """Return the half precision in which the processor computes: "bf16", or "" for none."""
-    import openvino
-
-    abilities = openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+    abilities = load_openvino().Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return "bf16" if "BF16" in abilities else ""

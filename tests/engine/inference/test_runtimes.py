@@ -1,5 +1,6 @@
 """The runtimes give what float32 PyTorch gives; auto takes the fastest that does."""
 
+import importlib
 import json
 
 import pytest
@@ -17,7 +18,10 @@ from landslide_mapper.landslide_plugin.inference.runtimes.choice import (
     choose,
     deviation,
 )
-from landslide_mapper.landslide_plugin.inference.runtimes.openvino_runtime import OpenVinoRuntime
+from landslide_mapper.landslide_plugin.inference.runtimes.openvino_runtime import (
+    OpenVinoRuntime,
+    load_openvino,
+)
 from landslide_mapper.landslide_plugin.inference.runtimes.runtime import example_images
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
@@ -226,3 +230,10 @@ def test_float16_on_cuda(network):
     result = found.run(images)
     assert result.is_cuda
     assert deviation(result, exact(network.cpu(), images), 0.5)[0] < 0.002
+
+
+def test_openvino_tells_nobody_of_a_conversion():
+    """Its telemetry would fork, too, and hang in a worker that reads stdin."""
+    load_openvino()
+    with pytest.raises(ImportError):
+        importlib.import_module("openvino_telemetry")
