@@ -51,7 +51,8 @@ def test_the_report_says_what_was_mapped_and_how(layers, make_model, predicted, 
     assert inventory.river_m.notna().all()
     page, text = Path(html).read_text(encoding="utf-8"), text_of(html)
     assert "6 landslides" in text and "10.7 per km²" in text  # in 0.56 km2
-    assert "Landslides per km²" in text and "smoothed by 15 m: elevation, slope, aspect" in text
+    assert "Landslides per km²" in text and "6 confident (5)" in text
+    assert "smoothed by 15 m: elevation, slope, aspect" in text
     assert "The distance to rivers." in text and "Clouds look like slides." in text
     assert "The model untrained was given" in text and "smoothing" not in inventory
     assert re.search(r"45\.1\d+°\sN 9\.0\d+°\sE", text)
