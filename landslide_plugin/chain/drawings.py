@@ -50,10 +50,14 @@ def draw_map(
     axes.add_collection(LineCollection(edges, colors=OUTLINE, linewidths=1.3))
     for number, row in enumerate(largest, start=1):
         place = shapely.get_coordinates(shapely.point_on_surface(shapes[row]))
+        column, line = _pixels(place, cells)[0]
+        inward = (-13 if column > 0.95 * width else 13, -13 if line < 0.05 * height else 13)
         axes.annotate(
             str(number),
-            _pixels(place, cells)[0],
-            xytext=(13, 13),
+            (column, line),
+            xytext=inward,
+            ha="center",
+            va="center",
             textcoords="offset points",
             color="black",
             fontsize=13,
