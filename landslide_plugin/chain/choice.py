@@ -63,10 +63,10 @@ def choose_model(
         if (obstacle := _obstacle(card, bands, resolution, given, synthetic))
     }
     fit = [path for path in cards if path not in refused]
-    others = " ".join(f"{cards[path].name} does not: {why}." for path, why in refused.items())
+    others = "".join(f"{cards[path].name} does not: {why}. " for path, why in refused.items())
     if not fit:
         raise InputError(
-            f"No model that ships fits the image. {others} Give a model file, or train one."
+            f"No model that ships fits the image. {others}Give a model file, or train one."
         )
     best = max(fit, key=lambda path: (len(cards[path].bands), -_ratio(cards[path], resolution)))
     card = cards[best]

@@ -94,9 +94,7 @@ def map(
     _check_image(image, wanted, sensor)
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
     if smoothing is None:
-        smoothing = _smoothing(card) if dem else 0.0
-        if smoothing:
-            progress.message(f"The DEM is smoothed by {smoothing:g} m, as in the model's training.")
+        smoothing = _smoothing(card, progress) if dem else 0.0
     threshold = card.threshold if threshold is None else threshold
     date = scene_date(image)
     how = Derivation(geology_field, sensor, smoothing, stream_area)
@@ -184,10 +182,11 @@ def _model(model: str, image: str, given: Given, sensor: str, progress: Progress
     return choice
 
 
-def _smoothing(card: ModelCard) -> float:
+def _smoothing(card: ModelCard, progress: Progress) -> float:
     """Return the metres that the DEM of the model's training was smoothed by, 0 if not stated."""
     value = card.training.get("smoothing")
     if isinstance(value, int | float) and math.isfinite(value) and value > 0:
+        progress.message(f"The DEM is smoothed by {value:g} m, as in the model's training.")
         return float(value)
     return 0.0
 

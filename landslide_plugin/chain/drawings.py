@@ -50,14 +50,19 @@ def draw_map(
     axes.add_collection(LineCollection(edges, colors=OUTLINE, linewidths=1.3))
     for number, row in enumerate(largest, start=1):
         place = shapely.get_coordinates(shapely.point_on_surface(shapes[row]))
+        column, line = _pixels(place, cells)[0]
+        inward = (-13 if column > 0.95 * width else 13, -13 if line < 0.05 * height else 13)
         axes.annotate(
             str(number),
-            _pixels(place, cells)[0],
-            xytext=(7, 7),
+            (column, line),
+            xytext=inward,
+            ha="center",
+            va="center",
             textcoords="offset points",
-            color=OUTLINE,
+            color="black",
+            fontsize=13,
             fontweight="bold",
-            path_effects=[patheffects.withStroke(linewidth=3, foreground="white")],
+            path_effects=[patheffects.withStroke(linewidth=3.5, foreground="white")],
         )
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     draw_scale_bar(axes, cells)
@@ -71,7 +76,7 @@ def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
         areas: square metres, above 0, at least one.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
     low = np.floor(np.log10(areas.min()) * _BINS_A_DECADE)
     high = np.floor(np.log10(areas.max()) * _BINS_A_DECADE) + 1
@@ -83,6 +88,9 @@ def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
     axes.axvline(middle, color="#23262a", linestyle="--", label=f"median, {middle:,.0f} m²")
     axes.set(xscale="log", xlabel="Landslide area (m²)", ylabel="Number of landslides")
     axes.set_xlim(edges[0] / 1.3, edges[-1] * 1.3)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_formatter("{x:,.0f}")
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color="#eceae4", axis="y")
     axes.set_axisbelow(True)

@@ -7,7 +7,6 @@ import geopandas as gpd
 import numpy as np
 
 from ...models.model_card import ModelCard
-from ..inventory.fields import FIELDS
 from ..raster.grid import Grid
 from ..raster.source import Source
 from ..report import (
@@ -26,8 +25,17 @@ from .drawings import draw_map, draw_sizes
 
 LARGEST = 5
 """Landslides that are listed one by one."""
+CONFIDENCE_WORDS = (
+    (8, "high confidence"),
+    (5, "confident"),
+    (3, "likely"),
+    (2, "probable"),
+    (1, "possible"),
+)
+"""Steps of the USGS national inventory, as `inventory.fields` has them."""
 _BLOCK_MEGABYTES = 32.0
-_MOST_WORDS = 160
+_MEASURED = "Measured"
+_MOST_LETTERS = 160
 """Letters of a model's fact that are shown."""
 
 
@@ -103,10 +111,12 @@ def _figures(landslides: gpd.GeoDataFrame, area: float, mapped: Mapped) -> str:
     if len(areas):
         rows.append(("Median landslide", _area(float(np.median(areas)))))
         rows.append(("Largest landslide", _area(float(areas.max()))))
-    steps = landslides["confidence"].dropna().astype(int).value_counts().sort_index()
+    steps = landslides["confidence"].dropna().astype(int).value_counts()
     if len(steps):
-        counted = "; ".join(f"{count:,} of step {step}" for step, count in steps.items())
-        rows.append(("Confidence (USGS steps)", f"{counted}. {FIELDS['confidence'].meaning}."))
+        counted = [
+            f"{steps[step]:,} {word} ({step})" for step, word in CONFIDENCE_WORDS if step in steps
+        ]
+        rows.append(("Confidence (USGS steps)", ", ".join(counted)))
     rows.append(("Threshold", f"probability {mapped.threshold:g}"))
     if mapped.min_area:
         rows.append(("Smallest landslide kept", _area(mapped.min_area)))
@@ -170,7 +180,7 @@ def _model(mapped: Mapped) -> Section:
         "Made on": card.created[:10],
         "Licence": card.licence,
         **_facts("Training", card.training, ("data", "sources", "train_samples", "split")),
-        **_facts("Measured", card.metrics, ("split", "f1", "iou", "precision", "recall")),
+        **_facts(_MEASURED, card.metrics, ("split", "f1", "iou", "precision", "recall")),
     }
     told = (
         paragraph("Its card says where it does not work:") + listing(limits)
@@ -178,7 +188,12 @@ def _model(mapped: Mapped) -> Section:
         else paragraph("Its card names no limits, so none are known: not that there are none.")
     )
     rows = [(name, value) for name, value in facts.items() if value]
-    return Section("The model", paragraph(mapped.reason) + table((), rows) + told)
+    measured = (
+        paragraph("What was measured says how it did there, not on this scene.")
+        if any(name.startswith(_MEASURED) for name in facts)
+        else ""
+    )
+    return Section("The model", paragraph(mapped.reason) + table((), rows) + measured + told)
 
 
 def _facts(group: str, given: Mapping[str, object], names: tuple[str, ...]) -> dict[str, str]:
@@ -192,7 +207,7 @@ def _facts(group: str, given: Mapping[str, object], names: tuple[str, ...]) -> d
             value = ", ".join(map(str, value))
         if value not in (None, ""):
             text = str(value)
-            shown = text if len(text) <= _MOST_WORDS else text[:_MOST_WORDS] + "…"
+            shown = text if len(text) <= _MOST_LETTERS else text[:_MOST_LETTERS] + "…"
             result[f"{group}: {name.replace('_', ' ')}"] = shown
     return result
 

@@ -1,6 +1,7 @@
 """The report of a map, and what the chain tells the inventory."""
 
 import re
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.chain import commands
+from landslide_mapper.landslide_plugin.chain.choice import choose_model
 from landslide_mapper.landslide_plugin.chain.commands import map as map_landslides
 from landslide_mapper.landslide_plugin.chain.scene_date import scene_date
 from landslide_mapper.landslide_plugin.errors import OutputError
@@ -51,7 +53,8 @@ def test_the_report_says_what_was_mapped_and_how(layers, make_model, predicted, 
     assert inventory.river_m.notna().all()
     page, text = Path(html).read_text(encoding="utf-8"), text_of(html)
     assert "6 landslides" in text and "10.7 per km²" in text  # in 0.56 km2
-    assert "Landslides per km²" in text and "smoothed by 15 m: elevation, slope, aspect" in text
+    assert "Landslides per km²" in text and "6 confident (5)" in text
+    assert "smoothed by 15 m: elevation, slope, aspect" in text
     assert "The distance to rivers." in text and "Clouds look like slides." in text
     assert "The model untrained was given" in text and "smoothing" not in inventory
     assert re.search(r"45\.1\d+°\sN 9\.0\d+°\sE", text)
@@ -72,6 +75,19 @@ def test_warnings_on_the_way_are_in_the_report(layers, make_model, predicted, tm
     map_landslides(**layers, model=make_model(["red"]), html=html)
     warnings = [event["text"] for event in events if event["type"] == "warning"]
     assert warnings and all(warning in text_of(html) for warning in warnings)
+
+
+def test_why_a_model_that_ships_was_taken_is_in_the_report(
+    layers, make_model, predicted, tmp_path, monkeypatch
+):
+    predicted(1)
+    make_model(["red"], limits=["Clouds look like slides."])
+    monkeypatch.setattr(commands, "choose_model", partial(choose_model, folder=tmp_path))
+    html = str(tmp_path / "map.html")
+    map_landslides(**layers, html=html)
+    text = text_of(html)
+    assert "Taken is the model untrained, for red and 10 m a pixel; the image has 10 m." in text
+    assert text.count("Clouds look like slides.") == 2  # a warning on the way, and the card's
 
 
 def test_an_empty_map_has_a_report_too(layers, make_model, predicted, tmp_path):
