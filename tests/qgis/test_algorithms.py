@@ -150,6 +150,7 @@ INTERFACE = {
         "REDUCTION": "number",
         "THRESHOLD": "number",
         "ENCODER": "string",
+        "DEPTH": "number",
         "PRETRAINED": "boolean",
         "BATCH_SIZE": "number",
         "GAN_BATCH_SIZE": "number",

@@ -49,6 +49,28 @@ def test_the_grey_difference_of_a_painted_image():
     assert mask[8:16, 8:16].all() and mask.sum() == 64
 
 
+def test_pixels_brighter_than_a_generator_can_be_are_not_changed_by_that():
+    """At 6 deviations; the generator gives back what is at most 3."""
+    network = WeakNetwork(3, 2, "cyclegan", **SMALL)
+    network.generator = _Limit()
+    image = torch.zeros(1, 3, 16, 16)
+    image[..., 4:8, 4:8] = 6.0
+    assert network.difference(image).abs().max() == 0
+
+
+class _Limit(nn.Module):
+    def forward(self, images):
+        return images.clamp(-3, 3)
+
+
+@pytest.mark.parametrize(("depth", "side"), [(3, 8), (4, 4), (5, 2)])
+def test_a_shallower_encoder_gives_a_finer_map(depth, side):
+    classifier = Classifier(3, "resnet18", depth=depth)
+    assert classifier.activation(torch.zeros(2, 3, 64, 64)).shape == (2, 2, side, side)
+    network = build("weak", 3, 2, method="cam", encoder="resnet18", depth=depth).eval()
+    assert network(torch.zeros(1, 3, 70, 50)).shape == (1, 2, 70, 50)
+
+
 class _Erase(nn.Module):
     def forward(self, images):
         return torch.zeros_like(images)
