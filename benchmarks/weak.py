@@ -48,6 +48,7 @@ class Plan:
         tile_size: after it.
         cam_epochs: of the classifier.
         gan_epochs: of CycleGAN.
+        peak: share of the activation map by which the second classifier judges.
         epochs: of the networks trained on masks or pseudo-labels.
     """
 
@@ -55,6 +56,7 @@ class Plan:
     tile_size: int = 64
     encoder: str = "resnet18"
     depth: int = 3
+    peak: float = 0.15
     width: int = 16
     blocks: int = 3
     cam_epochs: int = 20
@@ -107,6 +109,20 @@ def train_cam(work: Work) -> dict[str, Any]:
     return _train_weak(work, "cam", epochs=plan.cam_epochs, encoder=plan.encoder, depth=plan.depth)
 
 
+def train_peak(work: Work) -> dict[str, Any]:
+    """Train the classifier again, to judge by the peak of its map."""
+    plan = work.plan
+    return _train_weak(
+        work,
+        "cam",
+        "peak",
+        epochs=plan.cam_epochs,
+        encoder=plan.encoder,
+        depth=plan.depth,
+        peak=plan.peak,
+    )
+
+
 def train_cyclegan(work: Work) -> dict[str, Any]:
     """Train CycleGAN."""
     plan = work.plan
@@ -152,6 +168,7 @@ def measure(work: Work) -> dict[str, Any]:
 
 STAGES: dict[str, Callable[[Work], dict[str, Any]]] = {
     "cam": train_cam,
+    "peak": train_peak,
     "cyclegan": train_cyclegan,
     "supervised": train_supervised,
     "pseudo": train_pseudo,
@@ -252,19 +269,20 @@ def _as_given(values: NDArray[np.float32], mask: NDArray[np.uint16]) -> NDArray[
     return mask
 
 
-def _train_weak(work: Work, method: str, **settings: Any) -> dict[str, Any]:
+def _train_weak(work: Work, method: str, name: str = "", **settings: Any) -> dict[str, Any]:
     """Run the command `trainweak`; return what it says and what the card says of the training."""
+    model = work.model(name or method)
     found = trainweak(
         samples=str(work.reduced()),
-        model=str(work.model(method)),
-        html=str(work.model(method).with_suffix(".html")),
+        model=str(model),
+        html=str(model.with_suffix(".html")),
         method=method,
         tile_size=work.plan.tile_size,
         seed=work.plan.seed,
         progress=Progress(_say),
         **settings,
     )
-    return {**found, **load_card(str(work.model(method))).training}
+    return {**found, **load_card(str(model)).training}
 
 
 def _train_masks(work: Work, name: str, samples: Path) -> dict[str, Any]:

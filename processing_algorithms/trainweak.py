@@ -90,6 +90,12 @@ class TrainWeak(EngineAlgorithm):
             "Each halves the activation map: with 5, 32 pixels along a side become one, with 3, 8.",
         )
         yield (
+            advanced(number("PEAK", "Share of the map that tells", 1.0, 0.0, 1.0)),
+            "Highest part of the activation map by which the classifier judges an image. With 1, "
+            "the paper's mean, the map may show what surrounds landslides, such as forest, and not "
+            "them: look at the pictures of the report, and then try 0.15.",
+        )
+        yield (
             advanced(
                 QgsProcessingParameterBoolean(
                     "PRETRAINED", "Begin with weights learnt on photographs", defaultValue=False

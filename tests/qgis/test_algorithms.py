@@ -151,6 +151,7 @@ INTERFACE = {
         "THRESHOLD": "number",
         "ENCODER": "string",
         "DEPTH": "number",
+        "PEAK": "number",
         "PRETRAINED": "boolean",
         "BATCH_SIZE": "number",
         "GAN_BATCH_SIZE": "number",

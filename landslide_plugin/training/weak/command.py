@@ -56,8 +56,9 @@ def trainweak(
     reduction: int = 1,
     width: int = 32,
     blocks: int = 6,
-    threshold: float = THRESHOLD,
+    threshold: float = 32.0,
     depth: int = 5,
+    peak: float = 1.0,
     bands: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
@@ -84,6 +85,7 @@ def trainweak(
         threshold: grey levels (0..255) from which a difference is landslide; 0 to have it chosen
             by the labels of the validation images.
         depth: stages of the classifier's encoder, each of which halves its map.
+        peak: share of the map, its highest part, by which the classifier judges an image.
         bands: names of the bands to use; all when empty.
         device: "auto", "cpu", "cuda" or "mps".
         seed: of weights, order and cuts.
@@ -106,7 +108,7 @@ def trainweak(
     if method not in METHODS:
         raise InputError(f"There is no method {method!r}: choose one of {', '.join(METHODS)}.")
     require_encoder(encoder)
-    _check_numbers(epochs, gan_epochs, tile_size, reduction, depth)
+    _check_numbers(epochs, gan_epochs, tile_size, reduction, depth, peak)
     data = SampleSet.read(samples)
     names = list(bands or data.bands)
     if missing := [band for band in names if band not in data.bands]:
@@ -125,9 +127,9 @@ def trainweak(
     if method != "cyclegan":
         torch.manual_seed(seed)
         weights = pretrained_weights(encoder) if pretrained else None
-        classifier = Classifier(len(names), encoder, weights, depth)
+        classifier = Classifier(len(names), encoder, weights, depth, peak)
         settings = run.settings(epochs, batch_size, learning_rate)
-        begun = "cam" + (" pretrained" if weights else "")
+        begun = f"cam {weights} {peak}" if weights or peak < 1 else "cam"
         cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, shares[0], begun)
         if cam.ending == CANCELED and method == "both":
             raise SystemExit(128 + signal.SIGTERM)
@@ -222,7 +224,7 @@ class _Run:
 
 
 def _check_numbers(
-    epochs: int, gan_epochs: int, tile_size: int, reduction: int, depth: int
+    epochs: int, gan_epochs: int, tile_size: int, reduction: int, depth: int, peak: float
 ) -> None:
     if epochs < 1 or gan_epochs < 1:
         raise InputError("Both numbers of epochs must be at least 1.")
@@ -232,6 +234,8 @@ def _check_numbers(
         raise InputError(f"The reduction {reduction} must be within 1 to 64.")
     if not 3 <= depth <= DEPTH:
         raise InputError(f"The encoder's depth {depth} must be within 3 to {DEPTH} stages.")
+    if not 0 < peak <= 1:
+        raise InputError(f"The peak {peak:g} must be above 0 and at most 1.")
 
 
 def _is_eight_bit(images: Images) -> bool:

@@ -33,6 +33,15 @@ def test_the_activation_map_is_the_weighted_sum_of_the_features():
     torch.testing.assert_close(network(image), torch.tensor([[0.0, 34 / 4]]))
 
 
+def test_judged_by_its_peak_the_highest_part_of_the_map_counts():
+    """Of the map above 13, 5; 7, 9 less 0, 0; 0, 1 a half is 13 and 9 - 1 = 8: their means."""
+    network = Classifier(3, "resnet18", peak=0.5)
+    network.encoder = Fixed(torch.tensor([[[[13.0, 5], [7, 9]], [[0, 0], [0, 1]]]]))
+    network.head = nn.Conv2d(2, 2, 1, bias=False)
+    network.head.weight.data = torch.tensor([[0.0, 1], [1, 0]])[..., None, None]
+    torch.testing.assert_close(network(torch.zeros(1, 3, 64, 64)), torch.tensor([[0.5, 11.0]]))
+
+
 def test_the_grey_difference_of_a_painted_image():
     """A square 100 levels brighter in red, 50 in green, 10 in blue is 60.6 grey levels brighter."""
     bands, std = ["blue", "red", "green"], [10.0, 40.0, 20.0]

@@ -205,6 +205,7 @@ def test_canceled_it_leaves_the_checkpoint_and_the_best_model_if_there_is_a_whol
         ({"reduction": 0}, "reduction 0"),
         ({"epochs": 0}, "at least 1"),
         ({"depth": 6}, "depth 6"),
+        ({"peak": 0.0}, "peak 0"),
         ({"encoder": "nonsense"}, "No encoder 'nonsense'"),
     ],
 )
