@@ -66,20 +66,35 @@ def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
         folder: samples.
         seed: draws as many images without landslide as there are with, and the crops' corners.
     """
-    samples = SampleSet.read(folder)
     own = Model(model)
-    landslide, others = _test(samples)
-    drawn = np.random.default_rng(seed).permutation(len(others))[: len(landslide)]
-    both = [*landslide, *(others[number] for number in drawn)]
+    samples = SampleSet.read(folder)
+    ways: dict[str, Predict] = {"model": own, "constant mask": constant_way(samples)}
+    return {"threshold": own.card.threshold, **compare(ways, samples, seed)}
+
+
+def constant_way(samples: SampleSet) -> Predict:
+    """Return what marks the mean mask of the train images with landslide on any image."""
     constant = constant_mask(
         samples.load(sample)[2] for sample in samples.of_split("train") if sample.landslide_pixels
     )
+    return lambda values: constant.on(values.shape[1:])
+
+
+def compare(ways: dict[str, Predict], samples: SampleSet, seed: int = 0) -> dict[str, Any]:
+    """Return the figures of each way to map on the test split.
+
+    Args:
+        ways: by name.
+        samples: masks of the test split are taken from it.
+        seed: as for `measure`.
+    """
+    landslide, others = _test(samples)
+    drawn = np.random.default_rng(seed).permutation(len(others))[: len(landslide)]
+    both = [*landslide, *(others[number] for number in drawn)]
     result: dict[str, Any] = {
-        "threshold": own.card.threshold,
         "images with landslide": len(landslide),
         "images without": len(others),
     }
-    ways: dict[str, Predict] = {"model": own, "constant mask": lambda v: constant.on(v.shape[1:])}
     for name, way in ways.items():
         alone = list(_counts(way, samples, others))
         result[name] = {

@@ -16,6 +16,15 @@ REDUCTION = 4
 """Pixels of the image that are one for the residual blocks."""
 
 
+def limit(images: Tensor) -> Tensor:
+    """Return images with what lies beyond `RANGE` cut off.
+
+    A generator can't give it: compared with the image as it is, every very bright pixel would be
+    changed, and a discriminator would know real images by them.
+    """
+    return images.clamp(-RANGE, RANGE)
+
+
 class Generator(nn.Module):
     """An image to an image of the same size.
 
@@ -40,7 +49,7 @@ class Generator(nn.Module):
         height, width = images.shape[-2:]
         right, below = -width % REDUCTION, -height % REDUCTION
         padded = nn.functional.pad(images, (0, right, 0, below), "replicate")
-        limited = padded.clamp(-RANGE, RANGE) / RANGE
+        limited = limit(padded) / RANGE
         translated: Tensor = self.layers(limited).tanh() * RANGE
         return translated[..., :height, :width]
 

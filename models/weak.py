@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .cyclegan import Generator
+from .cyclegan import Generator, limit
 from .layers import pad
 from .pretrained import make_encoder
 
@@ -25,22 +25,34 @@ THRESHOLD = 32.0
 SOFTNESS = 8.0
 """Grey levels beyond the threshold at which the probability is 0.73."""
 DEPTH = 5
+"""Stages of an encoder, 32 pixels along a side then being one of the activation map."""
 
 
 class Classifier(nn.Module):
-    """Tells whether an image holds a landslide, by the mean of its activation map.
+    """Tells whether an image holds a landslide, by the mean of its activation map or its peak.
 
     Args:
         bands: channels of the input.
         encoder: any encoder of segmentation-models-pytorch.
         pretrained: weights that the encoder begins with, as `pretrained_weights` returns them.
+        depth: stages of the encoder, of which each halves the map.
+        peak: share of the map, where landslide stands out most, whose mean is the score. At 1, the
+            paper's, what fills most of an image tells most, which is what surrounds a landslide;
+            the less, the more must a single place tell (Pinheiro and Collobert 2015, CVPR 1713,
+            whose smooth maximum lies between the same ends).
     """
 
     def __init__(
-        self, bands: int, encoder: str = "resnet50", pretrained: str | None = None
+        self,
+        bands: int,
+        encoder: str = "resnet50",
+        pretrained: str | None = None,
+        depth: int = DEPTH,
+        peak: float = 1.0,
     ) -> None:
         super().__init__()
-        features: Any = make_encoder(encoder, bands, pretrained, depth=DEPTH)
+        features: Any = make_encoder(encoder, bands, pretrained, depth=depth)
+        self.depth, self.peak = depth, peak
         self.encoder = features
         self.head = nn.Conv2d(int(features.out_channels[-1]), 2, 1)
 
@@ -55,7 +67,12 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the class scores, float (N, 2): no landslide, landslide."""
-        return self.activation(images).mean((2, 3))
+        maps = self.activation(images).flatten(2)
+        if self.peak == 1:
+            return maps.mean(2)
+        count = max(round(self.peak * maps.shape[2]), 1)
+        places = (maps[:, 1] - maps[:, 0]).topk(count).indices
+        return maps.gather(2, places[:, None].expand(-1, 2, -1)).mean(2)
 
 
 class WeakNetwork(nn.Module):
@@ -72,6 +89,7 @@ class WeakNetwork(nn.Module):
             see `grey_levels`.
         threshold: grey levels from which a difference is landslide.
         cut: activation from which a pixel is landslide, in logits.
+        depth: stages of the classifier's encoder.
 
     Raises:
         ValueError: another method or number of classes, or of grey levels.
@@ -88,12 +106,13 @@ class WeakNetwork(nn.Module):
         grey: Sequence[float] = (),
         threshold: float = THRESHOLD,
         cut: float = 0.0,
+        depth: int = DEPTH,
     ) -> None:
         super().__init__()
         if method not in METHODS or classes != 2 or len(grey) not in (0, bands):
             raise ValueError(f"{method} with {classes} classes and {len(grey)} grey levels")
         self.threshold, self.cut = threshold, cut
-        self.classifier = Classifier(bands, encoder) if method != "cyclegan" else None
+        self.classifier = Classifier(bands, encoder, depth=depth) if method != "cyclegan" else None
         self.generator = Generator(bands, width, blocks) if method != "cam" else None
         self.grey = list(grey) or [255 / 6 / bands] * bands
 
@@ -120,15 +139,16 @@ class WeakNetwork(nn.Module):
         if self.classifier is None:
             raise ValueError("this network has no classifier")
         height, width = images.shape[-2:]
-        maps = self.classifier.activation(pad(images, 2**DEPTH)).float()
-        fine = functional.interpolate(maps, scale_factor=2.0**DEPTH, mode="bilinear")
+        step = 2**self.classifier.depth
+        maps = self.classifier.activation(pad(images, step)).float()
+        fine = functional.interpolate(maps, scale_factor=float(step), mode="bilinear")
         return fine[:, 1, :height, :width] - fine[:, 0, :height, :width]
 
     def difference(self, images: Tensor) -> Tensor:
         """Return |f - G(f)| in grey levels, float (N, H, W) (Zhou et al. 2022, equations 5, 6)."""
         if self.generator is None:
             raise ValueError("this network has no generator")
-        change = (images - self.generator(images)).abs().float()
+        change = (limit(images) - self.generator(images)).abs().float()
         return (change * change.new_tensor(self.grey)[:, None, None]).sum(1)
 
 

@@ -34,11 +34,14 @@ class TrainWeak(EngineAlgorithm):
     LISTS = {"BANDS": str}
     HELP = """
         Trains a landslide mapper on samples of which it is only known whether they hold a
-        landslide, not where. Masks that the samples have are not looked at.
+        landslide, not where. Masks that the samples have are not looked at, but for whether there
+        is a landslide in them.
 
         When: no inventory exists, but somebody can say of some hundred images whether there is a
-        landslide. The masks are coarse; they can serve as labels for Make samples and Train a
-        model.
+        landslide. The masks are coarse; the mask that Predict draws with this model can serve as
+        the landslides of Make samples, and those samples for Train a model. Give pixels that are
+        not sure the mask's nodata value before, by a raster calculator and the probabilities: they
+        are then left out of the training.
 
         Method: a classifier tells the two kinds apart, and its class activation map shows by what;
         CycleGAN translates images with landslide to such without, and where the translation
@@ -81,6 +84,16 @@ class TrainWeak(EngineAlgorithm):
         yield (
             advanced(hinted(text("ENCODER", "Encoder of the classifier", "resnet50"), ENCODERS)),
             "Any encoder of segmentation-models-pytorch.",
+        )
+        yield (
+            advanced(whole("DEPTH", "Stages of the encoder", 5, 3, 5)),
+            "Each halves the activation map: with 5, 32 pixels along a side become one, with 3, 8.",
+        )
+        yield (
+            advanced(number("PEAK", "Share of the map that tells", 1.0, 0.0, 1.0)),
+            "Highest part of the activation map by which the classifier judges an image. With 1, "
+            "the paper's mean, the map may show what surrounds landslides, such as forest, and not "
+            "them: look at the pictures of the report, and then try 0.15.",
         )
         yield (
             advanced(

@@ -71,6 +71,7 @@ class Settings:
         patience: epochs without a better one after which training ends; 0 for never.
         averaging: decay of the running average of the weights, which then is what is measured and
             kept; 0 for none.
+        momentum: share of the last steps' direction in the next (Adam's beta 1).
     """
 
     epochs: int
@@ -84,6 +85,7 @@ class Settings:
     encoder_rate: float = 1.0
     patience: int = 0
     averaging: float = 0.0
+    momentum: float = 0.9
 
     def check(self) -> None:
         """Refuse what makes no training.

@@ -16,6 +16,8 @@ from .schedule import find_schedule
 from .tiles import Batch
 
 WEIGHT_DECAY = 0.01
+SECOND_MOMENT = 0.999
+"""Adam's beta 2."""
 LARGEST_GRADIENT = 5.0
 """Norm to which gradients are cut: one odd patch must not undo the weights."""
 ONE_VALUE = "more than 1 value per channel"
@@ -84,10 +86,10 @@ class Optimization:
             {"params": self._encoder, "share": self._settings.encoder_rate},
         ]
         groups = [group for group in groups if group["params"]]
-        rate = self._settings.learning_rate
+        rate, betas = self._settings.learning_rate, (self._settings.momentum, SECOND_MOMENT)
         if self._settings.optimizer == "adam":
-            return torch.optim.Adam(groups, rate)
-        return torch.optim.AdamW(groups, rate, weight_decay=WEIGHT_DECAY)
+            return torch.optim.Adam(groups, rate, betas)
+        return torch.optim.AdamW(groups, rate, betas, weight_decay=WEIGHT_DECAY)
 
     def _freeze(self, frozen: bool) -> None:
         for parameter in self._encoder:

@@ -151,6 +151,8 @@ INTERFACE = {
         "REDUCTION": "number",
         "THRESHOLD": "number",
         "ENCODER": "string",
+        "DEPTH": "number",
+        "PEAK": "number",
         "PRETRAINED": "boolean",
         "BATCH_SIZE": "number",
         "GAN_BATCH_SIZE": "number",

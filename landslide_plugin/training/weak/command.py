@@ -2,7 +2,9 @@
 
 import hashlib
 import re
+import signal
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from ....models.model_card import ModelCard
 from ....models.model_file import check_model_path, save_model
 from ....models.pretrained import pretrained_weights, require_encoder
 from ....models.registry import SEMANTIC_TASK
-from ....models.weak import METHODS, THRESHOLD, Classifier, WeakNetwork, grey_levels
+from ....models.weak import DEPTH, METHODS, THRESHOLD, Classifier, WeakNetwork, grey_levels
 from ...device import describe, pick_device
 from ...errors import InputError
 from ...outputs import require_folder
@@ -24,7 +26,7 @@ from ...progress import Progress
 from ...provenance import CURRENT
 from ...samples.sample_set import SampleSet
 from .. import checkpoint
-from ..contracts import Outcome, Settings
+from ..contracts import CANCELED, Outcome, Settings
 from ..trainer import fit
 from .images import Images
 from .report import write_weak_report
@@ -32,8 +34,8 @@ from .tasks import ClassifierTask, CycleGanTask
 
 CAM_SHARE = 0.4
 """Share of the mean highest activation in images with landslide from which a pixel is landslide."""
-GAN_RATE = 2e-4
-"""Learning rate of CycleGAN (Zhu et al. 2017, section 7.1)."""
+GAN_RATE, GAN_MOMENTUM = 2e-4, 0.5
+"""Learning rate and beta 1 of CycleGAN's Adam (Zhu et al. 2017, section 7.1 and its code)."""
 AVERAGING = 0.99
 
 
@@ -55,6 +57,8 @@ def trainweak(
     width: int = 32,
     blocks: int = 6,
     threshold: float = 32.0,
+    depth: int = 5,
+    peak: float = 1.0,
     bands: Sequence[str] = (),
     device: str = "auto",
     seed: int = 0,
@@ -80,6 +84,8 @@ def trainweak(
         blocks: residual blocks of its generators.
         threshold: grey levels (0..255) from which a difference is landslide; 0 to have it chosen
             by the labels of the validation images.
+        depth: stages of the classifier's encoder, each of which halves its map.
+        peak: share of the map, its highest part, by which the classifier judges an image.
         bands: names of the bands to use; all when empty.
         device: "auto", "cpu", "cuda" or "mps".
         seed: of weights, order and cuts.
@@ -88,6 +94,9 @@ def trainweak(
     Returns:
         `model`, `html`, `threshold`, and the F1 of the image labels on validation images by
         activation (`cam_f1`) and by difference (`gan_f1`), None where not trained.
+
+    Ended by SIGTERM (`SystemExit`) in its last training, it writes the best model so far; the
+    checkpoints are left.
 
     Raises:
         InputError: the samples or settings are unfit, or a training has diverged; what was
@@ -99,7 +108,7 @@ def trainweak(
     if method not in METHODS:
         raise InputError(f"There is no method {method!r}: choose one of {', '.join(METHODS)}.")
     require_encoder(encoder)
-    _check_numbers(epochs, gan_epochs, tile_size, reduction)
+    _check_numbers(epochs, gan_epochs, tile_size, reduction, depth, peak)
     data = SampleSet.read(samples)
     names = list(bands or data.bands)
     if missing := [band for band in names if band not in data.bands]:
@@ -118,15 +127,19 @@ def trainweak(
     if method != "cyclegan":
         torch.manual_seed(seed)
         weights = pretrained_weights(encoder) if pretrained else None
-        classifier = Classifier(len(names), encoder, weights)
+        classifier = Classifier(len(names), encoder, weights, depth, peak)
         settings = run.settings(epochs, batch_size, learning_rate)
-        cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, shares[0])
+        begun = f"cam {weights} {peak}" if weights or peak < 1 else "cam"
+        cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, shares[0], begun)
+        if cam.ending == CANCELED and method == "both":
+            raise SystemExit(128 + signal.SIGTERM)
     translated: Outcome | None = None
     if method != "cam":
         torch.manual_seed(seed)
         gan = CycleGAN(len(names), width, blocks)
         task = CycleGanTask(grey, threshold or THRESHOLD, seed)
         settings = run.settings(gan_epochs, gan_batch_size, GAN_RATE)
+        settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM)
         translated = run.fit(gan, task, settings, "cyclegan", shares[1], 0.95)
         if not threshold:
             threshold = _chosen_threshold(gan, task, images, run.device)
@@ -137,6 +150,7 @@ def trainweak(
         "blocks": blocks,
         "grey": grey,
         "threshold": threshold or THRESHOLD,
+        "depth": depth,
     }
     if classifier is not None:
         arguments["cut"] = _cut(classifier, images, run.device)
@@ -144,6 +158,9 @@ def trainweak(
     card = _card(model, images, arguments, run, cam, translated)
     CURRENT.model = card.name
     save_model(model, network, card)
+    if any(part and part.ending == CANCELED for part in (cam, translated)):
+        progress.message(f"Canceled: {model} is the best model so far.")
+        raise SystemExit(128 + signal.SIGTERM)
     for part in ("cam", "cyclegan"):
         run.checkpoint(part).unlink(missing_ok=True)
     if html:
@@ -183,12 +200,19 @@ class _Run:
         return Settings(epochs, batch_size, rate, self.seed, self.device, averaging=AVERAGING)
 
     def fit(
-        self, network: nn.Module, task: Any, settings: Settings, part: str, low: float, high: float
+        self,
+        network: nn.Module,
+        task: Any,
+        settings: Settings,
+        part: str,
+        low: float,
+        high: float,
+        begun: str = "",
     ) -> Outcome:
-        """Train one part; it goes on from its checkpoint."""
+        """Train one part; it goes on from its checkpoint if that has `begun` alike."""
         self._progress.message(f"Training {part}; F1 and IoU are those of image labels.")
         data = self.images
-        facts = [data.samples.folder, data.bands, data.size, data.reduction, part]
+        facts = [data.samples.folder, data.bands, data.size, data.reduction, begun or part]
         fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
         file = self.checkpoint(part)
         progress = self._progress.part(low, high)
@@ -199,13 +223,19 @@ class _Run:
         return checkpoint.beside(f"{self._model}.{part}")
 
 
-def _check_numbers(epochs: int, gan_epochs: int, tile_size: int, reduction: int) -> None:
+def _check_numbers(
+    epochs: int, gan_epochs: int, tile_size: int, reduction: int, depth: int, peak: float
+) -> None:
     if epochs < 1 or gan_epochs < 1:
         raise InputError("Both numbers of epochs must be at least 1.")
     if not 32 <= tile_size <= 1024:
         raise InputError(f"The tile size {tile_size} must be within 32 to 1024 pixels.")
     if not 1 <= reduction <= 64:
         raise InputError(f"The reduction {reduction} must be within 1 to 64.")
+    if not 3 <= depth <= DEPTH:
+        raise InputError(f"The encoder's depth {depth} must be within 3 to {DEPTH} stages.")
+    if not 0 < peak <= 1:
+        raise InputError(f"The peak {peak:g} must be above 0 and at most 1.")
 
 
 def _is_eight_bit(images: Images) -> bool:
@@ -223,7 +253,7 @@ def _cut(classifier: Classifier, images: Images, device: torch.device) -> float:
             tile = torch.from_numpy(images.tile(sample))[None].to(device)
             maps = classifier.activation(tile).float()
             highest.append(float((maps[:, 1] - maps[:, 0]).max()))
-    return CAM_SHARE * float(np.mean(highest))
+    return CAM_SHARE * max(float(np.mean(highest)), 0.0)
 
 
 def _chosen_threshold(

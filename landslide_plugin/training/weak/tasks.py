@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ....models.cyclegan import RANGE, CycleGAN
+from ....models.cyclegan import RANGE, CycleGAN, limit
 from ....models.weak import SOFTNESS, Classifier
 from ...device import autocast
 from ..tiles import Batch
@@ -102,7 +102,7 @@ class CycleGanTask:
         discriminators that stand still, and these see translated images as given.
         """
         gan = _gan(network)
-        images = batch.images.to(device, memory_format=torch.channels_last)
+        images = limit(batch.images).to(device, memory_format=torch.channels_last)
         holds = torch.from_numpy(batch.labels[:, 0, 0] > 0)
         slides, clears = images[holds], images[~holds]
         with autocast(device):
@@ -128,7 +128,7 @@ class CycleGanTask:
 
     def changed(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         """Return the grey difference that `CHANGED` of each image's pixels exceed, float (N,)."""
-        images = batch.images.to(device)
+        images = limit(batch.images).to(device)
         with autocast(device):
             cleared = _gan(network).clear(images)
         difference = ((images - cleared.float()).abs() * self._grey.to(device)).sum(1)

@@ -33,6 +33,15 @@ def test_the_activation_map_is_the_weighted_sum_of_the_features():
     torch.testing.assert_close(network(image), torch.tensor([[0.0, 34 / 4]]))
 
 
+def test_judged_by_its_peak_the_highest_part_of_the_map_counts():
+    """Of the map above 13, 5; 7, 9 less 0, 0; 0, 1 a half is 13 and 9 - 1 = 8: their means."""
+    network = Classifier(3, "resnet18", peak=0.5)
+    network.encoder = Fixed(torch.tensor([[[[13.0, 5], [7, 9]], [[0, 0], [0, 1]]]]))
+    network.head = nn.Conv2d(2, 2, 1, bias=False)
+    network.head.weight.data = torch.tensor([[0.0, 1], [1, 0]])[..., None, None]
+    torch.testing.assert_close(network(torch.zeros(1, 3, 64, 64)), torch.tensor([[0.5, 11.0]]))
+
+
 def test_the_grey_difference_of_a_painted_image():
     """A square 100 levels brighter in red, 50 in green, 10 in blue is 60.6 grey levels brighter."""
     bands, std = ["blue", "red", "green"], [10.0, 40.0, 20.0]
@@ -47,6 +56,28 @@ def test_the_grey_difference_of_a_painted_image():
     assert difference.sum() == pytest.approx(64 * grey, rel=1e-5)
     mask = network(painted).argmax(1)[0].bool()
     assert mask[8:16, 8:16].all() and mask.sum() == 64
+
+
+def test_pixels_brighter_than_a_generator_can_be_are_not_changed_by_that():
+    """At 6 deviations; the generator gives back what is at most 3."""
+    network = WeakNetwork(3, 2, "cyclegan", **SMALL)
+    network.generator = _Limit()
+    image = torch.zeros(1, 3, 16, 16)
+    image[..., 4:8, 4:8] = 6.0
+    assert network.difference(image).abs().max() == 0
+
+
+class _Limit(nn.Module):
+    def forward(self, images):
+        return images.clamp(-3, 3)
+
+
+@pytest.mark.parametrize(("depth", "side"), [(3, 8), (4, 4), (5, 2)])
+def test_a_shallower_encoder_gives_a_finer_map(depth, side):
+    classifier = Classifier(3, "resnet18", depth=depth)
+    assert classifier.activation(torch.zeros(2, 3, 64, 64)).shape == (2, 2, side, side)
+    network = build("weak", 3, 2, method="cam", encoder="resnet18", depth=depth).eval()
+    assert network(torch.zeros(1, 3, 70, 50)).shape == (1, 2, 70, 50)
 
 
 class _Erase(nn.Module):

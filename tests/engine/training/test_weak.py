@@ -175,6 +175,27 @@ def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkey
     assert [path.name for path in tmp_path.glob("m.*")] == ["m.safetensors.cyclegan.checkpoint"]
 
 
+@pytest.mark.parametrize(("method", "part"), [("cyclegan", "cyclegan"), ("both", "cam")])
+def test_canceled_it_leaves_the_checkpoint_and_the_best_model_if_there_is_a_whole_one(
+    samples, tmp_path, method, part
+):
+    model = tmp_path / "m.safetensors"
+
+    def cancel(event):
+        if event.get("text", "").startswith("Epoch 2"):
+            raise SystemExit(143)
+
+    with pytest.raises(SystemExit):
+        trainweak(
+            samples=samples, model=str(model), method=method,
+            **{**SMALL, "epochs": 3, "gan_epochs": 3}, progress=Progress(cancel),
+        )  # fmt: skip
+    assert model.exists() == (method == "cyclegan")
+    assert [path.name for path in tmp_path.glob("m.*.checkpoint")] == [
+        f"{model.name}.{part}.checkpoint"
+    ]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -183,6 +204,8 @@ def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkey
         ({"tile_size": 8}, "tile size 8"),
         ({"reduction": 0}, "reduction 0"),
         ({"epochs": 0}, "at least 1"),
+        ({"depth": 6}, "depth 6"),
+        ({"peak": 0.0}, "peak 0"),
         ({"encoder": "nonsense"}, "No encoder 'nonsense'"),
     ],
 )
