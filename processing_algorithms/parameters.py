@@ -27,6 +27,7 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNTIMES = ("auto", "torch", "openvino", "onnx")
 SENSORS = ("auto", "sentinel2", "landsat89", "landsat57", "planet4", "custom")
 MODEL_FILES = "Landslide model (*.safetensors)"
+ANY_MODEL_FILES = "Models (*.safetensors *.onnx)"
 HTML_FILES = "HTML report (*.html)"
 
 
@@ -120,9 +121,9 @@ def area(label: str = "Only within these polygons") -> QgsProcessingParameterFea
     return vector("AREA", label, QgsProcessing.TypeVectorPolygon, optional=True)
 
 
-def model_file() -> QgsProcessingParameterFile:
+def model_file(kinds: str = MODEL_FILES) -> QgsProcessingParameterFile:
     """Return MODEL, a model file to use."""
-    return QgsProcessingParameterFile("MODEL", "Model file", fileFilter=MODEL_FILES)
+    return QgsProcessingParameterFile("MODEL", "Model file", fileFilter=kinds)
 
 
 def files(key: str, label: str) -> QgsProcessingParameterMultipleLayers:

@@ -8,6 +8,7 @@ from qgis.core import (
 
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    ANY_MODEL_FILES,
     RUNTIMES,
     Declaration,
     advanced,
@@ -58,7 +59,11 @@ class Predict(EngineAlgorithm):
             QgsProcessingParameterRasterLayer("STACK", "Stack"),
             "Raster with the bands that the model lists, in any order.",
         )
-        yield model_file(), "A model that marks pixels, made by Train a model."
+        yield (
+            model_file(ANY_MODEL_FILES),
+            "A model that marks pixels, made by Train a model, or an ONNX file with the metadata "
+            "of Deepness or STAC MLM.",
+        )
         yield area(), "Pixels outside these polygons are not predicted; empty for all."
         yield (
             number("THRESHOLD", "Threshold", None, 0.0, 1.0),

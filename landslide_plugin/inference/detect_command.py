@@ -15,11 +15,12 @@ from ...models.model_card import ModelCard
 from ...models.registry import INSTANCE_TASK
 from ..errors import InputError
 from ..inventory.attributes import make_inventory
+from ..inventory.layer import write_inventory
 from ..inventory.polygons import to_map
 from ..outputs import require_folder
 from ..progress import Progress
 from ..raster import RasterWriter, Source
-from ..vector import require_vector_output, write_vector
+from ..vector import require_vector_output
 from .instances import Detections, detect_instances
 from .opening import load_network, open_stack, warn_if_far
 from .tiling import Tiling
@@ -90,7 +91,7 @@ def detect(
                 outputs.enter_context(writer)
                 _draw(writer, source, card, wanted, found, progress.part(0.9, 0.97))
                 writer.finish()
-            write_vector(_inventory(found, source, card), output, geometry_type="Polygon")
+            write_inventory(_inventory(found, source, card), output, progress)
         warn_if_far(reader, progress)
     progress.update(1)
     return {"output": output, "mask": mask or None, "count": len(found)}

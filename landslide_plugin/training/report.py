@@ -5,8 +5,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from statistics import mean, stdev
 
-from torch import nn
-
 from ...models.model_card import ModelCard
 from ..evaluation.metrics import METRICS, Confusion, all_metrics
 from ..report import (
@@ -20,11 +18,10 @@ from ..report import (
     write_report,
 )
 from ..samples.sample_set import SampleSet
-from .assessment import EXAMPLES, Assessment, Example, assess
+from .assessment import EXAMPLES, Assessment, Example
 from .baselines import NO_NETWORK
 from .drawings import draw_constant_mask, draw_course, draw_examples, draw_precision_recall
-from .tiles import Tiles
-from .trainer import Outcome, Settings, Task
+from .trainer import Outcome, Settings
 
 NOT_STATED = "not stated: ask those who made the data before you pass it or the model on"
 
@@ -70,20 +67,6 @@ def write_runs_report(
         provenance(),
     ]
     write_report(path, page(f"Training of {card.name}", sections, _lead(runs, card, samples)))
-
-
-def write_training_report(
-    path: str | Path,
-    network: nn.Module,
-    task: Task,
-    tiles: Tiles,
-    card: ModelCard,
-    outcome: Outcome,
-    settings: Settings,
-) -> None:
-    """Assess one training and write its page; see `write_runs_report`."""
-    found = assess(network, task, tiles, outcome.best.threshold, batch_size=settings.batch_size)
-    write_runs_report(path, [Run(outcome, found)], card, tiles.samples, settings)
 
 
 def _lead(runs: Sequence[Run], card: ModelCard, samples: SampleSet) -> str:

@@ -156,18 +156,6 @@ class Tiles:
         column, line = sample.window[0] + col, sample.window[1] + row
         return f"{Path(sample.source).name}, column {column}, row {line}"
 
-    def showcase(self, count: int) -> Batch:
-        """Return up to `count` validation tiles, evenly chosen from the patches with landslide."""
-        patches = [sample for sample in self.validation if sample.landslide_pixels]
-        chosen = np.unique(np.linspace(0, len(patches) - 1, count).round().astype(int))
-        return self._batch([self._fullest(patches[number]) for number in chosen])
-
-    def _fullest(self, sample: Sample) -> Patch:
-        """Return the validation tile of a patch with most landslide pixels."""
-        corners = [corner for corner in self._validation_corners() if corner[0] is sample]
-        tiles = [self._validation_tile(*corner) for corner in corners]
-        return max(tiles, key=lambda tile: int(tile.landslide.sum()))
-
     def _validation_tile(self, sample: Sample, row: int, col: int) -> Patch:
         return cut(self._patch(sample), row, col, (self.size, self.size))
 
