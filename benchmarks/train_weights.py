@@ -26,6 +26,7 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, build
 from torch import Tensor
 
+from .demo_weights import NAME, train_demo
 from .weights_data import RGB, bijie, landslide4sense
 
 
@@ -95,17 +96,14 @@ RECIPES = {
 }
 
 
-def train(name: str, work: Path, quick: bool = False, threads: int = 0) -> Path:
+def train(name: str, work: Path, quick: bool = False) -> Path:
     """Train one of `RECIPES`; return the model file, in `work`.
 
     Args:
         name: key of the recipe.
         work: folder of samples, checkpoints and result; what stands there already is used.
         quick: about a minute instead of the whole.
-        threads: of the processor; 0 for PyTorch's choice.
     """
-    if threads:
-        torch.set_num_threads(threads)
     recipe = RECIPES[name]
     if quick:
         recipe = replace(recipe, stages=(replace(recipe.stages[0], tile_size=96, epochs=2),))
@@ -120,7 +118,8 @@ def train(name: str, work: Path, quick: bool = False, threads: int = 0) -> Path:
         print(f"stage {number}: {stage}", flush=True)
         outcome = _train_stage(network, recipe, stage, samples, work / f"stage{number}.checkpoint")
     path = work / f"{name}.safetensors"
-    save_model(str(path), network, _card(name, recipe, samples, arguments, outcome))
+    card = _card(name, recipe, samples, arguments, outcome)
+    save_model(path, network, card, half=True)
     return path
 
 
@@ -201,7 +200,7 @@ def _card(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train the model that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=sorted(RECIPES))
+    parser.add_argument("name", choices=sorted([*RECIPES, NAME]))
     parser.add_argument(
         "--quick", action="store_true", help="about a minute, to see that it learns"
     )
@@ -209,7 +208,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--threads", type=int, default=0)
     given = parser.parse_args(arguments)
     work = given.work or Path("build/weights") / (given.name + ("-quick" if given.quick else ""))
-    print(train(given.name, work, given.quick, given.threads))
+    if given.threads:
+        torch.set_num_threads(given.threads)
+    if given.name == NAME:
+        work.mkdir(parents=True, exist_ok=True)
+        print(train_demo(work, given.quick, Progress(_say)))
+    else:
+        print(train(given.name, work, given.quick))
     return 0
 
 

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -92,44 +91,6 @@ def assert_nothing_half_written(folder):
     assert all(path.name.startswith(".") for path in folder.iterdir())
 
 
-def test_cancels_at_random_moments_and_then_the_same_raster(given, whole, tmp_path):
-    """SIGTERM's handler raises SystemExit wherever the main thread is; so does this timer's."""
-
-    def stop(number, frame):
-        raise SystemExit(number)
-
-    moments = random.Random(0)  # noqa: S311
-    before = signal.signal(signal.SIGALRM, stop)
-    rows, said = [0], []
-    try:
-        for _ in range(TIMES):
-            percent, seconds = moments.uniform(0, 90), moments.uniform(1e-6, 0.02)
-
-            def arm(event, percent=percent, seconds=seconds):
-                if event.get("percent", 0) >= percent:
-                    signal.setitimer(signal.ITIMER_REAL, seconds)
-
-            with suppress(SystemExit):
-                predict(**given, **outputs(tmp_path), progress=Progress(arm))
-            signal.setitimer(signal.ITIMER_REAL, 0)
-            if (tmp_path / "p.tif").exists():  # it was faster
-                contents(tmp_path)
-                os.unlink(tmp_path / "p.tif")
-                os.unlink(tmp_path / "m.tif")
-                rows.append(0)
-            assert_nothing_half_written(tmp_path)
-            rows.append(kept_rows(tmp_path))
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
-    print("rows kept after each cancel:", rows)
-    predict(**given, **outputs(tmp_path), progress=Progress(said.append))
-    going_on = f"Going on from row {rows[-1]} of 1100"
-    assert (rows[-1] > 0) == any(going_on in event.get("text", "") for event in said)
-    for ours, theirs in zip(contents(tmp_path), whole, strict=True):
-        np.testing.assert_array_equal(ours, theirs)
-
-
 def start(given, folder):
     """Start a worker and wait until it computes."""
     request = {"command": "predict", "parameters": {**given, **outputs(folder)}}
@@ -146,26 +107,30 @@ def start(given, folder):
     return process
 
 
-def test_kills_at_random_moments_and_then_the_same_raster(given, whole, tmp_path):
-    moments = random.Random(1)  # noqa: S311
-    rows = []
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGKILL], ids=["cancel", "kill"])
+def test_ended_at_random_moments_and_then_the_same_raster(given, whole, tmp_path, ending):
+    """In a process of its own: SIGTERM raises SystemExit wherever the main thread is."""
+    moments = random.Random(int(ending))  # noqa: S311
+    rows, events = [0], []
     for _ in range(TIMES):
         process, percent = start(given, tmp_path), moments.uniform(0, 90)
         for line in process.stdout:
             if json.loads(line).get("percent", -1) >= percent:
                 break
         time.sleep(moments.uniform(0, 0.02))
-        process.kill()
+        process.send_signal(ending)
         process.communicate()
         if process.returncode == 0:  # it was faster
             os.unlink(tmp_path / "p.tif")
             os.unlink(tmp_path / "m.tif")
         assert_nothing_half_written(tmp_path)
         rows.append(kept_rows(tmp_path))
-    print("rows kept after each kill:", rows)
+    print("rows kept after each end:", rows)
     for left in tmp_path.glob(".partial-*"):  # whoever started the worker removes these
         shutil.rmtree(left)
-    predict(**given, **outputs(tmp_path), progress=Progress())
+    predict(**given, **outputs(tmp_path), progress=Progress(events.append))
+    going_on = any("Going on from row" in event.get("text", "") for event in events)
+    assert going_on == (rows[-1] > 0)
     for ours, theirs in zip(contents(tmp_path), whole, strict=True):
         np.testing.assert_array_equal(ours, theirs)
 
