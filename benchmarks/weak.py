@@ -59,6 +59,7 @@ class Plan:
     peak: float = 0.15
     width: int = 16
     blocks: int = 3
+    residual: int = 1
     cam_epochs: int = 20
     gan_epochs: int = 8
     epochs: int = 12
@@ -127,7 +128,12 @@ def train_cyclegan(work: Work) -> dict[str, Any]:
     """Train CycleGAN."""
     plan = work.plan
     return _train_weak(
-        work, "cyclegan", gan_epochs=plan.gan_epochs, width=plan.width, blocks=plan.blocks
+        work,
+        "cyclegan",
+        gan_epochs=plan.gan_epochs,
+        width=plan.width,
+        blocks=plan.blocks,
+        residual=bool(plan.residual),
     )
 
 
@@ -305,7 +311,9 @@ def _both(work: Work) -> Scaled:
     """Return the network of both views, put together of the two trained."""
     (cam, card), (gan, other) = (load_model(str(work.model(n))) for n in ("cam", "cyclegan"))
     arguments = {**card.arguments, "method": "both"}
-    arguments |= {key: other.arguments[key] for key in ("width", "blocks", "grey", "threshold")}
+    arguments |= {
+        key: other.arguments[key] for key in ("width", "blocks", "residual", "grey", "threshold")
+    }
     network = WeakNetwork(len(RGB), 2, **arguments)
     network.load_state_dict({**cam.state_dict(), **gan.state_dict()})
     return network.eval(), card.mean, card.std

@@ -158,6 +158,7 @@ INTERFACE = {
         "LEARNING_RATE": "number",
         "WIDTH": "number",
         "BLOCKS": "number",
+        "RESIDUAL": "boolean",
         "BANDS": "string",
         "DEVICE": "enum",
         "SEED": "number",
