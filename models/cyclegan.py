@@ -48,6 +48,8 @@ class Generator(nn.Module):
         layers += [nn.Conv2d(width, bands, 7, padding=3, padding_mode="reflect")]
         self.layers = nn.Sequential(*layers)
         self.apply(_draw)
+        if residual:  # to begin with, nothing is changed
+            nn.init.zeros_(layers[-1].weight)  # type: ignore[arg-type]
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the translated images, float (N, bands, H, W), any H and W from 8 on."""

@@ -127,12 +127,9 @@ def test_a_discriminator_looks_at_patches_of_70_px():
     assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [70, 70]
 
 
-def test_a_residual_generator_begins_by_changing_little():
-    torch.manual_seed(0)
+def test_a_residual_generator_begins_by_changing_nothing():
     images = torch.randn(2, 3, 30, 41).clamp(-3, 3)
-    with torch.no_grad():
-        change = CycleGAN(3, 8, 1, residual=True).clear(images) - images
-    assert 0 < change.abs().mean() < 0.5 * images.abs().mean()
+    torch.testing.assert_close(CycleGAN(3, 8, 1, residual=True).clear(images), images)
 
 
 def test_generators_keep_to_the_range_of_scaled_images():
