@@ -59,6 +59,7 @@ class Plan:
     peak: float = 0.15
     width: int = 16
     blocks: int = 3
+    residual: int = 1
     cam_epochs: int = 20
     gan_epochs: int = 8
     epochs: int = 12
@@ -127,7 +128,12 @@ def train_cyclegan(work: Work) -> dict[str, Any]:
     """Train CycleGAN."""
     plan = work.plan
     return _train_weak(
-        work, "cyclegan", gan_epochs=plan.gan_epochs, width=plan.width, blocks=plan.blocks
+        work,
+        "cyclegan",
+        gan_epochs=plan.gan_epochs,
+        width=plan.width,
+        blocks=plan.blocks,
+        residual=bool(plan.residual),
     )
 
 
@@ -138,7 +144,7 @@ def train_supervised(work: Work) -> dict[str, Any]:
 
 def train_pseudo(work: Work) -> dict[str, Any]:
     """Train on what the intersection maps in images with landslide, nothing in those without."""
-    probability = Coarse(_both(work), work.plan).probability
+    probability = Coarse(_both(work, "peak"), work.plan).probability
 
     def labels(values: NDArray[np.float32], given: NDArray[np.uint16]) -> NDArray[np.uint16]:
         if not given.any():  # the image's label says that there is none
@@ -154,10 +160,12 @@ def train_pseudo(work: Work) -> dict[str, Any]:
 def measure(work: Work) -> dict[str, Any]:
     """Measure all that is trained on the test split at full resolution, masks included."""
     plan = work.plan
-    both = _both(work)
     ways: dict[str, Predict] = {"constant mask": constant_way(work.samples)}
-    for name, method in (("CAM", "cam"), ("CycleGAN", "cyclegan"), ("both", "both")):
-        ways[name] = Coarse(_view(both, method), plan)
+    for part, name in (("cam", "CAM"), ("peak", "CAM by its peak")):
+        both = _both(work, part)
+        ways[name] = Coarse(_view(both, "cam"), plan)
+        ways["CycleGAN"] = Coarse(_view(both, "cyclegan"), plan)
+        ways[f"{name}, CycleGAN"] = Coarse(both, plan)
     ways["all marked"] = lambda values: np.ones(values.shape[1:], bool)
     for name in ("supervised", "pseudo"):
         if work.model(name).exists():
@@ -301,11 +309,13 @@ def _train_masks(work: Work, name: str, samples: Path) -> dict[str, Any]:
     )
 
 
-def _both(work: Work) -> Scaled:
-    """Return the network of both views, put together of the two trained."""
-    (cam, card), (gan, other) = (load_model(str(work.model(n))) for n in ("cam", "cyclegan"))
+def _both(work: Work, name: str = "cam") -> Scaled:
+    """Return the network of both views, put together of a classifier and CycleGAN."""
+    (cam, card), (gan, other) = (load_model(str(work.model(n))) for n in (name, "cyclegan"))
     arguments = {**card.arguments, "method": "both"}
-    arguments |= {key: other.arguments[key] for key in ("width", "blocks", "grey", "threshold")}
+    arguments |= {
+        key: other.arguments[key] for key in ("width", "blocks", "residual", "grey", "threshold")
+    }
     network = WeakNetwork(len(RGB), 2, **arguments)
     network.load_state_dict({**cam.state_dict(), **gan.state_dict()})
     return network.eval(), card.mean, card.std

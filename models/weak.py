@@ -90,6 +90,7 @@ class WeakNetwork(nn.Module):
         threshold: grey levels from which a difference is landslide.
         cut: activation from which a pixel is landslide, in logits.
         depth: stages of the classifier's encoder.
+        residual: of the generator.
 
     Raises:
         ValueError: another method or number of classes, or of grey levels.
@@ -107,13 +108,14 @@ class WeakNetwork(nn.Module):
         threshold: float = THRESHOLD,
         cut: float = 0.0,
         depth: int = DEPTH,
+        residual: bool = False,
     ) -> None:
         super().__init__()
         if method not in METHODS or classes != 2 or len(grey) not in (0, bands):
             raise ValueError(f"{method} with {classes} classes and {len(grey)} grey levels")
         self.threshold, self.cut = threshold, cut
         self.classifier = Classifier(bands, encoder, depth=depth) if method != "cyclegan" else None
-        self.generator = Generator(bands, width, blocks) if method != "cam" else None
+        self.generator = Generator(bands, width, blocks, residual) if method != "cam" else None
         self.grey = list(grey) or [255 / 6 / bands] * bands
 
     def forward(self, images: Tensor) -> Tensor:

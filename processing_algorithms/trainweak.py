@@ -118,6 +118,14 @@ class TrainWeak(EngineAlgorithm):
             "Of its generators; 9 for tiles of 256 pixels.",
         )
         yield (
+            advanced(
+                QgsProcessingParameterBoolean(
+                    "RESIDUAL", "CycleGAN changes images, not makes them anew", defaultValue=False
+                )
+            ),
+            "Learns in fewer epochs; the paper's makes them anew.",
+        )
+        yield (
             advanced(text("BANDS", "Bands")),
             "Names of the bands to train on, separated by commas; empty for all.",
         )

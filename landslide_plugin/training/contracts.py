@@ -72,6 +72,8 @@ class Settings:
         averaging: decay of the running average of the weights, which then is what is measured and
             kept; 0 for none.
         momentum: share of the last steps' direction in the next (Adam's beta 1).
+        last: whether the weights of the last epoch are kept instead of those of the best: where
+            the F1 does not tell how good they are.
     """
 
     epochs: int
@@ -86,6 +88,7 @@ class Settings:
     patience: int = 0
     averaging: float = 0.0
     momentum: float = 0.9
+    last: bool = False
 
     def check(self) -> None:
         """Refuse what makes no training.

@@ -215,7 +215,7 @@ class _Training:
         loss = state.loss / self.steps
         f1, iou = figures["f1"] or 0.0, figures["iou"] or 0.0
         epoch = Epoch(state.epoch, loss, f1, iou, threshold, seconds)
-        if self.best is None or f1 > self.best.epoch.f1:
+        if self.best is None or self.settings.last or f1 > self.best.epoch.f1:
             # On the CPU: a GPU's memory is for the training.
             weights = self.measured.state_dict()
             self.best = _Best(

@@ -159,6 +159,7 @@ INTERFACE = {
         "LEARNING_RATE": "number",
         "WIDTH": "number",
         "BLOCKS": "number",
+        "RESIDUAL": "boolean",
         "BANDS": "string",
         "DEVICE": "enum",
         "SEED": "number",

@@ -56,6 +56,7 @@ def trainweak(
     reduction: int = 1,
     width: int = 32,
     blocks: int = 6,
+    residual: bool = False,
     threshold: float = 32.0,
     depth: int = 5,
     peak: float = 1.0,
@@ -82,6 +83,7 @@ def trainweak(
         reduction: pixels along a side that become one.
         width: channels of CycleGAN's first layer.
         blocks: residual blocks of its generators.
+        residual: whether these give the change of an image instead of the image anew.
         threshold: grey levels (0..255) from which a difference is landslide; 0 to have it chosen
             by the labels of the validation images.
         depth: stages of the classifier's encoder, each of which halves its map.
@@ -136,11 +138,13 @@ def trainweak(
     translated: Outcome | None = None
     if method != "cam":
         torch.manual_seed(seed)
-        gan = CycleGAN(len(names), width, blocks)
+        gan = CycleGAN(len(names), width, blocks, residual)
         task = CycleGanTask(grey, threshold or THRESHOLD, seed)
         settings = run.settings(gan_epochs, gan_batch_size, GAN_RATE)
-        settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM)
-        translated = run.fit(gan, task, settings, "cyclegan", shares[1], 0.95)
+        settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM, last=True)
+        translated = run.fit(
+            gan, task, settings, "cyclegan", shares[1], 0.95, "residual" if residual else ""
+        )
         if not threshold:
             threshold = _chosen_threshold(gan, task, images, run.device)
     arguments = {
@@ -151,6 +155,7 @@ def trainweak(
         "grey": grey,
         "threshold": threshold or THRESHOLD,
         "depth": depth,
+        "residual": residual,
     }
     if classifier is not None:
         arguments["cut"] = _cut(classifier, images, run.device)

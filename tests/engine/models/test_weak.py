@@ -127,6 +127,11 @@ def test_a_discriminator_looks_at_patches_of_70_px():
     assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [70, 70]
 
 
+def test_a_residual_generator_begins_by_changing_nothing():
+    images = torch.randn(2, 3, 30, 41).clamp(-3, 3)
+    torch.testing.assert_close(CycleGAN(3, 8, 1, residual=True).clear(images), images)
+
+
 def test_generators_keep_to_the_range_of_scaled_images():
     gan = CycleGAN(2, 8, 1)
     assert gan.clear(10 * torch.randn(1, 2, 30, 41)).abs().max() <= 3.0

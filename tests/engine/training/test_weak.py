@@ -8,7 +8,9 @@ import torch
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.contracts import Settings
 from landslide_mapper.landslide_plugin.training.tiles import Batch
+from landslide_mapper.landslide_plugin.training.trainer import fit
 from landslide_mapper.landslide_plugin.training.weak.command import trainweak
 from landslide_mapper.landslide_plugin.training.weak.images import Images
 from landslide_mapper.landslide_plugin.training.weak.tasks import (
@@ -156,6 +158,24 @@ def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     page = html.read_text()
     assert "image labels" in page and "http" not in page
     assert sorted(path.name for path in tmp_path.glob("weak*")) == ["weak.html", model.name]
+
+
+def test_of_cyclegan_the_last_epoch_is_kept(samples, monkeypatch):
+    """Even where the labels are told apart worse by the end: here it calls all images clear."""
+    epochs = iter([0.9, 0.9, 0.1, 0.1])
+
+    def falling(self, network, batch, device):
+        holds = batch.labels > 0
+        sure = next(epochs)
+        return np.where(holds, sure, 1 - sure).astype(np.float32)
+
+    monkeypatch.setattr(CycleGanTask, "probability", falling)
+    images = Images(SampleSet.read(samples), ["red", "green", "blue"], 32, seed=0)
+    steps = images.validation_steps(4)
+    settings = Settings(2, 4, 2e-4, 0, CPU, optimizer="adam", momentum=0.5, last=True)
+    outcome = fit(CycleGAN(3, 8, 1), CycleGanTask([1.0] * 3, 32.0), images, settings, Progress())
+    assert steps == 2 and outcome.history[0].f1 > outcome.history[1].f1
+    assert outcome.best.number == 2
 
 
 def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkeypatch):
