@@ -34,6 +34,8 @@ from .weights_data import RGB, bijie
 
 UNSURE = 0.2
 """Distance from a probability of 0.5 within which a pseudo-label is not known."""
+GENERATOR = ("width", "blocks", "residual", "grey", "threshold")
+"""Arguments of the network that are CycleGAN's."""
 COVERED = 0.5
 """Share of a coarse pixel from which it counts as landslide."""
 Labels = Callable[[NDArray[np.float32], NDArray[np.uint16]], NDArray[np.uint16]]
@@ -313,9 +315,7 @@ def _both(work: Work, name: str = "cam") -> Scaled:
     """Return the network of both views, put together of a classifier and CycleGAN."""
     (cam, card), (gan, other) = (load_model(str(work.model(n))) for n in (name, "cyclegan"))
     arguments = {**card.arguments, "method": "both"}
-    arguments |= {
-        key: other.arguments[key] for key in ("width", "blocks", "residual", "grey", "threshold")
-    }
+    arguments |= {key: value for key, value in other.arguments.items() if key in GENERATOR}
     network = WeakNetwork(len(RGB), 2, **arguments)
     network.load_state_dict({**cam.state_dict(), **gan.state_dict()})
     return network.eval(), card.mean, card.std
