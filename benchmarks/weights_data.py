@@ -47,8 +47,10 @@ def landslide4sense(folder: Path) -> None:
     names = sorted(path.stem for path in (source / "train" / "images").iterdir())
     drawn = np.random.default_rng(0).permutation(len(names))[: round(VALIDATION * len(names))]
     kept = {names[number] for number in drawn}
+    landslide = pixels = 0
     for name in names:
         image, labels = _read(source / "train", name)
+        landslide, pixels = landslide + int((labels > 0).sum()), pixels + labels.size
         _add(writer, image, labels, "validation" if name in kept else "train", name, (0, 0))
         if name not in kept:
             _add_pieces(writer, image, labels, name)
@@ -61,6 +63,7 @@ def landslide4sense(folder: Path) -> None:
         split="Landslide4Sense's own validation patches as test, the rest random by patch",
         seed=0,
         sources=[str(source)],
+        before=(landslide, pixels - landslide),
         progress=Progress(),
     )
 
