@@ -68,8 +68,9 @@ class MapLandslides(EngineAlgorithm):
         )
         yield (
             later(model_file()),
-            "A model that marks pixels, made by Train a model; empty for the one of those that "
-            "ship which fits the image best. The log says which, and why.",
+            "A model that marks pixels, made by Train a model; empty for the one in the plugin's "
+            "folder models/weights that fits the image best, once there are any. The log says "
+            "which, and why.",
         )
         yield (
             vector("RIVERS", "Rivers", line, optional=True),

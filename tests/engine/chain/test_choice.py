@@ -62,3 +62,8 @@ def test_when_none_fits_the_sentence_says_why(shipped, bands, resolution, words)
     with pytest.raises(InputError, match=words) as caught:
         choose_model(bands, resolution, Given(), folder=shipped)
     assert "Give a model file, or train one" in str(caught.value)
+
+
+def test_without_any_model_the_sentence_says_so(tmp_path):
+    with pytest.raises(InputError, match="no model in .* yet: give a model file, or train one"):
+        choose_model(RGB, 10.0, Given(), folder=tmp_path)
