@@ -57,6 +57,10 @@ def choose_model(
         InputError: no model fits; the sentence says why for each.
     """
     cards = {path: load_card(path) for path in sorted(folder.glob("*.safetensors"))}
+    if not cards:
+        raise InputError(
+            f"There is no model in {folder} yet: give a model file, or train one."
+        )
     refused = {
         path: obstacle
         for path, card in cards.items()

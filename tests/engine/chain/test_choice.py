@@ -65,5 +65,5 @@ def test_when_none_fits_the_sentence_says_why(shipped, bands, resolution, words)
 
 
 def test_without_any_model_the_sentence_says_so(tmp_path):
-    with pytest.raises(InputError, match="no model in .* yet: give a model file, or train one"):
+    with pytest.raises(InputError, match=r"no model in .* yet: give a model file"):
         choose_model(RGB, 10.0, Given(), folder=tmp_path)
