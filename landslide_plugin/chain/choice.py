@@ -58,9 +58,7 @@ def choose_model(
     """
     cards = {path: load_card(path) for path in sorted(folder.glob("*.safetensors"))}
     if not cards:
-        raise InputError(
-            f"There is no model in {folder} yet: give a model file, or train one."
-        )
+        raise InputError(f"There is no model in {folder} yet: give a model file, or train one.")
     refused = {
         path: obstacle
         for path, card in cards.items()
