@@ -31,7 +31,7 @@ class Predict(EngineAlgorithm):
     NAME = "Predict landslide probability"
     GROUP = "Mapping"
     TAGS = ("deep learning", "inference", "segmentation", "fc-densenet", "sliding window")
-    STYLES = {"PROBABILITY": "probability", "MASK": "mask"}
+    STYLES = {"PROBABILITY": "probability", "MASK": "mask", "UNCERTAINTY": "uncertainty"}
     HELP = """
         Runs a model over a stack and writes the probability of landslide for every pixel.
 

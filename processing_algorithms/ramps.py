@@ -58,6 +58,14 @@ PROBABILITY = Ramp(
 )
 """What is unlikely lets the image below through."""
 
+UNCERTAINTY = Ramp(
+    ((0, "#00542788"), (0.5, "#b4998ec3"), (1, "#542788")),
+    0,
+    0.5,
+    words={0: "0 (all answers agree)", 0.5: "0.5 (none do)"},
+)
+"""Standard deviations of probabilities, at most one half."""
+
 DISTANCE = Ramp(NEARNESS, 0, None, "m")
 CHANGE = Ramp(EITHER_WAY, centred=True)
 

@@ -32,7 +32,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor
 
 from ..landslide_plugin.inventory.fields import FIELDS
-from .ramps import DISTANCE, NEARNESS, PROBABILITY, Ramp, label, ramp_of
+from .ramps import DISTANCE, NEARNESS, PROBABILITY, UNCERTAINTY, Ramp, label, ramp_of
 
 LANDSLIDE = QColor(215, 25, 28)
 SOURCE = QColor(253, 141, 60)
@@ -87,6 +87,10 @@ _processors: dict[str, StylePostProcessor] = {}
 
 def _probability(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
     return _pseudo_color(layer, PROBABILITY)
+
+
+def _uncertainty(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
+    return _pseudo_color(layer, UNCERTAINTY)
 
 
 def _distance(layer: QgsRasterLayer) -> QgsRasterRenderer:
@@ -182,6 +186,7 @@ def _name_fields(layer: QgsVectorLayer) -> None:
 
 _RASTER_STYLES = {
     "probability": _probability,
+    "uncertainty": _uncertainty,
     "mask": _mask,
     "distance": _distance,
     "factors": _factors,
