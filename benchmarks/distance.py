@@ -36,7 +36,8 @@ import functools, importlib, sys, time
 from pathlib import Path
 from landslide_plugin import worker
 worker.register_package()
-module = importlib.import_module("landslide_mapper.landslide_plugin.factors.commands")
+sys.modules.update(dict.fromkeys(("geopandas", "pandas")))
+module = importlib.import_module("landslide_mapper.landslide_plugin.factors.distance_command")
 module.RasterWriter = functools.partial(module.RasterWriter, compress=sys.argv[1])
 command = module.distance
 @functools.wraps(command)

@@ -4,17 +4,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import geopandas as gpd
+import numpy as np
 import pyogrio
 import pyogrio.raw
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
-from shapely import box, make_valid
+from shapely import box
 
 from .errors import GridError, InputError, OutputError
 from .outputs import require_folder, whole_file
 from .progress import Progress
 from .provenance import CURRENT
 from .raster.grid import Grid
+from .shapes import locate, no_crs, no_geometry, require_some, unreadable, usable
 
 
 def read_vector(
@@ -46,30 +48,28 @@ def read_vector(
         InputError: missing, unreadable, a field is not there, or no usable feature.
         GridError: the layer has no CRS and one is wanted.
     """
-    progress = progress or Progress()
-    path, _, layer = str(source).partition("|layername=")
-    if not path.startswith("/vsi") and not Path(path).exists():
-        raise InputError(f"The {what} layer {path} does not exist: check the path.")
+    path, layer = locate(source, what)
     try:
-        # The first one, not the styles that QGIS keeps beside it.
-        chosen = layer.split("|")[0] if layer else 0
-        frame = pyogrio.read_dataframe(path, force_2d=True, layer=chosen)
+        frame = pyogrio.read_dataframe(path, force_2d=True, layer=layer)
     except (DataSourceError, DataLayerError) as error:
-        raise InputError(f"The {what} layer {source} can't be read as a vector layer.") from error
+        raise unreadable(source, what) from error
     if "geometry" not in frame:
-        raise InputError(f"The {what} layer {source} has no geometry: choose another layer.")
+        raise no_geometry(source, what)
     for column in columns or []:
         if column not in frame:
             fields = ", ".join(name for name in frame.columns if name != "geometry")
             raise InputError(f"The {what} layer has no field {column}; it has: {fields}.")
-    had_none = frame.empty
-    frame = _usable(frame, what, kinds, progress)
-    if frame.empty and not (had_none and may_be_empty):
-        wanted = " or ".join(kinds).lower() or "feature"
-        raise InputError(f"The {what} layer {source} holds no {wanted}: choose another layer.")
+    geometries, origin = usable(
+        np.asarray(frame.geometry.array), what, kinds, progress or Progress()
+    )
+    if not (frame.empty and may_be_empty):
+        require_some(geometries, source, what, kinds)
+    frame = frame.iloc[origin].set_geometry(
+        gpd.GeoSeries(geometries, frame.index[origin], frame.crs)
+    )
     if crs is not None:
         if frame.crs is None:
-            raise GridError(f"The {what} layer {source} has no CRS: assign its projection first.")
+            raise no_crs(source, what)
         frame = frame.to_crs(CRS.from_user_input(crs))
     return frame.reset_index(drop=True)
 
@@ -154,22 +154,3 @@ def require_overlap(frame: gpd.GeoDataFrame, what: str, grid: Grid) -> None:
             f"{top:.6g}) does not overlap the reference ({grid.describe()}): check its CRS and "
             "extent."
         )
-
-
-def _usable(
-    frame: gpd.GeoDataFrame, what: str, kinds: tuple[str, ...], progress: Progress
-) -> gpd.GeoDataFrame:
-    frame = frame[frame.geometry.notna() & ~frame.geometry.is_empty]
-    invalid = ~frame.geometry.is_valid
-    if invalid.any():
-        progress.warning(f"{int(invalid.sum())} invalid geometries of the {what} were repaired.")
-        repaired = frame.geometry.where(~invalid, make_valid(frame.geometry.array))
-        frame = frame.set_geometry(repaired)
-        if kinds:
-            frame = frame.explode(index_parts=False)
-    if kinds:
-        fits = frame.geometry.geom_type.str.replace("Multi", "").isin(kinds)
-        if not fits.all() and fits.any():
-            progress.warning(f"{int((~fits).sum())} parts of the {what} are of another kind: left.")
-        frame = frame[fits]
-    return frame

@@ -30,7 +30,7 @@ COMMANDS = {
     "terrainfactors": "factors.terrain_command",
     "spectralindices": "factors.commands",
     "streams": "factors.commands",
-    "distance": "factors.commands",
+    "distance": "factors.distance_command",
     "classes": "factors.commands",
     "stack": "factors.commands",
     "factoranalysis": "factors.analysis_commands",
@@ -48,6 +48,9 @@ COMMANDS = {
     "device": "inference.device_command",
 }
 """Command name to the module, within `landslide_plugin`, whose function of that name runs it."""
+
+WITHOUT_FRAMES = ("distance",)
+"""Commands that do without geopandas, which pyogrio else loads wherever it finds it: 0.3 s."""
 
 
 def register_package() -> None:
@@ -134,6 +137,9 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dic
         raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")
     if request.get("attached"):
         threading.Thread(target=_end_with_parent, daemon=True).start()
+    if name in WITHOUT_FRAMES:
+        for package in ("geopandas", "pandas"):
+            sys.modules[package] = None  # type: ignore[assignment]
     function = find_command(name)
     _check_parameters(name, function, parameters, errors.InputError)
     provenance.CURRENT.algorithm = f"landslide:{name}"

@@ -3,7 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..factors.commands import classes, distance, spectralindices, streams, terrainfactors
+from ..factors.commands import classes, spectralindices, streams, terrainfactors
+from ..factors.distance_command import distance
 from ..progress import Progress
 from .plan import FAULTS, GEOLOGY, RIVERS, Given, Plan
 

@@ -14,8 +14,7 @@ from ..raster.source import Source, unique_names
 from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.writer import RasterWriter
 from ..vector import read_vector, require_overlap, require_vector_output, write_vector
-from . import categorical, memory, spectral
-from . import distance as distances
+from . import categorical, spectral
 from . import streams as stream_lines
 from .terrain_command import terrainfactors as terrainfactors
 
@@ -122,71 +121,6 @@ def streams(
     write_vector(network, output, geometry_type="LineString")
     progress.update(1.0)
     return {"output": output, "count": len(network)}
-
-
-def distance(
-    *,
-    input: str,
-    reference: str,
-    output: str,
-    name: str = "river_distance",
-    max_distance: float = 0.0,
-    breaks: Sequence[float] = (),
-    levels: str = "none",
-    progress: Progress,
-) -> dict[str, Any]:
-    """Compute the distance to rivers, faults or roads in metres; see `distance.stream_distance`.
-
-    Args:
-        input: lines, polygons or points.
-        reference: the raster whose grid counts.
-        output: float32 GeoTIFF of metres, or uint8 of levels 0..n, named and marked as ordinal,
-            when there are breaks.
-        name: the band's name.
-        max_distance: longer distances are given as this; 0 = no limit.
-        breaks: ascending metres between the levels.
-        levels: a preset of breaks, one of `distance.LEVELS`; "none" for none.
-        progress: where to report.
-
-    Raises:
-        InputError: no usable feature, a negative maximum distance, breaks that don't ascend,
-            breaks beside a preset, or too little memory.
-        GridError: the reference has no CRS or the features lie far from it.
-    """
-    if not max_distance >= 0:
-        raise InputError(
-            f"The maximum distance is {max_distance:g} m: choose 0 (no limit) or more."
-        )
-    edges = distances.check_breaks(distances.preset(levels, breaks), max_distance)
-    with Source.open(reference, what="reference raster") as raster:
-        grid = raster.grid
-    features = read_vector(
-        input,
-        "input",
-        crs=grid.crs,
-        kinds=("LineString", "Polygon", "Point"),
-        progress=progress,
-    )
-    features = features.explode(ignore_index=True)  # small parts are found where they lie
-    limit = max_distance or np.inf
-    if edges:  # beyond the last break all is one level
-        limit = min(limit, 2 * edges[-1])
-    blocks = distances.plan_blocks(features, grid, limit)
-    memory.require_memory(
-        distances.memory_needed(blocks, grid),
-        f"The distances on {grid.width} x {grid.height} pixels",
-        "give a maximum distance or make the reference's pixels larger",
-        progress,
-    )
-    dtype, names = ("uint8", distances.level_names(edges)) if edges else ("float32", {})
-    with RasterWriter(output, grid, [name], dtype, classes=names) as writer:
-        if edges:
-            writer.tag_band(1, {"ordinal": "yes"})  # the stack keeps them one band
-        for window, metres in distances.stream_distance(features, grid, blocks, limit):
-            values = distances.to_levels(metres, edges) if edges else metres
-            writer.write(values, window)
-            progress.update((window.row_off + window.height) / grid.height)
-    return {"output": output}
 
 
 def classes(

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
-import geopandas as gpd
 import numpy as np
 import shapely
 from affine import Affine
@@ -27,8 +26,10 @@ from rasterio.features import rasterize
 from rasterio.windows import Window
 from scipy.ndimage import distance_transform_edt
 
+from ..ahead import read_ahead
 from ..errors import GridError, InputError
 from ..raster import Grid
+from ..shapes import Shapes
 
 LEVELS: dict[str, tuple[float, ...]] = {"yang2022": (30, 200, 500, 1000, 2000)}
 """Presets of breaks in metres: six river levels (R. Yang et al. 2022, Remote Sens. 14:2206)."""
@@ -54,7 +55,7 @@ class Block:
     around: Window
 
 
-def plan_blocks(features: gpd.GeoDataFrame, grid: Grid, limit: float = np.inf) -> list[Block]:
+def plan_blocks(features: Shapes, grid: Grid, limit: float = np.inf) -> list[Block]:
     """Cut the grid into blocks whose margins hold the nearest feature of each of their pixels.
 
     Args:
@@ -88,7 +89,7 @@ def memory_needed(blocks: Sequence[Block], grid: Grid) -> int:
 
 
 def stream_distance(
-    features: gpd.GeoDataFrame, grid: Grid, blocks: Sequence[Block], limit: float = np.inf
+    features: Shapes, grid: Grid, blocks: Sequence[Block], limit: float = np.inf
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield the distance to the nearest feature, block by block; 0 inside polygons.
 
@@ -102,7 +103,8 @@ def stream_distance(
         A full-width window and metres, float32, (rows, columns).
     """
     transform = _geodesic_transform if grid.is_geographic else _planar_transform
-    for block in blocks:
+
+    def measure(block: Block) -> tuple[Window, NDArray[np.float32]]:
         around = _part(grid, block.around)
         empty = _untouched(features, around)
         if empty.all():
@@ -111,7 +113,9 @@ def stream_distance(
             distance = transform(empty, around, _inner(block))
         if math.isfinite(limit):
             np.minimum(distance, np.float32(limit), out=distance)
-        yield block.window, distance
+        return block.window, distance
+
+    yield from read_ahead(measure, blocks)
 
 
 def preset(levels: str, breaks: Sequence[float]) -> Sequence[float]:
@@ -170,7 +174,7 @@ class _Reach:
     nearest cell that holds a feature's point and one cell's diagonal.
     """
 
-    def __init__(self, features: gpd.GeoDataFrame, grid: Grid, limit: float) -> None:
+    def __init__(self, features: Shapes, grid: Grid, limit: float) -> None:
         self._grid, self._limit = grid, limit
         box = _search_box(features, grid, limit)
         self._bounds = _pixel_bounds(features, grid, box)
@@ -224,9 +228,7 @@ def _pixels(metres: float, size: float) -> int:
     return math.ceil(metres / max(size, 1e-9)) + 2 if math.isfinite(metres) else 0
 
 
-def _search_box(
-    features: gpd.GeoDataFrame, grid: Grid, limit: float
-) -> tuple[float, float, float, float]:
+def _search_box(features: Shapes, grid: Grid, limit: float) -> tuple[float, float, float, float]:
     """Return bounds, in CRS units, that hold the nearest feature of every pixel.
 
     Raises:
@@ -234,11 +236,11 @@ def _search_box(
             likely one of the two has the wrong CRS.
     """
     left, bottom, right, top = grid.bounds
-    gap = float(shapely.distance(features.geometry.array, shapely.box(*grid.bounds)).min())
+    gap = float(shapely.distance(features.geometries, shapely.box(*grid.bounds)).min())
     diagonal = float(np.hypot(right - left, top - bottom))
     longest = limit / _shortest_unit(grid)
     if gap > (diagonal if np.isinf(longest) else max(diagonal, longest)):
-        extent = ", ".join(f"{value:.6g}" for value in features.total_bounds)
+        extent = ", ".join(f"{value:.6g}" for value in features.bounds)
         raise GridError(
             f"The features lie far from the reference: their extent in its CRS is {extent} (left, "
             f"bottom, right, top), its own is {grid.describe()}; check both CRSs."
@@ -255,23 +257,23 @@ def _search_box(
 
 
 def _pixel_bounds(
-    features: gpd.GeoDataFrame, grid: Grid, box: tuple[float, float, float, float]
+    features: Shapes, grid: Grid, box: tuple[float, float, float, float]
 ) -> tuple[int, int, int, int]:
     """Return left, top, right and bottom of the features within a box, in the grid's pixels."""
-    bounds = features.total_bounds
+    bounds = features.bounds
     left, top = grid.pixel(max(bounds[0], box[0]), min(bounds[3], box[3]))
     right, bottom = grid.pixel(min(bounds[2], box[2]), max(bounds[1], box[1]))
     return math.floor(left) - 1, math.floor(top) - 1, math.ceil(right) + 1, math.ceil(bottom) + 1
 
 
-def _untouched(features: gpd.GeoDataFrame, grid: Grid) -> NDArray[np.uint8]:
+def _untouched(features: Shapes, grid: Grid) -> NDArray[np.uint8]:
     """Return 0 in the pixels that a feature touches, 1 in all others."""
     # Shapes are not clipped: where one runs along pixels' edges, rounding would show in the blocks.
-    near = features.sindex.query(shapely.box(*grid.bounds).buffer(grid.transform.a))
+    near = features.near(shapely.box(*grid.bounds).buffer(grid.transform.a))
     if not len(near):
         return np.ones(grid.shape, np.uint8)
     burnt: NDArray[np.uint8] = rasterize(
-        features.geometry.array[near],
+        near,
         grid.shape,
         fill=1,
         default_value=0,
@@ -282,14 +284,14 @@ def _untouched(features: gpd.GeoDataFrame, grid: Grid) -> NDArray[np.uint8]:
     return burnt
 
 
-def _without_vertex(features: gpd.GeoDataFrame, grid: Grid) -> NDArray[np.uint8]:
+def _without_vertex(features: Shapes, grid: Grid) -> NDArray[np.uint8]:
     """Return 0 in the cells that polygons touch or that lines and points are in, 1 in others.
 
     Lines get a vertex in every cell, or nearly so: much faster than burning them.
     """
-    shapes = features.geometry.array
+    shapes = features.geometries
     polygonal = shapely.get_dimensions(shapes) == 2
-    empty = _untouched(features[polygonal], grid)
+    empty = _untouched(Shapes(shapes[polygonal]), grid)
     spaced = shapely.segmentize(shapes[~polygonal], min(grid.transform.a, -grid.transform.e))
     x, y = shapely.get_coordinates(spaced).T
     columns, rows = (np.floor(place).astype(np.int64) for place in grid.pixel(x, y))

@@ -2,9 +2,7 @@
 
 import hashlib
 import math
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,14 +17,13 @@ from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from ...models.model_card import ModelCard
+from ..ahead import read_ahead
 from ..errors import GridError, ModelFileError
 from ..progress import Progress
 from ..raster import Grid, Source
 from ..vector import read_vector
 from .tiling import Tile, Tiling
 
-T = TypeVar("T")
-R = TypeVar("R")
 P = TypeVar("P", np.float32, np.bool_)
 FAR_FROM_TRAINING = 5.0
 """A band whose mean lies this many standard deviations from the training set's is warned of."""
@@ -270,20 +267,3 @@ def require_bands(source: Source, card: ModelCard) -> None:
             f"The stack {source.path} lacks {', '.join(missing)}, which the model {card.name} "
             f"wants; it has {', '.join(source.bands)}: add the missing bands or name them so."
         )
-
-
-def read_ahead(
-    work: Callable[[T], R], items: Iterable[T], threads: int = 1
-) -> Generator[R, None, None]:
-    """Yield what `work` makes of each item, in order; threads make the next ones meanwhile."""
-    pool = ThreadPoolExecutor(max_workers=threads)
-    pending: deque[Future[R]] = deque()
-    try:
-        for item in items:
-            pending.append(pool.submit(work, item))
-            if len(pending) > threads:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)

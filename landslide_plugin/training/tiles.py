@@ -1,8 +1,6 @@
 """Batches of tiles cut from the samples: scaled, turned, and read ahead."""
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Lock
@@ -12,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..ahead import read_ahead
 from ..errors import InputError
 from ..progress import Progress
 from ..samples.sample_set import Sample, SampleSet
@@ -129,7 +128,7 @@ class Tiles:
         def make(group: NDArray[np.int64]) -> Batch:
             return self._batch([self._train_tile(epoch, int(number)) for number in group])
 
-        return _ahead(make, groups[first:])
+        return read_ahead(make, groups[first:], AHEAD)
 
     def train_steps(self, batch_size: int) -> int:
         """Return how many batches an epoch has."""
@@ -144,7 +143,7 @@ class Tiles:
             chosen = corners[start : start + batch_size]
             return self._batch([self._validation_tile(*corner) for corner in chosen])
 
-        return _ahead(make, starts)
+        return read_ahead(make, starts, AHEAD)
 
     def validation_steps(self, batch_size: int) -> int:
         """Return how many batches the validation has."""
@@ -213,18 +212,6 @@ class Tiles:
         std = np.asarray(self.std, np.float32)[:, None, None]
         images = np.stack([(values - mean) / std * valid for values, valid, _ in tiles])
         return Batch(torch.from_numpy(images), np.stack([labels for _, _, labels in tiles]))
-
-
-def _ahead(make: Callable[..., Batch], items: Iterable) -> Iterator[Batch]:
-    """Yield make(item) of each item, the next ones being made in threads meanwhile."""
-    with ThreadPoolExecutor(AHEAD) as pool:
-        waiting: deque = deque()
-        for item in items:
-            waiting.append(pool.submit(make, item))
-            if len(waiting) > AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _any_of(samples: list[Sample], rng: np.random.Generator) -> Sample:

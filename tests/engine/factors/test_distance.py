@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.factors import distance as rooms
 from landslide_mapper.landslide_plugin.factors import memory
-from landslide_mapper.landslide_plugin.factors.commands import distance, stack
+from landslide_mapper.landslide_plugin.factors.commands import stack
+from landslide_mapper.landslide_plugin.factors.distance_command import distance
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source
+from landslide_mapper.landslide_plugin.shapes import Shapes
 from pyproj import Geod
 from rasterio.crs import CRS
 from rasterio.features import rasterize
@@ -32,9 +34,11 @@ def centres(grid):
 
 
 def measure(shapes, grid=GRID, limit=np.inf):
-    frame = gpd.GeoDataFrame(geometry=list(shapes), crs=grid.crs)
-    blocks = rooms.plan_blocks(frame, grid, limit)
-    return np.concatenate([block for _, block in rooms.stream_distance(frame, grid, blocks, limit)])
+    features = Shapes(list(shapes))
+    blocks = rooms.plan_blocks(features, grid, limit)
+    return np.concatenate(
+        [block for _, block in rooms.stream_distance(features, grid, blocks, limit)]
+    )
 
 
 def exact(shapes, grid=GRID):
@@ -344,13 +348,14 @@ class TestCommand:
 
     def test_a_maximum_distance_bounds_the_memory(self):
         """Ten times the height takes no more; without a maximum, far from all, it would."""
-        frame = gpd.GeoDataFrame(geometry=[POINT], crs=UTM)
+        features = Shapes([POINT])
         low, high = (Grid(UTM, GRID.transform, 6000, rows) for rows in (20_000, 200_000))
         needed = [
-            rooms.memory_needed(rooms.plan_blocks(frame, grid, 2000), grid) for grid in (low, high)
+            rooms.memory_needed(rooms.plan_blocks(features, grid, 2000), grid)
+            for grid in (low, high)
         ]
         assert needed[1] <= needed[0] < 600e6
-        assert rooms.memory_needed(rooms.plan_blocks(frame, high), high) > 5e9
+        assert rooms.memory_needed(rooms.plan_blocks(features, high), high) > 5e9
 
     def test_no_features(self, tmp_path, reference):
         empty = tmp_path / "empty.gpkg"

@@ -1,7 +1,5 @@
 """Windows: weights, reading, blending."""
 
-import threading
-
 import numpy as np
 import pytest
 import shapely
@@ -9,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, ModelFileError
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling, spans
-from landslide_mapper.landslide_plugin.inference.windows import Area, Reader, read_ahead
+from landslide_mapper.landslide_plugin.inference.windows import Area, Reader
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.models.model_card import ModelCard
@@ -160,25 +158,6 @@ def test_area_elsewhere_or_on_a_plain_image_is_refused(tmp_path):
         Area.read(path, Grid(CRS.from_epsg(32632), UTM, 40, 40), Progress())
     with pytest.raises(GridError, match="no CRS"):
         Area.read(path, Grid(None, UTM, 40, 40), Progress())
-
-
-def test_read_ahead_keeps_the_order_and_passes_errors_on():
-    def work(number):
-        if number == 5:
-            raise InputError("damaged")
-        return 10 * number
-
-    seen = []
-    with pytest.raises(InputError, match="damaged"):
-        for item in read_ahead(work, range(9), threads=3):
-            seen.append(item)
-    assert seen == [0, 10, 20, 30, 40]
-
-
-def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
-    made = [threading.Event() for _ in range(3)]
-    for number in read_ahead(lambda number: made[number].set() or number, range(3)):
-        assert made[min(number + 1, 2)].wait(5)
 
 
 def test_several_threads_read_the_same_in_the_same_order(make_raster):

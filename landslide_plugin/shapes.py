@@ -1,0 +1,161 @@
+"""The geometries of vector layers: found, read, repaired, brought to a CRS.
+
+A layer's fields need geopandas, which takes as long to load as the rest of a small task: commands
+that need geometries alone read them by this module, the others by `vector`.
+"""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pyogrio.raw
+import shapely
+from numpy.typing import NDArray
+from pyogrio.errors import DataLayerError, DataSourceError
+from pyproj import CRS, Transformer
+
+from .errors import GridError, InputError
+from .progress import Progress
+
+Geometries = NDArray[np.object_]
+
+
+class Shapes:
+    """Geometries with an index of where they lie.
+
+    Args:
+        geometries: shapely's, in one CRS.
+    """
+
+    def __init__(self, geometries: Sequence[shapely.Geometry] | Geometries) -> None:
+        self.geometries: Geometries = np.asarray(geometries, object)
+
+    @cached_property
+    def bounds(self) -> tuple[float, float, float, float]:
+        """Left, bottom, right, top."""
+        left, bottom, right, top = shapely.total_bounds(self.geometries)
+        return float(left), float(bottom), float(right), float(top)
+
+    @cached_property
+    def _tree(self) -> shapely.STRtree:
+        return shapely.STRtree(self.geometries)
+
+    def near(self, place: shapely.Geometry) -> Geometries:
+        """Return those whose bounding boxes meet that of a place."""
+        found: Geometries = self.geometries[self._tree.query(place)]
+        return found
+
+
+def read_shapes(
+    source: str | Path,
+    what: str,
+    *,
+    crs: object,
+    kinds: tuple[str, ...] = (),
+    progress: Progress | None = None,
+) -> Geometries:
+    """Read the geometries of a layer, repaired, 2-D, none empty, in a CRS.
+
+    Args:
+        source: a file, or `file|layername=name` as QGIS writes it.
+        what: the layer's role in messages, such as "rivers".
+        crs: the CRS wanted.
+        kinds: see `usable`.
+        progress: where warnings go.
+
+    Raises:
+        InputError: missing, unreadable, or no usable feature.
+        GridError: the layer has no CRS.
+    """
+    path, layer = locate(source, what)
+    try:
+        meta, _, encoded, _ = pyogrio.raw.read(path, layer=layer, columns=[], force_2d=True)
+    except (DataSourceError, DataLayerError) as error:
+        raise unreadable(source, what) from error
+    if encoded is None:
+        raise no_geometry(source, what)
+    geometries, _ = usable(shapely.from_wkb(encoded), what, kinds, progress or Progress())
+    require_some(geometries, source, what, kinds)
+    if not meta["crs"]:
+        raise no_crs(source, what)
+    theirs, wanted = CRS.from_user_input(meta["crs"]), CRS.from_user_input(crs)
+    if theirs == wanted:
+        return geometries
+    transformer = Transformer.from_crs(theirs, wanted, always_xy=True)
+    moved: Geometries = shapely.transform(geometries, transformer.transform, interleaved=False)
+    return moved
+
+
+def locate(source: str | Path, what: str) -> tuple[str, str | int]:
+    """Return the file of a layer and the layer's name or number in it.
+
+    Raises:
+        InputError: there is no such file.
+    """
+    path, _, layer = str(source).partition("|layername=")
+    if not path.startswith("/vsi") and not Path(path).exists():
+        raise InputError(f"The {what} layer {path} does not exist: check the path.")
+    # The first one, not the styles that QGIS keeps beside it.
+    return path, layer.split("|")[0] if layer else 0
+
+
+def usable(
+    geometries: Geometries, what: str, kinds: tuple[str, ...], progress: Progress
+) -> tuple[Geometries, NDArray[np.int64]]:
+    """Drop missing and empty geometries, repair invalid ones, drop those of other kinds.
+
+    Args:
+        geometries: shapely's, or None.
+        what: the layer's role in messages.
+        kinds: geometry kinds wanted, of "Polygon", "LineString", "Point" (multi ones included);
+            others are dropped with a warning, also those that a repair made; all when empty.
+        progress: where warnings go.
+
+    Returns:
+        The geometries, and for each the number of the one that it was.
+    """
+    origin = np.flatnonzero(~(shapely.is_missing(geometries) | shapely.is_empty(geometries)))
+    geometries = geometries[origin]
+    invalid = ~shapely.is_valid(geometries)
+    if invalid.any():
+        progress.warning(f"{int(invalid.sum())} invalid geometries of the {what} were repaired.")
+        geometries = np.where(invalid, shapely.make_valid(geometries), geometries)
+        if kinds:
+            geometries, part_of = shapely.get_parts(geometries, return_index=True)
+            origin = origin[part_of]
+    if kinds:
+        names = np.array([geometry.geom_type.replace("Multi", "") for geometry in geometries])
+        fits = np.isin(names, kinds)
+        if not fits.all() and fits.any():
+            progress.warning(f"{int((~fits).sum())} parts of the {what} are of another kind: left.")
+        geometries, origin = geometries[fits], origin[fits]
+    return geometries, origin
+
+
+def require_some(
+    geometries: Geometries, source: str | Path, what: str, kinds: tuple[str, ...]
+) -> None:
+    """Refuse a layer of which nothing is usable.
+
+    Raises:
+        InputError: there is no geometry.
+    """
+    if not len(geometries):
+        wanted = " or ".join(kinds).lower() or "feature"
+        raise InputError(f"The {what} layer {source} holds no {wanted}: choose another layer.")
+
+
+def unreadable(source: str | Path, what: str) -> InputError:
+    """Return the error of a file that GDAL can't read."""
+    return InputError(f"The {what} layer {source} can't be read as a vector layer.")
+
+
+def no_geometry(source: str | Path, what: str) -> InputError:
+    """Return the error of a table without geometries."""
+    return InputError(f"The {what} layer {source} has no geometry: choose another layer.")
+
+
+def no_crs(source: str | Path, what: str) -> GridError:
+    """Return the error of a layer of unknown place."""
+    return GridError(f"The {what} layer {source} has no CRS: assign its projection first.")

@@ -1,0 +1,26 @@
+"""Reading ahead: order, errors, and that it is ahead."""
+
+import threading
+
+import pytest
+from landslide_mapper.landslide_plugin.ahead import read_ahead
+from landslide_mapper.landslide_plugin.errors import InputError
+
+
+def test_read_ahead_keeps_the_order_and_passes_errors_on():
+    def work(number):
+        if number == 5:
+            raise InputError("damaged")
+        return 10 * number
+
+    seen = []
+    with pytest.raises(InputError, match="damaged"):
+        for item in read_ahead(work, range(9), threads=3):
+            seen.append(item)
+    assert seen == [0, 10, 20, 30, 40]
+
+
+def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
+    made = [threading.Event() for _ in range(3)]
+    for number in read_ahead(lambda number: made[number].set() or number, range(3)):
+        assert made[min(number + 1, 2)].wait(5)
