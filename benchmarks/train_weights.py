@@ -5,6 +5,7 @@ the recipe learns. The data are found by `LANDSLIDE_DATA`, or at `../shared/data
 """
 
 import argparse
+import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,13 +28,14 @@ from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, 
 from torch import Tensor
 
 from .demo_weights import NAME, train_demo
-from .weights_data import RGB, bijie, landslide4sense
+from .weights_data import RGB, bijie, coarsened, landslide4sense
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a training: side of the tiles, epochs, highest learning rate."""
+    """A part of a training: pixels of how many metres, side of the tiles in them, epochs, rate."""
 
+    resolution: float
     tile_size: int
     epochs: int
     learning_rate: float
@@ -48,9 +50,10 @@ class Recipe:
         backbone: of the compact U-Net.
         stages: one after another, each beginning with the weights of the one before.
         augmentation: names; see `Augmentation`.
-        enhancement: share of tiles spliced or pasted anew.
+        enhancement: share of tiles spliced from several patches; no landslide is in the middle of
+            these, and their backgrounds change as in a scene.
         repeat: how often a patch with landslide is seen in an epoch.
-        resolution: metres a pixel.
+        resolution: metres a pixel of the samples.
         licence: terms of data and weights.
         about: what the card says besides.
     """
@@ -72,21 +75,21 @@ class Recipe:
 RECIPES = {
     "vhr-rgb": Recipe(
         samples=bijie,
-        backbone="coarse",
-        stages=(Stage(192, 14, 2e-3), Stage(256, 6, 1e-3)),
+        backbone="standard",
+        stages=(Stage(1.6, 128, 24, 2e-3), Stage(1.1, 192, 5, 1e-3), Stage(0.8, 256, 3, 5e-4)),
         augmentation=(
             *("flip", "quarter_turn", "scale"),
             *("gain", "brightness", "contrast", "colour"),
         ),
-        enhancement=0.4,
-        repeat=2,
+        enhancement=0.5,
+        repeat=3,
         resolution=0.8,
         licence="Trained on Bijie (Ji et al. 2020), free for research, licence not stated",
     ),
     "sentinel2-rgb": Recipe(
         samples=landslide4sense,
         backbone="light",
-        stages=(Stage(96, 30, 2e-3),),
+        stages=(Stage(10.0, 96, 30, 2e-3),),
         augmentation=("flip", "quarter_turn", "scale", "gain", "brightness", "contrast", "colour"),
         enhancement=0.3,
         repeat=1,
@@ -116,11 +119,24 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     network = build("compact_unet", len(RGB), 2, **arguments)
     for number, stage in enumerate(recipe.stages, start=1):
         print(f"stage {number}: {stage}", flush=True)
-        outcome = _train_stage(network, recipe, stage, samples, work / f"stage{number}.checkpoint")
+        at_stage = _at(stage.resolution, samples, work)
+        outcome = _train_stage(network, recipe, stage, at_stage, work / f"stage{number}.checkpoint")
     path = work / f"{name}.safetensors"
-    card = _card(name, recipe, samples, arguments, outcome)
+    card = _card(name, recipe, at_stage, arguments, outcome)
     save_model(path, network, card, half=True)
     return path
+
+
+def _at(resolution: float, samples: SampleSet, work: Path) -> SampleSet:
+    """Return the samples at another resolution, which are made if they are not there."""
+    factor = resolution / (samples.resolution or resolution)
+    if factor == 1:
+        return samples
+    folder = work / f"samples-{resolution:g}m"
+    if not (folder / "manifest.json").exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        coarsened(samples, folder, factor)
+    return SampleSet.read(folder)
 
 
 def _train_stage(
@@ -140,6 +156,7 @@ def _train_stage(
         train=train,
         augmentation=Augmentation.parse(recipe.augmentation),
         enhancement=recipe.enhancement,
+        pasted=0.0,
     )
     settings = Settings(
         epochs=stage.epochs,
@@ -149,7 +166,9 @@ def _train_stage(
         device=pick_device("auto"),
         averaging=recipe.averaging,
     )
-    return fit(network, SemanticTask(_loss), tiles, settings, Progress(_say), checkpoint)
+    return fit(
+        network, SemanticTask(_loss), tiles, settings, Progress(_say), checkpoint, f"{recipe}"
+    )
 
 
 def _loss(logits: Tensor, classes: Tensor) -> Tensor:
@@ -172,7 +191,7 @@ def _card(
         bands=RGB,
         mean=samples.mean,
         std=samples.std,
-        resolution=recipe.resolution,
+        resolution=recipe.stages[-1].resolution,
         tile_size=recipe.stages[-1].tile_size,
         classes=list(samples.classes),
         threshold=outcome.best.threshold,

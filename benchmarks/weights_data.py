@@ -7,6 +7,7 @@ import numpy as np
 from affine import Affine
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.commands import importsamples
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from numpy.typing import NDArray
 from PIL import Image
@@ -31,6 +32,43 @@ def bijie(folder: Path) -> None:
         validation=0.08,
         test=0.185,
         seed=0,
+        progress=Progress(),
+    )
+
+
+def coarsened(samples: SampleSet, folder: Path, factor: float) -> None:
+    """Write samples anew with pixels `factor` times as large, means of those they cover.
+
+    Splits and sources stay; a pixel is landslide if half of it was.
+    """
+    folder.mkdir(parents=True)
+    writer = SampleWriter(folder, samples.bands)
+    landslide = pixels = 0
+    for sample in samples.samples:
+        values, valid, labels = samples.load(sample)
+        if not valid.all():
+            raise ValueError(f"{sample.source} has pixels of no value")
+        size = tuple(max(1, round(side / factor)) for side in reversed(valid.shape))
+        image = Image.fromarray(values.astype(np.uint8).transpose(1, 2, 0))
+        mask = Image.fromarray((labels > 0).astype(np.float32))
+        coarse = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= 0.5
+        landslide, pixels = landslide + sample.landslide_pixels, pixels + labels.size
+        _add(
+            writer,
+            np.asarray(image.resize(size, Image.Resampling.BOX)).transpose(2, 0, 1),
+            label(coarse, np.ones((3, 3)))[0].astype(np.uint16),
+            sample.split,
+            sample.source,
+            (0, 0),
+        )
+    writer.finish(
+        resolution=(samples.resolution or 1.0) * factor,
+        crs=None,
+        tile_size=max(1, round(samples.tile_size / factor)),
+        split=samples.split,
+        seed=samples.seed,
+        sources=samples.sources,
+        before=(landslide, pixels - landslide),
         progress=Progress(),
     )
 

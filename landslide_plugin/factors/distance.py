@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from rasterio.features import rasterize
 from rasterio.windows import Window
-from scipy.ndimage import distance_transform_edt
 
 from ..ahead import read_ahead
 from ..errors import GridError, InputError
@@ -34,7 +33,7 @@ from ..shapes import Shapes
 LEVELS: dict[str, tuple[float, ...]] = {"yang2022": (30, 200, 500, 1000, 2000)}
 """Presets of breaks in metres: six river levels (R. Yang et al. 2022, Remote Sens. 14:2206)."""
 
-_BLOCK_PIXELS = 16_000_000
+_BLOCK_PIXELS = 8_000_000
 _GEOGRAPHIC_BLOCK_PIXELS = 4_000_000  # a pixel's width changes from row to row
 _COARSE_CELLS = 512
 _BYTES_PER_PIXEL = 16
@@ -192,7 +191,7 @@ class _Reach:
         if empty.all():
             self._cells = np.full(coarse.shape, np.inf)
         else:
-            self._cells = distance_transform_edt(empty, sampling=size) + math.hypot(*size)
+            self._cells = _nearest_distance(empty, size) + math.hypot(*size)
         self._left, self._top = left, top
 
     def block(self, first: int, rows: int) -> Block:
@@ -305,14 +304,20 @@ def _planar_transform(
 ) -> NDArray[np.float32]:
     """Return the metres to the nearest touched pixel in a part of the grid."""
     width, height = (float(size[0]) for size in around.pixel_metres(np.zeros(1)))
+    return _nearest_distance(empty, (height, width))[inner]
+
+
+def _nearest_distance(empty: NDArray[np.uint8], size: tuple[float, float]) -> NDArray[np.float32]:
+    """Return the distance of each pixel to the nearest 0, pixels being of a height and width."""
     # OpenCV's transform is the fastest, but knows square pixels only and overflows at large sizes.
-    if math.isclose(width, height) and sum(empty.shape) < _OPENCV_LARGEST:
-        pixels = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)[inner]
+    if math.isclose(*size) and sum(empty.shape) < _OPENCV_LARGEST:
+        pixels = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         # Its last digit varies from run to run; the square of a distance in pixels is whole.
         np.rint(np.multiply(pixels, pixels, out=pixels), out=pixels)
-        return np.multiply(np.sqrt(pixels, out=pixels), np.float32(width), out=pixels)
-    metres = distance_transform_edt(empty, sampling=(height, width))
-    return np.asarray(metres[inner], np.float32)
+        return np.multiply(np.sqrt(pixels, out=pixels), np.float32(size[1]), out=pixels)
+    from scipy.ndimage import distance_transform_edt  # loading it takes a tenth of a second
+
+    return np.asarray(distance_transform_edt(empty, sampling=size), np.float32)
 
 
 def _geodesic_transform(
@@ -321,6 +326,8 @@ def _geodesic_transform(
     """Return the same on degrees, through space to the pixel that is nearest in the plane."""
     middle = np.array([(inner[0].start + inner[0].stop - 1) / 2])
     width, height = (float(size[0]) for size in around.pixel_metres(middle))
+    from scipy.ndimage import distance_transform_edt
+
     nearest = distance_transform_edt(
         empty, sampling=(height, width), return_distances=False, return_indices=True
     )

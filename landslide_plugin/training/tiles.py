@@ -13,7 +13,7 @@ from torch import Tensor
 from ..ahead import read_ahead
 from ..errors import InputError
 from ..progress import Progress
-from ..samples.sample_set import Sample, SampleSet
+from ..samples.sample_set import UNKNOWN, Sample, SampleSet
 from .augmentation import Augmentation
 from .cutting import Patch, Shape, cut
 from .enhancement import landslide_box, paste, splice
@@ -41,8 +41,8 @@ class Tiles:
     """The tiles of a sample set.
 
     A training tile is cut at random from its patch, on a landslide if there is one, and changed
-    by augmentation; validation tiles cover their patch as it is. A patch smaller than the tile is
-    filled up with unknown pixels.
+    by augmentation; validation tiles cover their patch as it is, each pixel known once. A patch
+    smaller than the tile is filled up with unknown pixels.
 
     Args:
         samples: the set.
@@ -55,6 +55,7 @@ class Tiles:
         augmentation: what happens to training tiles.
         enhancement: share of the training tiles, 0..1, that are spliced or pasted anew from a
             patch with landslide and others without (of those with, where the set has no other).
+        pasted: share of these that are pasted, the rest is spliced.
 
     Raises:
         InputError: the share is out of its range.
@@ -70,6 +71,7 @@ class Tiles:
         validation: Sequence[Sample] | None = None,
         augmentation: Augmentation | None = None,
         enhancement: float = 0.0,
+        pasted: float = 0.5,
     ) -> None:
         if not 0 <= enhancement <= 1:
             raise InputError(
@@ -81,6 +83,7 @@ class Tiles:
         self.seed = seed
         self.augmentation = augmentation or Augmentation()
         self.enhancement = enhancement
+        self.pasted = pasted
         index = [samples.bands.index(band) for band in bands]
         self.mean = [samples.mean[i] for i in index]
         self.std = [samples.std[i] for i in index]
@@ -156,7 +159,21 @@ class Tiles:
         return f"{Path(sample.source).name}, column {column}, row {line}"
 
     def _validation_tile(self, sample: Sample, row: int, col: int) -> Patch:
-        return cut(self._patch(sample), row, col, (self.size, self.size))
+        """Cut the tile that is to tell of the pixels from a row and column on.
+
+        At the lower and right edge it begins before them, so that it sees what is around them.
+        """
+        patch = self._patch(sample)
+        top, left = (
+            max(min(first, side - self.size), 0)
+            for first, side in zip((row, col), patch.shape, strict=True)
+        )
+        tile = cut(patch, top, left, (self.size, self.size))
+        if (top, left) == (row, col):
+            return tile
+        labels = np.full_like(tile.labels, UNKNOWN)
+        labels[row - top :, col - left :] = tile.labels[row - top :, col - left :]
+        return tile._replace(labels=labels)
 
     def _validation_corners(self) -> list[tuple[Sample, int, int]]:
         return [
@@ -190,14 +207,14 @@ class Tiles:
         return self.augmentation.cut(self._patch(sample), shape, self.bands, rng)
 
     def _enhanced(self, sample: Sample, rng: np.random.Generator) -> Patch:
-        """Make a tile of the sample and of random others: spliced or pasted, as likely."""
+        """Make a tile of the sample and of random others: spliced or pasted."""
         holds = bool(sample.landslide_pixels)
         landslide = sample if holds else _any_of(self._landslides, rng)
 
         def background() -> Sample:
             return _any_of(self._backgrounds or self._landslides, rng)
 
-        if rng.random() < 0.5:
+        if rng.random() >= self.pasted:
 
             def take(wanted: bool, shape: Shape) -> Patch:
                 return self._augmented(landslide if wanted else background(), shape, rng)

@@ -78,8 +78,16 @@ def test_validation_tiles_cover_every_pixel_once(make_samples):
     assert len(labels) == 4 * 4
     assert (labels != UNKNOWN).sum() == sum((patch != UNKNOWN).sum() for patch in whole)
     np.testing.assert_array_equal(labels[0], whole[0][:32, :32])
-    np.testing.assert_array_equal(labels[3][:8, :18], whole[0][32:, 32:])
-    assert (labels[3][8:] == UNKNOWN).all()
+    np.testing.assert_array_equal(labels[3][24:, 14:], whole[0][32:, 32:])
+    assert (labels[3][:24] == UNKNOWN).all() and (labels[3][:, :14] == UNKNOWN).all()
+
+
+def test_validation_tiles_at_the_edge_see_what_is_around_them(make_samples):
+    folder = make_samples(shape=(40, 50))
+    images = next(tiles_of(folder, 32).validation_batches(4)).images
+    one, last = images[0, :, 8:, 18:], images[3, :, :24, :14]
+    np.testing.assert_array_equal(one, last)
+    assert (last != 0).any()
 
 
 def test_a_patch_smaller_than_the_tile_is_filled_with_unknown(make_samples):
