@@ -28,7 +28,7 @@ from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, 
 from torch import Tensor
 
 from .demo_weights import NAME, train_demo
-from .weights_data import RGB, bijie, coarsened, landslide4sense
+from .weights_data import RGB, bijie, coarsened, landslide4sense, scene_light
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,7 @@ class Recipe:
         repeat: how often a patch with landslide is seen in an epoch.
         resolution: metres a pixel of the samples.
         licence: terms of data and weights.
+        scene: whether the images' level says nothing, so that a scene is to be brought to theirs.
         about: what the card says besides.
     """
 
@@ -66,6 +67,7 @@ class Recipe:
     repeat: int
     resolution: float
     licence: str
+    scene: bool = False
     about: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 16
     seed: int = 0
@@ -95,6 +97,7 @@ RECIPES = {
         repeat=1,
         resolution=10.0,
         licence="Trained on Landslide4Sense (Ghorbanzadeh et al. 2022), MIT",
+        scene=True,
     ),
 }
 
@@ -191,6 +194,7 @@ def _card(
         bands=RGB,
         mean=samples.mean,
         std=samples.std,
+        scene=scene_light(samples) if recipe.scene else {},
         resolution=recipe.stages[-1].resolution,
         tile_size=recipe.stages[-1].tile_size,
         classes=list(samples.classes),

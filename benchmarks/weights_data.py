@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 from affine import Affine
+from landslide_mapper.landslide_plugin.inference.illumination import PERCENTILES
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.commands import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
@@ -104,6 +105,17 @@ def landslide4sense(folder: Path) -> None:
         before=(landslide, pixels - landslide),
         progress=Progress(),
     )
+
+
+def scene_light(samples: SampleSet) -> dict[str, list[float]]:
+    """Return the low and the high value of each band over all train patches, for the card."""
+    pixels = [
+        values[:, valid]
+        for values, valid, _ in map(samples.load, samples.of_split("train"))
+        if valid.any()
+    ]
+    low, high = np.percentile(np.concatenate(pixels, axis=1), PERCENTILES, axis=1)
+    return {"low": low.tolist(), "high": high.tolist()}
 
 
 def _read(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
