@@ -8,7 +8,7 @@ import argparse
 import shutil
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, 
 from torch import Tensor
 
 from .demo_weights import NAME, train_demo
+from .measure_weights import measure
 from .weights_data import RGB, bijie, coarsened, landslide4sense, scene_light
 
 
@@ -56,7 +57,8 @@ class Recipe:
         resolution: metres a pixel of the samples.
         licence: terms of data and weights.
         scene: whether the images' level says nothing, so that a scene is to be brought to theirs.
-        about: what the card says besides.
+        data: what the card says of the samples.
+        limits: sentences on where the model does not work; `map` warns with them.
     """
 
     samples: Callable[[Path], None]
@@ -67,8 +69,9 @@ class Recipe:
     repeat: int
     resolution: float
     licence: str
+    data: str
+    limits: tuple[str, ...]
     scene: bool = False
-    about: dict[str, Any] = field(default_factory=dict)
     batch_size: int = 16
     seed: int = 0
     averaging: float = 0.998
@@ -87,6 +90,16 @@ RECIPES = {
         repeat=3,
         resolution=0.8,
         licence="Trained on Bijie (Ji et al. 2020), free for research, licence not stated",
+        data=(
+            "Bijie landslide set (Ji et al. 2020, Landslides 17:1337): TripleSat images of 0.8 m "
+            "of Bijie, Guizhou, China; all landslides lie in the middle of their images"
+        ),
+        limits=(
+            "Trained in one region, on images of 0.8 m in red, green and blue: elsewhere, and with "
+            "pixels below 0.5 or above 1.6 m, expect it to be worse than its figures.",
+            "Bare soil, quarries, building sites, roads and river banks look like landslides to "
+            "it; clouds, snow and deep shadow it has never seen: look at each polygon.",
+        ),
     ),
     "sentinel2-rgb": Recipe(
         samples=landslide4sense,
@@ -97,6 +110,17 @@ RECIPES = {
         repeat=1,
         resolution=10.0,
         licence="Trained on Landslide4Sense (Ghorbanzadeh et al. 2022), MIT",
+        data=(
+            "Landslide4Sense (Ghorbanzadeh et al. 2022, IEEE TGRS 60), red, green and blue of "
+            "Sentinel-2 at about 10 m, stretched to 8 bits patch by patch; fresh landslides of "
+            "earthquakes and rainstorms in Japan, India, Nepal and Taiwan"
+        ),
+        limits=(
+            "It sees fresh scars without vegetation that are 30 m wide or more, in red, green and "
+            "blue of Sentinel-2 alone: fields, river beds, roads, rock and snow look alike to it.",
+            "The scene's light is fitted by its 2nd and 98th percentiles: clouds, snow or much "
+            "water in the scene spoil that; mask them or cut the scene first.",
+        ),
         scene=True,
     ),
 }
@@ -126,6 +150,8 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
         outcome = _train_stage(network, recipe, stage, at_stage, work / f"stage{number}.checkpoint")
     path = work / f"{name}.safetensors"
     card = _card(name, recipe, at_stage, arguments, outcome)
+    save_model(path, network, card, half=True)
+    card.metrics["test"] = measure(path, at_stage.folder)
     save_model(path, network, card, half=True)
     return path
 
@@ -200,6 +226,8 @@ def _card(
         classes=list(samples.classes),
         threshold=outcome.best.threshold,
         training={
+            "data": recipe.data,
+            "limits": list(recipe.limits),
             "stages": [vars(stage) for stage in recipe.stages],
             "augmentation": list(recipe.augmentation),
             "enhancement": recipe.enhancement,
@@ -212,7 +240,6 @@ def _card(
             "landslide_share": samples.imbalance,
             "device": describe(pick_device("auto")),
             "torch": torch.__version__,
-            **recipe.about,
         },
         metrics={"split": f"validation part, {samples.split}", **outcome.figures},
         licence=recipe.licence,

@@ -78,7 +78,7 @@ def landslide4sense(folder: Path) -> None:
     """Import Landslide4Sense RGB; its validation patches become the test split.
 
     Nearly every patch holds landslides. So that there are samples without, the quarters of train
-    patches that hold none are samples of their own.
+    and test patches that hold none are samples of their own.
     """
     source = DATA / "landslide4sense_rgb"
     folder.mkdir(parents=True)
@@ -92,9 +92,11 @@ def landslide4sense(folder: Path) -> None:
         landslide, pixels = landslide + int((labels > 0).sum()), pixels + labels.size
         _add(writer, image, labels, "validation" if name in kept else "train", name, (0, 0))
         if name not in kept:
-            _add_pieces(writer, image, labels, name)
+            _add_pieces(writer, image, labels, name, "train")
     for path in sorted((source / "validation" / "images").iterdir()):
-        _add(writer, *_read(source / "validation", path.stem), "test", path.stem, (0, 0))
+        image, labels = _read(source / "validation", path.stem)
+        _add(writer, image, labels, "test", path.stem, (0, 0))
+        _add_pieces(writer, image, labels, path.stem, "test")
     writer.finish(
         resolution=10.0,
         crs=None,
@@ -148,11 +150,15 @@ def _add(
 
 
 def _add_pieces(
-    writer: SampleWriter, image: NDArray[np.uint8], labels: NDArray[np.uint16], name: str
+    writer: SampleWriter,
+    image: NDArray[np.uint8],
+    labels: NDArray[np.uint16],
+    name: str,
+    split: str,
 ) -> None:
-    """Add the pieces that hold no landslide, as train samples."""
+    """Add the pieces that hold no landslide, as samples of their own."""
     for row in range(0, labels.shape[0] - PIECE + 1, PIECE):
         for col in range(0, labels.shape[1] - PIECE + 1, PIECE):
             place = slice(row, row + PIECE), slice(col, col + PIECE)
             if not labels[place].any():
-                _add(writer, image[:, *place], labels[place], "train", name, (col, row))
+                _add(writer, image[:, *place], labels[place], split, name, (col, row))
