@@ -4,7 +4,7 @@ PYTHON ?= /usr/bin/python3
 DATA ?= $(or $(LANDSLIDE_DATA),../shared/data)
 PACKAGE = build/plugins/landslide_mapper
 
-.PHONY: demo real test setup setup-tests lint test-engine test-qgis
+.PHONY: demo real test zip setup setup-tests lint test-engine test-qgis
 
 demo: setup
 	rm -rf build/demo
@@ -15,6 +15,10 @@ real: setup
 	$(ENGINE) scripts/real.py $(DATA) build/real
 
 test: setup-tests lint test-engine test-qgis
+
+zip:
+	mkdir -p dist
+	git archive --prefix=landslide_mapper/ -o dist/landslide_mapper.zip HEAD
 
 setup: $(PACKAGE)
 	bash scripts/system.sh

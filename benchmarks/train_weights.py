@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from landslide_mapper.landslide_plugin.device import describe, pick_device
 from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
 from landslide_mapper.landslide_plugin.training.augmentation import Augmentation
 from landslide_mapper.landslide_plugin.training.losses import cross_entropy, dice
 from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
@@ -56,6 +56,7 @@ class Recipe:
         repeat: how often a patch with landslide is seen in an epoch.
         resolution: metres a pixel of the samples.
         licence: terms of data and weights.
+        every: of so many train samples one is used.
         scene: whether the images' level says nothing, so that a scene is to be brought to theirs.
         data: what the card says of the samples.
         limits: sentences on where the model does not work; `map` warns with them.
@@ -72,6 +73,7 @@ class Recipe:
     data: str
     limits: tuple[str, ...]
     scene: bool = False
+    every: int = 1
     batch_size: int = 16
     seed: int = 0
     averaging: float = 0.998
@@ -136,7 +138,7 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     """
     recipe = RECIPES[name]
     if quick:
-        recipe = replace(recipe, stages=(replace(recipe.stages[0], tile_size=96, epochs=2),))
+        recipe = replace(recipe, stages=(Stage(recipe.resolution, 96, 2, 2e-3),), every=4)
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "samples" / "manifest.json").exists():
         recipe.samples(work / "samples")
@@ -174,7 +176,7 @@ def _train_stage(
     """Train one stage, or read its result from its checkpoint."""
     train = [
         sample
-        for sample in samples.of_split("train")
+        for sample in samples.of_split("train")[:: recipe.every]
         for _ in range(recipe.repeat if sample.landslide_pixels else 1)
     ]
     tiles = Tiles(
@@ -183,6 +185,7 @@ def _train_stage(
         stage.tile_size,
         recipe.seed,
         train=train,
+        validation=_balanced(samples.of_split("validation")),
         augmentation=Augmentation.parse(recipe.augmentation),
         enhancement=recipe.enhancement,
         pasted=0.0,
@@ -198,6 +201,13 @@ def _train_stage(
     return fit(
         network, SemanticTask(_loss), tiles, settings, Progress(_say), checkpoint, f"{recipe}"
     )
+
+
+def _balanced(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples with landslide and at most as many without, so that both count."""
+    landslide = [sample for sample in samples if sample.landslide_pixels]
+    others = [sample for sample in samples if not sample.landslide_pixels]
+    return [*landslide, *others[: len(landslide)]]
 
 
 def _loss(logits: Tensor, classes: Tensor) -> Tensor:

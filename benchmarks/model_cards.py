@@ -1,0 +1,110 @@
+"""Writes docs/model-cards.md from the models that ship: `python -m benchmarks.model_cards`."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from landslide_mapper.landslide_plugin.chain.choice import WEIGHTS
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import load_model
+
+PAGE = Path(__file__).parents[1] / "docs" / "model-cards.md"
+HEAD = """# Models that ship
+
+Written by `python -m benchmarks.model_cards` from the files in `models/weights`;
+`landslide:map` without MODEL takes one of them. Each is trained by
+`python -m benchmarks.train_weights NAME` and measured by `python -m benchmarks.measure_weights`.
+"""
+FIGURES = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "iou_landslide": "IoU",
+    "miou": "mIoU",
+    "fpr": "false positive rate",
+}
+
+
+def page(folder: Path = WEIGHTS) -> str:
+    """Return the page, in Markdown."""
+    return "\n".join([HEAD, *(_section(path) for path in sorted(folder.glob("*.safetensors")))])
+
+
+def _section(path: Path) -> str:
+    network, card = load_model(str(path))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    lines = [f"## {card.name}", "", *_facts(card, count, path.stat().st_size), ""]
+    lines += [f"- {limit}" for limit in card.training.get("limits", [])]
+    if test := card.metrics.get("test"):
+        lines += ["", *_test_table(test)]
+    return "\n".join([*lines, ""])
+
+
+def _facts(card: ModelCard, count: int, size: int) -> list[str]:
+    training = card.training
+    pixels = f"{card.resolution:g} m" if card.resolution else "any size"
+    facts = {
+        "input": f"{', '.join(card.bands)}; pixels of {pixels}",
+        "network": f"{card.architecture}, {count:,} parameters, {size / 1e6:.1f} MB in fp16",
+        "data": training.get("data", "generated area, synthetic"),
+        "terms": card.licence,
+        "split": f"{training.get('split')}, seed {training.get('split_seed')}",
+        "training": _training(training),
+        "threshold": f"{card.threshold:.3f}, the best on the validation part",
+        "validation": ", ".join(
+            f"{title} {card.metrics[name]:.3f}"
+            for name, title in (*FIGURES.items(), ("iou", "IoU"))
+            if isinstance(card.metrics.get(name), float)
+        ),
+    }
+    if card.scene:
+        facts["light"] = (
+            "each band of a scene gets one offset and one gain, so that its 2nd and 98th "
+            "percentile lie where the training's do"
+        )
+    return [f"- {name}: {value}" for name, value in facts.items()]
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    parts = [f"{training.get('train_samples')} samples", f"seed {training.get('seed')}"]
+    stages = training.get("stages") or []
+    parts += [
+        f"{stage['epochs']} epochs of {stage['tile_size']} px at {stage['resolution']:g} m"
+        for stage in stages
+    ]
+    if not stages:
+        parts.append(f"{training.get('epochs')} epochs")
+    return ", ".join([*parts, f"loss {training.get('loss')}", f"on {training.get('device')}"])
+
+
+def _test_table(test: Mapping[str, Any]) -> list[str]:
+    """Return the figures on the test part, the model's beside the constant mask's."""
+    lines = [
+        f"Test part, never seen: {test['images with landslide']} images with landslide, "
+        f"{test['images without']} without. The constant mask is the train images' mean mask.",
+        "",
+        "| on | what | " + " | ".join(FIGURES.values()) + " |",
+        "| --- | --- |" + " --- |" * len(FIGURES),
+    ]
+    ways = {name: value for name, value in test.items() if isinstance(value, dict)}
+    parts = [name for name, value in ways["model"].items() if isinstance(value, dict)]
+    for part in parts:
+        for way, figures in ways.items():
+            numbers = " | ".join(_number(figures[part][name]) for name in FIGURES)
+            lines.append(f"| {part} | {way} | {numbers} |")
+    rates = "; ".join(
+        f"{way} {_number(figures['false positive rate on images without'])}, "
+        f"{_number(figures['share of them with false area'])} of them more than 0.5 % false area"
+        for way, figures in ways.items()
+    )
+    return [*lines, "", f"False positive rate on images without landslide: {rates}."]
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    sys.exit(0)
