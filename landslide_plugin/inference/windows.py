@@ -19,6 +19,7 @@ from shapely.geometry.base import BaseGeometry
 from ...models.model_card import ModelCard
 from ..ahead import read_ahead
 from ..errors import GridError, ModelFileError
+from ..heap import give_back
 from ..progress import Progress
 from ..raster import Grid, Source
 from ..vector import read_vector
@@ -182,6 +183,8 @@ class Reader:
                 while len(batch) >= batch_size or (batch and chunk.last):
                     yield chunk.done, batch[:batch_size]
                     batch = batch[batch_size:]
+                if chunk.last:
+                    give_back()
                 yield chunk.done, []
 
     def read(self, tile: Tile) -> Input | None:
