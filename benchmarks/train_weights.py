@@ -83,7 +83,10 @@ RECIPES = {
     "vhr-rgb": Recipe(
         samples=bijie,
         backbone="standard",
-        stages=(Stage(1.6, 128, 24, 2e-3), Stage(1.1, 192, 5, 1e-3), Stage(0.8, 256, 3, 5e-4)),
+        stages=(
+            Stage(1.6, 128, 16, 2e-3),
+            Stage(1.0, 208, 10, 1.5e-3),
+        ),
         augmentation=(
             *("flip", "quarter_turn", "scale"),
             *("gain", "brightness", "contrast", "colour"),
@@ -198,9 +201,10 @@ def _train_stage(
         device=pick_device("auto"),
         averaging=recipe.averaging,
     )
-    return fit(
-        network, SemanticTask(_loss), tiles, settings, Progress(_say), checkpoint, f"{recipe}"
-    )
+    # Of what decides the result alone, so that later stages may change while the first one stands.
+    shaping = (stage, recipe.augmentation, recipe.enhancement, recipe.repeat, recipe.every)
+    task = SemanticTask(_loss)
+    return fit(network, task, tiles, settings, Progress(_say), checkpoint, repr(shaping))
 
 
 def _balanced(samples: Sequence[Sample]) -> list[Sample]:
