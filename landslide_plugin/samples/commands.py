@@ -11,7 +11,7 @@ from ..raster.source import Source
 from .cutter import Cutter, Hardness, find_layers
 from .import_tiles import TileImport, find_tiles
 from .patches import require_same_bands, require_tile_fits
-from .sample_set import SPLITS, SampleSet
+from .sample_set import IMAGE_LABELS, PIXEL_LABELS, SPLITS, SampleSet
 from .sample_writer import SampleWriter
 from .splits import check_shares
 
@@ -101,7 +101,8 @@ def samples(
 def importsamples(
     *,
     images: str,
-    masks: str,
+    masks: str = "",
+    without: str = "",
     output: str,
     bands: Sequence[str] = ("red", "green", "blue"),
     resolution: float = 0,
@@ -114,16 +115,21 @@ def importsamples(
     seed: int = 0,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Import plain image tiles with masks, as public data sets come (Bijie, Landslide4Sense).
+    """Import plain image tiles, as public data sets come (Bijie, Landslide4Sense).
+
+    With masks every pixel is labelled. Without, an image is as a whole: each of the one folder
+    holds a landslide, none of the other does; `trainweak` learns from such.
 
     Args:
         images: folder of images, .png .jpg .tif .webp .npy .h5, of any size, in any folders.
         masks: folder of masks (landslide above 0); it may be the same. See `pair_files` for the
-            names that belong together.
+            names that belong together. Empty for image labels.
+        without: folder of images of which none holds a landslide; none when empty.
         output: folder to make.
         bands: names of the images' bands.
         resolution: pixel size in metres; 0 for that of the files, where they have one.
-        limit: at most so many images, drawn from those with landslides first; 0 for all.
+        limit: at most so many images, drawn from those with landslides first, without masks half
+            of either kind; 0 for all.
         missing: what an image without a mask is: "background" (it holds no landslide), or
             "left_out".
         instances: whether each value of the masks is a landslide of its own, instead of each
@@ -149,12 +155,18 @@ def importsamples(
             "No band names are given, or one is given twice: name the bands of the images in "
             "their order."
         )
+    if not masks and not without:
+        raise InputError(
+            "Neither masks nor images without landslide are given: choose the folder of masks, or "
+            "for image labels the folder of images without landslide."
+        )
     _check_word("way with images without a mask", missing, ("background", "left_out"))
     _check_word("split", split, ("random", "blocks"))
     with whole_folder(output) as folder:
-        tiles = find_tiles(images, masks, list(bands), missing, limit, seed, progress)
-        work = TileImport(images, masks, resolution, instances, split, shares, seed)
-        made = work.run(tiles, SampleWriter(folder, list(bands)), progress)
+        tiles = find_tiles(images, masks, without, list(bands), missing, limit, seed, progress)
+        work = TileImport([images, masks, without], resolution, instances, split, shares, seed)
+        labels = PIXEL_LABELS if masks else IMAGE_LABELS
+        made = work.run(tiles, SampleWriter(folder, list(bands), labels), progress)
     progress.update(1)
     return _result(output, made)
 

@@ -12,12 +12,9 @@ from ..landslides import Landslides, Mask, Polygons, is_raster, read_polygons
 from ..progress import Progress
 from ..raster.source import Source
 from .patches import Candidates, find_candidates, is_mostly_known, read_patch
-from .sample_set import SPLITS, UNKNOWN
+from .sample_set import BACKGROUND, HARD, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
 from .splits import BY_PATCH, Split, require_splits, split_at_random, split_by_blocks
-
-LANDSLIDE, BACKGROUND, HARD = "landslide", "background", "hard background"
-"""Kinds of patches; see `Sample`."""
 
 
 @dataclass(frozen=True)

@@ -98,6 +98,7 @@ INTERFACE = {
     "importsamples": {
         "IMAGES": "file",
         "MASKS": "file",
+        "WITHOUT": "file",
         "BANDS": "string",
         "RESOLUTION": "number",
         "LIMIT": "number",

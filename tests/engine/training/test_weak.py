@@ -1,5 +1,7 @@
 """Training from image labels on synthetic images: bright blobs are landslides."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,9 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.commands import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.commands import train
 from landslide_mapper.landslide_plugin.training.contracts import Settings
 from landslide_mapper.landslide_plugin.training.tiles import Batch
 from landslide_mapper.landslide_plugin.training.trainer import fit
@@ -37,7 +41,7 @@ def samples(make_samples):
     emptied = 0
     for number, sample in enumerate(data.samples):
         if sample.split == "validation" and emptied < 4:
-            data.samples[number] = type(sample)(**{**vars(sample), "landslide_pixels": 0})
+            data.samples[number] = replace(sample, landslide_pixels=0, kind="background")
             emptied += 1
     data.write_manifest()
     return folder
@@ -158,6 +162,32 @@ def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     page = html.read_text()
     assert "image labels" in page and "http" not in page
     assert sorted(path.name for path in tmp_path.glob("weak*")) == ["weak.html", model.name]
+
+
+def test_bijie_parted_in_two_folders_trains(data_dir, tmp_path):
+    """Images of many sizes and no mask at all; `train` says what they are for."""
+    for folder, begin in (("with", "ls_"), ("without", "nls_")):
+        (tmp_path / folder).mkdir()
+        for path in sorted((data_dir / "bijie" / "images").glob(f"{begin}*"))[:12]:
+            shutil.copy(path, tmp_path / folder)
+    folder, model = str(tmp_path / "samples"), tmp_path / "weak.safetensors"
+    importsamples(
+        images=str(tmp_path / "with"), without=str(tmp_path / "without"), output=folder,
+        progress=Progress(),
+    )  # fmt: skip
+    sizes = {sample.window[2:] for sample in SampleSet.read(folder).samples}
+    assert len(sizes) > 10
+    html = tmp_path / "weak.html"
+    trainweak(
+        samples=folder, model=str(model), html=str(html), **SMALL, reduction=4,
+        progress=Progress(),
+    )  # fmt: skip
+    card = load_model(str(model))[1]
+    assert (card.training["images_with_landslide"], card.training["images_without"]) == (10, 10)
+    assert "image labels" in html.read_text()
+    with pytest.raises(InputError, match=r"not where: train on them by .*landslide:trainweak"):
+        train(samples=folder, model=str(tmp_path / "m.safetensors"), progress=Progress())
+    assert not list(tmp_path.glob("m.*"))
 
 
 def test_of_cyclegan_the_last_epoch_is_kept(samples, monkeypatch):
