@@ -82,6 +82,9 @@ INTERFACE = {
     "samples": {
         "STACK": "multilayer",
         "LANDSLIDES": "layer",
+        "FIELD": "field",
+        "LOW": "number",
+        "HIGH": "number",
         "AREA": "source",
         "TILE_SIZE": "number",
         "STRIDE": "number",
