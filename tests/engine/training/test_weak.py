@@ -11,6 +11,7 @@ from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.commands import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training import trainer
 from landslide_mapper.landslide_plugin.training.commands import train
 from landslide_mapper.landslide_plugin.training.contracts import Settings
 from landslide_mapper.landslide_plugin.training.tiles import Batch
@@ -25,6 +26,7 @@ from landslide_mapper.landslide_plugin.training.weak.tasks import (
 from landslide_mapper.models.cyclegan import CycleGAN
 from landslide_mapper.models.model_file import load_model
 from landslide_mapper.models.weak import Classifier
+from safetensors.torch import load_file
 from torch import nn
 
 CPU = torch.device("cpu")
@@ -208,6 +210,49 @@ def test_of_cyclegan_the_last_epoch_is_kept(samples, monkeypatch):
     assert outcome.best.number == 2
 
 
+class _SmallBuffers(CycleGanTask):
+    """Buffers that are full after two steps; broken off at a step."""
+
+    def __init__(self, last=None):
+        super().__init__([1.0] * 3, 32.0)
+        self._cleared, self._slid = Buffer(3, seed=0), Buffer(3, seed=1)
+        self._left = last
+
+    def loss(self, *arguments):
+        if self._left == 0:
+            raise RuntimeError("broken off")
+        self._left = self._left and self._left - 1
+        return super().loss(*arguments)
+
+
+def test_broken_off_cyclegan_ends_with_the_weights_of_an_unbroken_run(
+    samples, tmp_path, monkeypatch
+):
+    """Its buffers too are in the checkpoint, filled in part, and full in the second epoch."""
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    images = Images(SampleSet.read(samples), ["red", "green", "blue"], 32, seed=0)
+    settings = Settings(2, 4, 2e-4, 0, CPU, optimizer="adam", momentum=0.5, last=True)
+    file = tmp_path / "gan.checkpoint"
+
+    def run(task, checkpoint=None):
+        torch.manual_seed(0)
+        gan = CycleGAN(3, 4, 1)
+        fit(gan, task, images, settings, Progress(), checkpoint)
+        return gan.state_dict()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in the same order
+    try:
+        whole = run(_SmallBuffers())
+        for steps in (1, 7):
+            with pytest.raises(RuntimeError, match="broken off"):
+                run(_SmallBuffers(steps), file)
+        again = run(_SmallBuffers(), file)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
 def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkeypatch):
     good = CycleGanTask.loss
     steps = iter(range(100))
@@ -217,12 +262,16 @@ def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkey
         return loss * float("nan") if next(steps) >= 8 else loss
 
     monkeypatch.setattr(CycleGanTask, "loss", diverging)
-    with pytest.raises(InputError, match="not a number"):
+    with pytest.raises(InputError, match="not a number any more: choose another seed"):
         trainweak(
             samples=samples, model=str(tmp_path / "m.safetensors"), method="cyclegan",
             **{**SMALL, "gan_epochs": 3}, progress=Progress(),
         )  # fmt: skip
-    assert [path.name for path in tmp_path.glob("m.*")] == ["m.safetensors.cyclegan.checkpoint"]
+    left = list(tmp_path.glob("m.*"))
+    assert [path.name for path in left] == ["m.safetensors.cyclegan.checkpoint"]
+    tensors = load_file(left[0])
+    assert any(name.startswith("network.") for name in tensors)
+    assert all(value.double().isfinite().all() for value in tensors.values())
 
 
 @pytest.mark.parametrize(("method", "part"), [("cyclegan", "cyclegan"), ("both", "cam")])
