@@ -17,6 +17,10 @@ class ModelFileError(InputError):
     """A model file that is damaged, unsafe, of another kind or wants other bands."""
 
 
+class DivergedError(InputError):
+    """A training whose loss is not a number any more."""
+
+
 class OutputError(LandslideError):
     """An output that can't be written: folder missing, read-only, or disk full."""
 

@@ -122,11 +122,15 @@ class Mask:
     Args:
         source: the raster, on the grid.
         threshold: least value of landslide; None for any value above 0.
+        low: value below which there is certainly no landslide; from it on to the threshold nothing
+            is known. None for the threshold.
     """
 
-    def __init__(self, source: Source, threshold: float | None = None) -> None:
+    def __init__(
+        self, source: Source, threshold: float | None = None, low: float | None = None
+    ) -> None:
         self.grid = source.grid
-        self.threshold = threshold
+        self.threshold, self.low = threshold, low
         self._source = source
 
     def ids(self, window: Window) -> NDArray[np.int32]:
@@ -134,7 +138,8 @@ class Mask:
         (values,), (valid,) = self._source.read(window, self._source.bands[:1])
         landslide = values > 0 if self.threshold is None else values >= self.threshold
         ids: NDArray[np.int32] = label(landslide & valid, _EIGHT_NEIGHBOURS)[0].astype(np.int32)
-        ids[~valid] = NOT_KNOWN
+        unsure = False if self.low is None else ~landslide & (values >= self.low)
+        ids[~valid | unsure] = NOT_KNOWN
         return ids
 
 

@@ -22,10 +22,12 @@ class ImportSamples(EngineAlgorithm):
     TAGS = ("import", "data set", "bijie", "landslide4sense", "training data", "labels", "masks")
     LISTS = {"BANDS": str}
     HELP = """
-        Takes over a data set of plain tiles, images in one folder and masks in another, as
-        samples.
+        Takes over a data set of plain tiles as samples: images in one folder and masks in another,
+        or, without masks, images with landslide in one folder and images without in another.
 
         When: to train on one of the public landslide data sets, or on tiles labelled elsewhere.
+        Where nobody drew masks, parting the images in two folders is enough for Train a model from
+        image labels.
 
         Method: both folders are searched with all folders in them. An image and a mask belong
         together when their file names are the same but for the ending and words such as image and
@@ -47,8 +49,16 @@ class ImportSamples(EngineAlgorithm):
             "The image tiles, TIFF, PNG, JPEG, WebP, .npy or .h5, of any size.",
         )
         yield (
-            QgsProcessingParameterFile("MASKS", "Folder of masks", folder),
-            "The masks, each named as its image; it may be the same folder.",
+            later(QgsProcessingParameterFile("MASKS", "Folder of masks", folder)),
+            "The masks, each named as its image; it may be the same folder. Left empty, every "
+            "image of the folder of images holds a landslide, it is not known where: Train a model "
+            "from image labels learns from such.",
+        )
+        yield (
+            later(
+                QgsProcessingParameterFile("WITHOUT", "Folder of images without landslide", folder)
+            ),
+            "More images, none of which holds a landslide; needed where there are no masks.",
         )
         yield (
             text("BANDS", "Band names", "red, green, blue"),
@@ -60,7 +70,8 @@ class ImportSamples(EngineAlgorithm):
         )
         yield (
             whole("LIMIT", "Largest number of tiles", 0, 0),
-            "Takes at most this many tiles, drawn from those with landslides first; 0 takes all.",
+            "Takes at most this many tiles, drawn from those with landslides first, without masks "
+            "as many of either kind; 0 takes all.",
         )
         yield (
             later(choice("MISSING", "Images without a mask", MISSING, "background")),
@@ -104,5 +115,5 @@ class ImportSamples(EngineAlgorithm):
         """Return what the samples hold."""
         return {
             "TRAIN": "Number of training tiles",
-            "IMBALANCE": "Share of landslide in the training pixels",
+            "IMBALANCE": "Share of landslide in the training pixels, without masks in the tiles",
         }

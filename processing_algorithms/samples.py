@@ -2,7 +2,9 @@
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingParameterField,
     QgsProcessingParameterFolderDestination,
+    QgsProcessingParameterMapLayer,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterRasterLayer,
 )
@@ -15,7 +17,6 @@ from .parameters import (
     choice,
     later,
     number,
-    polygons_or_raster,
     whole,
 )
 
@@ -32,7 +33,9 @@ class Samples(EngineAlgorithm):
     HELP = """
         Cuts training patches, image and label, where landslides were mapped.
 
-        When: with a stack and an inventory of the same date, to train a model of your own.
+        When: with a stack and an inventory of the same date, to train a model of your own. Where
+        there is no inventory, with places of which it is known whether there is a landslide; or
+        with the probabilities of a weak model, whose unsure pixels are left out.
 
         Method: a window of the tile size moves over the stack by the stride; patches that hold
         landslides are kept, and of those without as many as asked for, drawn at random. The
@@ -55,8 +58,37 @@ class Samples(EngineAlgorithm):
             "One stack, or several of the same bands and resolution.",
         )
         yield (
-            polygons_or_raster("LANDSLIDES", "Landslides"),
-            "The inventory as polygons, or a mask raster with values above 0 on landslides.",
+            QgsProcessingParameterMapLayer(
+                "LANDSLIDES",
+                "Landslides",
+                types=[
+                    QgsProcessing.TypeVectorPolygon,
+                    QgsProcessing.TypeVectorPoint,
+                    QgsProcessing.TypeRaster,
+                ],
+            ),
+            "The inventory as polygons, or a raster with values above 0 on landslides, or points "
+            "or polygons whose field says yes or no.",
+        )
+        yield (
+            later(
+                QgsProcessingParameterField(
+                    "FIELD", "Field of yes and no", parentLayerParameterName="LANDSLIDES"
+                )
+            ),
+            "Makes image labels, for Train a model from image labels: each point labels the tile "
+            "around it, each polygon its bounding box (at least a tile), by yes and no, true and "
+            "false, or 1 and 0. Stride and background then have no use.",
+        )
+        yield (
+            later(number("HIGH", "Landslide from this value on", None)),
+            "For a raster of probabilities, such as that of a model: landslide begins here. Empty "
+            "for any value above 0.",
+        )
+        yield (
+            later(number("LOW", "No landslide below this value", None)),
+            "What lies between it and the value above is not known, and training leaves it out. "
+            "Empty for the value above.",
         )
         yield (
             area("Only where the inventory is complete"),
@@ -116,5 +148,5 @@ class Samples(EngineAlgorithm):
         """Return what the samples hold."""
         return {
             "TRAIN": "Number of training patches",
-            "IMBALANCE": "Share of landslide in the training pixels",
+            "IMBALANCE": "Share of landslide in the training pixels, with a field in the patches",
         }

@@ -38,10 +38,9 @@ class TrainWeak(EngineAlgorithm):
         is a landslide in them.
 
         When: no inventory exists, but somebody can say of some hundred images whether there is a
-        landslide. The masks are coarse; the mask that Predict draws with this model can serve as
-        the landslides of Make samples, and those samples for Train a model. Give pixels that are
-        not sure the mask's nodata value before, by a raster calculator and the probabilities: they
-        are then left out of the training.
+        landslide. The masks are coarse; the probability that Predict draws with this model can
+        serve as the landslides of Samples from stack and landslides, whose low and high leave out
+        what is not sure, and those samples for Train a model.
 
         Method: a classifier tells the two kinds apart, and its class activation map shows by what;
         CycleGAN translates images with landslide to such without, and where the translation
@@ -59,8 +58,8 @@ class TrainWeak(EngineAlgorithm):
             QgsProcessingParameterFile(
                 "SAMPLES", "Sample folder", QgsProcessingParameterFile.Folder
             ),
-            "A folder made by one of the two sample algorithms, with samples that hold landslides "
-            "and samples that hold none.",
+            "A folder made by one of the two sample algorithms, of an inventory, of places with "
+            "yes and no, or of images parted in two folders.",
         )
         yield (
             choice("METHOD", "Method", METHODS, "both"),

@@ -11,7 +11,8 @@ from ..raster.source import Source
 from .cutter import Cutter, Hardness, find_layers
 from .import_tiles import TileImport, find_tiles
 from .patches import require_same_bands, require_tile_fits
-from .sample_set import SPLITS, SampleSet
+from .places import cut_places, find_places
+from .sample_set import IMAGE_LABELS, PIXEL_LABELS, SPLITS, SampleSet
 from .sample_writer import SampleWriter
 from .splits import check_shares
 
@@ -21,6 +22,9 @@ def samples(
     stack: list[str] | str,
     landslides: str,
     output: str,
+    field: str = "",
+    low: float | None = None,
+    high: float | None = None,
     area: str = "",
     tile_size: int = 64,
     stride: int = 32,
@@ -39,9 +43,18 @@ def samples(
     Patches follow Gao et al. 2021 (IEEE JSTARS 14:7881): windows of 64 pixels at a stride of 32
     that hold landslide pixels, and background windows in a chosen ratio.
 
+    With a field of yes and no a patch is labelled as a whole: it is that around the point, or the
+    polygon's bounding box; `trainweak` learns from such. What says how other patches are drawn
+    (stride, background, hard negatives) then has no use.
+
     Args:
         stack: rasters with the same bands and pixel size.
-        landslides: polygons, or a mask raster (landslide above 0; its nodata is not known).
+        landslides: polygons, or a raster (landslide above 0; its nodata is not known); with a
+            field points or polygons.
+        field: field of yes and no; none when empty.
+        low: value of the raster below which there is no landslide; what lies between `low` and
+            `high` is not known. None for `high`.
+        high: value of the raster from which on there is landslide; None for any above 0.
         output: folder to make.
         area: polygons; only windows at least half inside are cut, and pixels outside are labelled
             as not known.
@@ -68,7 +81,7 @@ def samples(
         OutputError: the folder isn't empty, or can't be written.
     """
     shares = check_shares(validation, test)
-    _check_numbers(tile_size, stride, background, hard_share, split)
+    _check_numbers(tile_size, 1 if field else stride, background, hard_share, split)
     paths = [stack] if isinstance(stack, str) else list(stack)
     if not paths:
         raise InputError("No stack is given: choose at least one raster.")
@@ -77,21 +90,28 @@ def samples(
         require_same_bands(stacks)
         for source in stacks:
             require_tile_fits(source.grid, source.path, tile_size)
-        layers = find_layers(stacks, landslides, area, hard_negatives, progress)
-        cutter = Cutter(layers, SampleWriter(folder, stacks[0].bands), tile_size)
-        hardness = Hardness(hard_threshold, hard_share if hard_negatives else 0.0)
-        cutter.find(stride, hardness, progress.part(0, 0.2))
-        parts = cutter.assign(split, shares, seed)
-        cutter.cut(parts, shares, background, seed, progress.part(0.2, 1))
+        writer = SampleWriter(folder, stacks[0].bands, IMAGE_LABELS if field else PIXEL_LABELS)
+        before = None
+        if field:
+            places = find_places(stacks, landslides, field, area, tile_size, progress)
+            kind = cut_places(places, stacks[0].grid, writer, split, shares, seed, progress)
+        else:
+            layers = find_layers(stacks, landslides, low, high, area, hard_negatives, progress)
+            cutter = Cutter(layers, writer, tile_size)
+            hardness = Hardness(hard_threshold, hard_share if hard_negatives else 0.0)
+            cutter.find(stride, hardness, progress.part(0, 0.2))
+            parts = cutter.assign(split, shares, seed)
+            cutter.cut(parts, shares, background, seed, progress.part(0.2, 1))
+            kind, before = parts.description, cutter.pixels
         names = {source.grid.crs.to_string() for source in stacks if source.grid.crs}
-        made = cutter.writer.finish(
-            split=parts.description,
+        made = writer.finish(
+            split=kind,
             seed=seed,
             tile_size=tile_size,
             resolution=stacks[0].grid.resolution,
             crs=names.pop() if len(names) == 1 else None,
             sources=paths,
-            before=cutter.pixels,
+            before=before,
             progress=progress,
         )
     progress.update(1)
@@ -101,7 +121,8 @@ def samples(
 def importsamples(
     *,
     images: str,
-    masks: str,
+    masks: str = "",
+    without: str = "",
     output: str,
     bands: Sequence[str] = ("red", "green", "blue"),
     resolution: float = 0,
@@ -114,16 +135,21 @@ def importsamples(
     seed: int = 0,
     progress: Progress,
 ) -> dict[str, Any]:
-    """Import plain image tiles with masks, as public data sets come (Bijie, Landslide4Sense).
+    """Import plain image tiles, as public data sets come (Bijie, Landslide4Sense).
+
+    With masks every pixel is labelled. Without, an image is as a whole: each of the one folder
+    holds a landslide, none of the other does; `trainweak` learns from such.
 
     Args:
         images: folder of images, .png .jpg .tif .webp .npy .h5, of any size, in any folders.
         masks: folder of masks (landslide above 0); it may be the same. See `pair_files` for the
-            names that belong together.
+            names that belong together. Empty for image labels.
+        without: folder of images of which none holds a landslide; none when empty.
         output: folder to make.
         bands: names of the images' bands.
         resolution: pixel size in metres; 0 for that of the files, where they have one.
-        limit: at most so many images, drawn from those with landslides first; 0 for all.
+        limit: at most so many images, drawn from those with landslides first, without masks half
+            of either kind; 0 for all.
         missing: what an image without a mask is: "background" (it holds no landslide), or
             "left_out".
         instances: whether each value of the masks is a landslide of its own, instead of each
@@ -149,12 +175,18 @@ def importsamples(
             "No band names are given, or one is given twice: name the bands of the images in "
             "their order."
         )
+    if not masks and not without:
+        raise InputError(
+            "Neither masks nor images without landslide are given: choose the folder of masks, or "
+            "for image labels the folder of images without landslide."
+        )
     _check_word("way with images without a mask", missing, ("background", "left_out"))
     _check_word("split", split, ("random", "blocks"))
     with whole_folder(output) as folder:
-        tiles = find_tiles(images, masks, list(bands), missing, limit, seed, progress)
-        work = TileImport(images, masks, resolution, instances, split, shares, seed)
-        made = work.run(tiles, SampleWriter(folder, list(bands)), progress)
+        tiles = find_tiles(images, masks, without, list(bands), missing, limit, seed, progress)
+        work = TileImport([images, masks, without], resolution, instances, split, shares, seed)
+        labels = PIXEL_LABELS if masks else IMAGE_LABELS
+        made = work.run(tiles, SampleWriter(folder, list(bands), labels), progress)
     progress.update(1)
     return _result(output, made)
 

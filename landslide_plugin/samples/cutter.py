@@ -12,12 +12,9 @@ from ..landslides import Landslides, Mask, Polygons, is_raster, read_polygons
 from ..progress import Progress
 from ..raster.source import Source
 from .patches import Candidates, find_candidates, is_mostly_known, read_patch
-from .sample_set import SPLITS, UNKNOWN
+from .sample_set import BACKGROUND, HARD, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
 from .splits import BY_PATCH, Split, require_splits, split_at_random, split_by_blocks
-
-LANDSLIDE, BACKGROUND, HARD = "landslide", "background", "hard background"
-"""Kinds of patches; see `Sample`."""
 
 
 @dataclass(frozen=True)
@@ -248,27 +245,31 @@ class Cutter:
 
 
 def find_layers(
-    stacks: Sequence[Source], landslides: str, area: str, alarms: str, progress: Progress
+    stacks: Sequence[Source],
+    landslides: str,
+    low: float | None,
+    high: float | None,
+    area: str,
+    alarms: str,
+    progress: Progress,
 ) -> list[Layer]:
     """Bring labels, area and alarms to each stack's grid; stacks outside the area are left out.
 
     Args:
         stacks: the images.
-        landslides: path of polygons or a mask raster.
+        landslides: path of polygons or a raster.
+        low: value of the raster below which there is no landslide; None for `high`.
+        high: value from which on there is; None for any above 0.
         area: path of polygons; none when empty.
         alarms: path of the raster of alarms; none when empty.
         progress: told of polygons left out.
 
     Raises:
-        InputError: a layer can't be read.
+        InputError: a layer can't be read, or the values don't fit it.
         GridError: a layer lies elsewhere.
     """
     mask = Source.open(landslides, what="landslide mask") if is_raster(landslides) else None
-    if mask is not None and mask.dataset.nodata == 0:
-        progress.warning(
-            f"{landslides} declares 0 as nodata, so nothing in it is known as background: if 0 "
-            "means no landslide there, save it without a nodata value."
-        )
+    _check_values(landslides, mask, low, high, progress)
     alarm = Source.open(alarms, what="raster of false alarms") if alarms else None
     layers = []
     for stack in stacks:
@@ -279,11 +280,38 @@ def find_layers(
         if mask is None:
             labels = read_polygons(landslides, stack.grid, "landslides", progress)
         else:
-            labels = Mask(mask.on(stack.grid, "nearest"))
+            labels = Mask(mask.on(stack.grid, "nearest"), high, low)
         layers.append(Layer(stack, labels, limits, alarm and alarm.on(stack.grid)))
     if not layers:
         raise GridError(f"The area {area} lies outside the stack: draw it within it.")
     return layers
+
+
+def _check_values(
+    landslides: str, mask: Source | None, low: float | None, high: float | None, progress: Progress
+) -> None:
+    """Refuse values that don't tell a raster's landslides, warn of those that hardly do."""
+    if mask is None:
+        if low is not None or high is not None:
+            raise InputError(
+                f"{landslides} holds polygons, which have no probability: leave low and high empty."
+            )
+        return
+    if low is not None and (high is None or low > high):
+        raise InputError(
+            f"Low {low:g} needs a high that is not below it: pixels below low are background, from "
+            "high on landslide, and between them not known."
+        )
+    if high is None and mask.dataset.dtypes[0].startswith("float"):
+        progress.warning(
+            f"{landslides} has decimal values, and all above 0 are taken for landslide: if these "
+            "are probabilities, say by low and high from which on they are."
+        )
+    if mask.dataset.nodata == 0:
+        progress.warning(
+            f"{landslides} declares 0 as nodata, so nothing in it is known as background: if 0 "
+            "means no landslide there, save it without a nodata value."
+        )
 
 
 def _by_weight(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.int64]:

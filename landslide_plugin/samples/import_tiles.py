@@ -1,4 +1,4 @@
-"""Import of plain image tiles with masks, as public landslide data sets come."""
+"""Import of plain image tiles, with masks or parted in two folders, as public data sets come."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from scipy.ndimage import label
 from ..errors import InputError
 from ..landslides import NOT_KNOWN
 from ..progress import Progress
-from .pairing import pair_files
+from .pairing import image_files, pair_files
 from .patches import numbered
-from .sample_set import SPLITS, SampleSet
+from .sample_set import BACKGROUND, IMAGE_LABELS, LANDSLIDE, SPLITS, SampleSet
 from .sample_writer import SampleWriter
 from .splits import BLOCKS, BY_IMAGE, require_splits, split_at_random, split_places
 from .tile_files import TileHeader, read_header, read_tile
@@ -25,14 +25,16 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 @dataclass(frozen=True)
 class Tile:
-    """An image with its mask.
+    """An image with its mask, or with what is known of it as a whole.
 
     Attributes:
         image: path of the image.
-        mask: path of its mask; None when it holds no landslide.
+        mask: path of its mask; None where there is none.
         header: what the image's file says of itself.
         background: known pixels without landslide.
         landslide: pixels with.
+        source: the image's name in the manifest.
+        holds: whether it holds a landslide.
     """
 
     image: Path
@@ -40,11 +42,14 @@ class Tile:
     header: TileHeader
     background: int
     landslide: int
+    source: str
+    holds: bool
 
 
 def find_tiles(
-    images: str | Path,
-    masks: str | Path,
+    images: str,
+    masks: str,
+    without: str,
     bands: list[str],
     missing: str,
     limit: int,
@@ -55,34 +60,38 @@ def find_tiles(
 
     Args:
         images: folder of images; see `pair_files`.
-        masks: folder of masks; it may be the same.
+        masks: folder of masks; it may be the same. Empty where all images hold a landslide of
+            which it is not known where.
+        without: folder of more images, none of which holds a landslide; "" for none.
         bands: names of the images' bands.
         missing: what an image without a mask is: "background", or "left_out".
         limit: at most so many, drawn by seed from those with landslides and, when these are too
-            few, from the others; 0 for all.
+            few, from the others; without masks half of them from each. 0 for all.
         seed: of the draw.
         progress: told of images without a mask.
 
     Raises:
         InputError: a folder is missing, holds nothing fit, or an image and its mask differ.
     """
-    pairs = pair_files(Path(images), Path(masks))
-    without = [image for image, mask in pairs.items() if mask is None]
-    if len(without) == len(pairs):
-        raise InputError(
-            f"No mask in {masks} has the name of an image in {images}: masks must have the same "
-            "name, or mask_7 for image_7."
-        )
-    if without:
-        fate = "are taken as without landslide" if missing == "background" else "are left out"
-        progress.message(f"{len(without)} of {len(pairs)} images have no mask and {fate}.")
-    if missing != "background":
-        pairs = {image: mask for image, mask in pairs.items() if mask is not None}
-    looked = progress.part(0, 0.3).track(pairs.items(), len(pairs))
-    tiles = [_tile(image, mask, bands) for image, mask in looked]
-    if not any(tile.landslide for tile in tiles):
+    folder, clear = Path(images), Path(without or images)
+    others = image_files(clear, "images without landslide", but=folder) if without else []
+    if masks:
+        pairs = _masked(folder, Path(masks), missing, progress)
+    else:
+        pairs = dict.fromkeys(image_files(folder, "images", but=clear))
+    inside = set(others)  # the one folder may lie in the other
+    # of two folders each image's name says which
+    root = folder if masks else folder.parent
+    wanted = [(image, mask, root) for image, mask in pairs.items() if image not in inside]
+    wanted += [(image, None, clear.parent) for image in others]
+    looked = progress.part(0, 0.3).track(wanted, len(wanted))
+    tiles = [
+        _tile(image, mask, bands, root, holds=not masks and image not in inside)
+        for image, mask, root in looked
+    ]
+    if not any(tile.holds for tile in tiles):
         raise InputError(f"No mask in {masks} has a landslide pixel (a value above 0).")
-    return _draw(tiles, limit, seed)
+    return _draw(tiles, limit, seed, half=not masks)
 
 
 @dataclass(frozen=True)
@@ -90,8 +99,7 @@ class TileImport:
     """How tiles become samples.
 
     Attributes:
-        images: the folder of images, for the manifest.
-        masks: the folder of masks, likewise.
+        folders: those of images, masks and images without landslide, for the manifest.
         resolution: pixel size in metres; 0 for that of the files, where they have one.
         instances: whether the masks' values number landslides, instead of connected pixels being
             one.
@@ -100,8 +108,7 @@ class TileImport:
         seed: of the split.
     """
 
-    images: str
-    masks: str
+    folders: Sequence[str]
     resolution: float
     instances: bool
     split: str
@@ -121,9 +128,11 @@ class TileImport:
         """
         size = round(median(max(tile.header.shape) for tile in tiles))
         split, block, kind = self._split(tiles, size)
-        holds = np.array([tile.landslide > 0 for tile in tiles])
-        counts = [int(holds[split == index].sum()) for index in range(len(SPLITS))]
-        require_splits(counts, self.shares)
+        holds = np.array([tile.holds for tile in tiles])
+        by_image = writer.labels == IMAGE_LABELS
+        for flag in (True, False) if by_image else (True,):
+            counts = [int((holds[split == index] == flag).sum()) for index in range(len(SPLITS))]
+            require_splits(counts, self.shares, flag)
         places = zip(tiles, split, block, strict=True)
         for tile, index, number in progress.part(0.3, 1).track(places, len(tiles)):
             self._write(tile, SPLITS[index], int(number), writer)
@@ -135,8 +144,8 @@ class TileImport:
             tile_size=size,
             resolution=self.resolution or first.resolution,
             crs=names.pop() if len(names) == 1 else None,
-            sources=list(dict.fromkeys([self.images, self.masks])),
-            before=(sum(tile.landslide for tile in tiles), sum(tile.background for tile in tiles)),
+            sources=list(dict.fromkeys(filter(None, self.folders))),
+            before=None if by_image else _pixels(tiles),
             progress=progress,
         )
 
@@ -144,7 +153,7 @@ class TileImport:
         self, tiles: Sequence[Tile], size: int
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
         """Return the split and the block of each tile, and the kind of split."""
-        holds = np.array([tile.landslide > 0 for tile in tiles], np.int64)
+        holds = np.array([tile.holds for tile in tiles], np.int64)
         if self.split == "random":
             drawn = split_at_random(holds, self.shares, self.seed)
             return drawn, np.zeros(len(tiles), np.int64), BY_IMAGE
@@ -172,10 +181,11 @@ class TileImport:
             valid,
             numbered(self._ids(tile)),
             split=split,
-            source=tile.image.relative_to(self.images).as_posix(),
+            source=tile.source,
             window=(0, 0, width, height),
             block=block,
-            labels_from=tile.mask.relative_to(self.masks).as_posix() if tile.mask else "",
+            kind=(LANDSLIDE if tile.holds else BACKGROUND) if tile.mask is None else "",
+            labels_from=tile.mask.relative_to(self.folders[1]).as_posix() if tile.mask else "",
             crs=crs,
             transform=transform,
         )
@@ -183,7 +193,7 @@ class TileImport:
     def _ids(self, tile: Tile) -> NDArray[np.int32]:
         """Return the landslides of a tile by number, `NOT_KNOWN` where the mask has no data."""
         if tile.mask is None:
-            return np.zeros(tile.header.shape, np.int32)
+            return np.full(tile.header.shape, NOT_KNOWN if tile.holds else 0, np.int32)
         values, valid = (part[0] for part in read_tile(tile.mask, "mask", 1))
         landslide = (values > 0) & valid
         if self.instances:
@@ -195,15 +205,35 @@ class TileImport:
         return ids.astype(np.int32)
 
 
-def _tile(image: Path, mask: Path | None, bands: list[str]) -> Tile:
+def _masked(images: Path, masks: Path, missing: str, progress: Progress) -> dict[Path, Path | None]:
+    """Return each image's mask; those without only where they are background."""
+    pairs = pair_files(images, masks)
+    bare = sum(mask is None for mask in pairs.values())
+    if bare == len(pairs):
+        raise InputError(
+            f"No mask in {masks} has the name of an image in {images}: masks must have the same "
+            "name, or mask_7 for image_7."
+        )
+    if bare:
+        fate = "are taken as without landslide" if missing == "background" else "are left out"
+        progress.message(f"{bare} of {len(pairs)} images have no mask and {fate}.")
+    if missing == "background":
+        return pairs
+    return {image: mask for image, mask in pairs.items() if mask is not None}
+
+
+def _tile(image: Path, mask: Path | None, bands: list[str], root: Path, holds: bool) -> Tile:
+    """Return an image, named from `root` on; `holds` says of one without mask what it is."""
     header = read_header(image, "image", len(bands))
     if header.bands != len(bands):
         raise InputError(
             f"{image} has {header.bands} bands, but {len(bands)} are named "
             f"({', '.join(bands)}): name each band of the images."
         )
+    source = image.relative_to(root).as_posix()
     if mask is None:
-        return Tile(image, None, header, header.shape[0] * header.shape[1], 0)
+        pixels = 0 if holds else header.shape[0] * header.shape[1]
+        return Tile(image, None, header, pixels, 0, source, holds)
     shape = read_header(mask, "mask", 1).shape
     if shape != header.shape:
         raise InputError(
@@ -212,15 +242,23 @@ def _tile(image: Path, mask: Path | None, bands: list[str]) -> Tile:
         )
     values, valid = (part[0] for part in read_tile(mask, "mask", 1))
     landslide = int((values[valid] > 0).sum())
-    return Tile(image, mask, header, int(valid.sum()) - landslide, landslide)
+    background = int(valid.sum()) - landslide
+    return Tile(image, mask, header, background, landslide, source, landslide > 0)
 
 
-def _draw(tiles: list[Tile], limit: int, seed: int) -> list[Tile]:
-    """Take `limit` tiles, those with landslides first."""
+def _pixels(tiles: Sequence[Tile]) -> tuple[int, int]:
+    return sum(tile.landslide for tile in tiles), sum(tile.background for tile in tiles)
+
+
+def _draw(tiles: list[Tile], limit: int, seed: int, half: bool) -> list[Tile]:
+    """Take `limit` tiles, those with landslides first, or as many of either kind."""
     if not limit or limit >= len(tiles):
         return tiles
     random = np.random.default_rng(seed)
-    holds = np.array([tile.landslide > 0 for tile in tiles])
+    holds = np.array([tile.holds for tile in tiles])
     order = [random.permutation(np.flatnonzero(flag)) for flag in (holds, ~holds)]
+    if half:
+        first = max(limit - limit // 2, limit - len(order[1]))
+        order = [order[0][:first], *order[1:], order[0][first:]]
     chosen = sorted(np.concatenate(order)[:limit])
     return [tiles[index] for index in chosen]

@@ -27,14 +27,10 @@ def pair_files(images: Path, masks: Path) -> dict[Path, Path | None]:
         InputError: a folder is missing, holds no image, or a mask could belong to two images.
     """
     for folder, what in ((images, "images"), (masks, "masks")):
-        if not folder.is_dir():
-            raise InputError(f"The folder of {what} {folder} does not exist: check the path.")
-    image_files, mask_files = _told_apart(images, masks)
-    if not image_files:
-        raise InputError(
-            f"{images} holds no image ({', '.join(SUFFIXES)}): choose the folder that holds them."
-        )
-    pairs = dict.fromkeys(image_files, None) | _pairs(image_files, images, mask_files, masks)
+        _require_folder(folder, what)
+    pictures, mask_files = _told_apart(images, masks)
+    _require_some(pictures, images)
+    pairs = dict.fromkeys(pictures, None) | _pairs(pictures, images, mask_files, masks)
     taken: dict[Path, Path] = {}
     for image, mask in pairs.items():
         if mask is not None and mask in taken:
@@ -47,8 +43,45 @@ def pair_files(images: Path, masks: Path) -> dict[Path, Path | None]:
     return pairs
 
 
+def image_files(folder: Path, what: str, but: Path) -> list[Path]:
+    """Return the images of a folder and all folders in it, sorted.
+
+    Args:
+        folder: the folder.
+        what: "images" or the like.
+        but: a folder whose images are left out where it lies in the other.
+
+    Raises:
+        InputError: the folder is missing, holds no image, or is that to be left out.
+    """
+    _require_folder(folder, what)
+    if folder.resolve() == but.resolve():
+        raise InputError(
+            f"{folder} is given both for images with and for images without landslide: choose a "
+            "folder for each."
+        )
+    within = folder.resolve() in but.resolve().parents
+    found = [
+        path for path in _files(folder) if not within or but.resolve() not in path.resolve().parents
+    ]
+    _require_some(found, folder)
+    return found
+
+
+def _require_folder(folder: Path, what: str) -> None:
+    if not folder.is_dir():
+        raise InputError(f"The folder of {what} {folder} does not exist: check the path.")
+
+
+def _require_some(files: list[Path], folder: Path) -> None:
+    if not files:
+        raise InputError(
+            f"{folder} holds no image ({', '.join(SUFFIXES)}): choose the folder that holds them."
+        )
+
+
 def _pairs(
-    image_files: list[Path], images: Path, mask_files: list[Path], masks: Path
+    pictures: list[Path], images: Path, mask_files: list[Path], masks: Path
 ) -> dict[Path, Path]:
     """Return the pairs, by the name in its folders or, where that finds none, the name alone."""
     result: dict[Path, Path] = {}
@@ -56,7 +89,7 @@ def _pairs(
         by_key = defaultdict(list)
         for mask in mask_files:
             by_key[_key(mask, masks, whole)].append(mask)
-        for image in image_files:
+        for image in pictures:
             found = by_key.get(_key(image, images, whole), [])
             exact = [mask for mask in found if mask.stem == image.stem]
             if len(found) > 1 and len(exact) != 1:
@@ -74,15 +107,15 @@ def _pairs(
 def _told_apart(images: Path, masks: Path) -> tuple[list[Path], list[Path]]:
     """Return the image and the mask files."""
     root, mask_root = images.resolve(), masks.resolve()
-    image_files, mask_files = _files(images), _files(masks)
+    pictures, mask_files = _files(images), _files(masks)
     if root == mask_root or mask_root in root.parents:
         # one folder for both, or the masks lie about the folder of images
         mask_files = [path for path in mask_files if _is_mask(path, masks)]
     if root == mask_root:
-        image_files = [path for path in image_files if not _is_mask(path, images)]
+        pictures = [path for path in pictures if not _is_mask(path, images)]
     elif root in mask_root.parents:
-        image_files = [path for path in image_files if mask_root not in path.resolve().parents]
-    return image_files, mask_files
+        pictures = [path for path in pictures if mask_root not in path.resolve().parents]
+    return pictures, mask_files
 
 
 def _is_mask(path: Path, root: Path) -> bool:

@@ -18,6 +18,10 @@ UNKNOWN = 65535
 """Label of pixels whose class is not known: nodata, or outside the area."""
 SPLITS = ("train", "validation", "test")
 CLASSES = ("background", "landslide")
+LANDSLIDE, BACKGROUND, HARD = "landslide", "background", "hard background"
+"""Kinds of patches; see `Sample`."""
+PIXEL_LABELS, IMAGE_LABELS = "pixel", "image"
+"""What is labelled: every pixel, or an image as a whole, as holding a landslide or none."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Sample:
         landslide_pixels: pixels labelled as landslide.
         instances: landslides, whole or in part.
         blocks: numbers of all spatial blocks that it reaches into; empty for imported tiles.
-        kind: "landslide", "background" or "hard background" (drawn by false alarms).
+        kind: "landslide", "background" or "hard background" (drawn by false alarms). Where an image
+            is labelled as a whole it alone says that there is a landslide.
         labels_from: the mask that its labels come from; empty for those of the whole set.
     """
 
@@ -47,6 +52,11 @@ class Sample:
     blocks: tuple[int, ...] = ()
     kind: str = ""
     labels_from: str = ""
+
+    @property
+    def holds_landslide(self) -> bool:
+        """Whether there is a landslide in it, whether or not it is known where."""
+        return self.landslide_pixels > 0 or self.kind == LANDSLIDE
 
 
 @dataclass(frozen=True)
@@ -64,12 +74,15 @@ class SampleSet:
         seed: the seed of the split and of the choice of background.
         mean: mean a band over the valid pixels of the train patches.
         std: standard deviation likewise; 1 for a constant band.
-        imbalance: share of landslide among the known pixels of the train patches.
+        imbalance: share of landslide among the known pixels of the train patches; with image
+            labels, share of the train patches with landslide.
         imbalance_before: the same share over all that the patches were drawn from; None where
             not known.
         sources: the rasters or folders that the patches come from.
         samples: the patches.
         provenance: how the set came about.
+        labels: what is labelled, "pixel" or "image". With image labels the pixels of images with
+            landslide are all `UNKNOWN`.
     """
 
     folder: Path
@@ -87,6 +100,8 @@ class SampleSet:
     samples: list[Sample]
     imbalance_before: float | None = None
     provenance: dict[str, str] = field(default_factory=dict)
+    # not shown, so that trainings begun before there was a choice find their checkpoints
+    labels: str = field(default=PIXEL_LABELS, repr=False)
 
     @classmethod
     def read(cls, folder: str | Path) -> "SampleSet":
@@ -166,6 +181,8 @@ class SampleSet:
             raise ValueError("bands, mean and std differ in number")
         if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) <= 0:
             raise ValueError("mean or std are no usable numbers")
+        if self.labels not in (PIXEL_LABELS, IMAGE_LABELS):
+            raise ValueError(f"no labels are called {self.labels}")
         for sample in self.samples:
             if sample.split not in SPLITS:
                 raise ValueError(f"no split is called {sample.split}")

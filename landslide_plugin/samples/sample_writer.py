@@ -13,7 +13,17 @@ from ..errors import InputError
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster.writer import NODATA
-from .sample_set import CLASSES, SPLITS, UNKNOWN, Sample, SampleSet
+from .sample_set import (
+    BACKGROUND,
+    CLASSES,
+    IMAGE_LABELS,
+    LANDSLIDE,
+    PIXEL_LABELS,
+    SPLITS,
+    UNKNOWN,
+    Sample,
+    SampleSet,
+)
 
 
 class BandStatistics:
@@ -59,11 +69,13 @@ class SampleWriter:
     Args:
         folder: an empty folder.
         bands: their band names.
+        labels: what is labelled; see `SampleSet`.
     """
 
-    def __init__(self, folder: Path, bands: list[str]) -> None:
+    def __init__(self, folder: Path, bands: list[str], labels: str = PIXEL_LABELS) -> None:
         self.folder = folder
         self.bands = bands
+        self.labels = labels
         self.samples: list[Sample] = []
         self._statistics = BandStatistics(len(bands))
         self._seen = np.zeros(len(bands), bool)
@@ -118,7 +130,7 @@ class SampleWriter:
         self._write("images", identity, image, nodata, self.bands, place)
         self._write("labels", identity, labels[np.newaxis], UNKNOWN, ["label"], place)
         if split == "train":
-            self._statistics.add(values, known)
+            self._statistics.add(values, known if self.labels == PIXEL_LABELS else usable)
             self._seen |= valid.any(axis=(1, 2)) if valid.ndim == 3 else valid.any()
         self._pixels[split, True] += int(landslide.sum())
         self._pixels[split, False] += int((known & ~landslide).sum())
@@ -134,7 +146,7 @@ class SampleWriter:
                 pixels,
                 instances,
                 blocks,
-                kind or ("landslide" if pixels else "background"),
+                kind or (LANDSLIDE if pixels else BACKGROUND),
                 labels_from,
             )
         )
@@ -148,7 +160,7 @@ class SampleWriter:
         resolution: float | None,
         crs: str | None,
         sources: list[str],
-        before: tuple[int, int],
+        before: tuple[int, int] | None = None,
         progress: Progress,
     ) -> SampleSet:
         """Write the manifest and tell the counts.
@@ -160,7 +172,8 @@ class SampleWriter:
             resolution: likewise.
             crs: likewise.
             sources: likewise.
-            before: landslide and background pixels of all that the patches were drawn from.
+            before: landslide and background pixels of all that the patches were drawn from; None
+                where not known.
             progress: told of the counts.
 
         Raises:
@@ -171,7 +184,6 @@ class SampleWriter:
         constant = [band for band, value in zip(self.bands, std, strict=True) if value == 0]
         if constant:
             progress.warning(f"Constant over all train patches: {', '.join(constant)}.")
-        landslide, background = self._pixels["train", True], self._pixels["train", False]
         result = SampleSet(
             folder=self.folder,
             bands=self.bands,
@@ -183,11 +195,12 @@ class SampleWriter:
             seed=seed,
             mean=[float(value) for value in self._statistics.mean],
             std=[float(value) if value > 0 else 1.0 for value in std],
-            imbalance=landslide / max(landslide + background, 1),
-            imbalance_before=before[0] / max(sum(before), 1),
+            imbalance=self._share(),
+            imbalance_before=before and before[0] / max(sum(before), 1),
             sources=sources,
             samples=self.samples,
             provenance=CURRENT.tags(),
+            labels=self.labels,
         )
         result.write_manifest()
         self._tell(split, before, progress)
@@ -207,19 +220,28 @@ class SampleWriter:
             "No pixel of the train patches is known: check the nodata values of image and labels."
         )
 
-    def _tell(self, kind: str, before: tuple[int, int], progress: Progress) -> None:
+    def _share(self) -> float:
+        """Return the share of landslide in the train patches, of pixels or else of images."""
+        if self.labels == IMAGE_LABELS:
+            holds = [sample.holds_landslide for sample in self.samples if sample.split == "train"]
+            return sum(holds) / max(len(holds), 1)
+        landslide, background = self._pixels["train", True], self._pixels["train", False]
+        return landslide / max(landslide + background, 1)
+
+    def _tell(self, kind: str, before: tuple[int, int] | None, progress: Progress) -> None:
         progress.message(f"Split: {kind}.")
-        progress.message(f"Landslide to background pixels before sampling: {ratio(*before)}.")
+        if before:
+            progress.message(f"Landslide to background pixels before sampling: {ratio(*before)}.")
         for split in SPLITS:
             patches = [sample for sample in self.samples if sample.split == split]
             if not patches:
                 continue
-            with_landslide = sum(sample.landslide_pixels > 0 for sample in patches)
-            counts = ratio(self._pixels[split, True], self._pixels[split, False])
-            progress.message(
-                f"{split}: {len(patches)} patches, {with_landslide} with landslides; landslide to "
-                f"background pixels {counts}."
-            )
+            with_landslide = sum(sample.holds_landslide for sample in patches)
+            told = f"{split}: {len(patches)} patches, {with_landslide} with landslides"
+            if self.labels == PIXEL_LABELS:
+                counts = ratio(self._pixels[split, True], self._pixels[split, False])
+                told += f"; landslide to background pixels {counts}"
+            progress.message(f"{told}.")
 
     def _write(
         self,

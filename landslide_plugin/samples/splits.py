@@ -181,12 +181,13 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     return result
 
 
-def require_splits(counts: Sequence[int], shares: Sequence[float]) -> None:
+def require_splits(counts: Sequence[int], shares: Sequence[float], holds: bool = True) -> None:
     """Refuse a split that came out empty.
 
     Args:
-        counts: landslide patches of train, validation and test.
+        counts: patches of train, validation and test.
         shares: the wished shares; a split with share 0 may be empty.
+        holds: whether these are the patches with landslide, or those without.
 
     Raises:
         InputError: one is empty.
@@ -194,8 +195,8 @@ def require_splits(counts: Sequence[int], shares: Sequence[float]) -> None:
     for name, count, share in zip(SPLITS, counts, shares, strict=True):
         if share > 0 and not count:
             raise InputError(
-                f"No patch with landslides is left for {name}: choose a smaller tile size, a "
-                "larger area, another seed or share, or the random split."
+                f"No patch {'with' if holds else 'without'} landslides is left for {name}: choose "
+                "a smaller tile size, a larger area, another seed or share, or the random split."
             )
 
 

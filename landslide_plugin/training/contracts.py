@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +30,19 @@ class Task(Protocol):
         self, network: nn.Module, batch: Batch, device: torch.device
     ) -> NDArray[np.float32]:
         """Return how sure each pixel is landslide, 0..1, (N, size, size)."""
+
+
+@runtime_checkable
+class Remembering(Protocol):
+    """A task whose loss depends on earlier steps too, which its part of a checkpoint holds."""
+
+    def memory(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return tensors and JSON-able facts."""
+
+    def recall(
+        self, tensors: dict[str, Tensor], facts: dict[str, Any], device: torch.device
+    ) -> None:
+        """Take up what `memory` has returned."""
 
 
 class Data(Protocol):

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ...models.registry import encoder_parameters
 from ..device import needs_scaling
-from ..errors import InputError
+from ..errors import DivergedError, InputError
 from . import checkpoint
 from .contracts import Settings, Task
 from .memory import Memory
@@ -52,7 +52,8 @@ class Optimization:
             done: share of all steps that are made, which the learning rate depends on.
 
         Raises:
-            InputError: the loss is no number any more, or the memory does not suffice.
+            DivergedError: the loss is no number any more.
+            InputError: the memory does not suffice.
         """
         self._freeze(epoch <= self._settings.frozen_epochs)
         for group in self._optimizer.param_groups:
@@ -104,7 +105,7 @@ class Optimization:
             loss = self._loss(part) * (len(part.labels) / tiles)
             total += float(loss.detach())
             if not math.isfinite(total):
-                raise InputError(
+                raise DivergedError(
                     "The training has failed, its loss is not a number any more: choose a "
                     f"learning rate below {self._settings.learning_rate:g}."
                 )

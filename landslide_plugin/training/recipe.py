@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import InputError
-from ..samples.sample_set import SampleSet
+from ..samples.sample_set import IMAGE_LABELS, SampleSet
 from ..samples.splits import Fold, folds
 from .augmentation import Augmentation
 from .contracts import Task
@@ -58,6 +58,12 @@ class Recipe:
         Raises:
             InputError: a number is out of its range, or the samples are unfit.
         """
+        if self.data.labels == IMAGE_LABELS:
+            raise InputError(
+                f"The samples {self.data.folder} say of each image whether it holds a landslide, "
+                "not where: train on them by 'Train a model from image labels' "
+                "(landslide:trainweak)."
+            )
         if not SMALLEST_TILE <= self.size <= LARGEST_TILE:
             raise InputError(
                 f"The tile size {self.size} must be within {SMALLEST_TILE} to {LARGEST_TILE} "

@@ -14,7 +14,17 @@ from ..progress import Progress
 from ..samples.sample_set import UNKNOWN
 from . import checkpoint as checkpoints
 from .averaging import Average
-from .contracts import ALL_EPOCHS, CANCELED, EARLY, Data, Epoch, Outcome, Settings, Task
+from .contracts import (
+    ALL_EPOCHS,
+    CANCELED,
+    EARLY,
+    Data,
+    Epoch,
+    Outcome,
+    Remembering,
+    Settings,
+    Task,
+)
 from .memory import Memory
 from .optimization import Optimization
 from .scores import Scores
@@ -279,6 +289,9 @@ class _Training:
         saved.add("random", checkpoints.random_tensors(self.settings.device))
         if self.average:
             saved.add("average", self.average.network.state_dict())
+        if isinstance(self.task, Remembering):
+            tensors, saved.facts["task"] = self.task.memory()
+            saved.add("task", tensors)
 
     def _restore(self, saved: checkpoints.Saved) -> None:
         state = saved.facts["state"]
@@ -294,6 +307,8 @@ class _Training:
         checkpoints.restore_random(self.settings.device, saved.part("random"))
         if self.average:
             self.average.network.load_state_dict(saved.part("average"))
+        if isinstance(self.task, Remembering) and "task" in saved.facts:
+            self.task.recall(saved.part("task"), saved.facts["task"], self.settings.device)
 
 
 def _digest(network: nn.Module, settings: Settings, fingerprint: str) -> str:

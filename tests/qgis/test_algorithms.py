@@ -82,6 +82,9 @@ INTERFACE = {
     "samples": {
         "STACK": "multilayer",
         "LANDSLIDES": "layer",
+        "FIELD": "field",
+        "LOW": "number",
+        "HIGH": "number",
         "AREA": "source",
         "TILE_SIZE": "number",
         "STRIDE": "number",
@@ -98,6 +101,7 @@ INTERFACE = {
     "importsamples": {
         "IMAGES": "file",
         "MASKS": "file",
+        "WITHOUT": "file",
         "BANDS": "string",
         "RESOLUTION": "number",
         "LIMIT": "number",

@@ -8,15 +8,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 from landslide_mapper.processing_algorithms import ALGORITHMS
+from landslide_mapper.processing_algorithms.request import problem_of
 from osgeo import gdal
+from qgis.core import (
+    QgsApplication,
+    QgsProcessingContext,
+    QgsProcessingParameterFile,
+)
 
 WORKFLOWS = "processing_algorithms/workflows"
 ROOT = Path(__file__).resolve().parents[2]
 NOT_RUN = {"landslide:setupengine"}  # installs 2 GB; test_setup.py runs it on a small list
 
 
-def documented_calls():
-    text = (ROOT / "README.md").read_text(encoding="utf-8").split("<!-- calls:")[1]
+def documented_calls(page="README.md"):
+    text = (ROOT / page).read_text(encoding="utf-8").split("<!-- calls:")[1]
     lines = text.split("```sh\n")[1].split("```")[0].splitlines()
     return [shlex.split(line) for line in lines]
 
@@ -26,6 +32,21 @@ def test_each_algorithm_and_model_has_a_call():
     models = {str(path.relative_to(ROOT)) for path in ROOT.glob(f"{WORKFLOWS}/*.model3")}
     algorithms = {f"landslide:{kind.ID}" for kind in ALGORITHMS}
     assert algorithms | models == called
+
+
+@pytest.mark.usefixtures("provider")
+def test_calls_of_weak_supervision_are_known():
+    """Its calls are README's with other values, so that these alone are looked at."""
+    called = documented_calls("docs/weak_supervision.md")
+    assert len(called) == 8
+    for _, _, name, _, *words in called:
+        algorithm = QgsApplication.processingRegistry().algorithmById(name)
+        for word in words:
+            key, _, value = word.partition("=")
+            definition = algorithm.parameterDefinition(key)
+            assert definition is not None, f"{name} has no {key}"
+            if not isinstance(definition, QgsProcessingParameterFile):
+                assert problem_of(definition, value, QgsProcessingContext()) == "" or "." in value
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from ....models.pretrained import pretrained_weights, require_encoder
 from ....models.registry import SEMANTIC_TASK
 from ....models.weak import DEPTH, METHODS, THRESHOLD, Classifier, WeakNetwork, grey_levels
 from ...device import describe, pick_device
-from ...errors import InputError
+from ...errors import DivergedError, InputError
 from ...outputs import require_folder
 from ...progress import Progress
 from ...provenance import CURRENT
@@ -142,9 +142,16 @@ def trainweak(
         task = CycleGanTask(grey, threshold or THRESHOLD, seed)
         settings = run.settings(gan_epochs, gan_batch_size, GAN_RATE)
         settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM, last=True)
-        translated = run.fit(
-            gan, task, settings, "cyclegan", shares[1], 0.95, "residual" if residual else ""
-        )
+        try:
+            translated = run.fit(
+                gan, task, settings, "cyclegan", shares[1], 0.95, "residual" if residual else ""
+            )
+        except DivergedError as error:
+            raise InputError(
+                "The training of CycleGAN has failed, its loss is not a number any more: choose "
+                "another seed, a larger batch size of CycleGAN, or that it changes images; "
+                f"its last good state is kept in {run.checkpoint('cyclegan')}."
+            ) from error
         if not threshold:
             threshold = _chosen_threshold(gan, task, images, run.device)
     arguments = {

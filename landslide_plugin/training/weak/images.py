@@ -85,7 +85,7 @@ class Images:
     def _split(self, name: str) -> dict[bool, list[Sample]]:
         found = self.samples.of_split(name)
         kinds = {
-            kind: [sample for sample in found if (sample.landslide_pixels > 0) == kind]
+            kind: [sample for sample in found if sample.holds_landslide == kind]
             for kind in (True, False)
         }
         for kind, word in ((True, "with"), (False, "without")):
@@ -106,7 +106,7 @@ class Images:
         tiles, labels = [], []
         for offset, (sample, rng) in enumerate(zip(chosen, rngs, strict=True)):
             values = self._reduced(sample)
-            if not sample.landslide_pixels:
+            if not sample.holds_landslide:
                 cutter = rng or np.random.default_rng([self.seed, number + offset])
                 values = self._cut_like_landslide(values, cutter)
             tile = self._fit(values, rng)
@@ -114,7 +114,7 @@ class Images:
                 choices = turnings(self.bands)
                 tile = turn_bands(tile, self.bands, *choices[rng.integers(len(choices))])
             tiles.append(self._scaled(tile))
-            labels.append(int(sample.landslide_pixels > 0))
+            labels.append(int(sample.holds_landslide))
         images = torch.from_numpy(np.stack(tiles))
         return Batch(images, np.array(labels, np.uint16)[:, None, None])
 

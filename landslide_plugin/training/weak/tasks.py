@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 import torch
@@ -65,6 +66,21 @@ class Buffer:
     def __len__(self) -> int:
         return len(self._kept)
 
+    @property
+    def images(self) -> list[Tensor]:
+        """The images kept, (bands, rows, columns) each, all of one size."""
+        return list(self._kept)
+
+    @property
+    def draw(self) -> dict[str, Any]:
+        """State of the draw, JSON-able."""
+        return dict(self._rng.bit_generator.state)
+
+    def refill(self, images: Tensor | None, draw: dict[str, Any]) -> None:
+        """Become as a buffer with these images, (N, bands, rows, columns), and this draw was."""
+        self._kept = [] if images is None else list(images)
+        self._rng.bit_generator.state = draw
+
     def exchange(self, images: Tensor) -> Tensor:
         """Return as many images, some of them older ones, in whose place the given ones stay."""
         shown = []
@@ -117,6 +133,20 @@ class CycleGanTask:
             judges = judges + _judged(gan.judge_slide, slides, self._slid.exchange(slid))
         return generators + judges
 
+    def memory(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        """Return the buffers' images and draws, for a checkpoint."""
+        buffers = self._buffers()
+        images = {name: torch.stack(each.images) for name, each in buffers.items() if len(each)}
+        return images, {name: each.draw for name, each in buffers.items()}
+
+    def recall(
+        self, tensors: dict[str, Tensor], facts: dict[str, Any], device: torch.device
+    ) -> None:
+        """Fill the buffers as `memory` has found them."""
+        for name, buffer in self._buffers().items():
+            images = tensors.get(name)
+            buffer.refill(None if images is None else images.to(device), facts[name])
+
     def probability(
         self, network: nn.Module, batch: Batch, device: torch.device
     ) -> NDArray[np.float32]:
@@ -133,6 +163,9 @@ class CycleGanTask:
             cleared = _gan(network).clear(images)
         difference = ((images - cleared.float()).abs() * self._grey.to(device)).sum(1)
         return difference.flatten(1).quantile(1 - CHANGED, 1)
+
+    def _buffers(self) -> dict[str, Buffer]:
+        return {"cleared": self._cleared, "slid": self._slid}
 
 
 def _gan(network: nn.Module) -> CycleGAN:

@@ -1,6 +1,7 @@
 """The command `importsamples`: public data sets of plain tiles."""
 
 import warnings
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -313,3 +314,78 @@ def test_mars_by_map_block(tmp_path, data_dir):
     assert all(abs(mean) < 1e4 for mean in made.mean)
     assert made.split.startswith("blocks of")
     assert len({sample.block for sample in made.samples}) >= 10
+
+
+@pytest.fixture
+def two_folders(tmp_path):
+    """Ten images with landslide, six without, of several sizes and some of the same names."""
+    random = np.random.default_rng(0)
+    for folder, count in (("with", 10), ("without", 6)):
+        for number in range(count):
+            image = random.integers(0, 255, (40 + number, 60, 3)).astype(np.uint8)
+            write(tmp_path / folder, f"{number}.png", image)
+    return {"images": str(tmp_path / "with"), "without": str(tmp_path / "without")}
+
+
+def test_two_folders_are_image_labels(tmp_path, two_folders):
+    values, made = run(tmp_path, **two_folders)
+    assert made.labels == "image"
+    assert (values["train"], values["validation"]) == (13, 3)
+    assert made.imbalance == 8 / 13
+    assert made.imbalance_before is None
+    assert made.sources == [two_folders["images"], two_folders["without"]]
+    pixels = []
+    for sample in made.samples:
+        image, valid, labels = made.load(sample)
+        pixels += [image.reshape(3, -1)] if sample.split == "train" else []
+        original = np.asarray(Image.open(f"{tmp_path}/{sample.source}"))
+        assert (image == original.transpose(2, 0, 1)).all() and valid.all()
+        assert sample.holds_landslide == sample.source.startswith("with/")
+        assert (labels == (UNKNOWN if sample.holds_landslide else 0)).all()
+        assert (sample.landslide_pixels, sample.labels_from) == (0, "")
+    # images with landslide count too, though none of their pixels is known
+    assert made.mean == pytest.approx(np.concatenate(pixels, 1).mean(1), rel=1e-6)
+
+
+def test_images_without_landslide_come_beside_masks(tmp_path, bijie_like, two_folders):
+    _, made = run(tmp_path, **bijie_like, without=two_folders["without"])
+    assert made.labels == "pixel"
+    assert sum(sample.holds_landslide for sample in made.samples) == 10
+    assert len(made.samples) == 15 + 6
+
+
+@pytest.mark.parametrize("inner", ["images", "without"])
+def test_the_one_folder_may_lie_in_the_other(tmp_path, two_folders, inner):
+    outer = "without" if inner == "images" else "images"
+    Path(two_folders[inner]).rename(Path(two_folders[outer]) / "inner")
+    folders = {**two_folders, inner: f"{two_folders[outer]}/inner"}
+    _, made = run(tmp_path, **folders)
+    holds = [sample.holds_landslide for sample in made.samples]
+    assert (holds.count(True), holds.count(False)) == (10, 6)
+
+
+def test_a_limit_takes_half_of_either_kind(tmp_path, two_folders):
+    for limit, kinds in ((8, (4, 4)), (9, (5, 4)), (14, (8, 6))):
+        (tmp_path / str(limit)).mkdir()
+        _, made = run(tmp_path / str(limit), **two_folders, limit=limit)
+        holds = [sample.holds_landslide for sample in made.samples]
+        assert (holds.count(True), holds.count(False)) == kinds
+
+
+def test_bad_image_labels(tmp_path, two_folders):
+    write(tmp_path / "one", "a.png", np.zeros((40, 40, 3), np.uint8))
+    write(tmp_path / "grey", "a.png", np.zeros((40, 40), np.uint8))
+    (tmp_path / "empty").mkdir()
+    before = sorted(tmp_path.iterdir())
+    for match, options in (
+        ("Neither masks nor images without landslide", {"without": ""}),
+        ("is given both for", {"without": two_folders["images"]}),
+        ("empty holds no image", {"without": str(tmp_path / "empty")}),
+        ("empty holds no image", {"images": str(tmp_path / "empty")}),
+        ("folder of images without landslide gone does not exist", {"without": "gone"}),
+        ("No patch without landslides is left for valid", {"without": str(tmp_path / "one")}),
+        ("grey/a.png has 1 bands, but 3 are named", {"without": str(tmp_path / "grey")}),
+    ):
+        with pytest.raises(InputError, match=match):
+            run(tmp_path, **{**two_folders, **options})
+        assert sorted(tmp_path.iterdir()) == before

@@ -1,5 +1,7 @@
 """Training from image labels on synthetic images: bright blobs are landslides."""
 
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,10 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.samples.commands import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training import trainer
+from landslide_mapper.landslide_plugin.training.commands import train
 from landslide_mapper.landslide_plugin.training.contracts import Settings
 from landslide_mapper.landslide_plugin.training.tiles import Batch
 from landslide_mapper.landslide_plugin.training.trainer import fit
@@ -21,6 +26,7 @@ from landslide_mapper.landslide_plugin.training.weak.tasks import (
 from landslide_mapper.models.cyclegan import CycleGAN
 from landslide_mapper.models.model_file import load_model
 from landslide_mapper.models.weak import Classifier
+from safetensors.torch import load_file
 from torch import nn
 
 CPU = torch.device("cpu")
@@ -37,7 +43,7 @@ def samples(make_samples):
     emptied = 0
     for number, sample in enumerate(data.samples):
         if sample.split == "validation" and emptied < 4:
-            data.samples[number] = type(sample)(**{**vars(sample), "landslide_pixels": 0})
+            data.samples[number] = replace(sample, landslide_pixels=0, kind="background")
             emptied += 1
     data.write_manifest()
     return folder
@@ -160,6 +166,32 @@ def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     assert sorted(path.name for path in tmp_path.glob("weak*")) == ["weak.html", model.name]
 
 
+def test_bijie_parted_in_two_folders_trains(data_dir, tmp_path):
+    """Images of many sizes and no mask at all; `train` says what they are for."""
+    for folder, begin in (("with", "ls_"), ("without", "nls_")):
+        (tmp_path / folder).mkdir()
+        for path in sorted((data_dir / "bijie" / "images").glob(f"{begin}*"))[:12]:
+            shutil.copy(path, tmp_path / folder)
+    folder, model = str(tmp_path / "samples"), tmp_path / "weak.safetensors"
+    importsamples(
+        images=str(tmp_path / "with"), without=str(tmp_path / "without"), output=folder,
+        progress=Progress(),
+    )  # fmt: skip
+    sizes = {sample.window[2:] for sample in SampleSet.read(folder).samples}
+    assert len(sizes) > 10
+    html = tmp_path / "weak.html"
+    trainweak(
+        samples=folder, model=str(model), html=str(html), **SMALL, reduction=4,
+        progress=Progress(),
+    )  # fmt: skip
+    card = load_model(str(model))[1]
+    assert (card.training["images_with_landslide"], card.training["images_without"]) == (10, 10)
+    assert "image labels" in html.read_text()
+    with pytest.raises(InputError, match=r"not where: train on them by .*landslide:trainweak"):
+        train(samples=folder, model=str(tmp_path / "m.safetensors"), progress=Progress())
+    assert not list(tmp_path.glob("m.*"))
+
+
 def test_of_cyclegan_the_last_epoch_is_kept(samples, monkeypatch):
     """Even where the labels are told apart worse by the end: here it calls all images clear."""
     epochs = iter([0.9, 0.9, 0.1, 0.1])
@@ -178,6 +210,49 @@ def test_of_cyclegan_the_last_epoch_is_kept(samples, monkeypatch):
     assert outcome.best.number == 2
 
 
+class _SmallBuffers(CycleGanTask):
+    """Buffers that are full after two steps; broken off at a step."""
+
+    def __init__(self, last=None):
+        super().__init__([1.0] * 3, 32.0)
+        self._cleared, self._slid = Buffer(3, seed=0), Buffer(3, seed=1)
+        self._left = last
+
+    def loss(self, *arguments):
+        if self._left == 0:
+            raise RuntimeError("broken off")
+        self._left = self._left and self._left - 1
+        return super().loss(*arguments)
+
+
+def test_broken_off_cyclegan_ends_with_the_weights_of_an_unbroken_run(
+    samples, tmp_path, monkeypatch
+):
+    """Its buffers too are in the checkpoint, filled in part, and full in the second epoch."""
+    monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
+    images = Images(SampleSet.read(samples), ["red", "green", "blue"], 32, seed=0)
+    settings = Settings(2, 4, 2e-4, 0, CPU, optimizer="adam", momentum=0.5, last=True)
+    file = tmp_path / "gan.checkpoint"
+
+    def run(task, checkpoint=None):
+        torch.manual_seed(0)
+        gan = CycleGAN(3, 4, 1)
+        fit(gan, task, images, settings, Progress(), checkpoint)
+        return gan.state_dict()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # sums in the same order
+    try:
+        whole = run(_SmallBuffers())
+        for steps in (1, 7):
+            with pytest.raises(RuntimeError, match="broken off"):
+                run(_SmallBuffers(steps), file)
+        again = run(_SmallBuffers(), file)
+    finally:
+        torch.set_num_threads(threads)
+    assert all(torch.equal(whole[name], again[name]) for name in whole)
+
+
 def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkeypatch):
     good = CycleGanTask.loss
     steps = iter(range(100))
@@ -187,12 +262,16 @@ def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkey
         return loss * float("nan") if next(steps) >= 8 else loss
 
     monkeypatch.setattr(CycleGanTask, "loss", diverging)
-    with pytest.raises(InputError, match="not a number"):
+    with pytest.raises(InputError, match="not a number any more: choose another seed"):
         trainweak(
             samples=samples, model=str(tmp_path / "m.safetensors"), method="cyclegan",
             **{**SMALL, "gan_epochs": 3}, progress=Progress(),
         )  # fmt: skip
-    assert [path.name for path in tmp_path.glob("m.*")] == ["m.safetensors.cyclegan.checkpoint"]
+    left = list(tmp_path.glob("m.*"))
+    assert [path.name for path in left] == ["m.safetensors.cyclegan.checkpoint"]
+    tensors = load_file(left[0])
+    assert any(name.startswith("network.") for name in tensors)
+    assert all(value.double().isfinite().all() for value in tensors.values())
 
 
 @pytest.mark.parametrize(("method", "part"), [("cyclegan", "cyclegan"), ("both", "cam")])

@@ -1,0 +1,281 @@
+"""Patches labelled as a whole, around points or polygons that say yes or no to a landslide."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, floor
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..errors import InputError
+from ..landslides import is_raster, read_polygons
+from ..progress import Progress
+from ..raster.grid import Grid
+from ..raster.source import Source
+from ..vector import read_vector
+from .patches import LEAST_KNOWN
+from .sample_set import BACKGROUND, LANDSLIDE, SPLITS, UNKNOWN
+from .sample_writer import SampleWriter
+from .splits import BLOCKS, BY_PATCH, DROPPED, require_splits, split_at_random, split_places
+
+ANSWERS = {
+    **dict.fromkeys(("yes", "y", "true", "t", "1", "1.0"), True),
+    **dict.fromkeys(("no", "n", "false", "f", "0", "0.0"), False),
+}
+"""What a field may hold, in capitals or not."""
+LARGEST = 2048
+"""Pixels along a polygon's side: a label says little of a larger image, and memory must hold it."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """An image to be cut.
+
+    Attributes:
+        stack: where from.
+        window: which part.
+        holds: whether it holds a landslide.
+        outline: in the CRS of the first stack.
+    """
+
+    stack: Source
+    window: Window
+    holds: bool
+    outline: shapely.Polygon
+
+
+def find_places(
+    stacks: Sequence[Source],
+    landslides: str,
+    field: str,
+    area: str,
+    tile_size: int,
+    progress: Progress,
+) -> list[Place]:
+    """List the images that a layer labels.
+
+    Of a point it is the window of a tile around it, of a polygon its bounding box, at least a tile.
+    An image labelled no in which a feature labelled yes lies is left out.
+
+    Args:
+        stacks: the images.
+        landslides: points or polygons.
+        field: their field with yes or no.
+        area: polygons outside of which nothing is taken; none when empty.
+        tile_size: in pixels.
+        progress: told of what is left out.
+
+    Raises:
+        InputError: the layer or its field is unfit, or no feature lies in a stack.
+        GridError: the layer has no CRS.
+    """
+    if is_raster(landslides):
+        raise InputError(
+            f"{landslides} is a raster, which has no fields: choose points or polygons, or leave "
+            "the field empty."
+        )
+    first = stacks[0].grid
+    frame = read_vector(
+        landslides,
+        "landslides",
+        crs=first.crs,
+        kinds=("Point", "Polygon"),
+        columns=[field],
+        progress=progress,
+    )
+    frame, holds = _answered(frame, field, progress)
+    places: list[Place] = []
+    for stack in stacks:
+        there = np.asarray(frame.geometry.to_crs(stack.grid.crs))
+        fits = np.flatnonzero(_inside(there, stack.grid, area, progress))
+        windows = [_window(there[index], stack.grid, tile_size) for index in fits]
+        outlines = _outlines(windows, stack.grid).to_crs(first.crs)
+        places += [
+            Place(stack, window, bool(holds[index]), outline)
+            for window, index, outline in zip(windows, fits, outlines, strict=True)
+        ]
+    if not places:
+        raise InputError(
+            f"No feature of {landslides} lies within the stack and the area: check the layers' "
+            "CRS and extent."
+        )
+    progress.message(
+        f"{len(places)} images are labelled by {len(frame)} features; features that reach beyond "
+        "a stack or the area label none there."
+    )
+    return _consistent(places, frame.geometry[holds], first, progress)
+
+
+def cut_places(
+    places: Sequence[Place],
+    grid: Grid,
+    writer: SampleWriter,
+    split: str,
+    shares: Sequence[float],
+    seed: int,
+    progress: Progress,
+) -> str:
+    """Share images out and write them; those that are mostly nodata are left out.
+
+    Args:
+        places: the images.
+        grid: of the first stack.
+        writer: where to.
+        split: "blocks" or "random".
+        shares: shares of train, validation and test.
+        seed: of the split.
+        progress: told of what is left out.
+
+    Returns:
+        The kind of the split in words.
+
+    Raises:
+        InputError: a split lacks one kind.
+    """
+    index, block, kind = _shared_out(places, grid, split, shares, seed)
+    if dropped := int((index == DROPPED).sum()):
+        progress.message(f"{dropped} images overlap one of another split and are left out.")
+    written = {flag: [0] * len(SPLITS) for flag in (True, False)}
+    shared = zip(places, index, block, strict=True)
+    for place, part, number in progress.track(shared, len(places)):
+        if part != DROPPED and _write(place, SPLITS[part], int(number), writer):
+            written[place.holds][part] += 1
+    for flag, counts in written.items():
+        require_splits(counts, shares, flag)
+    return kind
+
+
+def _answered(
+    frame: gpd.GeoDataFrame, field: str, progress: Progress
+) -> tuple[gpd.GeoDataFrame, NDArray[np.bool_]]:
+    """Return the features that answer, and which of them say yes."""
+    given = frame[field].notna().to_numpy()
+    if not given.all():
+        progress.message(f"{int((~given).sum())} features have no {field} and are left out.")
+    frame = frame[given]
+    words = frame[field].astype(str).str.strip().str.lower()
+    if strange := sorted(set(words) - set(ANSWERS)):
+        raise InputError(
+            f"The field {field} holds {strange[0]!r}, which is neither yes nor no: let it hold yes "
+            "and no, true and false, or 1 and 0."
+        )
+    return frame, words.map(ANSWERS).to_numpy(bool)
+
+
+def _inside(
+    shapes: NDArray[np.object_], grid: Grid, area: str, progress: Progress
+) -> NDArray[np.bool_]:
+    """Return which shapes lie wholly on a grid, and by a point of theirs in the area."""
+    inside: NDArray[np.bool_] = shapely.covers(shapely.box(*grid.bounds), shapes)
+    if area:
+        limits = read_polygons(area, grid, "area", progress)
+        points = shapely.point_on_surface(shapes)
+        tree = shapely.STRtree(limits.shapes)
+        inside[inside] = [
+            bool(len(tree.query(point, predicate="intersects"))) for point in points[inside]
+        ]
+    return inside
+
+
+def _window(shape: shapely.Geometry, grid: Grid, tile_size: int) -> Window:
+    """Return the pixels around a shape, at least a tile, shifted to lie on the grid."""
+    left, bottom, right, top = shapely.bounds(shape)
+    place = []
+    ends = zip(grid.pixel(left, top), grid.pixel(right, bottom), grid.shape[::-1], strict=True)
+    for first, last, length in ends:
+        # the least bit more than a pixel's edge is that of the computer's arithmetic
+        side = max(ceil(last - 1e-6) - floor(first + 1e-6), tile_size)
+        if side > LARGEST:
+            raise InputError(
+                f"A polygon is {side} pixels long, and an image may have {LARGEST} at most: draw "
+                "smaller polygons, or points."
+            )
+        start = round((first + last - side) / 2)
+        place.append((max(min(start, length - side), 0), side))
+    (column, width), (row, height) = place
+    return Window(column, row, width, height)
+
+
+def _outlines(windows: Sequence[Window], grid: Grid) -> gpd.GeoSeries:
+    boxes = [
+        shapely.box(
+            *grid.point(window.col_off, window.row_off),
+            *grid.point(window.col_off + window.width, window.row_off + window.height),
+        )
+        for window in windows
+    ]
+    return gpd.GeoSeries(boxes, crs=grid.crs)
+
+
+def _consistent(
+    places: list[Place], landslides: gpd.GeoSeries, grid: Grid, progress: Progress
+) -> list[Place]:
+    """Leave out images labelled no in which there is a place labelled yes."""
+    tree = shapely.STRtree(np.asarray(landslides))
+    # neighbouring polygons share a line, and their images the pixels on it
+    inner = _shrunk(places, 1.0, grid)
+    kept = [
+        place
+        for place, part in zip(places, inner, strict=True)
+        if place.holds or not len(tree.query(part, predicate="intersects"))
+    ]
+    if mixed := len(places) - len(kept):
+        progress.message(f"{mixed} images labelled no hold a place labelled yes and are left out.")
+    return kept
+
+
+def _shared_out(
+    places: Sequence[Place], grid: Grid, split: str, shares: Sequence[float], seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
+    """Return split and block of each image, and the kind of split.
+
+    By blocks, of two images that overlap across splits the one for training is dropped, or else
+    that for validation.
+    """
+    holds = np.array([place.holds for place in places], np.int64)
+    if split == "random":
+        drawn = split_at_random(holds, shares, seed)
+        return drawn, np.zeros(len(places), np.int64), BY_PATCH
+    sides = [max(place.window.width, place.window.height) for place in places]
+    side = float(np.median(sides))
+    outlines = np.array([place.outline for place in places])
+    centres = shapely.get_coordinates(shapely.centroid(outlines))
+    pixel = abs(grid.transform.a)
+    index, block, count = split_places(centres, holds, side * pixel, shares, seed)
+    inner = _shrunk(places, 0.25, grid)
+    one, other = shapely.STRtree(inner).query(inner, predicate="intersects")
+    index[np.unique(one[index[one] < index[other]])] = DROPPED
+    return index, block, f"{BLOCKS} of {count * side:.0f} x {count * side:.0f} pixels"
+
+
+def _shrunk(places: Sequence[Place], pixels: float, grid: Grid) -> NDArray[np.object_]:
+    """Return the outlines smaller by some pixels on each side."""
+    outlines = np.array([place.outline for place in places])
+    distance = -pixels * abs(grid.transform.a)
+    inner: NDArray[np.object_] = shapely.buffer(outlines, distance, join_style="mitre")
+    return inner
+
+
+def _write(place: Place, split: str, block: int, writer: SampleWriter) -> bool:
+    """Write an image unless it is mostly nodata; say whether."""
+    stack, window = place.stack, place.window
+    values, valid = stack.read(window, writer.bands)
+    if valid.all(axis=0).mean() < LEAST_KNOWN:
+        return False
+    writer.add(
+        values,
+        valid,
+        np.full(valid.shape[1:], UNKNOWN if place.holds else 0, np.uint16),
+        split=split,
+        source=stack.path,
+        window=(window.col_off, window.row_off, window.width, window.height),
+        block=block,
+        blocks=(block,),
+        kind=LANDSLIDE if place.holds else BACKGROUND,
+        crs=stack.grid.crs,
+        transform=stack.grid.window_transform(window),
+    )
+    return True
