@@ -118,7 +118,8 @@ RECIPES = {
         data=(
             "Landslide4Sense (Ghorbanzadeh et al. 2022, IEEE TGRS 60), red, green and blue of "
             "Sentinel-2 at about 10 m, stretched to 8 bits patch by patch; fresh landslides of "
-            "earthquakes and rainstorms in Japan, India, Nepal and Taiwan"
+            "earthquakes and rainstorms in Japan (Iburi), India, Nepal and Taiwan; neighbouring "
+            "patches may lie in different parts, which flatters the figures"
         ),
         limits=(
             "It sees fresh scars without vegetation that are 30 m wide or more, in red, green and "
