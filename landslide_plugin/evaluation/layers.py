@@ -122,7 +122,9 @@ class Layer:
             GridError: no CRS.
         """
         if is_raster(path):
-            return cls(path, what, files.enter_context(Source.open(path, what=what)))
+            return cls(
+                path, what, files.enter_context(Source.open(path, what=what, zero_is_data=True))
+            )
         return cls.polygons(path, what, progress, may_be_empty=True)
 
     @classmethod

@@ -97,7 +97,7 @@ def factoranalysis(
 def _open_landslides(path: str, grid: Grid, files: ExitStack, progress: Progress) -> Landslides:
     if not is_raster(path):
         return read_polygons(path, grid, "landslides", progress)
-    mask = files.enter_context(Source.open(path, what="landslide mask"))
+    mask = files.enter_context(Source.open(path, what="landslide mask", zero_is_data=True))
     return Mask(files.enter_context(mask.on(grid, "nearest")))
 
 

@@ -44,6 +44,7 @@ class Source:
         path: str,
         numbers: Mapping[str, int],
         original: DatasetReader | None = None,
+        zero_is_data: bool = False,
     ) -> None:
         self.dataset = dataset
         self.path = path
@@ -51,17 +52,27 @@ class Source:
         self.grid = Grid.of(dataset)
         self.original = original or dataset
         self._numbers = numbers
+        self._zero_is_data = zero_is_data
         roles = dataset.colorinterp
         self._alpha = roles.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in roles else 0
 
     @classmethod
-    def open(cls, path: str | Path, *, what: str = "raster", need_crs: bool = True) -> "Source":
+    def open(
+        cls,
+        path: str | Path,
+        *,
+        what: str = "raster",
+        need_crs: bool = True,
+        zero_is_data: bool = False,
+    ) -> "Source":
         """Open a raster.
 
         Args:
             path: file path or GDAL dataset name.
             what: the raster's role in messages, such as "DEM".
             need_crs: False for plain image tiles.
+            zero_is_data: whether 0 is a value even where the file declares it as nodata, as masks
+                of landslides often do: all around the landslides would else be unknown.
 
         Raises:
             InputError: missing, no raster or damaged.
@@ -80,7 +91,12 @@ class Source:
                 dataset.close()
                 raise GridError(f"The {what} {name} has no CRS: assign its projection first.")
             require_north_up(dataset.transform, f"The {what} {name}")
-        return cls(dataset, name, _band_numbers(dataset))
+        return cls(dataset, name, _band_numbers(dataset), zero_is_data=zero_is_data)
+
+    @property
+    def _keeps_zero(self) -> bool:
+        """Whether 0 is declared as nodata but is a value."""
+        return self._zero_is_data and self.dataset.nodata == 0
 
     def on(self, grid: Grid, resampling: str = "bilinear") -> "Source":
         """Return this raster as it looks on another grid, warped as it is read.
@@ -101,7 +117,7 @@ class Source:
         options: dict[str, Any] = {}
         if not self._alpha:  # what is outside becomes fill
             fill = float(np.finfo(np.float32).min)
-            declared = self.dataset.nodata
+            declared = None if self._keeps_zero else self.dataset.nodata
             options = {
                 "src_nodata": fill if declared is None else declared,
                 "nodata": fill,
@@ -116,7 +132,7 @@ class Source:
             resampling=Resampling[resampling],
             **options,
         )
-        return Source(view, self.path, self._numbers, self.original)
+        return Source(view, self.path, self._numbers, self.original, self._zero_is_data)
 
     def read(
         self, window: Window | None = None, bands: Sequence[str] | None = None
@@ -150,6 +166,8 @@ class Source:
         try:
             read = self.dataset.read(indexes, window=inside, out_dtype="float32")
             mask = self.dataset.read_masks(indexes, window=inside) > 0
+            if self._keeps_zero:
+                mask |= read == 0
             if self._alpha:  # GDAL's masks know alpha in files of 2 or 4 bands only
                 mask &= self.dataset.read(self._alpha, window=inside) > 0
         except (RasterioError, OSError) as error:

@@ -268,7 +268,9 @@ def find_layers(
         InputError: a layer can't be read, or the values don't fit it.
         GridError: a layer lies elsewhere.
     """
-    mask = Source.open(landslides, what="landslide mask") if is_raster(landslides) else None
+    mask = None
+    if is_raster(landslides):
+        mask = Source.open(landslides, what="landslide mask", zero_is_data=True)
     _check_values(landslides, mask, low, high, progress)
     alarm = Source.open(alarms, what="raster of false alarms") if alarms else None
     layers = []

@@ -2,6 +2,8 @@
 
 import geopandas as gpd
 import numpy as np
+import pytest
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.landslides import NOT_KNOWN, Mask, Polygons, is_raster
@@ -77,6 +79,19 @@ def test_mask_numbers_by_eight_neighbours_and_knows_nodata(make_raster):
         [0, 1, 0, 2, NOT_KNOWN],
         [0, 0, 0, NOT_KNOWN, NOT_KNOWN],
     ]
+
+
+@pytest.mark.parametrize("shift", [0, 0.01])
+def test_zero_is_background_where_a_mask_declares_it_as_nodata(make_raster, shift):
+    """Many masks do so; read as they are, or on another grid. What is outside stays unknown."""
+    path = make_raster("mask.tif", np.array([[0, 1, 0, 0]], np.uint8), nodata=0)
+    with Source.open(path, zero_is_data=True) as source:
+        transform = source.grid.transform * Affine.translation(shift, 0)
+        grid = Grid(source.grid.crs, transform, 6 if shift else 4, 1)
+        ids = Mask(source.on(grid, "nearest")).ids(Window(0, 0, 6, 1))
+    assert ids[0].tolist() == [0, 1, 0, 0, NOT_KNOWN, NOT_KNOWN]
+    with Source.open(path) as source:
+        assert (Mask(source).ids(Window(0, 0, 4, 1))[0] == NOT_KNOWN).tolist() == [1, 0, 1, 1]
 
 
 def test_mask_threshold_is_inclusive(make_raster):
