@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, Resampling
+from rasterio.enums import ColorInterp, MaskFlags, Resampling
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
@@ -138,33 +138,57 @@ class Source:
         window = window or Window(0, 0, self.grid.width, self.grid.height)
         indexes = [self.index_of(band) for band in (self.bands if bands is None else bands)]
         shape = (len(indexes), int(window.height), int(window.width))
-        values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
         row, col = int(window.row_off), int(window.col_off)
         top, left = max(row, 0), max(col, 0)
         bottom = min(row + shape[1], self.grid.height)
         right = min(col + shape[2], self.grid.width)
         if top >= bottom or left >= right:
-            return values, valid
+            return np.zeros(shape, np.float32), np.zeros(shape, bool)
         inside = Window(left, top, right - left, bottom - top)
         part = (slice(None), slice(top - row, bottom - row), slice(left - col, right - col))
         try:
             read = self.dataset.read(indexes, window=inside, out_dtype="float32")
-            mask = self.dataset.read_masks(indexes, window=inside) > 0
+            mask = self._known(read, indexes, inside)
             if self._alpha:  # GDAL's masks know alpha in files of 2 or 4 bands only
                 mask &= self.dataset.read(self._alpha, window=inside) > 0
         except (RasterioError, OSError) as error:
             raise InputError(
                 f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
             ) from error
-        mask &= np.abs(read) < UNDECLARED_FILL  # False for NaN too
+        mask &= read < UNDECLARED_FILL  # False for NaN too
+        mask &= read > -UNDECLARED_FILL
         for band, index in zip(read, indexes, strict=True):
             scale, offset = self.original.scales[index - 1], self.original.offsets[index - 1]
             if (scale, offset) != (1, 0):
                 band *= scale
                 band += offset
-        values[part] = np.where(mask, read, 0)
-        valid[part] = mask
+        np.copyto(read, 0, where=~mask)
+        if read.shape == shape:
+            return read, mask
+        values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        values[part], valid[part] = read, mask
         return values, valid
+
+    def _known(
+        self, read: NDArray[np.float32], indexes: Sequence[int], inside: Window
+    ) -> NDArray[np.bool_]:
+        """Return what GDAL's masks say of bands just read.
+
+        GDAL reads a band again to derive its mask from nodata. For one band of single precision
+        that is done here, as GDAL does it: what is nodata but for rounding is nodata.
+        """
+        first = indexes[0] - 1
+        by_nodata = self.dataset.mask_flag_enums[first] == [MaskFlags.nodata]
+        if len(indexes) > 1 or not by_nodata or self.dataset.dtypes[first] != "float32":
+            masks: NDArray[np.uint8] = self.dataset.read_masks(indexes, window=inside)
+            return masks > 0
+        nodata = np.float32(self.dataset.nodatavals[first])
+        if not abs(nodata) < UNDECLARED_FILL:
+            return np.ones(read.shape, bool)  # no value anyway
+        rounding = 4 * np.finfo(np.float32).eps * abs(nodata)
+        known: NDArray[np.bool_] = read < nodata - rounding
+        known |= read > nodata + rounding
+        return known
 
     def index_of(self, band: str) -> int:
         """Return GDAL's number of a band, from 1.
