@@ -13,6 +13,9 @@ from .measures import extents, measures
 
 __all__ = ["FIELDS", "Statistics", "confidence", "make_inventory"]
 
+MEASURED_AT_ONCE = 5000
+"""Polygons: measuring takes several copies of their points."""
+
 
 def make_inventory(
     polygons: NDArray[np.object_], crs: object | None, columns: Mapping[str, Any]
@@ -25,9 +28,16 @@ def make_inventory(
         columns: values, (n,) each or one for all, of the fields that are known. `aspect_mean`
             gives the direction of length, `prob_mean` the confidence.
     """
-    area, perimeter = measures(polygons, crs)
     unknown = np.full(len(polygons), np.nan)
-    length, width = extents(polygons, crs, np.asarray(columns.get("aspect_mean", unknown)))
+    direction = np.asarray(columns.get("aspect_mean", unknown))
+    pieces = len(polygons) // MEASURED_AT_ONCE + 1
+    sizes = [
+        np.stack([*measures(some, crs), *extents(some, crs, down)])
+        for some, down in zip(
+            np.array_split(polygons, pieces), np.array_split(direction, pieces), strict=True
+        )
+    ]
+    area, perimeter, length, width = np.concatenate(sizes, axis=1)
     numbers = np.arange(1, len(polygons) + 1)
     known: dict[str, Any] = {
         "id": numbers,
