@@ -5,6 +5,7 @@ would give polygons that touch themselves, which are invalid. All is done on arr
 by pixel took half of the time of an inventory.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,8 @@ class Corners(NamedTuple):
     other: Ints
 
 
-class Block(NamedTuple):
+@dataclass(frozen=True)
+class Block:
     """The landslides of a block of rows, outlined as far as the block alone tells.
 
     Attributes:
