@@ -110,9 +110,7 @@ class Scene:
     def _terrain(self, name: str, window: Window) -> tuple[NDArray[np.float32], Mask]:
         with self._turns[name]:
             (values,), (valid,) = self.terrain[name].read(window, [name])
-        if name == "aspect":
-            valid &= values >= 0  # flat ground has none
-        return values, valid
+        return values, _has_terrain(name, values, valid)
 
     def _block(
         self, window: Window, morphology: Morphology
@@ -142,10 +140,10 @@ class Scene:
         summaries = {PROBABILITY: self.statistics[PROBABILITY].summary(number, values, known)}
         del probability, valid
         for name in self.terrain if pixels.size else ():
-            layer, known = self._terrain(name, window)
-            summaries[name] = self.statistics[name].summary(
-                number, layer.ravel()[pixels], known.ravel()[pixels]
-            )
+            with self._turns[name]:
+                values, known = self.terrain[name].read_pixels(window, name, pixels)
+            known = _has_terrain(name, values, known)
+            summaries[name] = self.statistics[name].summary(number, values, known)
         return outlined, summaries
 
 
@@ -168,6 +166,11 @@ def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, So
         name: stack.enter_context(Source.open(factors)).on(source.grid, TERRAIN[name])
         for name in found
     }
+
+
+def _has_terrain(name: str, values: NDArray[np.float32], valid: Mask) -> Mask:
+    """Return which values of a band count: flat ground has no aspect."""
+    return valid & (values >= 0) if name == "aspect" else valid
 
 
 def _threads(pixels: int) -> int:

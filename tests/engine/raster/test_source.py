@@ -343,3 +343,15 @@ class TestBadInput:
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(InputError, match="damaged"), Source.open(path) as source:
             source.read()
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("float32", -1), ("int16", 7), ("float32", None)])
+def test_some_pixels_are_those_of_the_window(make_raster, values, dtype, nodata):
+    path = make_raster("a.tif", values.astype(dtype), nodata=nodata)
+    pixels = np.random.default_rng(0).permutation(600)[:50]
+    window = Window(10, 20, 30, 20)
+    with Source.open(path) as source:
+        some, known = source.read_pixels(window, source.bands[0], pixels)
+        (whole,), (valid,) = source.read(window)
+    np.testing.assert_array_equal(some, whole.ravel()[pixels])
+    np.testing.assert_array_equal(known, valid.ravel()[pixels])
