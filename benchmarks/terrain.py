@@ -7,7 +7,6 @@ import json
 import sys
 from collections.abc import Callable
 from functools import partial
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from scipy.ndimage import zoom
 
-from .timing import Usage, compare, run, tool
+from .timing import Usage, apart, compare, run, tool
 
 FACTORS = (
     "elevation",
@@ -134,7 +133,5 @@ def _write_pile(path: Path, dem: Path, times: int) -> None:
 def _make_once(path: Path, write: Callable[..., None], *arguments: object) -> Path:
     """Let a process of its own write a file, if it isn't there: see `Usage.peak`."""
     if not path.exists():
-        process = get_context("spawn").Process(target=write, args=(path, *arguments))
-        process.start()
-        process.join()
+        apart(write, path, *arguments)
     return path

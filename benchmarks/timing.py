@@ -8,6 +8,7 @@ import subprocess  # nosec B404
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,15 @@ def run(command: Sequence[str], request: str = "") -> Usage:
     if process.returncode:
         raise SystemExit(f"{command[0]} failed with status {process.returncode}.")
     return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6)
+
+
+def apart(work: Callable[..., object], *arguments: object) -> None:
+    """Let a process of its own do something, such as write a file: see `Usage.peak`."""
+    process = get_context("spawn").Process(target=work, args=arguments)
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise SystemExit(process.exitcode)
 
 
 def compare(

@@ -13,16 +13,18 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pyogrio
 import rasterio
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
-from .timing import Usage, compare, describe_machine, run, tool
+from .timing import Usage, apart, compare, describe_machine, run, tool
 
 THRESHOLD = 0.5
 TILE = 1000
@@ -41,17 +43,17 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=10000, help="pixels a side")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--factors", action="store_true", help="with a stack of four factors")
-    parser.add_argument("--memory", action="store_true", help="also at four times the height")
+    parser.add_argument("--memory", action="store_true", help="compare heights instead")
+    parser.add_argument("--evaluate", action="store_true", help="time an accuracy report instead")
     given = parser.parse_args(arguments)
     print(describe_machine(), flush=True)
     with TemporaryDirectory() as name:
         folder = Path(name)
-        tile = probabilities()
-        write(folder / "probability.tif", [tile], given.size, given.size)
-        write(folder / "mask.tif", [(tile >= THRESHOLD).astype(np.uint8)], given.size, given.size)
-        if given.factors:
-            layers = [terrain(band) for band in FACTORS]
-            write(folder / "factors.tif", layers, given.size, given.size, FACTORS)
+        if given.memory:
+            return compare_memory(folder, given.size, given.factors)
+        if given.evaluate:
+            return time_report(folder, given.size)
+        apart(write_scene, folder, given.size, given.size, given.factors)
         compare(
             lambda: run_ours(folder, given.factors),
             lambda: run_gdal(folder),
@@ -60,10 +62,67 @@ def main(arguments: Sequence[str] | None = None) -> None:
             2.0,
         )
         check(folder)
-        if given.memory:
-            write(folder / "probability.tif", [tile], given.size, 4 * given.size, filled=given.size)
-            usage = run_ours(folder, False)
-            print(f"four times the height, the rest empty: {usage.peak:.0f} MB at most")
+
+
+def compare_memory(folder: Path, size: int, factors: bool) -> None:
+    """Print the worker's peak memory at a height and at four times that height.
+
+    Half as wide as `size`. At four times the height once with no more landslides than before,
+    and once with four times as many, which shows what a landslide takes.
+    """
+    peaks, counts = [], []
+    for height, filled in ((size, size), (4 * size, size), (4 * size, 4 * size)):
+        apart(write_scene, folder, size // 2, height, factors, filled)
+        usage = run_ours(folder, factors)
+        peaks.append(usage.peak)
+        counts.append(pyogrio.read_info(folder / "ours.gpkg", layer="ours")["features"])
+        print(
+            f"{height} rows x {size // 2} columns{', with factors' if factors else ''}, "
+            f"{counts[-1]} polygons: peak {usage.peak:.0f} MB, {usage.seconds:.1f} s",
+            flush=True,
+        )
+    each = (peaks[2] - peaks[1]) / (counts[2] - counts[1])
+    print(
+        f"memory at four times the height: {100 * (peaks[1] / peaks[0] - 1):+.1f} % with as many "
+        f"landslides, {1000 * each:.1f} kB for each more",
+        flush=True,
+    )
+
+
+def time_report(folder: Path, size: int) -> None:
+    """Print what `evaluate` takes, held against a mask that is the map's own but a little off."""
+    apart(write_scene, folder, size, size, False)
+    apart(write_reference, folder / "reference.tif", size)
+    outputs = {kind: str(folder / f"report.{kind}") for kind in ("html", "json", "csv")}
+    layers = {
+        "predicted": str(folder / "probability.tif"),
+        "reference": str(folder / "reference.tif"),
+    }
+    usage = run_worker("evaluate", layers | outputs)
+    print(
+        f"evaluate, {size} x {size}: {usage.seconds:.1f} s, {usage.cpu:.1f} CPU s, peak "
+        f"{usage.peak:.0f} MB",
+        flush=True,
+    )
+
+
+def write_reference(path: Path, size: int) -> None:
+    """Write the mask of the landslides, three rows further down and two columns to the right."""
+    tile = np.roll(probabilities() >= THRESHOLD, (3, 2), (0, 1)).astype(np.uint8)
+    write(path, [tile], size, size)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.nodata = None  # what is no landslide is known to be none
+
+
+def write_scene(folder: Path, width: int, height: int, factors: bool, filled: int = 0) -> None:
+    """Write probabilities, those of 0.5 or more as a mask, and factors when asked for."""
+    tile = probabilities()
+    mask = (tile >= THRESHOLD).astype(np.uint8)
+    write(folder / "probability.tif", [tile], width, height, filled=filled)
+    write(folder / "mask.tif", [mask], width, height, filled=filled)
+    if factors:
+        layers = [terrain(band) for band in FACTORS]
+        write(folder / "factors.tif", layers, width, height, FACTORS)
 
 
 def probabilities() -> NDArray[np.float32]:
@@ -128,15 +187,20 @@ def run_gdal(folder: Path) -> Usage:
 
 
 def run_ours(folder: Path, factors: bool) -> Usage:
-    """Run the worker, Python's start included."""
-    parameters = {
+    """Make the inventory."""
+    parameters: dict[str, Any] = {
         "input": str(folder / "probability.tif"),
         "output": str(folder / "ours.gpkg"),
         "threshold": THRESHOLD,
     }
     if factors:
         parameters["factors"] = str(folder / "factors.tif")
-    request = json.dumps({"command": "vectorize", "parameters": parameters})
+    return run_worker("vectorize", parameters)
+
+
+def run_worker(command: str, parameters: dict[str, Any]) -> Usage:
+    """Run a command of the worker, Python's start included."""
+    request = json.dumps({"command": command, "parameters": parameters})
     return run([sys.executable, "-c", _WORKER], request)
 
 

@@ -13,6 +13,9 @@ from .measures import extents, measures
 
 __all__ = ["FIELDS", "Statistics", "confidence", "make_inventory"]
 
+MEASURED_AT_ONCE = 5000
+"""Polygons: measuring takes several copies of their points."""
+
 
 def make_inventory(
     polygons: NDArray[np.object_], crs: object | None, columns: Mapping[str, Any]
@@ -25,9 +28,16 @@ def make_inventory(
         columns: values, (n,) each or one for all, of the fields that are known. `aspect_mean`
             gives the direction of length, `prob_mean` the confidence.
     """
-    area, perimeter = measures(polygons, crs)
     unknown = np.full(len(polygons), np.nan)
-    length, width = extents(polygons, crs, np.asarray(columns.get("aspect_mean", unknown)))
+    direction = np.asarray(columns.get("aspect_mean", unknown))
+    pieces = len(polygons) // MEASURED_AT_ONCE + 1
+    sizes = [
+        np.stack([*measures(some, crs), *extents(some, crs, down)])
+        for some, down in zip(
+            np.array_split(polygons, pieces), np.array_split(direction, pieces), strict=True
+        )
+    ]
+    area, perimeter, length, width = np.concatenate(sizes, axis=1)
     numbers = np.arange(1, len(polygons) + 1)
     known: dict[str, Any] = {
         "id": numbers,
@@ -79,15 +89,30 @@ class Statistics:
             values: same shape.
             valid: which values count, same shape.
         """
+        self.append(self.summary(numbers, values, valid), 0)
+
+    def summary(
+        self, numbers: NDArray[Any], values: NDArray[np.float32], valid: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Return what `append` takes for some pixels; threads may do so for many at a time.
+
+        Args:
+            numbers: see `add`; fastest where they ascend.
+            values: see `add`.
+            valid: see `add`.
+        """
         used = valid & (numbers > 0)
         number, value = numbers[used], values[used].astype(np.float64)
         if not number.size:
-            return
-        order = np.argsort(number, kind="stable")
-        number, value = number[order], value[order]
+            return np.empty((0, 6))
+        if (np.diff(number) < 0).any():
+            order = np.argsort(number, kind="stable")
+            number, value = number[order], value[order]
         starts = np.flatnonzero(np.diff(number, prepend=0))
-        angle = np.radians(value)
-        parts = (np.sin(angle), np.cos(angle)) if self._circular else (value, 0 * value)
+        parts: tuple[NDArray[np.float64], ...] = (value, np.zeros_like(value))
+        if self._circular:
+            angle = np.radians(value)
+            parts = np.sin(angle), np.cos(angle)
         rows = [
             number[starts],
             np.diff(starts, append=number.size),
@@ -95,7 +120,12 @@ class Statistics:
             np.maximum.reduceat(value, starts),
             *(np.add.reduceat(part, starts) for part in parts),
         ]
-        self._rows.append(np.stack(rows, axis=1))
+        return np.stack(rows, axis=1).astype(np.float64)
+
+    def append(self, summary: NDArray[np.float64], before: int) -> None:
+        """Add a summary, `before` being added to its numbers."""
+        summary[:, 0] += before
+        self._rows.append(summary)
 
     def result(self, groups: NDArray[np.int64], count: int) -> dict[str, NDArray[np.float64]]:
         """Return min, max and mean of each group of numbers; NaN where no value counted.

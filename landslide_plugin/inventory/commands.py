@@ -7,7 +7,6 @@ from typing import Any
 
 import geopandas as gpd
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 
 from ..errors import InputError
@@ -99,7 +98,6 @@ def vectorize(
     dated = _date(date)
     require_vector_output(output)
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_NUM_THREADS="ALL_CPUS"))  # for decompression
         scene = _open(input, factors, base, stack, progress)
         grid = scene.source.grid
         _check_layers(scene, split, parts)

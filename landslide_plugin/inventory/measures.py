@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -27,16 +26,17 @@ def measures(polygons: NDArray[np.object_], crs: object | None) -> tuple[Floats,
     if geodetic is None or geod is None:
         rings = shapely.get_exterior_ring(polygons)
         return shapely.area(polygons), shapely.length(rings)
-    on_ellipsoid = gpd.GeoSeries(list(polygons), crs=crs).to_crs(geodetic).to_numpy()
-    parts, of_part = shapely.get_parts(on_ellipsoid, return_index=True)
+    parts, of_part = shapely.get_parts(polygons, return_index=True)
     rings, of_ring = shapely.get_rings(parts, return_index=True)
     xy, of_point = shapely.get_coordinates(rings, return_index=True)
+    transform = Transformer.from_crs(crs, geodetic, always_xy=True).transform
+    longitude, latitude = transform(*xy.T.copy())
     stops = np.append(np.flatnonzero(np.diff(of_point)) + 1, len(xy))
     area, length = np.zeros(len(rings)), np.zeros(len(rings))
     start = 0
     for index, stop in enumerate(stops[: len(rings)]):
         area[index], length[index] = geod.polygon_area_perimeter(
-            xy[start:stop, 0], xy[start:stop, 1]
+            longitude[start:stop], latitude[start:stop]
         )
         start = stop
     is_hole = np.diff(of_ring, prepend=-1) == 0

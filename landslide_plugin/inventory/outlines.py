@@ -5,12 +5,12 @@ would give polygons that touch themselves, which are invalid. All is done on arr
 by pixel took half of the time of an inventory.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from rasterio.windows import Window
 from scipy.ndimage import label
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
@@ -41,39 +41,96 @@ class Corners(NamedTuple):
     other: Ints
 
 
-class Polygonizer:
-    """Makes polygons of a mask that arrives in blocks of whole rows, from top to bottom.
+@dataclass(frozen=True)
+class Block:
+    """The landslides of a block of rows, outlined as far as the block alone tells.
 
-    Memory holds one block, and the corners of the outlines.
+    Attributes:
+        row: its first one.
+        rows: how many.
+        count: how many parts of landslides it holds; they are numbered from 1.
+        first: numbers along its first row, (columns,).
+        last: numbers along its last row, (columns,).
+        whole: numbers of the parts that reach neither of these rows, ascending, (n,).
+        polygons: those parts, in pixel coordinates, object, (n,).
+        corners: those of the other parts, without the ones on the lines above and below the block.
+    """
+
+    row: int
+    rows: int
+    count: int
+    first: Numbers
+    last: Numbers
+    whole: Ints
+    polygons: NDArray[np.object_]
+    corners: Corners
+
+
+def outline(mask: NDArray[np.bool_], row: int) -> tuple[Block, Numbers]:
+    """Number and outline the landslides of a block; threads may do so for many at a time.
+
+    Args:
+        mask: bool, (rows, columns), all columns of the raster.
+        row: its first row.
+
+    Returns:
+        What `Polygonizer.add` takes, and the number of the part that each pixel belongs to, from
+        1, 0 outside; (rows, columns).
+    """
+    numbers = np.empty(mask.shape, np.int32)
+    count = label(mask, output=numbers)
+    first, last = numbers[0].copy(), numbers[-1].copy()
+    corners = _find_corners(first, numbers[1:], row + 1)
+    is_open = np.zeros(count + 1, bool)
+    is_open[first] = is_open[last] = True
+    of_open = is_open[corners.number]
+    alone = np.arange(count)
+    polygons, whole = _polygons(_parted(_chosen(corners, ~of_open), alone), alone)
+    rest = _chosen(corners, of_open)
+    return Block(row, len(mask), count, first, last, whole + 1, polygons, rest), numbers
+
+
+class Polygonizer:
+    """Makes polygons of blocks of whole rows that arrive from top to bottom.
+
+    Memory holds the polygons, and the corners of what reaches from block to block.
     """
 
     def __init__(self) -> None:
         self._corners: list[Corners] = []
-        self._seams: list[Numbers] = [np.empty((0, 2), np.int32)]
+        self._whole: list[tuple[Ints, NDArray[np.object_]]] = []
+        self._seams: list[Ints] = [np.empty((0, 2), np.int64)]
         self._count = 0
-        self._last: Numbers | None = None
+        self._last: Ints | None = None
         self._bottom = 0
 
-    def add(self, mask: NDArray[np.bool_], window: Window) -> Numbers:
-        """Add a block.
-
-        Args:
-            mask: bool, (rows, columns).
-            window: where it lies; all columns.
+    def add(self, block: Block) -> int:
+        """Add what `outline` made of the next block.
 
         Returns:
-            The number of the part that each pixel belongs to, from 1, 0 outside; (rows, columns).
+            What is to be added to the block's numbers, so that no two blocks share one.
         """
-        numbers = np.empty(mask.shape, np.int32)
-        count = label(mask, output=numbers)
-        np.add(numbers, self._count, out=numbers, where=mask)
-        pairs = np.stack([self._last_row(mask.shape[1]), numbers[0]], axis=1)
+        before = self._count
+        first, last = (
+            np.where(numbers > 0, numbers + np.int64(before), 0)
+            for numbers in (block.first, block.last)
+        )
+        above = np.zeros_like(first) if self._last is None else self._last
+        pairs = np.stack([above, first], axis=1)
         self._seams.append(np.unique(pairs[(pairs > 0).all(axis=1)], axis=0))
-        self._find_corners(numbers, mask, int(window.row_off))
-        self._last = numbers[-1].copy()
-        self._bottom = int(window.row_off) + len(mask)
-        self._count += count
-        return numbers
+        self._whole.append((block.whole + before, block.polygons))
+        corners = block.corners
+        self._corners += [
+            _find_corners(above, first[None], block.row),
+            corners._replace(
+                number=corners.number + before,
+                other=np.where(corners.other > 0, corners.other + before, 0),
+            ),
+        ]
+        self._last = last
+        self._bottom = block.row + block.rows
+        self._count += block.count
+        return before
 
     def finish(self) -> tuple[NDArray[np.object_], Ints]:
         """Join what meets at the seams and close the outlines.
@@ -83,38 +140,45 @@ class Polygonizer:
             part's number, from 1 on, the index of its polygon, (parts,).
         """
         if self._last is not None:
-            below = np.zeros((1, self._last.size), np.int32)
-            self._find_corners(below, below > 0, self._bottom)
+            below = np.zeros((1, self._last.size), np.int64)
+            self._corners.append(_find_corners(self._last, below, self._bottom))
         pairs = np.concatenate(self._seams) - 1
         links = coo_array((np.ones(len(pairs)), pairs.T), shape=(self._count, self._count))
         count, groups = connected_components(links, directed=False)
         groups = groups.astype(np.int64)
-        if not count:
-            return np.empty(0, object), groups
-        found = Corners(*map(np.concatenate, zip(*self._corners, strict=True)))
-        return _polygons(_parted(found, groups), groups), groups
+        polygons = np.empty(count if self._count else 0, object)
+        if not self._count:
+            return polygons, groups
+        for numbers, whole in self._whole:
+            polygons[groups[numbers - 1]] = whole
+        joined, group = _polygons(_parted(_together(self._corners), groups), groups)
+        polygons[group] = joined
+        return polygons, groups
 
-    def _last_row(self, columns: int) -> Numbers:
-        return np.zeros(columns, np.int32) if self._last is None else self._last
 
-    def _find_corners(self, numbers: Numbers, mask: NDArray[np.bool_], row: int) -> None:
-        """Keep the corners on the lattice's lines from the one above a block to above its end."""
-        rows, columns = mask.shape
-        last = self._last_row(columns)
-        on = np.zeros((rows + 1, columns + 2), bool)  # the row above, a column on either side
-        on[0, 1:-1], on[1:, 1:-1] = last > 0, mask
-        pixels = on[:-1, :-1], on[:-1, 1:], on[1:, :-1], on[1:, 1:]
-        across = pixels[0] ^ pixels[1]
-        turns = across ^ (pixels[2] ^ pixels[3])  # one or three of four
-        touches = across & (pixels[0] ^ pixels[2]) & ~turns  # two on a diagonal
-        y, x = np.divmod(np.flatnonzero(turns | touches), columns + 1)
-        around = np.zeros((len(x), 4), np.int64)
-        for quadrant, pixel in enumerate(pixels):
-            above, right = quadrant < 2, quadrant % 2
-            here = pixel[y, x]
-            there_y, there_x = y[here] - above, x[here] - 1 + right
-            around[here, quadrant] = np.where(there_y < 0, last[there_x], numbers[there_y, there_x])
-        self._corners += _corners(x, y + row, around)
+def _find_corners(above: Ints | Numbers, numbers: Ints | Numbers, row: int) -> Corners:
+    """Return the corners on the lattice's lines from the one above some rows to above the last.
+
+    Args:
+        above: numbers of the row above them, (columns,).
+        numbers: theirs, (rows, columns).
+        row: the first of them.
+    """
+    rows, columns = numbers.shape
+    on = np.zeros((rows + 1, columns + 2), bool)  # the row above, a column on either side
+    on[0, 1:-1], on[1:, 1:-1] = above > 0, numbers > 0
+    pixels = on[:-1, :-1], on[:-1, 1:], on[1:, :-1], on[1:, 1:]
+    across = pixels[0] ^ pixels[1]
+    turns = across ^ (pixels[2] ^ pixels[3])  # one or three of four
+    touches = across & (pixels[0] ^ pixels[2]) & ~turns  # two on a diagonal
+    y, x = np.divmod(np.flatnonzero(turns | touches), columns + 1)
+    around = np.zeros((len(x), 4), np.int64)
+    for quadrant, pixel in enumerate(pixels):
+        north, east = quadrant < 2, quadrant % 2
+        here = pixel[y, x]
+        there_y, there_x = y[here] - north, x[here] - 1 + east
+        around[here, quadrant] = np.where(there_y < 0, above[there_x], numbers[there_y, there_x])
+    return _together(_corners(x, y + row, around))
 
 
 def _corners(x: Ints, y: Ints, around: Ints) -> list[Corners]:
@@ -153,8 +217,10 @@ def _parted(corners: Corners, groups: Ints) -> Corners:
     return corners
 
 
-def _polygons(corners: Corners, groups: Ints) -> NDArray[np.object_]:
-    """Return the polygon of each group."""
+def _polygons(corners: Corners, groups: Ints) -> tuple[NDArray[np.object_], Ints]:
+    """Return the polygon of each group that has corners, all of its own, and those groups."""
+    if not len(corners.x):
+        return np.empty(0, object), np.empty(0, np.int64)
     ring, order = _rings(_next(corners))
     x, y = corners.x[order], corners.y[order]
     starts = np.flatnonzero(np.diff(ring, prepend=-1))
@@ -173,8 +239,8 @@ def _polygons(corners: Corners, groups: Ints) -> NDArray[np.object_]:
     group = groups[corners.number[order][starts] - 1]
     rings = shapely.linearrings(xy, indices=index)
     by_polygon = np.lexsort((is_hole, group))  # the outer ring first
-    polygons: NDArray[np.object_] = shapely.polygons(rings[by_polygon], indices=group[by_polygon])
-    return polygons
+    which, index = np.unique(group[by_polygon], return_inverse=True)
+    return shapely.polygons(rings[by_polygon], indices=index), which
 
 
 def _next(corners: Corners) -> Ints:
@@ -227,3 +293,7 @@ def _rings(following: Ints) -> tuple[Ints, Ints]:
 
 def _chosen(corners: Corners, chosen: NDArray[np.bool_]) -> Corners:
     return Corners(*(column[chosen] for column in corners))  # type: ignore[arg-type]
+
+
+def _together(corners: list[Corners]) -> Corners:
+    return Corners(*map(np.concatenate, zip(*corners, strict=True)))

@@ -1,21 +1,22 @@
 """Reading a probability raster or a mask block by block, traced and measured on the way."""
 
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+import os
 from contextlib import ExitStack
-from dataclasses import dataclass
+from functools import partial
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ..ahead import read_ahead
 from ..errors import InputError
 from ..progress import Progress
 from ..raster import Source
 from .attributes import Statistics
 from .division import PROBABILITY, Layers
 from .morphology import Morphology
-from .outlines import Polygonizer
+from .outlines import Block, Polygonizer, outline
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -30,6 +31,9 @@ TERRAIN = {
 can't be interpolated."""
 BLOCK_MEGABYTES = 32.0
 WORKING_COPIES = 12
+MOST_THREADS = 4
+PIXELS_AT_ONCE = 16_000_000
+"""In the blocks of all threads, about 25 bytes each; one block may be larger."""
 
 
 class Scene:
@@ -40,7 +44,8 @@ class Scene:
 
     Args:
         source: the raster; its band `landslide_probability`, or else its first.
-        terrain: band name to the factor stack that has it, on the raster's grid.
+        terrain: band name to the factor stack that has it, on the raster's grid; each opened for
+            itself, for threads read them at once.
         base: probability from which a pixel is landslide.
     """
 
@@ -54,6 +59,7 @@ class Scene:
         self.statistics = {
             layer: Statistics(circular=layer == "aspect") for layer in (PROBABILITY, *terrain)
         }
+        self._turns = {layer: Lock() for layer in (PROBABILITY, *terrain)}
 
     def probability(self, window: Window) -> tuple[NDArray[np.float32], Mask]:
         """Return probabilities, 0 or 1 for a mask, and their validity, (rows, columns).
@@ -61,7 +67,8 @@ class Scene:
         Raises:
             InputError: the raster holds something else.
         """
-        (values,), (valid,) = self.source.read(window, [self.band])
+        with self._turns[PROBABILITY]:
+            (values,), (valid,) = self.source.read(window, [self.band])
         return _checked(values, self.is_mask, self.source.path), valid
 
     def layers(self, window: Window) -> Layers:
@@ -89,32 +96,26 @@ class Scene:
             What `Polygonizer.finish` gives.
         """
         polygonizer = Polygonizer()
-        height = self.source.grid.height
-        for block in self._blocks(morphology):
-            numbers = polygonizer.add(block.mask, block.window)
-            self.measure(numbers.ravel()[block.pixels].astype(np.int64), block.layers)
-            progress.update((block.window.row_off + block.window.height) / height)
+        grid = self.source.grid
+        rows = grid.rows_within(BLOCK_MEGABYTES, WORKING_COPIES)
+        windows = list(grid.row_blocks(rows))
+        work = partial(self._block, morphology=morphology)
+        for outlined, summaries in read_ahead(work, windows, _threads(rows * grid.width)):
+            before = polygonizer.add(outlined)
+            for name, summary in summaries.items():
+                self.statistics[name].append(summary, before)
+            progress.update((outlined.row + outlined.rows) / grid.height)
         return polygonizer.finish()
 
     def _terrain(self, name: str, window: Window) -> tuple[NDArray[np.float32], Mask]:
-        (values,), (valid,) = self.terrain[name].read(window, [name])
-        if name == "aspect":
-            valid &= values >= 0  # flat ground has none
-        return values, valid
+        with self._turns[name]:
+            (values,), (valid,) = self.terrain[name].read(window, [name])
+        return values, _has_terrain(name, values, valid)
 
-    def _blocks(self, morphology: Morphology) -> Iterator["_Block"]:
-        """Yield the blocks, the next one being read meanwhile."""
-        grid = self.source.grid
-        windows = list(grid.row_blocks(grid.rows_within(BLOCK_MEGABYTES, WORKING_COPIES)))
-        with ThreadPoolExecutor(1) as pool:
-            coming = pool.submit(self._block, windows[0], morphology)
-            for following in [*windows[1:], None]:
-                block = coming.result()
-                if following is not None:
-                    coming = pool.submit(self._block, following, morphology)
-                yield block
-
-    def _block(self, window: Window, morphology: Morphology) -> "_Block":
+    def _block(
+        self, window: Window, morphology: Morphology
+    ) -> tuple[Block, dict[str, NDArray[np.float64]]]:
+        """Outline and measure a block of rows; threads do so for several at a time."""
         rows, columns = morphology.halo
         wide = Window(
             window.col_off - columns,
@@ -128,25 +129,22 @@ class Scene:
             inner = slice(rows, rows + window.height), slice(columns, columns + window.width)
             mask = morphology.apply(mask, valid)[inner]
             probability, valid = probability[inner], valid[inner]
+        outlined, numbers = outline(mask, int(window.row_off))
         pixels = np.flatnonzero(mask)
-        layers = {PROBABILITY: (probability, valid)}
-        if pixels.size:
-            layers |= {name: self._terrain(name, window) for name in self.terrain}
-        chosen = {
-            name: (values.ravel()[pixels], known.ravel()[pixels])
-            for name, (values, known) in layers.items()
-        }
-        return _Block(window, mask, pixels, chosen)
-
-
-@dataclass(frozen=True)
-class _Block:
-    """A block: its mask, the pixels that are landslide, and the layers there."""
-
-    window: Window
-    mask: Mask
-    pixels: Ints
-    layers: Layers
+        number = numbers.ravel()[pixels]
+        del numbers, mask  # several threads hold as much
+        order = np.argsort(number, kind="stable")
+        pixels, number = pixels[order], number[order]
+        values, known = probability.ravel()[pixels], valid.ravel()[pixels]
+        number[~(known & (values >= self.base))] = 0  # closed gaps are not measured
+        summaries = {PROBABILITY: self.statistics[PROBABILITY].summary(number, values, known)}
+        del probability, valid
+        for name in self.terrain if pixels.size else ():
+            with self._turns[name]:
+                values, known = self.terrain[name].read_pixels(window, name, pixels)
+            known = _has_terrain(name, values, known)
+            summaries[name] = self.statistics[name].summary(number, values, known)
+        return outlined, summaries
 
 
 def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, Source]:
@@ -164,7 +162,22 @@ def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, So
             f"The factor stack {factors} has none of the bands {', '.join(TERRAIN)}; it has "
             f"{', '.join(layer.bands)}: name the bands or leave the stack out."
         )
-    return {name: layer.on(source.grid, TERRAIN[name]) for name in found}
+    return {
+        name: stack.enter_context(Source.open(factors)).on(source.grid, TERRAIN[name])
+        for name in found
+    }
+
+
+def _has_terrain(name: str, values: NDArray[np.float32], valid: Mask) -> Mask:
+    """Return which values of a band count: flat ground has no aspect."""
+    return valid & (values >= 0) if name == "aspect" else valid
+
+
+def _threads(pixels: int) -> int:
+    """Return how many blocks of so many pixels are worked on at once."""
+    allowed = getattr(os, "sched_getaffinity", None)
+    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
+    return max(1, min(MOST_THREADS, cores, PIXELS_AT_ONCE // pixels))
 
 
 def _checked(values: NDArray[np.float32], is_mask: bool, path: str) -> NDArray[np.float32]:

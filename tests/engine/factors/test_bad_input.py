@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, LandslideError
-from landslide_mapper.landslide_plugin.factors import commands
 from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.worker import find_command
 from rasterio.transform import Affine, from_origin
 from shapely.geometry import LineString, box
 
@@ -58,7 +58,7 @@ def run(command, good, **parameters):
         output = output.replace(".tif", ".gpkg")
     events = []
     given = {**usual, "output": output, **parameters}
-    getattr(commands, command)(**given, progress=Progress(events.append))
+    find_command(command)(**given, progress=Progress(events.append))
     return output, [event["text"] for event in events if event["type"] == "warning"]
 
 

@@ -46,20 +46,42 @@ def test_there_is_one_polygon_for_each_patch_of_pixels(kashmir):
     assert frame.area_m2.sum() == pytest.approx(mask.sum() * pixel, rel=1e-3)
 
 
-def test_landslides_that_stand_alone_keep_their_area(kashmir):
-    """All together within 5 %, 3 % too large: those that hold no pixel's centre are not there.
+def test_landslides_keep_their_area_but_for_those_smaller_than_a_pixel(kashmir):
+    """All together 0.4 % too small, which is chance: on shifted grids it is -0.4 to 0.9 %.
 
-    One of 100 pixels or more within a fifth.
+    Of 3819 about 1068, with 4 % of the area, hold no pixel's centre and are lost. As small ones
+    that do hold one become a whole pixel, the area is kept on average, but comparing only what is
+    found again makes landslides look 3 % too large.
     """
-    truth, _, _, _, frame = kashmir
-    pairs = gpd.sjoin(truth, frame.reset_index(), predicate="intersects")
-    single = pairs[~pairs.index.duplicated(keep=False) & ~pairs["index"].duplicated(keep=False)]
-    assert len(single) > 500
-    original = single.geometry.area.to_numpy()
-    again = single.area_m2.to_numpy()
-    assert again.sum() == pytest.approx(original.sum(), rel=0.05)
-    large = original > 100 * 28.6**2
-    assert large.any() and (abs(again / original - 1)[large] < 0.2).all()
+    truth, mask, _, grid, _ = kashmir
+    pixel = abs(grid["transform"].a * grid["transform"].e)
+    assert mask.sum() * pixel == pytest.approx(truth.union_all().area, rel=0.01)
+    near, _ = truth.sindex.query(truth.geometry, predicate="dwithin", distance=60)
+    alone = truth[np.bincount(near) == 1]
+    assert len(alone) > 1000
+    numbers = rasterize(
+        zip(alone.geometry, range(1, len(alone) + 1), strict=True), dtype="int32", **grid
+    )
+    area = np.bincount(numbers.ravel(), minlength=len(alone) + 1)[1:] * pixel
+    original = alone.geometry.area.to_numpy()
+    lost = area == 0
+    assert area.sum() == pytest.approx(original.sum(), rel=0.01)
+    assert 0.02 < original[lost].sum() / original.sum() < 0.06
+    assert 0.03 < area.sum() / original[~lost].sum() - 1 < 0.05
+
+
+def test_a_polygon_has_the_area_of_its_pixels(kashmir):
+    """To the last digit in the plane; nothing is added by tracing."""
+    _, mask, _, grid, frame = kashmir
+    pixel = abs(grid["transform"].a * grid["transform"].e)
+    patches, count = label(mask)
+    inside = frame.geometry.representative_point()
+    column, row = ~grid["transform"] * (inside.x.to_numpy(), inside.y.to_numpy())
+    patch = patches[row.astype(int), column.astype(int)]
+    assert sorted(patch) == list(range(1, count + 1))
+    np.testing.assert_allclose(
+        frame.geometry.area, np.bincount(patches.ravel())[patch] * pixel, rtol=1e-9
+    )
 
 
 def test_terrain_is_that_of_the_pixels(kashmir):

@@ -6,10 +6,9 @@ import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer
+from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer, outline
 from rasterio.features import geometry_mask, shapes
 from rasterio.transform import Affine
-from rasterio.windows import Window
 from scipy.ndimage import label
 
 MASKS = arrays(bool, st.tuples(st.integers(1, 24), st.integers(1, 24)))
@@ -19,10 +18,10 @@ OPEN_AT_A_CORNER = np.array([[1, 1, 1], [1, 0, 1], [1, 1, 0]], bool)
 
 def trace(mask, rows=256):
     polygonizer = Polygonizer()
-    numbers = [
-        polygonizer.add(mask[top : top + rows], Window(0, top, mask.shape[1], rows))
-        for top in range(0, len(mask), rows)
-    ]
+    numbers = []
+    for top in range(0, len(mask), rows):
+        block, parts = outline(mask[top : top + rows], top)
+        numbers.append(np.where(parts > 0, parts + polygonizer.add(block), 0))
     return *polygonizer.finish(), np.concatenate(numbers)
 
 

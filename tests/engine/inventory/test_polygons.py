@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from landslide_mapper.landslide_plugin.inventory.division import traced
-from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer
+from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer, outline
 from landslide_mapper.landslide_plugin.inventory.polygons import (
     simplified,
     smoothed,
@@ -36,7 +36,7 @@ def label_all(classes):
 
 def trace(mask):
     polygonizer = Polygonizer()
-    polygonizer.add(mask, Window(0, 0, mask.shape[1], mask.shape[0]))
+    polygonizer.add(outline(mask, 0)[0])
     return polygonizer.finish()[0]
 
 

@@ -34,7 +34,8 @@ class TestValidity:
     @pytest.mark.parametrize(
         ("dtype", "nodata"),
         [("uint8", 0), ("uint8", 255), ("int16", -32768), ("uint16", 65535), ("int32", -9999),
-         ("float32", -9999), ("float32", np.nan), ("float64", -1.7976931348623157e308)],
+         ("float32", -9999), ("float32", np.nan), ("float32", 0),
+         ("float64", -1.7976931348623157e308)],
     )  # fmt: skip
     def test_declared_nodata_of_every_type(self, make_raster, values, dtype, nodata):
         array = values.astype(dtype)
@@ -42,6 +43,15 @@ class TestValidity:
         read_values, valid = read(make_raster("a.tif", array, nodata=nodata))
         assert not valid[0][HOLE].any() and valid.sum() == 3500
         assert (read_values[~valid] == 0).all() and read_values.dtype == np.float32
+
+    @pytest.mark.parametrize("nodata", [-9999, 0, 0.1, 1e20, -1e32])
+    def test_what_is_nodata_but_for_rounding_is_nodata_as_gdal_has_it(self, make_raster, nodata):
+        steps = np.array([[-20, -2, -1, 0, 1, 2, 20]], np.float32) * np.finfo(np.float32).eps
+        band = (nodata * (1 + steps)).astype(np.float32)
+        path = make_raster("a.tif", np.stack([band, band[:, ::-1]]), nodata=nodata)
+        with rasterio.open(path) as dataset:
+            theirs = (dataset.read_masks() > 0) & (abs(dataset.read()) < 1e30)
+        np.testing.assert_array_equal(read(path)[1], theirs)
 
     @pytest.mark.parametrize("fill", [np.nan, np.inf, -3.4028235e38, -3.4028226e38, 1e31])
     def test_undeclared_fill_of_floats(self, make_raster, values, fill):
@@ -334,3 +344,15 @@ class TestBadInput:
         path.write_bytes(whole[: int(share * len(whole))])
         with pytest.raises(InputError, match="damaged"), Source.open(path) as source:
             source.read()
+
+
+@pytest.mark.parametrize(("dtype", "nodata"), [("float32", -1), ("int16", 7), ("float32", None)])
+def test_some_pixels_are_those_of_the_window(make_raster, values, dtype, nodata):
+    path = make_raster("a.tif", values.astype(dtype), nodata=nodata)
+    pixels = np.random.default_rng(0).permutation(600)[:50]
+    window = Window(10, 20, 30, 20)
+    with Source.open(path) as source:
+        some, known = source.read_pixels(window, source.bands[0], pixels)
+        (whole,), (valid,) = source.read(window)
+    np.testing.assert_array_equal(some, whole.ravel()[pixels])
+    np.testing.assert_array_equal(known, valid.ravel()[pixels])
