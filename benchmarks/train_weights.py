@@ -85,7 +85,7 @@ RECIPES = {
         backbone="standard",
         stages=(
             Stage(1.6, 128, 16, 2e-3),
-            Stage(1.0, 208, 10, 1.5e-3),
+            Stage(1.0, 208, 8, 1.5e-3),
         ),
         augmentation=(
             *("flip", "quarter_turn", "scale"),
