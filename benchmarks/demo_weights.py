@@ -22,7 +22,9 @@ PLAN = Plan(
         *("plan_curvature", "profile_curvature"),
     ],
     indices=["ndvi", "mndwi"],
+    terrain_in_model=True,
     rivers=True,
+    rivers_in_model=True,
     faults=True,
     geology=True,
 )
