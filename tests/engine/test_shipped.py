@@ -14,9 +14,9 @@ RGB = ["red", "green", "blue"]
 LARGEST = 20e6
 """Bytes of all files together: the plugin site takes zips of 25 MB."""
 MODELS = sorted(WEIGHTS.glob("*.safetensors"))
-LEARNT = {"vhr-rgb": 0.2, "sentinel2-rgb": 0.1}
-"""IoU on validation patches that a minute of training must reach; all landslide scores 0.07 and
-0.04."""
+LEARNT = {"vhr-rgb": 0.15, "sentinel2-rgb": 0.2}
+"""IoU on validation patches that a minute of training must reach; calling all landslide stays below
+0.1 on both."""
 
 
 def test_they_are_small_enough_for_the_plugin_site():
