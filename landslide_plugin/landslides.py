@@ -62,7 +62,7 @@ class Polygons:
         pixel = abs(grid.transform.a * grid.transform.e)
         tiny = np.flatnonzero(shapely.area(self.shapes) < _TINY_PIXELS * pixel)
         lost = tiny[~self._hold_a_centre(tiny)]
-        self.shapes[lost] = shapely.point_on_surface(self.shapes[lost])
+        self.shapes[lost] = self._centres(shapely.point_on_surface(self.shapes[lost]))
         self._are_points = get_type_id(self.shapes) == GeometryType.POINT
         self._tree = STRtree(self.shapes)
 
@@ -83,6 +83,15 @@ class Polygons:
     def overlaps_grid(self) -> bool:
         """Whether any polygon lies on the grid."""
         return bool(len(self._tree.query(box(*self.grid.bounds), predicate="intersects")))
+
+    def _centres(self, points: NDArray[np.object_]) -> NDArray[np.object_]:
+        """Move points to the centres of their pixels: on an edge rounding would choose."""
+        columns, rows = (
+            np.floor(place) + 0.5
+            for place in self.grid.pixel(shapely.get_x(points), shapely.get_y(points))
+        )
+        moved: NDArray[np.object_] = shapely.points(*self.grid.point(columns, rows))
+        return moved
 
     def _hold_a_centre(self, indexes: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which polygons hold the centre of a pixel, bool, (n,)."""

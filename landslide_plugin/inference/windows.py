@@ -246,7 +246,8 @@ class Reader:
         valid = band_valid.all(axis=0)
         values -= self._mean
         values /= self._std
-        values *= valid  # what was read is finite
+        if not valid.all():
+            values *= valid  # what was read is finite
         return values, valid
 
     def _padded(self, values: NDArray[P]) -> NDArray[P]:

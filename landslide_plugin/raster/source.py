@@ -217,7 +217,8 @@ class Source:
             if (scale, offset) != (1, 0):
                 band *= scale
                 band += offset
-        np.copyto(read, 0, where=~mask)
+        if not mask.all():
+            np.copyto(read, 0, where=~mask)
         return read, mask
 
     def _known_by_nodata(

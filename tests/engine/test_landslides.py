@@ -4,7 +4,7 @@ import geopandas as gpd
 import numpy as np
 import pytest
 from affine import Affine
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.landslides import NOT_KNOWN, Mask, Polygons, is_raster
 from landslide_mapper.landslide_plugin.raster.grid import Grid
@@ -55,6 +55,7 @@ def test_overlap_goes_to_the_later():
     st.integers(-3, 9),
     st.integers(1, 12),
 )
+@example([(0.0, 0.0, 3.5)], 0, 0, 10)  # at the corner of four pixels
 def test_a_window_is_a_part_of_the_whole(circles, column, row, size):
     """Also for polygons cut by the window's edge, and windows over the grid's edge."""
     layer = polygons(*(Point(x, y).buffer(radius) for x, y, radius in circles))
