@@ -85,7 +85,7 @@ RECIPES = {
         backbone="standard",
         stages=(
             Stage(1.6, 128, 16, 2e-3),
-            Stage(1.0, 208, 8, 1.5e-3),
+            Stage(1.6, 128, 8, 1e-3),
         ),
         augmentation=(
             *("flip", "quarter_turn", "scale"),
@@ -100,8 +100,9 @@ RECIPES = {
             "of Bijie, Guizhou, China; all landslides lie in the middle of their images"
         ),
         limits=(
-            "Trained in one region, on images of 0.8 m in red, green and blue: elsewhere, and with "
-            "pixels below 0.5 or above 1.6 m, expect it to be worse than its figures.",
+            "Trained in one region, on images of 0.8 m in red, green and blue, averaged to 1.6 m: "
+            "elsewhere, and with pixels below 0.5 or above 2 m, expect it to be worse than its "
+            "figures.",
             "Bare soil, quarries, building sites, roads and river banks look like landslides to "
             "it; clouds, snow and deep shadow it has never seen: look at each polygon.",
         ),

@@ -11,8 +11,9 @@ from .plan import Given, plan
 
 WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
 """Where the models that ship lie."""
-LARGEST_RATIO = 2.0
-"""Beyond it a pixel shows something else than what the model was trained on."""
+COARSEST, FINEST = 2.0, 4.0
+"""How many times as wide, or as narrow, as those trained on an image's pixels may be: finer ones
+are averaged for the model, coarser ones lack what it has learnt to see."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,9 @@ def choose_model(
 ) -> Choice:
     """Take the model that uses most of what is given; of equals that of the nearest resolution.
 
-    A model fits if the image and the other layers give its bands, its pixels are of the image's
-    size up to a factor of `LARGEST_RATIO`, and it was not trained on synthetic data unless the
-    image is synthetic too.
+    A model fits if the image and the other layers give its bands, the image's pixels are within
+    `COARSEST` and `FINEST` of its own, and it was not trained on synthetic data unless the image
+    is synthetic too.
 
     Args:
         bands: the image's, by common names.
@@ -92,7 +93,7 @@ def _obstacle(
         return str(error).rstrip(".")
     if missing:
         return f"the image lacks {', '.join(missing)}"
-    if _ratio(card, resolution) > LARGEST_RATIO:
+    if card.resolution and not 1 / FINEST <= resolution / card.resolution <= COARSEST:
         return f"it is for pixels of {card.resolution:g} m, the image's are {resolution:.3g} m"
     return ""
 
