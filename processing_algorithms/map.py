@@ -35,10 +35,11 @@ class MapLandslides(EngineAlgorithm):
     TAGS = ("landslide", "inventory", "chain", "workflow", "deep learning", "event", "rapid")
     STYLES = {"INVENTORY": "inventory", "PROBABILITY": "probability"}
     HELP = """
-        Maps landslides in one go: from image, DEM and a model file to inventory polygons.
+        Maps landslides in one go: from an image to inventory polygons, with a DEM to their terrain
+        too. Without a model file it takes one of those that ship.
 
-        When: a model is at hand and an area has to be mapped, after an earthquake or a storm or
-        for a regional inventory.
+        When: an area has to be mapped, after an earthquake or a storm or for a regional inventory;
+        and as the first thing to try.
 
         Method: of terrain factors, spectral indices, distances and classes only those that the
         model asks for are derived; they are stacked with the image, the model slides over the
@@ -68,9 +69,9 @@ class MapLandslides(EngineAlgorithm):
         )
         yield (
             later(model_file()),
-            "A model that marks pixels, made by Train a model; empty for the one in the plugin's "
-            "folder models/weights that fits the image best, once there are any. The log says "
-            "which, and why.",
+            "A model that marks pixels, made by Train a model; empty for the one that ships with "
+            "the plugin and fits the image best: of red, green and blue of 0.4 to 3 m, or of "
+            "Sentinel-2. The log says which, why, and where it is known to fail.",
         )
         yield (
             vector("RIVERS", "Rivers", line, optional=True),

@@ -35,6 +35,7 @@ from qgis.core import (
     QgsRasterLayer,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QVariant
 
 VECTOR_FORMATS = ["gpkg", "shp", "geojson", "json", "fgb", "gml", "kml", "sqlite"]
 """Endings of files that the engine reads as they are; any other layer is exported."""
@@ -81,7 +82,7 @@ def input_value(
     """
     name = definition.name()
     given = parameters.get(name, definition.defaultValue())
-    if given is None or given == "" or given == []:
+    if given is None or given == "" or given == [] or _is_null(given):
         return None
     values = (parameters, name, context)
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
@@ -209,6 +210,11 @@ def _unreadable(
     if not os.path.exists(text.split("|")[0]):
         return f"{text} does not exist: check the path."
     return f"{text} is not a {kind} that QGIS can read: it is damaged or of another kind."
+
+
+def _is_null(given: Any) -> bool:
+    """Return whether a dialog's box was left empty: some give a null QVariant then."""
+    return isinstance(given, QVariant) and given.isNull()
 
 
 def _plain_value(

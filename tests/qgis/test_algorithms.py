@@ -10,16 +10,20 @@ import processing
 import pytest
 from landslide_mapper.landslide_plugin.worker import COMMANDS
 from landslide_mapper.processing_algorithms import ALGORITHMS
+from landslide_mapper.processing_algorithms.request import input_value
 from osgeo import gdal, osr
 from qgis.core import (
     QgsApplication,
     QgsFeature,
     QgsGeometry,
+    QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
     QgsProject,
     QgsVectorLayer,
 )
+from qgis.PyQt.QtCore import QVariant
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -482,6 +486,19 @@ def test_choices_are_words_that_the_engine_knows(name, tables):
 def test_backbones_that_the_dialog_offers_are_all_there_are(tables):
     hints = algorithm("train").parameterDefinition("BACKBONE").metadata()["widget_wrapper"]
     assert hints["value_hints"] == list(dict.fromkeys(tables["BACKBONE"]))
+
+
+@pytest.mark.parametrize("nothing", [None, "", QVariant(), QVariant(QVariant.String)])
+def test_boxes_left_empty_give_nothing(nothing):
+    """Dialogs give a null QVariant for an empty box of a file or field, qgis_process gives none."""
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    for kind in ALGORITHMS:
+        algorithm = kind()
+        algorithm.initAlgorithm({})
+        for definition in algorithm.parameterDefinitions():
+            if not definition.isDestination():
+                given = {definition.name(): nothing}
+                assert input_value(algorithm, definition, given, context, feedback) is None
 
 
 def test_numbers_refuse_what_makes_no_sense():
