@@ -84,8 +84,8 @@ RECIPES = {
         samples=bijie,
         backbone="standard",
         stages=(
-            Stage(1.6, 128, 16, 2e-3),
-            Stage(1.6, 128, 8, 1e-3),
+            Stage(3.2, 64, 100, 2e-3),
+            Stage(1.6, 128, 36, 1e-3),
         ),
         augmentation=(
             *("flip", "quarter_turn", "scale"),

@@ -33,9 +33,16 @@ def main() -> None:
 
 
 def bijie(
-    data: Path, folder: str, *, landslides: int, backgrounds: int, validation: float, test: float
+    data: Path,
+    folder: str,
+    *,
+    landslides: int,
+    backgrounds: int,
+    validation: float,
+    test: float,
+    reduction: int,
 ) -> None:
-    """Import images with and without landslides, drawn by seed."""
+    """Import images with and without landslides, drawn by seed, their pixels averaged."""
     source = (data / "bijie").resolve()
     draw = np.random.default_rng(SPLIT_SEED)
     with TemporaryDirectory() as scratch:
@@ -43,16 +50,18 @@ def bijie(
             names = sorted((source / "images").glob(pattern))
             for path in draw.permutation(np.array(names))[:count]:
                 (Path(scratch) / path.name).symlink_to(path)
+        fine = Path(scratch) / "samples"
         _command("importsamples")(
             images=scratch,
             masks=str(source / "masks"),
-            output=folder,
+            output=str(fine),
             resolution=0.8,
             validation=validation,
             test=test,
             seed=SPLIT_SEED,
             progress=_progress(),
         )
+        _coarsened(fine, Path(folder), reduction)
 
 
 def mars(data: Path, folder: str, *, tiles: int, validation: float, test: float) -> None:
@@ -143,6 +152,14 @@ def _mosaic(paths: list[Path], output: Path, bands: list[str]) -> str:
             mosaic.write(values, window=Window(col, row, MARS_SIDE, MARS_SIDE))
         mosaic.descriptions = bands
     return str(output)
+
+
+def _coarsened(fine: Path, folder: Path, reduction: int) -> None:
+    from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+
+    from ..weights_data import coarsened
+
+    coarsened(SampleSet.read(fine), folder, reduction)
 
 
 def _command(name: str):  # noqa: ANN202 - any of the engine's commands

@@ -49,8 +49,8 @@ def samples(
 
     Args:
         stack: rasters with the same bands and pixel size.
-        landslides: polygons, or a raster (landslide above 0; its nodata is not known); with a
-            field points or polygons.
+        landslides: polygons, or a raster (landslide above 0; its nodata, unless that is 0, is not
+            known); with a field points or polygons.
         field: field of yes and no; none when empty.
         low: value of the raster below which there is no landslide; what lies between `low` and
             `high` is not known. None for `high`.

@@ -310,9 +310,9 @@ def _check_values(
             "are probabilities, say by low and high from which on they are."
         )
     if mask.dataset.nodata == 0:
-        progress.warning(
-            f"{landslides} declares 0 as nodata, so nothing in it is known as background: if 0 "
-            "means no landslide there, save it without a nodata value."
+        progress.message(
+            f"{landslides} declares 0 as nodata: it is taken for no landslide. Draw an area where "
+            "part of it was not looked at."
         )
 
 

@@ -89,8 +89,8 @@ class Optimization:
         groups = [group for group in groups if group["params"]]
         rate, betas = self._settings.learning_rate, (self._settings.momentum, SECOND_MOMENT)
         if self._settings.optimizer == "adam":
-            return torch.optim.Adam(groups, rate, betas)
-        return torch.optim.AdamW(groups, rate, betas, weight_decay=WEIGHT_DECAY)
+            return torch.optim.Adam(groups, rate, betas, fused=True)
+        return torch.optim.AdamW(groups, rate, betas, weight_decay=WEIGHT_DECAY, fused=True)
 
     def _freeze(self, frozen: bool) -> None:
         for parameter in self._encoder:

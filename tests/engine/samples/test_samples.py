@@ -317,14 +317,17 @@ def test_one_landslide_is_too_few_to_validate(tmp_path, stack, make_polygons, sq
     )
 
 
-def test_a_mask_with_nodata_0_is_warned_of(tmp_path, stack, make_raster):
+def test_in_a_mask_with_nodata_0_the_rest_is_background(tmp_path, stack, make_raster):
     mask = np.zeros((256, 256), np.uint8)
     mask[::40, ::40] = 1
     mask[:, 128:] = 1
     events = []
     mask = make_raster("mask.tif", mask, nodata=0)
-    make(tmp_path / "0.5", stack, mask, events, background=0, split="random")
-    assert any("declares 0 as nodata" in event.get("text", "") for event in events)
+    _, made = make(tmp_path / "0.5", stack, mask, events, background=0, split="random")
+    assert any(
+        "0 as nodata: it is taken for no landslide" in event.get("text", "") for event in events
+    )
+    assert made.imbalance < 0.9  # 1 if the rest were not known
 
 
 def test_a_constant_band_is_warned_of(tmp_path, landslides, make_raster):
