@@ -51,6 +51,8 @@ class Plan:
         cam_epochs: of the classifier.
         gan_epochs: of CycleGAN.
         peak: share of the activation map by which the second classifier judges.
+        threshold: grey levels from which CycleGAN's difference is landslide; 0 has them chosen by
+            the labels of the validation images.
         epochs: of the networks trained on masks or pseudo-labels.
     """
 
@@ -62,9 +64,10 @@ class Plan:
     width: int = 16
     blocks: int = 3
     residual: int = 1
+    threshold: float = 0.0
     cam_epochs: int = 20
-    gan_epochs: int = 8
-    epochs: int = 12
+    gan_epochs: int = 40
+    epochs: int = 20
     seed: int = 0
 
 
@@ -136,6 +139,7 @@ def train_cyclegan(work: Work) -> dict[str, Any]:
         width=plan.width,
         blocks=plan.blocks,
         residual=bool(plan.residual),
+        threshold=plan.threshold,
     )
 
 

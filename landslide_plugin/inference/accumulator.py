@@ -63,7 +63,7 @@ class Accumulator:
         rows = slice(first, first + height - skipped)
         cols = slice(int(window.col_off), int(window.col_off) + width)
         weights = self._of(item.tile.row)[skipped:, None] * self._of(item.tile.col)
-        self._values[:, rows, cols] += values[:, skipped:height, :width] * weights
+        self._values[:, rows, cols].addcmul_(values[:, skipped:height, :width], weights)
         self._valid[rows, cols] |= item.valid[skipped:]
 
     def finish(self) -> None:

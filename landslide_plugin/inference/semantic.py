@@ -138,13 +138,14 @@ class _Batches:
         """Return images and their validity on the device; the copy runs beside the network."""
         pin = self._device.type == "cuda"
         first = batch[0]
-        images = torch.empty(len(batch), *first.values.shape, pin_memory=pin)
+        shape = (len(batch), *first.values.shape)
+        images = torch.empty(shape, pin_memory=pin, memory_format=torch.channels_last)
         known = torch.empty(len(batch), *first.known.shape, dtype=torch.bool, pin_memory=pin)
         for place, item in enumerate(batch):
             images[place] = torch.from_numpy(item.values)
             known[place] = torch.from_numpy(item.known)
-        moved = images.to(self._device, non_blocking=pin, memory_format=torch.channels_last)
-        return moved, known.to(self._device, non_blocking=pin)
+        moved = (part.to(self._device, non_blocking=pin) for part in (images, known))
+        return next(moved), next(moved)
 
 
 @contextmanager

@@ -244,8 +244,8 @@ def _check_numbers(
         raise InputError(f"The tile size {tile_size} must be within 32 to 1024 pixels.")
     if not 1 <= reduction <= 64:
         raise InputError(f"The reduction {reduction} must be within 1 to 64.")
-    if not 3 <= depth <= DEPTH:
-        raise InputError(f"The encoder's depth {depth} must be within 3 to {DEPTH} stages.")
+    if not 2 <= depth <= DEPTH:
+        raise InputError(f"The encoder's depth {depth} must be within 2 to {DEPTH} stages.")
     if not 0 < peak <= 1:
         raise InputError(f"The peak {peak:g} must be above 0 and at most 1.")
 

@@ -132,6 +132,26 @@ def test_roi_align_is_the_mean_of_bilinear_samples(ratio, aligned):
     np.testing.assert_allclose(found, expected, atol=1e-5)
 
 
+@pytest.mark.parametrize("ratio", [2, -1])
+def test_the_gradient_of_roi_align_is_its_transpose(monkeypatch, ratio):
+    monkeypatch.setattr(torchvision_ops, "AT_ONCE", 200)  # boxes in several parts
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(2, 3, 9, 11, generator=generator).requires_grad_()
+    corner = torch.rand(7, 2, generator=generator) * 12
+    size = torch.rand(7, 2, generator=generator) * 12
+    rois = torch.cat([torch.tensor([[0.0, 1, 1, 0, 1, 0, 0]]).T, corner, corner + size], 1)
+    found = torchvision_ops.roi_align(features, rois, 0.5, 3, 2, ratio, False)
+    expected = naive_roi_align(features.detach().numpy(), rois.numpy(), 0.5, 3, 2, ratio, False)
+    np.testing.assert_allclose(found.detach(), expected, atol=1e-5)
+    weights = torch.randn(found.shape, generator=generator)
+    (found * weights).sum().backward()
+    # it is linear: <A f, g> = <f, A^T g>
+    torch.testing.assert_close((features.grad * features).sum(), (found * weights).sum())
+    other = torch.randn(features.shape, generator=generator)
+    there = torchvision_ops.roi_align(other, rois, 0.5, 3, 2, ratio, False)
+    torch.testing.assert_close((features.grad * other).sum(), (there * weights).sum())
+
+
 def test_roi_align_of_no_boxes_is_empty_and_differentiable():
     features = torch.randn(1, 2, 8, 8, requires_grad=True)
     assert torchvision_ops.roi_align(features, torch.zeros(0, 5), 1, 7, 7, 2, False).shape == (
