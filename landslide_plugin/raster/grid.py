@@ -146,7 +146,7 @@ class Grid:
     def describe(self) -> str:
         """Return CRS, extent and, where coordinates are not degrees, the place on Earth."""
         left, bottom, right, top = self.bounds
-        extent = f"x {left:.6g} to {right:.6g}, y {bottom:.6g} to {top:.6g}"
+        extent = f"x {left:.8g} to {right:.8g}, y {bottom:.8g} to {top:.8g}"
         if self.crs is None:
             return f"no CRS, {extent}"
         name = self.crs.to_string()

@@ -117,7 +117,7 @@ def test_windows_cover_every_pixel_once_within_the_budget(width, height, megabyt
 class TestDescribe:
     def test_code_extent_and_place_on_earth(self):
         assert utm_grid().describe() == (
-            "EPSG:32632, x 500000 to 500300, y 4.9998e+06 to 5e+06, near 45.15 N 9.00 E"
+            "EPSG:32632, x 500000 to 500300, y 4999800 to 5000000, near 45.15 N 9.00 E"
         )
 
     def test_degrees_say_the_place_themselves(self):
