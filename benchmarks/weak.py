@@ -48,6 +48,7 @@ class Plan:
     Attributes:
         reduction: pixels along a side that become one.
         tile_size: after it.
+        depth: stages of the classifier's encoder; with 2 a place of its map sees less than a tile.
         cam_epochs: of the classifier.
         gan_epochs: of CycleGAN.
         peak: share of the activation map by which the second classifier judges.
@@ -59,7 +60,7 @@ class Plan:
     reduction: int = 4
     tile_size: int = 64
     encoder: str = "resnet18"
-    depth: int = 3
+    depth: int = 2
     peak: float = 0.15
     width: int = 16
     blocks: int = 3
@@ -112,7 +113,9 @@ class Work:
 def train_cam(work: Work) -> dict[str, Any]:
     """Train the classifier."""
     plan = work.plan
-    return _train_weak(work, "cam", epochs=plan.cam_epochs, encoder=plan.encoder, depth=plan.depth)
+    return _train_weak(
+        work, "cam", epochs=plan.cam_epochs, encoder=plan.encoder, depth=plan.depth, peak=1.0
+    )
 
 
 def train_peak(work: Work) -> dict[str, Any]:

@@ -76,23 +76,26 @@ class TrainWeak(EngineAlgorithm):
             "Pixels along a side that become one, so that whole images fit the tile.",
         )
         yield (
-            number("THRESHOLD", "Grey difference", 32.0, 0.0, 255.0),
+            number("THRESHOLD", "Grey difference", 0.0, 0.0, 255.0),
             "Difference of an image from its translation, of 255 grey levels, from which a pixel "
-            "is landslide; 0 to have it chosen by the validation images' labels.",
+            "is landslide; the paper's is 32. With 0 the labels of the validation images choose "
+            "it, as it depends on how long the training was.",
         )
         yield (
             advanced(hinted(text("ENCODER", "Encoder of the classifier", "resnet50"), ENCODERS)),
             "Any encoder of segmentation-models-pytorch.",
         )
         yield (
-            advanced(whole("DEPTH", "Stages of the encoder", 5, 3, 5)),
-            "Each halves the activation map: with 5, 32 pixels along a side become one, with 3, 8.",
+            advanced(whole("DEPTH", "Stages of the encoder", 2, 2, 5)),
+            "Each halves the activation map: with 5, the paper's, 32 pixels along a side become "
+            "one, with 2 it is 4. The more there are, the more ground each place of the map sees: "
+            "if it is more than a landslide and what is around it, the map tells no place.",
         )
         yield (
-            advanced(number("PEAK", "Share of the map that tells", 1.0, 0.0, 1.0)),
+            advanced(number("PEAK", "Share of the map that tells", 0.15, 0.0, 1.0)),
             "Highest part of the activation map by which the classifier judges an image. With 1, "
             "the paper's mean, the map may show what surrounds landslides, such as forest, and not "
-            "them: look at the pictures of the report, and then try 0.15.",
+            "them.",
         )
         yield (
             advanced(
@@ -119,7 +122,7 @@ class TrainWeak(EngineAlgorithm):
         yield (
             advanced(
                 QgsProcessingParameterBoolean(
-                    "RESIDUAL", "CycleGAN changes images, not makes them anew", defaultValue=False
+                    "RESIDUAL", "CycleGAN changes images, not makes them anew", defaultValue=True
                 )
             ),
             "Learns in fewer epochs; the paper's makes them anew.",
