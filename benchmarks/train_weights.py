@@ -85,7 +85,7 @@ RECIPES = {
         backbone="standard",
         stages=(
             Stage(3.2, 64, 100, 2e-3),
-            Stage(1.6, 128, 36, 1e-3),
+            Stage(2.0, 104, 28, 1e-3),
         ),
         augmentation=(
             *("flip", "quarter_turn", "scale"),
@@ -100,7 +100,7 @@ RECIPES = {
             "of Bijie, Guizhou, China; all landslides lie in the middle of their images"
         ),
         limits=(
-            "Trained in one region, on images of 0.8 m in red, green and blue, averaged to 1.6 m: "
+            "Trained in one region, on images of 0.8 m in red, green and blue, averaged to 2 m: "
             "elsewhere, and with pixels below 0.5 or above 2 m, expect it to be worse than its "
             "figures.",
             "Bare soil, quarries, building sites, roads and river banks look like landslides to "

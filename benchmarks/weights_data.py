@@ -54,7 +54,7 @@ def coarsened(samples: SampleSet, folder: Path, factor: float) -> None:
         mask = Image.fromarray((labels > 0).astype(np.float32))
         coarse = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= 0.5
         landslide, pixels = landslide + sample.landslide_pixels, pixels + labels.size
-        _add(
+        add_patch(
             writer,
             np.asarray(image.resize(size, Image.Resampling.BOX)).transpose(2, 0, 1),
             label(coarse, np.ones((3, 3)))[0].astype(np.uint16),
@@ -88,14 +88,14 @@ def landslide4sense(folder: Path) -> None:
     kept = {names[number] for number in drawn}
     landslide = pixels = 0
     for name in names:
-        image, labels = _read(source / "train", name)
+        image, labels = read_patch(source / "train", name)
         landslide, pixels = landslide + int((labels > 0).sum()), pixels + labels.size
-        _add(writer, image, labels, "validation" if name in kept else "train", name, (0, 0))
+        add_patch(writer, image, labels, "validation" if name in kept else "train", name, (0, 0))
         if name not in kept:
             _add_pieces(writer, image, labels, name, "train")
     for path in sorted((source / "validation" / "images").iterdir()):
-        image, labels = _read(source / "validation", path.stem)
-        _add(writer, image, labels, "test", path.stem, (0, 0))
+        image, labels = read_patch(source / "validation", path.stem)
+        add_patch(writer, image, labels, "test", path.stem, (0, 0))
         _add_pieces(writer, image, labels, path.stem, "test")
     writer.finish(
         resolution=10.0,
@@ -120,7 +120,7 @@ def scene_light(samples: SampleSet) -> dict[str, list[float]]:
     return {"low": low.tolist(), "high": high.tolist()}
 
 
-def _read(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
+def read_patch(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:
     """Return an image, (3, rows, columns), and its landslides, numbered."""
     with Image.open(folder / "images" / f"{name}.webp") as image:
         values = np.asarray(image.convert("RGB")).transpose(2, 0, 1)
@@ -129,7 +129,7 @@ def _read(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint16
     return values, label(landslide, np.ones((3, 3)))[0].astype(np.uint16)
 
 
-def _add(
+def add_patch(
     writer: SampleWriter,
     image: NDArray[np.uint8],
     labels: NDArray[np.uint16],
@@ -137,6 +137,7 @@ def _add(
     name: str,
     corner: tuple[int, int],
 ) -> None:
+    """Add a patch, (3, rows, columns), or a part of it, from a column and row on."""
     height, width = labels.shape
     writer.add(
         image,
@@ -161,4 +162,4 @@ def _add_pieces(
         for col in range(0, labels.shape[1] - PIECE + 1, PIECE):
             place = slice(row, row + PIECE), slice(col, col + PIECE)
             if not labels[place].any():
-                _add(writer, image[:, *place], labels[place], split, name, (col, row))
+                add_patch(writer, image[:, *place], labels[place], split, name, (col, row))
