@@ -84,8 +84,8 @@ RECIPES = {
         samples=bijie,
         backbone="standard",
         stages=(
-            Stage(3.2, 64, 100, 2e-3),
-            Stage(2.0, 104, 28, 1e-3),
+            Stage(3.2, 64, 64, 2e-3),
+            Stage(2.0, 104, 27, 1.5e-3),
         ),
         augmentation=(
             *("flip", "quarter_turn", "scale"),

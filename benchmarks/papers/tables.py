@@ -199,7 +199,7 @@ TABLES = {
         "each trained on four fifths of the training and validation images together, the others on "
         "the training images alone. "
         f"The test images are the same for all. {_BIJIE_WARNING}",
-        {"tile_size": 64, "epochs": 15, "batch_size": 8},
+        {"tile_size": 64, "epochs": 12, "batch_size": 8},
         [
             Row("FCN", BIJIE_REDUCED, {"architecture": "fcn_fused"}),
             Row("FCN-FL", BIJIE_REDUCED, {"architecture": "fcn_fused", "loss": "focal"}, "FCN"),

@@ -1,4 +1,9 @@
-"""Cuts tiles out of patches: at their pixels, or turned and scaled about a point."""
+"""Cuts tiles out of patches: at their pixels, or turned and scaled about a point.
+
+Beyond the patch a tile goes on with its mirror image, as windows do at a raster's border in
+prediction, and its labels are not known. Empty ground there would tell where a patch ends, and with
+it where the landslide in its middle is.
+"""
 
 from typing import NamedTuple
 
@@ -57,18 +62,22 @@ def random_corner(patch: Patch, shape: Shape, rng: np.random.Generator) -> Shape
 
 
 def cut(patch: Patch, row: int, col: int, shape: Shape) -> Patch:
-    """Cut the window whose upper left pixel is at row and column; beyond the patch is unknown."""
+    """Cut the window whose upper left pixel is at row and column."""
     height, width = patch.shape
     if (row, col) == (0, 0) and shape == (height, width):
         return patch
-    rows = slice(max(row, 0), min(row + shape[0], height))
-    cols = slice(max(col, 0), min(col + shape[1], width))
-    place = slice(rows.start - row, rows.stop - row), slice(cols.start - col, cols.stop - col)
-    result = unknown(len(patch.values), shape)
-    result.values[:, *place] = patch.values[:, rows, cols]
-    result.valid[place] = patch.valid[rows, cols]
-    result.labels[place] = patch.labels[rows, cols]
-    return result
+    rows, cols = np.arange(row, row + shape[0]), np.arange(col, col + shape[1])
+    inside = ((rows >= 0) & (rows < height))[:, np.newaxis] & (cols >= 0) & (cols < width)
+    place = np.ix_(_mirrored(rows, height), _mirrored(cols, width))
+    labels = np.where(inside, patch.labels[place], UNKNOWN).astype(np.uint16)
+    return Patch(patch.values[:, *place], patch.valid[place], labels)
+
+
+def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+    """Return places along a side with those beyond it mirrored at its first or last pixel."""
+    period = max(2 * (length - 1), 1)
+    there = places % period
+    return np.minimum(there, period - there)
 
 
 def unknown(bands: int, shape: Shape) -> Patch:
@@ -88,7 +97,7 @@ def warp(
     step: float,
     nearest: list[int],
 ) -> Patch:
-    """Cut a window turned and scaled about its centre; beyond the patch is unknown.
+    """Cut a window turned and scaled about its centre.
 
     Values are interpolated between the valid pixels around, labels taken from the nearest. The
     directions that bands hold are left as they are.
@@ -104,14 +113,13 @@ def warp(
     """
     grid = _grid(patch.shape, centre, shape, angle, step)
     weighted = np.concatenate([patch.values * patch.valid, patch.valid[np.newaxis]])
-    *values, weight = _sample(weighted.astype(np.float32), grid, "bilinear")
+    *values, weight = _sample(weighted.astype(np.float32), grid, "bilinear", "reflection")
     valid = weight >= 0.5
     result = np.stack(values) / np.where(valid, weight, 1) * valid
     # one more than the label, as the sampler gives 0 beyond the patch
-    exact = [patch.labels.astype(np.float32) + 1, *patch.values[nearest]]
-    labels, *bands = _sample(np.stack(exact), grid, "nearest")
-    for number, band in zip(nearest, bands, strict=True):
-        result[number] = band * valid
+    (labels,) = _sample(patch.labels[np.newaxis].astype(np.float32) + 1, grid, "nearest", "zeros")
+    if nearest:
+        result[nearest] = _sample(patch.values[nearest], grid, "nearest", "reflection") * valid
     known = valid & (labels > 0)
     return Patch(result, valid, np.where(known, labels - 1, UNKNOWN).astype(np.uint16))
 
@@ -130,9 +138,11 @@ def _grid(
     return torch.from_numpy(places[np.newaxis].astype(np.float32))
 
 
-def _sample(bands: NDArray[np.float32], grid: torch.Tensor, mode: str) -> NDArray[np.float32]:
+def _sample(
+    bands: NDArray[np.float32], grid: torch.Tensor, mode: str, beyond: str
+) -> NDArray[np.float32]:
     sampled = functional.grid_sample(
-        torch.from_numpy(bands[np.newaxis]), grid, mode=mode, align_corners=False
+        torch.from_numpy(bands[np.newaxis]), grid, mode, padding_mode=beyond, align_corners=False
     )
     result: NDArray[np.float32] = sampled[0].numpy()
     return result

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN
 from landslide_mapper.landslide_plugin.training import photometry
@@ -137,7 +139,25 @@ def test_step_enlarges_about_the_centre():
     np.testing.assert_allclose(half.values[0, 7], 10 + 0.5 * np.arange(41), atol=1e-4)
     double = warp(whole, (20, 20), (41, 41), 0, 2, [])
     assert (double.labels != UNKNOWN).sum() == 21 * 21
-    assert not double.valid[:9].any()
+    assert double.valid.all()
+    places = 2.0 * (np.arange(41) - 20) + 20
+    mirrored = np.where(places < 0, -1 - places, np.where(places > 40, 81 - places, places))
+    np.testing.assert_allclose(double.values[0, 7], mirrored, atol=1e-3)
+
+
+@given(st.integers(-70, 70), st.integers(-70, 70), st.integers(1, 90), st.integers(1, 90))
+@settings(
+    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_beyond_the_patch_is_its_mirror_image_of_no_known_label(patch, row, col, height, width):
+    around = ((100, 100), (100, 100))
+    window = slice(row + 100, row + 100 + height), slice(col + 100, col + 100 + width)
+    tile = cut(patch, row, col, (height, width))
+    values = np.pad(patch.values, ((0, 0), *around), mode="reflect")
+    np.testing.assert_array_equal(tile.values, values[:, *window])
+    np.testing.assert_array_equal(tile.valid, np.pad(patch.valid, around, mode="reflect")[window])
+    labels = np.pad(patch.labels, around, constant_values=UNKNOWN)
+    np.testing.assert_array_equal(tile.labels, labels[window])
 
 
 def test_any_angle_turns_directions_along():

@@ -90,10 +90,13 @@ def test_validation_tiles_at_the_edge_see_what_is_around_them(make_samples):
     assert (last != 0).any()
 
 
-def test_a_patch_smaller_than_the_tile_is_filled_with_unknown(make_samples):
+def test_a_patch_smaller_than_the_tile_goes_on_mirrored_of_no_known_label(make_samples):
     tiles = tiles_of(make_samples(shape=(20, 24)), 32)
     for batch in (next(tiles.train_batches(0, 12)), next(tiles.validation_batches(4))):
         assert ((batch.labels != UNKNOWN).sum((1, 2)) == 20 * 24 - 4).all()
+    image = batch.images[0].numpy()
+    np.testing.assert_array_equal(image[:, 20:], image[:, 18:6:-1])
+    np.testing.assert_array_equal(image[:, :, 24:], image[:, :, 22:14:-1])
 
 
 def test_constant_bands_are_found(make_samples):
