@@ -68,9 +68,9 @@ def cut(patch: Patch, row: int, col: int, shape: Shape) -> Patch:
         return patch
     rows, cols = np.arange(row, row + shape[0]), np.arange(col, col + shape[1])
     inside = ((rows >= 0) & (rows < height))[:, np.newaxis] & (cols >= 0) & (cols < width)
-    place = np.ix_(_mirrored(rows, height), _mirrored(cols, width))
-    labels = np.where(inside, patch.labels[place], UNKNOWN).astype(np.uint16)
-    return Patch(patch.values[:, *place], patch.valid[place], labels)
+    down, across = np.ix_(_mirrored(rows, height), _mirrored(cols, width))
+    labels = np.where(inside, patch.labels[down, across], UNKNOWN).astype(np.uint16)
+    return Patch(patch.values[:, down, across], patch.valid[down, across], labels)
 
 
 def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
