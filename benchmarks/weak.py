@@ -39,6 +39,7 @@ GENERATOR = ("width", "blocks", "residual", "grey", "threshold")
 COVERED = 0.5
 """Share of a coarse pixel from which it counts as landslide."""
 Labels = Callable[[NDArray[np.float32], NDArray[np.uint16]], NDArray[np.uint16]]
+Scaled = tuple[torch.nn.Module, list[float], list[float]]
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,16 @@ def train_supervised(work: Work) -> dict[str, Any]:
 
 def train_pseudo(work: Work) -> dict[str, Any]:
     """Train on what the intersection maps in images with landslide, nothing in those without."""
-    probability = Coarse(_both(work, "peak"), work.plan).probability
+    return _train_pseudo(work, "pseudo", _both(work, "peak"))
+
+
+def train_pseudo_cyclegan(work: Work) -> dict[str, Any]:
+    """Train likewise on what CycleGAN alone maps."""
+    return _train_pseudo(work, "pseudo-cyclegan", _view(_both(work, "peak"), "cyclegan"))
+
+
+def _train_pseudo(work: Work, name: str, network: Scaled) -> dict[str, Any]:
+    probability = Coarse(network, work.plan).probability
 
     def labels(values: NDArray[np.float32], given: NDArray[np.uint16]) -> NDArray[np.uint16]:
         if not given.any():  # the image's label says that there is none
@@ -162,8 +172,8 @@ def train_pseudo(work: Work) -> dict[str, Any]:
         mapped = (sure > 0.5).astype(np.uint16)
         return np.where(abs(sure - 0.5) < UNSURE, UNKNOWN, mapped).astype(np.uint16)
 
-    folder = reduce_samples(work.samples, work.folder / "pseudo", work.plan.reduction, labels)
-    return _train_masks(work, "pseudo", folder)
+    folder = reduce_samples(work.samples, work.folder / name, work.plan.reduction, labels)
+    return _train_masks(work, name, folder)
 
 
 def measure(work: Work) -> dict[str, Any]:
@@ -176,7 +186,7 @@ def measure(work: Work) -> dict[str, Any]:
         ways["CycleGAN"] = Coarse(_view(both, "cyclegan"), plan)
         ways[f"{name}, CycleGAN"] = Coarse(both, plan)
     ways["all marked"] = lambda values: np.ones(values.shape[1:], bool)
-    for name in ("supervised", "pseudo"):
+    for name in ("supervised", "pseudo", "pseudo-cyclegan"):
         if work.model(name).exists():
             network, card = load_model(str(work.model(name)))
             ways[name] = Coarse((network, card.mean, card.std), plan, card.threshold)
@@ -189,9 +199,9 @@ STAGES: dict[str, Callable[[Work], dict[str, Any]]] = {
     "cyclegan": train_cyclegan,
     "supervised": train_supervised,
     "pseudo": train_pseudo,
+    "pseudo-cyclegan": train_pseudo_cyclegan,
     "figures": measure,
 }
-Scaled = tuple[torch.nn.Module, list[float], list[float]]
 
 
 class Coarse:

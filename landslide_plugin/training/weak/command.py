@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from ....models.cyclegan import CycleGAN
@@ -37,6 +38,8 @@ CAM_SHARE = 0.4
 GAN_RATE, GAN_MOMENTUM = 2e-4, 0.5
 """Learning rate and beta 1 of CycleGAN's Adam (Zhu et al. 2017, section 7.1 and its code)."""
 AVERAGING = 0.99
+DRAWS = 200
+"""Of the bootstrap that says how sure the grey level's choice is."""
 
 
 def trainweak(
@@ -153,7 +156,7 @@ def trainweak(
                 f"its last good state is kept in {run.checkpoint('cyclegan')}."
             ) from error
         if not threshold:
-            threshold = _chosen_threshold(gan, task, images, run.device)
+            threshold = chosen_threshold(gan, task, images, run.device)
     arguments = {
         "method": method,
         "encoder": encoder,
@@ -268,10 +271,14 @@ def _cut(classifier: Classifier, images: Images, device: torch.device) -> float:
     return CAM_SHARE * max(float(np.mean(highest)), 0.0)
 
 
-def _chosen_threshold(
+def chosen_threshold(
     gan: CycleGAN, task: CycleGanTask, images: Images, device: torch.device
 ) -> float:
-    """Return the grey level that tells the validation images apart best, by F1."""
+    """Return the highest grey level that tells the validation images apart as well as the best.
+
+    As well is an F1 within one standard error (bootstrap) of the best one (Breiman et al. 1984,
+    section 3.4.3): of levels that the labels can't tell apart, the one that maps the least.
+    """
     changed, holds = [], []
     with torch.inference_mode():
         for batch in images.validation_batches(8):
@@ -279,11 +286,15 @@ def _chosen_threshold(
             holds.append(batch.labels[:, 0, 0] > 0)
     values, truth = np.concatenate(changed), np.concatenate(holds)
     candidates = np.unique(values)
-    scores = [
-        2 * (truth & (values >= level)).sum() / (truth.sum() + (values >= level).sum())
-        for level in candidates
-    ]
-    return float(candidates[int(np.argmax(scores))])
+    scores = np.array([_label_f1(truth, values >= level) for level in candidates])
+    best = candidates[int(np.argmax(scores))]
+    draws = np.random.default_rng(images.seed).integers(len(truth), size=(DRAWS, len(truth)))
+    error = np.std([_label_f1(truth[draw], values[draw] >= best) for draw in draws])
+    return float(candidates[scores >= scores.max() - error].max())
+
+
+def _label_f1(truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
+    return float(2 * (truth & found).sum() / max(truth.sum() + found.sum(), 1))
 
 
 def _card(

@@ -16,7 +16,7 @@ from landslide_mapper.landslide_plugin.training.commands import train
 from landslide_mapper.landslide_plugin.training.contracts import Settings
 from landslide_mapper.landslide_plugin.training.tiles import Batch
 from landslide_mapper.landslide_plugin.training.trainer import fit
-from landslide_mapper.landslide_plugin.training.weak.command import trainweak
+from landslide_mapper.landslide_plugin.training.weak.command import chosen_threshold, trainweak
 from landslide_mapper.landslide_plugin.training.weak.images import Images
 from landslide_mapper.landslide_plugin.training.weak.tasks import (
     Buffer,
@@ -52,6 +52,44 @@ def samples(make_samples):
 def batch(labels, size=32, bands=3):
     torch.manual_seed(0)
     return Batch(torch.randn(len(labels), bands, size, size), np.array(labels)[:, None, None])
+
+
+class Told:
+    """Stands in for CycleGAN, its task and the images: only how much each changes is known."""
+
+    seed = 0
+
+    def __init__(self, without, holding):
+        self.values = torch.tensor([*without, *holding], dtype=torch.float32)
+        self.labels = [0] * len(without) + [1] * len(holding)
+
+    def validation_batches(self, size):
+        yield batch(self.labels)
+
+    def changed(self, network, batch, device):
+        return self.values
+
+
+def test_of_grey_levels_that_part_the_images_alike_the_highest_is_chosen():
+    apart = Told(range(1, 11), range(20, 30))
+    assert chosen_threshold(None, apart, apart, CPU) == 20
+
+
+def test_the_grey_level_is_as_good_as_the_best_within_its_error():
+    rng = np.random.default_rng(0)
+    told = Told(rng.normal(8, 4, 60), rng.normal(16, 4, 30))
+    truth = np.array(told.labels) > 0
+    values = told.values.numpy()
+
+    def f1(level):
+        found = values >= level
+        return 2 * (truth & found).sum() / (truth.sum() + found.sum())
+
+    best = max(values, key=f1)
+    level = chosen_threshold(None, told, told, CPU)
+    assert level >= best
+    assert f1(best) - 0.1 < f1(level) <= f1(best)
+    assert f1(level + 4) < f1(level)
 
 
 def test_batches_hold_both_kinds_in_turn(samples):
