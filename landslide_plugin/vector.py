@@ -150,7 +150,7 @@ def require_overlap(frame: gpd.GeoDataFrame, what: str, grid: Grid) -> None:
     if not len(frame.sindex.query(box(*grid.bounds))):
         left, bottom, right, top = frame.total_bounds
         raise GridError(
-            f"{what} (in the reference's CRS: x {left:.6g} to {right:.6g}, y {bottom:.6g} to "
-            f"{top:.6g}) does not overlap the reference ({grid.describe()}): check its CRS and "
+            f"{what} (in the reference's CRS: x {left:.8g} to {right:.8g}, y {bottom:.8g} to "
+            f"{top:.8g}) does not overlap the reference ({grid.describe()}): check its CRS and "
             "extent."
         )

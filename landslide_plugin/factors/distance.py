@@ -239,7 +239,7 @@ def _search_box(features: Shapes, grid: Grid, limit: float) -> tuple[float, floa
     diagonal = float(np.hypot(right - left, top - bottom))
     longest = limit / _shortest_unit(grid)
     if gap > (diagonal if np.isinf(longest) else max(diagonal, longest)):
-        extent = ", ".join(f"{value:.6g}" for value in features.bounds)
+        extent = ", ".join(f"{value:.8g}" for value in features.bounds)
         raise GridError(
             f"The features lie far from the reference: their extent in its CRS is {extent} (left, "
             f"bottom, right, top), its own is {grid.describe()}; check both CRSs."

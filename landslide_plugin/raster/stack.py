@@ -325,7 +325,7 @@ def _cut(grid: Grid, polygons: gpd.GeoSeries) -> Grid:
     rows = max(math.floor(first[1]), 0), min(math.ceil(last[1]), grid.height)
     if columns[0] >= columns[1] or rows[0] >= rows[1]:
         raise GridError(
-            f"The area (x {left:.6g} to {right:.6g}, y {bottom:.6g} to {top:.6g}) does not overlap "
+            f"The area (x {left:.8g} to {right:.8g}, y {bottom:.8g} to {top:.8g}) does not overlap "
             f"the reference ({grid.describe()}): check its CRS and extent."
         )
     window = Window(columns[0], rows[0], columns[1] - columns[0], rows[1] - rows[0])
