@@ -30,8 +30,6 @@ FAR_FROM_TRAINING = 5.0
 """A band whose mean lies this many standard deviations from the training set's is warned of."""
 MEGABYTES_AT_ONCE = 32.0
 """Neighbouring windows are read in one go up to this size, so that what they share is read once."""
-BETWEEN_GIVING_BACK = 32
-"""Windows after which freed memory goes back to the system: the network must ask for it again."""
 
 
 class Area:
@@ -173,7 +171,6 @@ class Reader:
             finished: rows of the raster that need no result any more; windows above are left out.
         """
         batch: list[Input] = []
-        read = 0
         with ExitStack() as opened:
             for _ in range(self._threads - 1):
                 again = opened.enter_context(Source.open(self._path, need_crs=False))
@@ -186,10 +183,8 @@ class Reader:
                 while len(batch) >= batch_size or (batch and chunk.last):
                     yield chunk.done, batch[:batch_size]
                     batch = batch[batch_size:]
-                read += len(chunk.inputs)
-                if chunk.last and read >= BETWEEN_GIVING_BACK:
+                if chunk.last:
                     give_back()
-                    read = 0
                 yield chunk.done, []
 
     def read(self, tile: Tile) -> Input | None:
