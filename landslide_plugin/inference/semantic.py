@@ -144,8 +144,8 @@ class _Batches:
         for place, item in enumerate(batch):
             images[place] = torch.from_numpy(item.values)
             known[place] = torch.from_numpy(item.known)
-        moved = (part.to(self._device, non_blocking=pin) for part in (images, known))
-        return next(moved), next(moved)
+        moved = images.to(self._device, non_blocking=pin)
+        return moved, known.to(self._device, non_blocking=pin)
 
 
 @contextmanager
