@@ -7,6 +7,10 @@ enlargement, which leaves no checkerboard (Odena et al. 2016, Distill). The stem
 or quarters it, and the logits are enlarged at the end: nothing is computed at full size, where a
 U-Net spends most of its time.
 
+Landslides are as small as a slump beside a road and as large as a valley side. With several scales
+the same weights read the image and its averages to half, a quarter..., as in Chen, L.-C. et al.
+2016 ("Attention to Scale", CVPR), and their logits are averaged; three scales cost a third more.
+
 At three bands and two classes it has 5,436,226 parameters. All normalization is by batch, which a
 runtime folds into the convolutions.
 """
@@ -23,9 +27,10 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "standard": {},
     "light": {"widths": [32, 64, 96, 128]},
     "coarse": {"stem": 4},
+    "pyramid": {"scales": [1, 2, 4]},
 }
-"""Named settings: the standard size, a quarter of its parameters, and a quarter of its time for
-landslides that are many pixels wide."""
+"""Named settings: the standard size, a quarter of its parameters, a quarter of its time for
+landslides that are many pixels wide, and three scales for landslides of very different sizes."""
 
 
 class CompactUNet(nn.Module):
@@ -37,9 +42,10 @@ class CompactUNet(nn.Module):
         widths: channels behind the stem, and after each halving.
         blocks: residual blocks of each width.
         stem: how much the stem reduces the image, 2 or 4.
+        scales: by how much the image is reduced for each reading of it, 1 for as it is.
 
     Raises:
-        ValueError: the widths make no network, or another stem.
+        ValueError: the widths make no network, or another stem, or scales below 1 or above 16.
     """
 
     ENCODER = ("stem", "down")
@@ -51,11 +57,15 @@ class CompactUNet(nn.Module):
         widths: Sequence[int] = (64, 128, 192, 256),
         blocks: int = 2,
         stem: int = 2,
+        scales: Sequence[int] = (1,),
     ) -> None:
         super().__init__()
         check_widths(widths)
         if not 1 <= blocks <= 100 or stem not in (2, 4):
             raise ValueError(f"{blocks} blocks behind a stem of {stem}")
+        if not scales or any(not 1 <= scale <= 16 for scale in scales):
+            raise ValueError(f"scales {list(scales)}")
+        self.scales = tuple(scales)
         self.reduction = stem
         self.multiple = stem * 2 ** (len(widths) - 1)
         self.stem = convolution(bands, widths[0], stride=2)
@@ -84,8 +94,14 @@ class CompactUNet(nn.Module):
         Returns:
             float (N, classes, H, W).
         """
+        logits = [self._read(images, scale) for scale in self.scales]
+        return torch.stack(logits).mean(0) if len(logits) > 1 else logits[0]
+
+    def _read(self, images: Tensor, scale: int) -> Tensor:
+        """Return the logits, at full size, that the images averaged to a scale give."""
         height, width = images.shape[-2:]
-        features = self.stem(pad(images, self.multiple))
+        images = pad(images, self.multiple * scale)
+        features = self.stem(nn.functional.avg_pool2d(images, scale) if scale > 1 else images)
         skips = []
         for blocks in self.down:
             features = blocks(features)
@@ -94,7 +110,7 @@ class CompactUNet(nn.Module):
         for join in self.up:
             features = nn.functional.interpolate(features, scale_factor=2.0, mode="nearest")
             features = join(torch.cat([features, skips.pop()], 1))
-        logits = nn.functional.interpolate(
-            self.last(features), scale_factor=float(self.reduction), mode="bilinear"
+        enlarged = nn.functional.interpolate(
+            self.last(features), scale_factor=float(self.reduction * scale), mode="bilinear"
         )
-        return logits[..., :height, :width]
+        return enlarged[..., :height, :width]

@@ -46,6 +46,7 @@ BACKBONES = (
     "fc_densenet103",
     "standard",
     "coarse",
+    "pyramid",
     "ronneberger2015",
     "zhang2018",
     "vgg16",

@@ -146,8 +146,28 @@ def test_fcn8s_enlarges_bilinearly_at_first():
     torch.testing.assert_close(steps, torch.full_like(steps, 1 / 8))
 
 
+def test_a_pyramid_gives_the_mean_of_what_one_network_sees_at_each_scale():
+    pyramid = build("compact_unet", 2, 3, widths=[4, 8], scales=[1, 2, 4]).eval()
+    alone = build("compact_unet", 2, 3, widths=[4, 8]).eval()
+    alone.load_state_dict(pyramid.state_dict())
+    images = torch.randn(2, 2, 64, 96)
+    with torch.inference_mode():
+        seen = [
+            torch.nn.functional.interpolate(
+                alone(torch.nn.functional.avg_pool2d(images, scale)), images.shape[-2:]
+            )
+            for scale in (1, 2, 4)
+        ]
+        found = pyramid(images)
+    # There the logits are enlarged in one step from the stem's size, here in two.
+    middle = (..., slice(16, 48), slice(16, 80))
+    expected = torch.stack(seen).mean(0)[middle]
+    assert float((found[middle] - expected).abs().mean()) < 0.15 * float(expected.std())
+    assert parameters(pyramid) == parameters(alone)
+
+
 SENSELESS = {
-    "compact_unet": [{"widths": []}, {"widths": [8] * 9}, {"blocks": 0}],
+    "compact_unet": [{"widths": []}, {"widths": [8] * 9}, {"blocks": 0}, {"scales": [0]}],
     "unet": [{"widths": []}, {"widths": [0, 4]}],
     "resunet": [{"units": 10**9}],
     "segnet": [{"width": 0}],
