@@ -87,8 +87,11 @@ class Accumulator:
         # Weights sum to one but for the last digit.
         values = self._values[:, :count].clamp(0, 1).cpu().numpy()
         self._write(values, self._valid[:count].copy(), window)
-        self._values = self._values.roll(-count, 1)
-        self._values[:, -count:] = 0
+        kept = self._values.shape[1] - count
+        for first in range(0, kept, count):  # in place: a copy of the slab would be the peak
+            end = min(first + count, kept)
+            self._values[:, first:end] = self._values[:, first + count : end + count]
+        self._values[:, kept:] = 0
         self._valid[:-count] = self._valid[count:]
         self._valid[-count:] = False
         self._top += count

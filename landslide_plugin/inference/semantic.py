@@ -1,15 +1,17 @@
-"""Semantic prediction: reads ahead, runs the networks, blends the windows, writes behind."""
+"""Semantic prediction: reads ahead, runs the networks, blends and writes behind."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ...models.model_card import ModelCard
+from ..ahead import read_ahead
 from ..errors import InputError
 from ..progress import Progress
 from ..raster import Grid
@@ -46,7 +48,7 @@ def map_probability(
     """Run a predictor over all windows and blend what it says.
 
     Memory holds one window's height of the output, whatever the raster's height. Reading ahead,
-    the network, and writing behind each have a thread.
+    the network, and what comes after it, blending and writing, each have a thread.
 
     Args:
         predictor: gives the windows' values.
@@ -66,21 +68,22 @@ def map_probability(
     device = torch.device(device)
     batch_size = batch_size or batch_for(tiling.size, device)
     run = _Batches(predictor, device, batch_size)
+    accumulator = Accumulator(grid, tiling, predictor.channels, device, write, finished)
     warned = False
     with (
-        write_behind(write) as put,
-        closing(reader.batches(batch_size, finished)) as batches,
+        behind(accumulator.add, batch_size) as add,
+        closing(reader.batches(batch_size, finished)) as read,
+        closing(read_ahead(run.prepare, read)) as batches,
         torch.inference_mode(),
     ):
-        accumulator = Accumulator(grid, tiling, predictor.channels, device, put, finished)
         for done, batch in batches:
             for item, values in run(batch):
-                accumulator.add(item, values)
+                add(item, values)
             if not warned and reader.count >= ENOUGH_PIXELS:
                 warned = True
                 warn_if_far(reader, progress)
             progress.update(done / len(tiling))
-        accumulator.finish()
+    accumulator.finish()
     if not warned:
         warn_if_far(reader, progress)
 
@@ -100,6 +103,21 @@ def batch_for(side: int, device: torch.device) -> int:
     return max(1, PIXELS_PER_BATCH.get(device.type, 2**18) // side**2)
 
 
+@dataclass(frozen=True)
+class _Batch:
+    """Windows, their images, (N, bands, size, size), and these' validity, (N, size, size)."""
+
+    inputs: list[Input]
+    images: Tensor
+    known: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, part: slice) -> "_Batch":
+        return _Batch(self.inputs[part], self.images[part], self.known[part])
+
+
 class _Batches:
     """Runs batches; where the memory is too small, by halves from then on."""
 
@@ -108,19 +126,35 @@ class _Batches:
         self._device = device
         self._most = most
 
-    def __call__(self, batch: list[Input]) -> Iterator[tuple[Input, Tensor]]:
+    def prepare(self, read: tuple[int, list[Input]]) -> tuple[int, _Batch | None]:
+        """Return what was read with its images on the device; the copy runs beside the network."""
+        done, inputs = read
+        if not inputs:
+            return done, None
+        pin = self._device.type == "cuda"
+        first = inputs[0]
+        shape = (len(inputs), *first.values.shape)
+        images = torch.empty(shape, pin_memory=pin, memory_format=torch.channels_last)
+        known = torch.empty(len(inputs), *first.known.shape, dtype=torch.bool, pin_memory=pin)
+        for place, item in enumerate(inputs):
+            images[place] = torch.from_numpy(item.values)
+            known[place] = torch.from_numpy(item.known)
+        moved = images.to(self._device, non_blocking=pin)
+        return done, _Batch(inputs, moved, known.to(self._device, non_blocking=pin))
+
+    def __call__(self, batch: _Batch | None) -> Iterator[tuple[Input, Tensor]]:
         """Yield each window with its values, on the device."""
         while batch:
             part = batch[: self._most]
             values = self._run(part)
             if values is not None:
-                yield from zip(part, values, strict=True)
+                yield from zip(part.inputs, values, strict=True)
                 batch = batch[len(part) :]
 
-    def _run(self, batch: list[Input]) -> Tensor | None:
+    def _run(self, batch: _Batch) -> Tensor | None:
         """Return the values; None, and take half as many from now on, if they don't fit."""
         try:
-            return self._predictor(*self._moved(batch))
+            return self._predictor(batch.images, batch.known)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
@@ -134,35 +168,22 @@ class _Batches:
             torch.cuda.empty_cache()
         return None
 
-    def _moved(self, batch: list[Input]) -> tuple[Tensor, Tensor]:
-        """Return images and their validity on the device; the copy runs beside the network."""
-        pin = self._device.type == "cuda"
-        first = batch[0]
-        shape = (len(batch), *first.values.shape)
-        images = torch.empty(shape, pin_memory=pin, memory_format=torch.channels_last)
-        known = torch.empty(len(batch), *first.known.shape, dtype=torch.bool, pin_memory=pin)
-        for place, item in enumerate(batch):
-            images[place] = torch.from_numpy(item.values)
-            known[place] = torch.from_numpy(item.known)
-        moved = images.to(self._device, non_blocking=pin)
-        return moved, known.to(self._device, non_blocking=pin)
-
 
 @contextmanager
-def write_behind(write: Callable[..., None], most: int = 2) -> Iterator[Callable[..., None]]:
-    """Yield a function that has `write` called in a thread, in order, and waits if it lags.
+def behind(work: Callable[..., None], most: int = 2) -> Iterator[Callable[..., None]]:
+    """Yield a function that has `work` called in a thread, in order, and waits if it lags.
 
-    On leaving, all is written; after an error, what was not begun is dropped.
+    On leaving, all is done; after an error, what was not begun is dropped.
 
     Args:
-        write: the function.
+        work: the function.
         most: calls that may wait.
     """
     pool = ThreadPoolExecutor(max_workers=1)
     pending: deque[Future[None]] = deque()
 
     def put(*arguments: Any) -> None:
-        pending.append(pool.submit(write, *arguments))
+        pending.append(pool.submit(work, *arguments))
         while len(pending) > most:
             pending.popleft().result()
 

@@ -28,7 +28,7 @@ from .tiling import Tile, Tiling
 P = TypeVar("P", np.float32, np.bool_)
 FAR_FROM_TRAINING = 5.0
 """A band whose mean lies this many standard deviations from the training set's is warned of."""
-MEGABYTES_AT_ONCE = 32.0
+MEGABYTES_AT_ONCE = 16.0
 """Neighbouring windows are read in one go up to this size, so that what they share is read once."""
 
 

@@ -1,6 +1,7 @@
 """The runtime that is always there: PyTorch itself."""
 
 from contextlib import AbstractContextManager, nullcontext
+from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +25,8 @@ class TorchRuntime:
         self._half = half and has_half(device)
         kind = {"cpu": "bfloat16"}.get(device.type, "float16") if self._half else "float32"
         self.name = f"torch {kind}"
+        if self._half and device.type == "cpu":
+            network = _rounded(network)
         self._network: nn.Module = network.eval().to(
             device,  # type: ignore[call-overload]
             memory_format=torch.channels_last,
@@ -47,3 +50,16 @@ class TorchRuntime:
 def has_half(device: torch.device) -> bool:
     """Return whether half precision is faster there than float32."""
     return device.type != "cpu" or not isinstance(autocast(device), nullcontext)
+
+
+def _rounded(network: nn.Module) -> nn.Module:
+    """Return a copy whose convolutions hold their weights in bfloat16.
+
+    Autocast would round them anew for each batch, a fifth of the time of small batches.
+    Normalizations stay in float32, as under autocast.
+    """
+    network = deepcopy(network)
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            module.to(torch.bfloat16)
+    return network
