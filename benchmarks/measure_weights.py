@@ -1,14 +1,17 @@
 """Measures a shipped model on the test part of its samples, which training never saw.
 
 `python -m benchmarks.measure_weights MODEL SAMPLES`, SAMPLES being the folder that
-`benchmarks.train_weights` made. Every figure stands beside that of a constant mask. With
-`--mosaic FOLDER` the test images are also laid side by side and mapped by the command `predict`.
+`benchmarks.train_weights` made. Every figure stands beside that of a constant mask, for the images
+as they are, where a large one counts for many small ones, and for all resized to one side, as
+networks for images of one size see them. With `--mosaic FOLDER` the test images are also laid side
+by side and mapped by the command `predict`.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,12 +32,15 @@ from landslide_mapper.landslide_plugin.training.baselines import constant_mask
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_model
 from numpy.typing import NDArray
+from PIL import Image
 from rasterio.transform import from_origin
 
 CORNER = 0.7
 """Share of the side that an off-centre crop keeps."""
 FALSE_AREA = 0.005
 """Share of an image without landslide from which false area is noticed."""
+RESIZED = 256
+"""Pixels of the side to which images are resized."""
 CELLS, CELL = 10, 232
 """Images along a side of the mosaic, and their pixels."""
 FIGURES = ("precision", "recall", "f1", "iou_landslide", "miou", "fpr")
@@ -69,7 +75,11 @@ def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
     own = Model(model)
     samples = SampleSet.read(folder)
     ways: dict[str, Predict] = {"model": own, "constant mask": constant_way(samples)}
-    return {"threshold": own.card.threshold, **compare(ways, samples, seed)}
+    return {
+        "threshold": own.card.threshold,
+        **compare(ways, samples, seed),
+        "resized": compare(ways, samples, seed, RESIZED),
+    }
 
 
 def constant_way(samples: SampleSet) -> Predict:
@@ -80,13 +90,16 @@ def constant_way(samples: SampleSet) -> Predict:
     return lambda values: constant.on(values.shape[1:])
 
 
-def compare(ways: dict[str, Predict], samples: SampleSet, seed: int = 0) -> dict[str, Any]:
+def compare(
+    ways: dict[str, Predict], samples: SampleSet, seed: int = 0, side: int = 0
+) -> dict[str, Any]:
     """Return the figures of each way to map on the test split.
 
     Args:
         ways: by name.
         samples: masks of the test split are taken from it.
         seed: as for `measure`.
+        side: pixels of the side to which images are resized; 0 leaves them as they are.
     """
     landslide, others = _test(samples)
     drawn = np.random.default_rng(seed).permutation(len(others))[: len(landslide)]
@@ -96,11 +109,12 @@ def compare(ways: dict[str, Predict], samples: SampleSet, seed: int = 0) -> dict
         "images without": len(others),
     }
     for name, way in ways.items():
-        alone = list(_counts(way, samples, others))
+        count = partial(_counts, way, samples, side)
+        alone = list(count(others))
         result[name] = {
-            "images with landslide": _figures(_counts(way, samples, landslide)),
-            f"with {len(drawn)} images without": _figures(_counts(way, samples, both)),
-            "corners of images with landslide": _figures(_counts(way, samples, landslide, seed)),
+            "images with landslide": _figures(count(landslide)),
+            f"with {len(drawn)} images without": _figures(count(both)),
+            "corners of images with landslide": _figures(count(landslide, seed)),
             "false positive rate on images without": metrics.fpr(sum(alone, Confusion())),
             "share of them with false area": float(
                 np.mean([counts.fp > FALSE_AREA * counts.total for counts in alone] or [np.nan])
@@ -164,9 +178,13 @@ def _test(samples: SampleSet) -> tuple[list[Sample], list[Sample]]:
 
 
 def _counts(
-    way: Predict, samples: SampleSet, chosen: Iterable[Sample], corner_seed: int | None = None
+    way: Predict,
+    samples: SampleSet,
+    side: int,
+    chosen: Iterable[Sample],
+    corner_seed: int | None = None,
 ) -> Iterator[Confusion]:
-    """Yield the counts of each image, or of one of its corners."""
+    """Yield the counts of each image, or of one of its corners; resized unless the side is 0."""
     rng = np.random.default_rng(corner_seed)
     for sample in chosen:
         values, valid, labels = samples.load(sample)
@@ -174,7 +192,17 @@ def _counts(
             place = tuple(_end(length, bool(rng.integers(2))) for length in labels.shape)
             values, valid, labels = values[:, *place], valid[place], labels[place]
         known = valid & (labels != UNKNOWN)
-        yield Confusion.of(way(values), (labels > 0) & known, known)
+        truth = (labels > 0) & known
+        if side:
+            values = np.stack([_resized(band, side) for band in values])
+            truth, known = _resized(truth, side) >= 0.5, _resized(known, side) >= 0.5
+        yield Confusion.of(way(values), truth, known)
+
+
+def _resized(band: NDArray[Any], side: int) -> NDArray[np.float32]:
+    """Return a band with as many rows and columns: means of what their pixels cover."""
+    image = Image.fromarray(band.astype(np.float32))
+    return np.asarray(image.resize((side, side), Image.Resampling.BILINEAR))
 
 
 def _end(length: int, last: bool) -> slice:

@@ -37,7 +37,15 @@ def _section(path: Path) -> str:
     lines = [f"## {card.name}", "", *_facts(card, count, path.stat().st_size), ""]
     lines += [f"- {limit}" for limit in card.training.get("limits", [])]
     if test := card.metrics.get("test"):
-        lines += ["", *_test_table(test)]
+        lines += [
+            "",
+            f"Test part, never seen: {test['images with landslide']} images with landslide, "
+            f"{test['images without']} without. The constant mask is the train images' mean mask.",
+            "",
+            *_test_table(test),
+        ]
+        if resized := test.get("resized"):
+            lines += ["", "The same, each image resized to one side:", "", *_test_table(resized)]
     return "\n".join([*lines, ""])
 
 
@@ -51,6 +59,7 @@ def _facts(card: ModelCard, count: int, size: int) -> list[str]:
         "terms": card.licence,
         "split": f"{training.get('split')}, seed {training.get('split_seed')}",
         "training": _training(training),
+        "scales": ", ".join(map(str, card.arguments.get("scales", [1]))),
         "threshold": f"{card.threshold:.3f}, the best on the validation part",
         "validation": ", ".join(
             f"{title} {card.metrics[name]:.3f}"
@@ -81,13 +90,10 @@ def _training(training: Mapping[str, Any]) -> str:
 def _test_table(test: Mapping[str, Any]) -> list[str]:
     """Return the figures on the test part, the model's beside the constant mask's."""
     lines = [
-        f"Test part, never seen: {test['images with landslide']} images with landslide, "
-        f"{test['images without']} without. The constant mask is the train images' mean mask.",
-        "",
         "| on | what | " + " | ".join(FIGURES.values()) + " |",
         "| --- | --- |" + " --- |" * len(FIGURES),
     ]
-    ways = {name: value for name, value in test.items() if isinstance(value, dict)}
+    ways = {name: test[name] for name in ("model", "constant mask")}
     parts = [name for name, value in ways["model"].items() if isinstance(value, dict)]
     for part in parts:
         for way, figures in ways.items():

@@ -13,18 +13,21 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from landslide_mapper.landslide_plugin.device import describe, pick_device
+from landslide_mapper.landslide_plugin.device import autocast, describe, pick_device
 from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
+from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, Sample, SampleSet
 from landslide_mapper.landslide_plugin.training.augmentation import Augmentation
 from landslide_mapper.landslide_plugin.training.losses import cross_entropy, dice
+from landslide_mapper.landslide_plugin.training.scores import Scores
 from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
 from landslide_mapper.landslide_plugin.training.tiles import Tiles
 from landslide_mapper.landslide_plugin.training.trainer import Outcome, Settings, fit
+from landslide_mapper.models.compact_unet import CompactUNet
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
-from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments, build
+from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments
 from torch import Tensor
 
 from .demo_weights import NAME, train_demo
@@ -57,6 +60,8 @@ class Recipe:
         resolution: metres a pixel of the samples.
         licence: terms of data and weights.
         every: of so many train samples one is used.
+        scales: at which the trained network reads an image; see `CompactUNet`. It is trained at
+            one: trained at all together it learnt the images by heart.
         scene: whether the images' level says nothing, so that a scene is to be brought to theirs.
         data: what the card says of the samples.
         limits: sentences on where the model does not work; `map` warns with them.
@@ -72,6 +77,7 @@ class Recipe:
     licence: str
     data: str
     limits: tuple[str, ...]
+    scales: tuple[int, ...] = (1,)
     scene: bool = False
     every: int = 1
     batch_size: int = 16
@@ -93,6 +99,7 @@ RECIPES = {
         ),
         enhancement=0.5,
         repeat=3,
+        scales=(1, 2, 4),
         resolution=0.8,
         licence="Trained on Bijie (Ji et al. 2020), free for research, licence not stated",
         data=(
@@ -150,13 +157,19 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     samples = SampleSet.read(work / "samples")
     torch.manual_seed(recipe.seed)
     arguments = backbone_arguments("compact_unet", recipe.backbone)
-    network = build("compact_unet", len(RGB), 2, **arguments)
+    network = CompactUNet(len(RGB), 2, **arguments)
     for number, stage in enumerate(recipe.stages, start=1):
         print(f"stage {number}: {stage}", flush=True)
         at_stage = _at(stage.resolution, samples, work)
         outcome = _train_stage(network, recipe, stage, at_stage, work / f"stage{number}.checkpoint")
+    threshold, figures = outcome.best.threshold, outcome.figures
+    if recipe.scales != (1,):
+        network.scales, arguments["scales"] = recipe.scales, list(recipe.scales)
+        scores = _validated(network, at_stage)
+        threshold = scores.best_threshold()
+        figures = scores.figures(threshold)
     path = work / f"{name}.safetensors"
-    card = _card(name, recipe, at_stage, arguments, outcome)
+    card = _card(name, recipe, at_stage, arguments, threshold, figures)
     save_model(path, network, card, half=True)
     if not quick:
         card.metrics["test"] = measure(path, at_stage.folder)
@@ -226,8 +239,27 @@ def _say(event: dict[str, Any]) -> None:
         print(event["text"], flush=True)
 
 
+def _validated(network: CompactUNet, samples: SampleSet) -> Scores:
+    """Return the counts on whole validation images, at every threshold."""
+    mean, std = (np.array(part, np.float32)[:, None, None] for part in (samples.mean, samples.std))
+    scores = Scores()
+    for sample in _balanced(samples.of_split("validation")):
+        values, valid, labels = samples.load(sample)
+        image = torch.from_numpy((values - mean) / std)[None]
+        with torch.inference_mode(), autocast(torch.device("cpu")):
+            logits = network.cpu().eval()(image)
+        probability = logits.float().softmax(1)[0, 1].numpy()
+        scores.add(probability, labels > 0, valid & (labels != UNKNOWN))
+    return scores
+
+
 def _card(
-    name: str, recipe: Recipe, samples: SampleSet, arguments: dict[str, Any], outcome: Outcome
+    name: str,
+    recipe: Recipe,
+    samples: SampleSet,
+    arguments: dict[str, Any],
+    threshold: float,
+    figures: dict[str, float | None],
 ) -> ModelCard:
     return ModelCard(
         name=name,
@@ -241,7 +273,7 @@ def _card(
         resolution=recipe.stages[-1].resolution,
         tile_size=recipe.stages[-1].tile_size,
         classes=list(samples.classes),
-        threshold=outcome.best.threshold,
+        threshold=threshold,
         training={
             "data": recipe.data,
             "limits": list(recipe.limits),
@@ -258,7 +290,7 @@ def _card(
             "device": describe(pick_device("auto")),
             "torch": torch.__version__,
         },
-        metrics={"split": f"validation part, {samples.split}", **outcome.figures},
+        metrics={"split": f"validation part, {samples.split}", **figures},
         licence=recipe.licence,
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
     )
