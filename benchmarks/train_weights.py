@@ -99,7 +99,7 @@ RECIPES = {
         ),
         enhancement=0.5,
         repeat=3,
-        scales=(1, 2, 4),
+        scales=(1, 2),
         resolution=0.8,
         licence="Trained on Bijie (Ji et al. 2020), free for research, licence not stated",
         data=(
