@@ -9,7 +9,8 @@ U-Net spends most of its time.
 
 Landslides are as small as a slump beside a road and as large as a valley side. With several scales
 the same weights read the image and its averages to half, a quarter..., as in Chen, L.-C. et al.
-2016 ("Attention to Scale", CVPR), and their logits are averaged; a second scale costs a quarter more.
+2016 ("Attention to Scale", CVPR), and their logits are averaged; a second scale costs a quarter
+more.
 
 At three bands and two classes it has 5,436,226 parameters. All normalization is by batch, which a
 runtime folds into the convolutions.
