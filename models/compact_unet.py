@@ -46,7 +46,8 @@ class CompactUNet(nn.Module):
         scales: by how much the image is reduced for each reading of it, 1 for as it is.
 
     Raises:
-        ValueError: the widths make no network, or another stem, or scales below 1 or above 16.
+        ValueError: the widths make no network, or another stem, or not one to five scales,
+            whole numbers of 1 to 16.
     """
 
     ENCODER = ("stem", "down")
@@ -64,9 +65,9 @@ class CompactUNet(nn.Module):
         check_widths(widths)
         if not 1 <= blocks <= 100 or stem not in (2, 4):
             raise ValueError(f"{blocks} blocks behind a stem of {stem}")
-        if not scales or any(not 1 <= scale <= 16 for scale in scales):
+        if not 1 <= len(scales) <= 5 or any(scale not in range(1, 17) for scale in scales):
             raise ValueError(f"scales {list(scales)}")
-        self.scales = tuple(scales)
+        self.scales = tuple(int(scale) for scale in scales)
         self.reduction = stem
         self.multiple = stem * 2 ** (len(widths) - 1)
         self.stem = convolution(bands, widths[0], stride=2)

@@ -127,7 +127,7 @@ class _Batches:
         self._most = most
 
     def prepare(self, read: tuple[int, list[Input]]) -> tuple[int, _Batch | None]:
-        """Return what was read with its images on the device; the copy runs beside the network."""
+        """Return what was read as one batch, in memory that a GPU copies from by itself."""
         done, inputs = read
         if not inputs:
             return done, None
@@ -139,8 +139,7 @@ class _Batches:
         for place, item in enumerate(inputs):
             images[place] = torch.from_numpy(item.values)
             known[place] = torch.from_numpy(item.known)
-        moved = images.to(self._device, non_blocking=pin)
-        return done, _Batch(inputs, moved, known.to(self._device, non_blocking=pin))
+        return done, _Batch(inputs, images, known)
 
     def __call__(self, batch: _Batch | None) -> Iterator[tuple[Input, Tensor]]:
         """Yield each window with its values, on the device."""
@@ -154,7 +153,10 @@ class _Batches:
     def _run(self, batch: _Batch) -> Tensor | None:
         """Return the values; None, and take half as many from now on, if they don't fit."""
         try:
-            return self._predictor(batch.images, batch.known)
+            moved = (
+                part.to(self._device, non_blocking=True) for part in (batch.images, batch.known)
+            )
+            return self._predictor(*moved)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise

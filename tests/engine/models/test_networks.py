@@ -167,7 +167,12 @@ def test_a_pyramid_gives_the_mean_of_what_one_network_sees_at_each_scale():
 
 
 SENSELESS = {
-    "compact_unet": [{"widths": []}, {"widths": [8] * 9}, {"blocks": 0}, {"scales": [0]}],
+    "compact_unet": [
+        {"widths": []},
+        {"widths": [8] * 9},
+        {"blocks": 0},
+        *({"scales": s} for s in ([], [0], [1.5], [1] * 6)),
+    ],
     "unet": [{"widths": []}, {"widths": [0, 4]}],
     "resunet": [{"units": 10**9}],
     "segnet": [{"width": 0}],
