@@ -31,12 +31,12 @@ from landslide_mapper.landslide_plugin.inference.members import (  # noqa: E402
     open_members,
     side_of,
 )
+from landslide_mapper.landslide_plugin.inference.opening import window_sides  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.predictor import Predictor  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.scene import (  # noqa: E402
     Outputs,
     Settings,
     map_scene,
-    window_sides,
 )
 from landslide_mapper.landslide_plugin.inference.semantic import batch_for  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling  # noqa: E402
@@ -69,7 +69,7 @@ def compare_speed(
         predictor = Predictor(members)
         side, fixed = side_of(members, given.tile, device)
         settings = Settings(side, fixed, None, 0, 0.5, "", {})
-        size, _ = window_sides(source.grid, predictor.card, settings)
+        size, _ = window_sides(source.grid, predictor.card, side, fixed)
         tiling = Tiling(source.grid.shape, size)
         batch = batch_for(size, device)
         outputs = Outputs(str(folder / "p.tif"), str(folder / "m.tif"))

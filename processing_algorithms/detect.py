@@ -47,7 +47,8 @@ class Detect(EngineAlgorithm):
         )
         yield (
             advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),
-            "Width and height of a tile; 0 for the model's own.",
+            """Width and height of a tile in pixels of the model's resolution, to which the stack
+            is resampled; 0 for the model's own.""",
         )
         yield (
             advanced(number("OVERLAP", "Overlap (share of the tile)", 0.25, 0.0, 0.9)),

@@ -22,7 +22,7 @@ from ..progress import Progress
 from ..raster import RasterWriter, Source
 from ..vector import require_vector_output
 from .instances import Detections, detect_instances
-from .opening import load_network, open_stack, warn_if_far
+from .opening import load_network, open_stack, warn_if_far, window_sides
 from .tiling import Tiling
 from .windows import Area, Reader
 
@@ -54,7 +54,7 @@ def detect(
         mask: raster to write: uint8, 1 in a landslide, 0 elsewhere, 255 nodata; none when empty.
         score: landslides found with less confidence are left out, 0..1; None takes the model's
             threshold.
-        tile_size: side of the windows in pixels; 0 takes the model's.
+        tile_size: side of the windows in pixels of the model's resolution; 0 takes the model's.
         overlap: share of a window that it has in common with the next, 0 to 0.9.
         area: polygons; landslides are looked for within, and cut at their border.
         device: auto, cpu, cuda or mps.
@@ -76,10 +76,21 @@ def detect(
     least = card.threshold if score is None else score
     with open_stack(stack, card, progress) as source:
         wanted = Area.read(area, source.grid, progress) if area else None
-        tiling = Tiling(source.grid.shape, tile_size or card.tile_size, overlap)
+        size, side = window_sides(source.grid, card, tile_size or card.tile_size, fixed=True)
+        if size != side:
+            progress.message(
+                f"Windows of {size} x {size} pixels are resampled to {side} x {side} for the model."
+            )
+        tiling = Tiling(source.grid.shape, size, overlap)
         reader = Reader(source, card, tiling, wanted)
         found = detect_instances(
-            network, reader, tiling, score=least, device=place, progress=progress.part(0, 0.9)
+            network,
+            reader,
+            tiling,
+            side=side,
+            score=least,
+            device=place,
+            progress=progress.part(0, 0.9),
         )
         if not len(found):
             progress.message(f"No landslide with a score of {least:g} or more: the layer is empty.")

@@ -13,6 +13,7 @@ from rasterio.windows import Window
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from ..errors import InputError
 from ..progress import Progress
@@ -63,6 +64,7 @@ def detect_instances(
     reader: Reader,
     tiling: Tiling,
     *,
+    side: int = 0,
     score: float = 0.5,
     device: torch.device | str = "cpu",
     progress: Progress,
@@ -76,6 +78,8 @@ def detect_instances(
             with scores (n,) and masks (n, 1, H, W) in 0..1, as torchvision's Mask R-CNN.
         reader: gives the windows' inputs.
         tiling: the windows.
+        side: pixels of the side of what the network gets; windows are resampled to that and the
+            masks back. 0 leaves them as they are.
         score: detections below are left out, 0..1.
         device: where the network is.
         progress: told of each window.
@@ -89,7 +93,8 @@ def detect_instances(
         for done, batch in batches:
             for item in batch:
                 whole.append(merger.finished_above(item.tile.row.start))
-                result = _answer(network, torch.from_numpy(item.values).to(device))
+                image = _resampled(torch.from_numpy(item.values).to(device), side)
+                result = _answer(network, image)
                 masks, scores = result["masks"][:, 0].cpu().numpy(), result["scores"].cpu().numpy()
                 merger.add(instance_polygons(masks, scores, item, score))
             progress.update(done / len(tiling))
@@ -148,7 +153,7 @@ def instance_polygons(
     """Return one polygon per instance of a window: the largest connected part of its mask.
 
     Args:
-        masks: (n, size, size) in 0..1.
+        masks: (n, side, side) in 0..1; of another side than the window's they are resampled.
         scores: (n,) in 0..1.
         item: the window; instances are cut to its valid pixels.
         score: instances below are left out.
@@ -157,8 +162,11 @@ def instance_polygons(
     rows, cols = item.valid.shape
     polygons, kept = [], []
     for mask, value in zip(masks, scores, strict=True):
-        inside = (mask[:rows, :cols] >= MASK_THRESHOLD) & item.valid
-        if value >= score and inside.any():
+        if value < score:
+            continue
+        whole = _resampled(torch.from_numpy(mask)[None], item.known.shape[0])[0].numpy()
+        inside = (whole[:rows, :cols] >= MASK_THRESHOLD) & item.valid
+        if inside.any():
             polygons.append(_largest_part(inside, window))
             kept.append(float(value))
     frame = [window.col_off, window.row_off, window.col_off + cols, window.row_off + rows]
@@ -225,6 +233,13 @@ def _same(found: Detections) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     smaller = np.minimum(shapely.area(part_first), shapely.area(part_second))
     same = (common > 0) & (common >= SAME_LANDSLIDE * smaller)
     return first[same], second[same]
+
+
+def _resampled(bands: Tensor, side: int) -> Tensor:
+    """Return bands, (n, rows, columns), with as many rows and columns; 0 leaves them."""
+    if side in (0, bands.shape[-1]):
+        return bands
+    return interpolate(bands[None], (side, side), mode="bilinear", antialias=True)[0]
 
 
 def _largest_part(mask: NDArray[np.bool_], window: Window) -> shapely.Polygon:

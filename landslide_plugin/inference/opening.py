@@ -1,5 +1,6 @@
 """What predict and detect begin with: the model on its device, the stack, and their fit."""
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -16,6 +17,9 @@ from ..raster import Grid, Source
 from ..raster.grid import require_north_up
 from .runtimes.opening import require_task
 from .windows import Reader
+
+LIKE_THE_MODELS = 1.25
+"""Up to this ratio between the stack's and the model's pixel sizes nothing is resampled."""
 
 
 def load_network(
@@ -66,7 +70,12 @@ def check_resolution(grid: Grid, card: ModelCard, progress: Progress) -> None:
             f"Nothing can be found at another scale: {apart}. Resample the stack, check its CRS, "
             "or choose another model."
         )
-    progress.warning(f"{apart[0].upper()}{apart[1:]}: the result may be poor.")
+    effect = (
+        "it is averaged to these, and what is smaller is not seen"
+        if ratio < 1
+        else "it is resampled to these, but has not their detail: the result may be poor"
+    )
+    progress.warning(f"{apart[0].upper()}{apart[1:]}: {effect}.")
 
 
 def resolution_ratio(grid: Grid, card: ModelCard) -> float:
@@ -74,6 +83,27 @@ def resolution_ratio(grid: Grid, card: ModelCard) -> float:
     if grid.crs is None or not card.resolution:
         return 1.0
     return grid.resolution / card.resolution
+
+
+def window_sides(grid: Grid, card: ModelCard, side: int, fixed: bool) -> tuple[int, int]:
+    """Return the windows' side in the stack's pixels, and in those that the network gets.
+
+    They are one where the stack's pixels are about as wide as the model's.
+
+    Args:
+        grid: the stack's.
+        card: the model's.
+        side: pixels of the side of what the network is to get.
+        fixed: whether it takes no other; else windows are no larger than the stack.
+    """
+    ratio = resolution_ratio(grid, card)
+    if 1 / LIKE_THE_MODELS <= ratio <= LIKE_THE_MODELS:
+        ratio = 1.0
+    size = max(16, round(side / ratio))
+    if fixed:
+        return size, side
+    size = min(size, max(32, math.ceil(max(grid.shape) / 32) * 32))
+    return size, size if ratio == 1 else max(16, round(size * ratio))
 
 
 def warn_if_far(reader: Reader, progress: Progress) -> None:

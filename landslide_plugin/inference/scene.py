@@ -1,6 +1,5 @@
 """Maps one scene by an open predictor: windows, outputs, and what is kept for going on."""
 
-import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,7 +16,7 @@ from ...models.model_card import ModelCard
 from ..progress import Progress
 from ..raster import Grid, RasterWriter, Source
 from .accumulator import Write
-from .opening import resolution_ratio
+from .opening import window_sides
 from .predictor import Predictor
 from .resume import identity, journal
 from .semantic import batch_for, map_probability
@@ -26,8 +25,6 @@ from .windows import Area, Reader
 
 PROBABILITY_BAND = "landslide_probability"
 UNCERTAINTY_BAND = "landslide_probability_std"
-LIKE_THE_MODELS = 1.25
-"""Up to this ratio between the stack's and the model's pixel sizes nothing is resampled."""
 READING_THREADS = {"cuda": 4}
 
 
@@ -84,7 +81,7 @@ def map_scene(
         OutputError: an output can't be written.
     """
     grid, card = source.grid, predictor.card
-    size, side = window_sides(grid, card, settings)
+    size, side = window_sides(grid, card, settings.side, settings.fixed)
     tiling = Tiling(grid.shape, size, settings.overlap)
     area = Area.read(settings.area, grid, progress) if settings.area else None
     reader = Reader(source, card, tiling, area, READING_THREADS.get(device.type, 1))
@@ -127,18 +124,6 @@ def map_scene(
             progress=progress.part(0, 0.98),
         )
     progress.update(1)
-
-
-def window_sides(grid: Grid, card: ModelCard, settings: Settings) -> tuple[int, int]:
-    """Return the windows' side in the stack's pixels, and in those that the network gets."""
-    ratio = resolution_ratio(grid, card)
-    if 1 / LIKE_THE_MODELS <= ratio <= LIKE_THE_MODELS:
-        ratio = 1.0
-    size = max(16, round(settings.side / ratio))
-    if settings.fixed:
-        return size, settings.side
-    size = min(size, max(32, math.ceil(max(grid.shape) / 32) * 32))
-    return size, size if ratio == 1 else max(16, round(size * ratio))
 
 
 @contextmanager

@@ -159,10 +159,13 @@ def test_a_stack_of_other_pixels_or_values_is_warned_of(make_raster, run):
     bands = layers()
     bands["red"] = bands["red"] + 500
     _, _, said = run(stack_of(make_raster, bands, transform=coarse))
-    assert any("30 m" in text and "10 m" in text for text in said)
+    assert any("30 m" in text and "10 m" in text and "poor" in text for text in said)
     assert any("red (+500)" in text and "slope" not in text for text in said)
     _, _, said = run(stack_of(make_raster, layers()))
     assert not any("poor" in text for text in said)
+    fine = from_origin(500000, 5000000, 2, 2)
+    _, _, said = run(stack_of(make_raster, layers(), transform=fine))
+    assert any("2 m" in text and "averaged" in text and "poor" not in text for text in said)
 
 
 def refused(tmp_path, kept):

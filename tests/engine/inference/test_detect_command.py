@@ -17,7 +17,7 @@ from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
-from rasterio.transform import Affine
+from rasterio.transform import Affine, from_origin
 
 torch.set_num_threads(2)
 BANDS = ["red", "slope", "nir"]
@@ -106,6 +106,34 @@ def test_detect_writes_the_inventory(make_raster, tmp_path, monkeypatch):
     assert frame.geometry[0].equals(shapely.box(500150, 4999800, 500450, 4999900))
     assert frame.score[0] == 0.75 and frame.model[0] == "small"
     assert frame.area_m2[0] == pytest.approx(30000, rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("pixel", "size"), [(5.0, 64), (10.0, 32), (12.0, 32), (20.0, 16)], ids=str
+)
+def test_the_network_gets_pixels_as_wide_as_it_has_learnt(
+    make_raster, tmp_path, monkeypatch, pixel, size
+):
+    """Trained at 10 m with tiles of 32; what it finds lies where it is, whatever the pixels."""
+    seen = []
+
+    class Watched(Bright):
+        def forward(self, images):
+            seen.extend(tuple(image.shape) for image in images)
+            return super().forward(images)
+
+    monkeypatch.setattr(opening, "load_model", lambda path: (Watched(), card()))
+    bands = {name: np.zeros((size * 2, size * 3), "float32") for name in BANDS}
+    bands["red"][size // 2 : size, size // 2 : size * 2] = 1
+    place = from_origin(500000, 5000000, pixel, pixel)
+    output = str(tmp_path / "o.gpkg")
+    stack = stack_of(make_raster, bands, transform=place)
+    detect(stack=stack, model="m", output=output, progress=Progress())
+    (polygon,) = gpd.read_file(output).geometry
+    left, top = 500000 + size // 2 * pixel, 5000000 - size // 2 * pixel
+    truth = shapely.box(left, top - size // 2 * pixel, left + 3 * (size // 2) * pixel, top)
+    assert polygon.symmetric_difference(truth).area <= truth.length * pixel
+    assert set(seen) == {(3, 32, 32)}
 
 
 def test_a_plain_image_is_searched(make_raster, tmp_path, monkeypatch):

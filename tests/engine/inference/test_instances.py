@@ -81,6 +81,17 @@ def test_a_landslide_comes_out_once_and_whole(make_raster, landslide):
     assert found.polygons[0].is_valid and found.polygons[0].geom_type == "Polygon"
 
 
+@pytest.mark.parametrize("side", [16, 64])
+def test_windows_are_resampled_for_the_model_and_its_masks_back(make_raster, side):
+    """Half as many pixels and twice as many; the landslide crosses four windows."""
+    path = make_raster("s.tif", world((100, 150), (10, 12, 60, 40)), bands=["a"])
+    found = detect(path, side=side)
+    assert len(found) == 1
+    truth = shapely.box(10, 12, 60, 40)
+    apart = found.polygons[0].symmetric_difference(truth).area
+    assert apart <= truth.length, "no border is off by more than a pixel"
+
+
 def test_the_score_is_the_highest_of_the_windows(make_raster):
     """Windows of 32 at 0 and 24: the second sees 12 of 14 columns, more than the first."""
     found = detect(make_raster("s.tif", world((32, 56), (22, 0, 36, 32)), bands=["a"]))

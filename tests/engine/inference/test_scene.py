@@ -10,13 +10,13 @@ import rasterio.shutil
 import torch
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.inference.commands import predict
+from landslide_mapper.landslide_plugin.inference.opening import window_sides
 from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor
 from landslide_mapper.landslide_plugin.inference.scene import (
     Outputs,
     Settings,
     classified,
     map_scene,
-    window_sides,
 )
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source
@@ -173,7 +173,7 @@ def grid(size=10.0, rows=4000, cols=5000):
     ],
 )
 def test_windows_sides_in_the_stacks_and_in_the_models_pixels(given, settings, sides):
-    assert window_sides(given, CARD, replace(SETTINGS, **settings)) == sides
+    assert window_sides(given, CARD, **{"fixed": False, **settings}) == sides
 
 
 def test_of_more_classes_the_likeliest_is_marked_where_all_together_reach_the_threshold():
