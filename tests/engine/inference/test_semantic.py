@@ -210,6 +210,24 @@ def test_memory_does_not_grow_with_the_height(make_raster):
     assert high - low < whole / 8
 
 
+def test_a_batch_too_large_to_be_moved_to_the_device_is_halved(make_raster, monkeypatch):
+    path = make_raster("s.tif", noise((70, 90)), bands=["a", "b"])
+    expected = run(path, convolutions(), batch=1)
+    moved, move = [], torch.Tensor.to
+
+    def cramped(tensor, *place, **options):
+        if "non_blocking" in options:
+            if len(tensor) > 2:
+                raise torch.OutOfMemoryError("CUDA out of memory.")
+            moved.append(len(tensor))
+        return move(tensor, *place, **options)
+
+    monkeypatch.setattr(torch.Tensor, "to", cramped)
+    found = run(path, convolutions(), batch=7)
+    assert max(moved) <= 2
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
+
+
 def test_progress_runs_to_the_end(make_raster):
     events = []
     path = make_raster("s.tif", noise((64, 64)), bands=["a", "b"])
