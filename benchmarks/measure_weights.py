@@ -39,6 +39,8 @@ CORNER = 0.7
 """Share of the side that an off-centre crop keeps."""
 FALSE_AREA = 0.005
 """Share of an image without landslide from which false area is noticed."""
+FOUND = 0.3
+"""Share of an image's landslide pixels from which its landslide counts as found."""
 RESIZED = 256
 """Pixels of the side to which images are resized."""
 CELLS, CELL = 10, 232
@@ -110,14 +112,18 @@ def compare(
     }
     for name, way in ways.items():
         count = partial(_counts, way, samples, side)
-        alone = list(count(others))
+        single, alone = list(count(landslide)), list(count(others))
         result[name] = {
-            "images with landslide": _figures(count(landslide)),
+            "images with landslide": _figures(single),
             f"with {len(drawn)} images without": _figures(count(both)),
             "corners of images with landslide": _figures(count(landslide, seed)),
             "false positive rate on images without": metrics.fpr(sum(alone, Confusion())),
-            "share of them with false area": float(
-                np.mean([counts.fp > FALSE_AREA * counts.total for counts in alone] or [np.nan])
+            "share of them with false area": _mean(
+                counts.fp > FALSE_AREA * counts.total for counts in alone
+            ),
+            "mean IoU of an image": _mean(metrics.iou_landslide(counts) or 0 for counts in single),
+            "share of images found": _mean(
+                counts.tp >= FOUND * (counts.tp + counts.fn) for counts in single
             ),
         }
     return result
@@ -214,6 +220,10 @@ def _scaled(values: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]
     mean, std = (np.array(part, np.float32)[:, None, None] for part in (card.mean, card.std))
     scaled: NDArray[np.float32] = (values - mean) / std
     return scaled
+
+
+def _mean(values: Iterable[float]) -> float:
+    return float(np.mean(list(values) or [np.nan]))
 
 
 def _figures(counts: Iterable[Confusion]) -> dict[str, float | None]:
