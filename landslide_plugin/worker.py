@@ -84,10 +84,16 @@ def find_command(name: str) -> Callable[..., dict[str, Any]]:
     return function
 
 
+def set_up_gdal() -> None:
+    """Bound GDAL's memory and let it decompress in parallel, unless the user has set it."""
+    os.environ.setdefault("GDAL_CACHEMAX", "128")  # MB; else 5 % of the memory, however much it is
+    os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
+
+
 def main() -> int:
     """Run one request; return the exit status: 0 done, 1 the user's error, 2 a bug."""
     report = _claim_stdout()
-    os.environ.setdefault("GDAL_CACHEMAX", "128")  # MB; else 5 % of the memory, however much it is
+    set_up_gdal()
     signal.signal(signal.SIGTERM, _stop)
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()

@@ -35,6 +35,7 @@ class Predictor:
         card: bands and scaling of the images it takes: every band that some member wants.
         channels: values a pixel: each class's probability but the background's, then, if asked
             for, the standard deviation.
+        side_by_side: windows that a batch should have at least.
 
     Raises:
         InputError: an uncertainty is asked for, but there is one answer only.
@@ -55,6 +56,7 @@ class Predictor:
             )
         self.card = joint_card([member.card for member in members])
         self.channels = len(self.card.classes) - 1 + uncertainty
+        self.side_by_side = max(member.runtime.side_by_side for member in members)
         self._members = list(members)
         self._inputs = [_Scaling(self.card, member.card) for member in members]
         self._turns = turns

@@ -85,7 +85,8 @@ def map_scene(
     tiling = Tiling(grid.shape, size, settings.overlap)
     area = Area.read(settings.area, grid, progress) if settings.area else None
     reader = Reader(source, card, tiling, area, READING_THREADS.get(device.type, 1))
-    batch_size = settings.batch_size or batch_for(max(side, size), device)
+    least = predictor.side_by_side
+    batch_size = settings.batch_size or batch_for(max(side, size), device, least)
     progress.message(
         f"{len(tiling)} windows of {size} x {size} pixels, {tiling.shared} of them shared with the "
         f"next, {batch_size} at once"

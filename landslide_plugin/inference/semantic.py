@@ -23,6 +23,8 @@ from .windows import Input, Reader
 
 PIXELS_PER_BATCH = {"cpu": 2**18, "cuda": 2**21, "mps": 2**20}
 """Pixels that go through a network at once, as a rule."""
+MOST_PIXELS = 2**21
+"""Pixels that go through a network at once for the sake of several windows side by side."""
 SIDES = {"cpu": 512, "cuda": 1024, "mps": 512}
 """Sides of the windows, as a rule: of larger ones a smaller share overlaps."""
 SMALL_GPU = 6e9
@@ -66,7 +68,7 @@ def map_probability(
         InputError: the device's memory is too small for one window.
     """
     device = torch.device(device)
-    batch_size = batch_size or batch_for(tiling.size, device)
+    batch_size = batch_size or batch_for(tiling.size, device, predictor.side_by_side)
     run = _Batches(predictor, device, batch_size)
     accumulator = Accumulator(grid, tiling, predictor.channels, device, write, finished)
     warned = False
@@ -98,9 +100,16 @@ def side_for(card: ModelCard, device: torch.device) -> int:
     return max(card.tile_size, side)
 
 
-def batch_for(side: int, device: torch.device) -> int:
-    """Return how many windows of a side go through the network at once."""
-    return max(1, PIXELS_PER_BATCH.get(device.type, 2**18) // side**2)
+def batch_for(side: int, device: torch.device, least: int = 1) -> int:
+    """Return how many windows of a side go through the network at once.
+
+    Args:
+        side: in pixels.
+        device: what computes.
+        least: windows that it wants at least; it gets them unless they are large.
+    """
+    usual = PIXELS_PER_BATCH.get(device.type, 2**18) // side**2
+    return max(1, usual, min(least, MOST_PIXELS // side**2))
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,8 @@ class Reader:
             for _ in range(self._threads - 1):
                 again = opened.enter_context(Source.open(self._path, need_crs=False))
                 self._sources.put(again)
-            chunks = read_ahead(self._load, self._chunks(batch_size, finished), self._threads)
+            tiles = self._chunks(batch_size, finished)
+            chunks = read_ahead(self._load, tiles, self._threads, batch_size)
             for chunk in opened.enter_context(closing(chunks)):
                 self._sum += chunk.total
                 self.count += chunk.count

@@ -210,8 +210,8 @@ class Source:
             raise InputError(
                 f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
             ) from error
-        mask &= read < UNDECLARED_FILL  # False for NaN too
-        mask &= read > -UNDECLARED_FILL
+        for values, known in zip(read, mask, strict=True):
+            known &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
         for band, index in zip(read, indexes, strict=True):
             scale, offset = self.original.scales[index - 1], self.original.offsets[index - 1]
             if (scale, offset) != (1, 0):
@@ -224,16 +224,18 @@ class Source:
     def _known_by_nodata(
         self, read: NDArray[np.float32], indexes: Sequence[int]
     ) -> NDArray[np.bool_] | None:
-        """Return what GDAL's masks say of bands of single precision with nodata, else None.
+        """Return what GDAL's masks say, without their help, which is slow; None for other kinds.
 
-        GDAL reads the bands again to derive them. It is done here as GDAL does it: what is nodata
-        but for rounding is nodata.
+        These are bands without masks, and those of single precision with nodata, which GDAL reads
+        again. It is done here as GDAL does it: what is nodata but for rounding is nodata.
 
         Args:
             read: what was read, the first axis that of the bands.
             indexes: GDAL's numbers of the bands.
         """
         flags, types = self.dataset.mask_flag_enums, self.dataset.dtypes
+        if all(flags[i - 1] == [MaskFlags.all_valid] for i in indexes):
+            return np.ones(read.shape, bool)
         if any(flags[i - 1] != [MaskFlags.nodata] or types[i - 1] != "float32" for i in indexes):
             return None
         known = np.ones(read.shape, bool)

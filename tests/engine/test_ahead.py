@@ -24,3 +24,12 @@ def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
     made = [threading.Event() for _ in range(3)]
     for number in read_ahead(lambda number: made[number].set() or number, range(3)):
         assert made[min(number + 1, 2)].wait(5)
+
+
+def test_read_ahead_makes_as_many_as_asked_for_and_no_more():
+    made = []
+    reader = read_ahead(lambda number: made.append(number) or number, range(99), ahead=4)
+    for number in range(3):
+        assert next(reader) == number
+    reader.close()
+    assert len(made) <= 3 + 4

@@ -173,7 +173,7 @@ class TestEnding:
     def test_sigterm_leaves_the_old_output_and_nothing_else(self, writing, tmp_path):
         process = writing()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
         assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
         assert (tmp_path / "a.tif").read_bytes() == b"old"
 
@@ -181,14 +181,14 @@ class TestEnding:
         process = writing(attached=True)
         begun = time.monotonic()
         process.stdin.close()
-        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
         assert time.monotonic() - begun < 4
         assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
 
     def test_even_when_its_command_does_not_let_go(self, writing):
         process = writing(attached=True, parameters={"stubborn": True})
         process.stdin.close()
-        assert process.wait(timeout=5) == 128 + signal.SIGTERM
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
 
     def test_a_worker_that_is_not_attached_outlives_its_stdin(self, writing):
         process = writing()
@@ -200,5 +200,5 @@ class TestEnding:
     def test_kill_leaves_the_old_output(self, writing, tmp_path):
         process = writing()
         process.kill()
-        process.wait(timeout=5)
+        process.wait(timeout=30)
         assert (tmp_path / "a.tif").read_bytes() == b"old"

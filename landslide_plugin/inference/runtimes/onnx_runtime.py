@@ -36,6 +36,8 @@ class OnnxRuntime:
             and a map of its classes.
     """
 
+    side_by_side = 1
+
     def __init__(
         self, graph: str | Path | bytes, activation: Activation, device: torch.device
     ) -> None:

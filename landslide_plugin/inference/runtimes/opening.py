@@ -19,7 +19,7 @@ from .activation import as_probabilities
 from .choice import Candidate, Memory, Trial, choose
 from .onnx_card import BY_ORDER, read_card
 from .onnx_runtime import OnnxRuntime
-from .openvino_runtime import OpenVinoRuntime, half_type, precision
+from .openvino_runtime import OpenVinoRuntime, half_type, images_at_once, precision
 from .runtime import Padded, Retraced, Runtime, example_images, missing_packages, require_installed
 from .torch_runtime import TorchRuntime, has_half
 
@@ -156,7 +156,7 @@ def _open_network(network: nn.Module, card: ModelCard, wish: _Wish) -> Runtime:
 
 
 def _of_network(
-    network: nn.Module, place: torch.device, name: str, bands: int
+    network: nn.Module, place: torch.device, asked: str, bands: int
 ) -> Iterator[Candidate]:
     """Yield the ways to run a network, half precision before full."""
     if has_half(place):
@@ -166,9 +166,10 @@ def _of_network(
         return
     for half in _openvino_precisions():
         made = partial(OpenVinoRuntime.from_network, network, bands, half)
-        yield Candidate("openvino", half, partial(Retraced, f"openvino {precision(half)}", made))
+        name = f"openvino {precision(half)}"
+        yield Candidate("openvino", half, partial(Retraced, name, made, images_at_once()))
     # Beside OpenVINO it has never been the fastest, and the graph takes seconds to make.
-    if not missing_packages("onnx") and (name == "onnx" or missing_packages("openvino")):
+    if not missing_packages("onnx") and (asked == "onnx" or missing_packages("openvino")):
         graph = partial(OnnxRuntime.from_network, network, bands)
         yield Candidate("onnx", False, partial(Retraced, "onnxruntime float32", graph))
 

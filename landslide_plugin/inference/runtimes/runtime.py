@@ -12,8 +12,6 @@ from ...errors import MissingPackageError
 PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 """Name of a runtime to the packages that it needs; `onnx` writes the graph of a network."""
 
-Compiled = Callable[[Tensor], Tensor]
-
 
 class Runtime(Protocol):
     """Computes class probabilities.
@@ -22,11 +20,13 @@ class Runtime(Protocol):
         name: what computes and in which precision, such as "torch bfloat16".
         device: where probabilities lie, and where images need no move.
         fixed_size: rows and columns that images must have; None where any will do.
+        side_by_side: images that a batch should have at least.
     """
 
     name: str
     device: torch.device
     fixed_size: tuple[int, int] | None
+    side_by_side: int
 
     def run(self, images: Tensor) -> Tensor:
         """Return the probabilities of the classes, float32, (N, K, h, w), on the device.
@@ -54,49 +54,23 @@ def require_installed(name: str) -> None:
         )
 
 
-class Sized:
-    """Keeps what was compiled for images of one size, and reuses it for smaller batches.
-
-    Args:
-        make: compiles for (N, C, h, w).
-        most: images that it takes at once; 0 for any number.
-    """
-
-    def __init__(self, make: Callable[[tuple[int, ...]], Compiled], most: int = 0) -> None:
-        self._make = make
-        self._most = most
-        self._shape: tuple[int, ...] = (0,)
-        self._compiled: Compiled | None = None
-
-    def run(self, images: Tensor) -> Tensor:
-        """Compute images, (N, C, h, w)."""
-        step = self._most or max(len(images), 1)
-        return torch.cat([self._run(part) for part in images.split(step)])
-
-    def _run(self, images: Tensor) -> Tensor:
-        """Compute a batch; one smaller than the compiled one is filled up."""
-        count, *rest = images.shape
-        if self._compiled is None or tuple(rest) != self._shape[1:] or count > self._shape[0]:
-            self._shape = (self._most or count, *rest)
-            self._compiled = self._make(self._shape)
-        missing = self._shape[0] - count
-        full = torch.cat([images, images.new_zeros(missing, *rest)]) if missing else images
-        return self._compiled(full)[:count]
-
-
 class Retraced:
     """Makes a runtime anew for each size of the images, for a graph is that of one size.
 
     Args:
         name: of what is made.
         make: makes it for images of some rows and columns, on the processor.
+        side_by_side: as in `Runtime`, of what is made.
     """
 
     fixed_size: tuple[int, int] | None = None
     device = torch.device("cpu")
 
-    def __init__(self, name: str, make: Callable[[int, int], Runtime]) -> None:
+    def __init__(
+        self, name: str, make: Callable[[int, int], Runtime], side_by_side: int = 1
+    ) -> None:
         self.name = name
+        self.side_by_side = side_by_side
         self._make = make
         self._size = (0, 0)
         self._runtime: Runtime | None = None
@@ -121,6 +95,7 @@ class Padded:
 
     def __init__(self, runtime: Runtime, multiple: int) -> None:
         self.name, self.device = runtime.name, runtime.device
+        self.side_by_side = runtime.side_by_side
         self._runtime = runtime
         self._multiple = multiple
 

@@ -19,6 +19,7 @@ class TorchRuntime:
     """
 
     fixed_size: tuple[int, int] | None = None
+    side_by_side = 1
 
     def __init__(self, network: nn.Module, device: torch.device, half: bool) -> None:
         self.device = device

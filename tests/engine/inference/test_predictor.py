@@ -21,6 +21,7 @@ class Says:
     """Stands in for a runtime; keeps what it was asked."""
 
     name, device, fixed_size = "says", torch.device("cpu"), None
+    side_by_side = 1
 
     def __init__(self, answer, classes=2):
         self.answer = answer if callable(answer) else lambda image: torch.full_like(image, answer)

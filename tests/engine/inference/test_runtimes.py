@@ -92,8 +92,22 @@ def test_every_runtime_keeps_the_accuracy(network, name):
 
 def test_full_precision_of_openvino_is_that_of_torch(network):
     found = OpenVinoRuntime.from_network(network, 3, False, 64, 48)
-    images = torch.randn(2, 3, 64, 48)
-    torch.testing.assert_close(found.run(images), exact(network, images), atol=1e-5, rtol=0)
+    for count in (1, 9, 2):  # more than are computed side by side, and fewer
+        images = torch.randn(count, 3, 64, 48)
+        torch.testing.assert_close(found.run(images), exact(network, images), atol=1e-5, rtol=0)
+
+
+def test_openvino_leaves_the_images_of_a_batch_in_their_order():
+    """Each image is one value, which comes out again, whichever of the streams is done first."""
+    torch.manual_seed(0)
+    network = torch.nn.Conv2d(1, 2, 1, bias=False).eval()
+    torch.nn.init.constant_(network.weight, 0.0)
+    network.weight.data[1] = 1.0
+    found = OpenVinoRuntime.from_network(network, 1, False, 16, 16)
+    values = torch.linspace(-3, 3, found.side_by_side * 3)
+    for _ in range(5):
+        result = found.run(values[:, None, None, None].expand(-1, 1, 16, 16))
+        torch.testing.assert_close(result[:, 1, 7, 7], values.sigmoid(), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
@@ -110,6 +124,7 @@ class Shifted:
     """A runtime that is fast and wrong."""
 
     name, device, fixed_size = "shifted", torch.device("cpu"), None
+    side_by_side = 1
 
     def __init__(self, reference, by):
         self.result = reference + by

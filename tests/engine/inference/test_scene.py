@@ -18,6 +18,7 @@ from landslide_mapper.landslide_plugin.inference.scene import (
     classified,
     map_scene,
 )
+from landslide_mapper.landslide_plugin.inference.semantic import batch_for
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.models.ensemble import Ensemble
@@ -44,6 +45,7 @@ class Blurs:
     """Stands in for a network that sees `REACH` pixels around each."""
 
     name, device, fixed_size = "blurs", CPU, None
+    side_by_side = 1
     REACH = 2
     MOST = 99
 
@@ -174,6 +176,14 @@ def grid(size=10.0, rows=4000, cols=5000):
 )
 def test_windows_sides_in_the_stacks_and_in_the_models_pixels(given, settings, sides):
     assert window_sides(given, CARD, **{"fixed": False, **settings}) == sides
+
+
+@pytest.mark.parametrize(
+    ("side", "least", "windows"),
+    [(512, 1, 1), (128, 1, 16), (512, 8, 8), (1024, 8, 2), (4096, 8, 1)],
+)
+def test_a_batch_has_room_for_windows_side_by_side_unless_they_are_large(side, least, windows):
+    assert batch_for(side, CPU, least) == windows
 
 
 def test_of_more_classes_the_likeliest_is_marked_where_all_together_reach_the_threshold():
