@@ -51,7 +51,8 @@ class OpenVinoRuntime:
         self._most = max(most, 1)
         self._shape: torch.Size | None = None
         self._streams = 0
-        self._queue: tuple[Any, Any] | None = None
+        self._compiled: Any = None
+        self._requests: list[Any] = []
 
     @classmethod
     def from_network(
@@ -90,18 +91,15 @@ class OpenVinoRuntime:
         """Return the probabilities, float32, (N, K, h, w)."""
         images = images.cpu().float().contiguous(memory_format=torch.channels_last)
         parts = [self._filled(part) for part in images.split(self._most)]
-        model, queue = self._compiled(parts[0].shape[1:], len(parts))
-        found = np.empty((len(parts), *model.output(0).shape), np.float32)
-
-        def keep(request: Any, place: int) -> None:
-            found[place] = request.get_output_tensor(0).data
-
-        queue.set_callback(keep)
+        requests = self._requests_for(parts[0].shape[1:], len(parts))
         inputs = [np.ascontiguousarray(part.permute(0, 2, 3, 1).numpy()) for part in parts]
-        for place, values in enumerate(inputs):
-            queue.start_async([values], place, share_inputs=True)
-        queue.wait_all()
-        return self._activation(torch.from_numpy(found).flatten(0, 1)[: len(images)])
+        # No callbacks: one that still wants Python's lock while its request is freed never ends.
+        for request, values in zip(requests, inputs, strict=True):
+            request.start_async([values], share_inputs=True)
+        for request in requests:
+            request.wait()
+        found = np.concatenate([request.get_output_tensor(0).data for request in requests])
+        return self._activation(torch.from_numpy(found)[: len(images)])
 
     def _filled(self, images: Tensor) -> Tensor:
         """Return as many images as the model takes at once, the missing ones 0."""
@@ -110,20 +108,22 @@ class OpenVinoRuntime:
             return images
         return torch.cat([images, images.new_zeros(missing, *images.shape[1:])])
 
-    def _compiled(self, shape: torch.Size, parts: int) -> tuple[Any, Any]:
-        """Return the model for images of a shape, (C, h, w), and its queue.
+    def _requests_for(self, shape: torch.Size, parts: int) -> list[Any]:
+        """Return as many requests as parts, for images of a shape, (C, h, w).
 
-        What was compiled last is reused if it fits, and computes as many parts side by side or all
-        that it may.
+        The model that was compiled last is reused if it fits, and computes as many parts side by
+        side or all that it may.
         """
         streams = min(STREAMS, torch.get_num_threads(), parts)
-        if self._queue is None or self._shape != shape or streams > self._streams:
-            self._queue = None  # before the next one takes its memory
-            self._queue = self._compile(shape, streams)
+        if self._compiled is None or self._shape != shape or streams > self._streams:
+            self._requests, self._compiled = [], None  # before the next one takes its memory
+            self._compiled = self._compile(shape, streams)
             self._shape, self._streams = shape, streams
-        return self._queue
+        while len(self._requests) < parts:
+            self._requests.append(self._compiled.create_infer_request())
+        return self._requests[:parts]
 
-    def _compile(self, shape: torch.Size, streams: int) -> tuple[Any, Any]:
+    def _compile(self, shape: torch.Size, streams: int) -> Any:
         openvino = load_openvino()
         model = self._model.clone()
         model.reshape([self._most, *shape])
@@ -137,8 +137,7 @@ class OpenVinoRuntime:
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
         }
-        compiled = openvino.Core().compile_model(steps.build(), "CPU", options)
-        return compiled, openvino.AsyncInferQueue(compiled, streams)
+        return openvino.Core().compile_model(steps.build(), "CPU", options)
 
 
 def images_at_once() -> int:
