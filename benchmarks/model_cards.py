@@ -54,7 +54,8 @@ def _facts(card: ModelCard, count: int, size: int) -> list[str]:
     pixels = f"{card.resolution:g} m" if card.resolution else "any size"
     facts = {
         "input": f"{', '.join(card.bands)}; pixels of {pixels}",
-        "network": f"{card.architecture}, {count:,} parameters, {size / 1e6:.1f} MB in fp16",
+        "network": f"{_times(card.members)}{card.architecture}, {count:,} parameters, "
+        f"{size / 1e6:.1f} MB in fp16",
         "data": training.get("data", "generated area, synthetic"),
         "terms": card.licence,
         "split": f"{training.get('split')}, seed {training.get('split_seed')}",
@@ -73,6 +74,10 @@ def _facts(card: ModelCard, count: int, size: int) -> list[str]:
             "percentile lie where the training's do"
         )
     return [f"- {name}: {value}" for name, value in facts.items()]
+
+
+def _times(members: int) -> str:
+    return f"mean of {members} networks, each " if members > 1 else ""
 
 
 def _training(training: Mapping[str, Any]) -> str:

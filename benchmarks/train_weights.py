@@ -25,6 +25,7 @@ from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
 from landslide_mapper.landslide_plugin.training.tiles import Tiles
 from landslide_mapper.landslide_plugin.training.trainer import Outcome, Settings, fit
 from landslide_mapper.models.compact_unet import CompactUNet
+from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments
@@ -40,7 +41,7 @@ class Stage:
     """A part of a training.
 
     Attributes:
-        resolution: metres a pixel of the samples; of the last stage, of what the model is given.
+        resolution: metres a pixel of the samples.
         tile_size: pixels of the tiles' side.
         epochs: how often all samples are seen.
         learning_rate: the highest one.
@@ -70,8 +71,11 @@ class Recipe:
         resolution: metres a pixel of the samples as they are.
         licence: terms of data and weights.
         every: of so many train samples one is used.
+        members: networks that are trained one after another, from other beginnings and with tiles
+            of their own, and whose probabilities are averaged.
         scales: at which the trained network reads an image; see `CompactUNet`. It is trained at
             one: trained at all together it learnt the images by heart.
+        wanted: metres a pixel of what the model is then given; as in the last stage when 0.
         scene: whether the images' level says nothing, so that a scene is to be brought to theirs.
         data: what the card says of the samples.
         limits: sentences on where the model does not work; `map` warns with them.
@@ -88,6 +92,8 @@ class Recipe:
     data: str
     limits: tuple[str, ...]
     scales: tuple[int, ...] = (1,)
+    wanted: float = 0.0
+    members: int = 1
     scene: bool = False
     every: int = 1
     batch_size: int = 16
@@ -160,27 +166,30 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     """
     recipe = RECIPES[name]
     if quick:
-        recipe = replace(recipe, stages=(Stage(recipe.resolution, 96, 2, 2e-3),), every=4)
+        stage = Stage(recipe.resolution, 96, 2, 2e-3)
+        recipe = replace(recipe, stages=(stage,), every=4, members=1)
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "samples" / "manifest.json").exists():
         recipe.samples(work / "samples")
     samples = SampleSet.read(work / "samples")
-    torch.manual_seed(recipe.seed)
     arguments = backbone_arguments("compact_unet", recipe.backbone)
-    network = CompactUNet(len(RGB), 2, **arguments)
-    for number, stage in enumerate(recipe.stages, start=1):
-        print(f"stage {number}: {stage}", flush=True)
-        learnt = _samples_of(stage, samples, work)
-        outcome = _train_stage(network, recipe, stage, learnt, work / f"stage{number}.checkpoint")
+    trained = [_train_member(recipe, arguments, samples, work, n) for n in range(recipe.members)]
+    learnt, outcome = trained[0][1:]
+    network: torch.nn.Module = Ensemble([member for member, _, _ in trained])
+    if recipe.members == 1:
+        network = trained[0][0]
     threshold, figures = outcome.best.threshold, outcome.figures
-    seen = _at(recipe.stages[-1].resolution, samples, work)
-    if recipe.scales != (1,):
-        network.scales, arguments["scales"] = recipe.scales, list(recipe.scales)
+    seen = _at(recipe.wanted or recipe.stages[-1].resolution, samples, work)
+    if recipe.scales != (1,) or recipe.members > 1:
+        for member, _, _ in trained:
+            member.scales = recipe.scales
+        arguments["scales"] = list(recipe.scales)
         scores = _validated(network, seen, learnt)
         threshold = scores.best_threshold()
         figures = scores.figures(threshold)
     path = work / f"{name}.safetensors"
     card = _card(name, recipe, learnt, arguments, threshold, figures)
+    card.resolution = seen.resolution
     save_model(path, network, card, half=True)
     if not quick:
         card.metrics["test"] = measure(path, seen.folder)
@@ -188,11 +197,21 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     return path
 
 
-def _samples_of(stage: Stage, samples: SampleSet, work: Path) -> SampleSet:
-    """Return the samples as a stage wants them."""
-    if not stage.sides:
-        return _at(stage.resolution, samples, work)
-    return _brought_to(stage.sides, samples, work)
+def _train_member(
+    recipe: Recipe, arguments: dict[str, Any], samples: SampleSet, work: Path, member: int
+) -> tuple[CompactUNet, SampleSet, Outcome]:
+    """Train one network through all stages; return it with the last stage's samples and outcome."""
+    recipe = replace(recipe, seed=recipe.seed + member)
+    torch.manual_seed(recipe.seed)
+    network = CompactUNet(len(RGB), 2, **arguments)
+    for number, stage in enumerate(recipe.stages, start=1):
+        print(f"network {member + 1}, stage {number}: {stage}", flush=True)
+        learnt = _at(stage.resolution, samples, work)
+        if stage.sides:
+            learnt = _brought_to(stage.sides, samples, work)
+        checkpoint = work / f"network{member + 1}.stage{number}.checkpoint"
+        outcome = _train_stage(network, recipe, stage, learnt, checkpoint)
+    return network, learnt, outcome
 
 
 def _brought_to(sides: tuple[int, ...], samples: SampleSet, work: Path) -> SampleSet:
@@ -266,7 +285,7 @@ def _say(event: dict[str, Any]) -> None:
         print(event["text"], flush=True)
 
 
-def _validated(network: CompactUNet, samples: SampleSet, learnt: SampleSet) -> Scores:
+def _validated(network: torch.nn.Module, samples: SampleSet, learnt: SampleSet) -> Scores:
     """Return the counts on whole validation images, at every threshold.
 
     Args:
@@ -305,6 +324,7 @@ def _card(
         scene=scene_light(samples) if recipe.scene else {},
         resolution=recipe.stages[-1].resolution,
         tile_size=recipe.stages[-1].tile_size,
+        members=recipe.members,
         classes=list(samples.classes),
         threshold=threshold,
         training={
