@@ -54,8 +54,7 @@ def _facts(card: ModelCard, count: int, size: int) -> list[str]:
     pixels = f"{card.resolution:g} m" if card.resolution else "any size"
     facts = {
         "input": f"{', '.join(card.bands)}; pixels of {pixels}",
-        "network": f"{_times(card.members)}{card.architecture}, {count:,} parameters, "
-        f"{size / 1e6:.1f} MB in fp16",
+        "network": f"{card.architecture}, {count:,} parameters, {size / 1e6:.1f} MB in fp16",
         "data": training.get("data", "generated area, synthetic"),
         "terms": card.licence,
         "split": f"{training.get('split')}, seed {training.get('split_seed')}",
@@ -76,24 +75,16 @@ def _facts(card: ModelCard, count: int, size: int) -> list[str]:
     return [f"- {name}: {value}" for name, value in facts.items()]
 
 
-def _times(members: int) -> str:
-    return f"mean of {members} networks, each " if members > 1 else ""
-
-
 def _training(training: Mapping[str, Any]) -> str:
     parts = [f"{training.get('train_samples')} samples", f"seed {training.get('seed')}"]
     stages = training.get("stages") or []
-    parts += [f"{stage['epochs']} epochs of {_tiles(stage)}" for stage in stages]
+    parts += [
+        f"{stage['epochs']} epochs of {stage['tile_size']} px at {stage['resolution']:g} m"
+        for stage in stages
+    ]
     if not stages:
         parts.append(f"{training.get('epochs')} epochs")
     return ", ".join([*parts, f"loss {training.get('loss')}", f"on {training.get('device')}"])
-
-
-def _tiles(stage: Mapping[str, Any]) -> str:
-    tiles = f"tiles of {stage['tile_size']} px"
-    if not stage.get("sides"):
-        return f"{tiles} at {stage['resolution']:g} m"
-    return f"{tiles} of images brought to {', '.join(map(str, stage['sides']))} px"
 
 
 def _test_table(test: Mapping[str, Any]) -> list[str]:

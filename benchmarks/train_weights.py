@@ -25,7 +25,6 @@ from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
 from landslide_mapper.landslide_plugin.training.tiles import Tiles
 from landslide_mapper.landslide_plugin.training.trainer import Outcome, Settings, fit
 from landslide_mapper.models.compact_unet import CompactUNet
-from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments
@@ -33,27 +32,17 @@ from torch import Tensor
 
 from .demo_weights import NAME, train_demo
 from .measure_weights import measure
-from .weights_data import RGB, bijie, coarsened, landslide4sense, resized, scene_light
+from .weights_data import RGB, bijie, coarsened, landslide4sense, scene_light
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a training.
-
-    Attributes:
-        resolution: metres a pixel of the samples.
-        tile_size: pixels of the tiles' side.
-        epochs: how often all samples are seen.
-        learning_rate: the highest one.
-        sides: pixels of the sides that each image is brought to instead; see
-            `weights_data.resized`.
-    """
+    """A part of a training: pixels of how many metres, side of the tiles in them, epochs, rate."""
 
     resolution: float
     tile_size: int
     epochs: int
     learning_rate: float
-    sides: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -68,14 +57,11 @@ class Recipe:
         enhancement: share of tiles spliced from several patches; no landslide is in the middle of
             these, and their backgrounds change as in a scene.
         repeat: how often a patch with landslide is seen in an epoch.
-        resolution: metres a pixel of the samples as they are.
+        resolution: metres a pixel of the samples.
         licence: terms of data and weights.
         every: of so many train samples one is used.
-        members: networks that are trained one after another, from other beginnings and with tiles
-            of their own, and whose probabilities are averaged.
         scales: at which the trained network reads an image; see `CompactUNet`. It is trained at
             one: trained at all together it learnt the images by heart.
-        wanted: metres a pixel of what the model is then given; as in the last stage when 0.
         scene: whether the images' level says nothing, so that a scene is to be brought to theirs.
         data: what the card says of the samples.
         limits: sentences on where the model does not work; `map` warns with them.
@@ -92,8 +78,6 @@ class Recipe:
     data: str
     limits: tuple[str, ...]
     scales: tuple[int, ...] = (1,)
-    wanted: float = 0.0
-    members: int = 1
     scene: bool = False
     every: int = 1
     batch_size: int = 16
@@ -166,61 +150,31 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     """
     recipe = RECIPES[name]
     if quick:
-        stage = Stage(recipe.resolution, 96, 2, 2e-3)
-        recipe = replace(recipe, stages=(stage,), every=4, members=1)
+        recipe = replace(recipe, stages=(Stage(recipe.resolution, 96, 2, 2e-3),), every=4)
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "samples" / "manifest.json").exists():
         recipe.samples(work / "samples")
     samples = SampleSet.read(work / "samples")
+    torch.manual_seed(recipe.seed)
     arguments = backbone_arguments("compact_unet", recipe.backbone)
-    trained = [_train_member(recipe, arguments, samples, work, n) for n in range(recipe.members)]
-    learnt, outcome = trained[0][1:]
-    network: torch.nn.Module = Ensemble([member for member, _, _ in trained])
-    if recipe.members == 1:
-        network = trained[0][0]
+    network = CompactUNet(len(RGB), 2, **arguments)
+    for number, stage in enumerate(recipe.stages, start=1):
+        print(f"stage {number}: {stage}", flush=True)
+        at_stage = _at(stage.resolution, samples, work)
+        outcome = _train_stage(network, recipe, stage, at_stage, work / f"stage{number}.checkpoint")
     threshold, figures = outcome.best.threshold, outcome.figures
-    seen = _at(recipe.wanted or recipe.stages[-1].resolution, samples, work)
-    if recipe.scales != (1,) or recipe.members > 1:
-        for member, _, _ in trained:
-            member.scales = recipe.scales
-        arguments["scales"] = list(recipe.scales)
-        scores = _validated(network, seen, learnt)
+    if recipe.scales != (1,):
+        network.scales, arguments["scales"] = recipe.scales, list(recipe.scales)
+        scores = _validated(network, at_stage)
         threshold = scores.best_threshold()
         figures = scores.figures(threshold)
     path = work / f"{name}.safetensors"
-    card = _card(name, recipe, learnt, arguments, threshold, figures)
-    card.resolution = seen.resolution
+    card = _card(name, recipe, at_stage, arguments, threshold, figures)
     save_model(path, network, card, half=True)
     if not quick:
-        card.metrics["test"] = measure(path, seen.folder)
+        card.metrics["test"] = measure(path, at_stage.folder)
         save_model(path, network, card, half=True)
     return path
-
-
-def _train_member(
-    recipe: Recipe, arguments: dict[str, Any], samples: SampleSet, work: Path, member: int
-) -> tuple[CompactUNet, SampleSet, Outcome]:
-    """Train one network through all stages; return it with the last stage's samples and outcome."""
-    recipe = replace(recipe, seed=recipe.seed + member)
-    torch.manual_seed(recipe.seed)
-    network = CompactUNet(len(RGB), 2, **arguments)
-    for number, stage in enumerate(recipe.stages, start=1):
-        print(f"network {member + 1}, stage {number}: {stage}", flush=True)
-        learnt = _at(stage.resolution, samples, work)
-        if stage.sides:
-            learnt = _brought_to(stage.sides, samples, work)
-        checkpoint = work / f"network{member + 1}.stage{number}.checkpoint"
-        outcome = _train_stage(network, recipe, stage, learnt, checkpoint)
-    return network, learnt, outcome
-
-
-def _brought_to(sides: tuple[int, ...], samples: SampleSet, work: Path) -> SampleSet:
-    """Return the samples brought to sides of some pixels, made if they are not there."""
-    folder = work / f"samples-{'-'.join(map(str, sides))}px"
-    if not (folder / "manifest.json").exists():
-        shutil.rmtree(folder, ignore_errors=True)
-        resized(samples, folder, sides)
-    return SampleSet.read(folder)
 
 
 def _at(resolution: float, samples: SampleSet, work: Path) -> SampleSet:
@@ -285,15 +239,9 @@ def _say(event: dict[str, Any]) -> None:
         print(event["text"], flush=True)
 
 
-def _validated(network: torch.nn.Module, samples: SampleSet, learnt: SampleSet) -> Scores:
-    """Return the counts on whole validation images, at every threshold.
-
-    Args:
-        network: the trained one.
-        samples: whose images these are.
-        learnt: those that it was trained on, by which images are scaled.
-    """
-    mean, std = (np.array(part, np.float32)[:, None, None] for part in (learnt.mean, learnt.std))
+def _validated(network: CompactUNet, samples: SampleSet) -> Scores:
+    """Return the counts on whole validation images, at every threshold."""
+    mean, std = (np.array(part, np.float32)[:, None, None] for part in (samples.mean, samples.std))
     scores = Scores()
     for sample in _balanced(samples.of_split("validation")):
         values, valid, labels = samples.load(sample)
@@ -324,7 +272,6 @@ def _card(
         scene=scene_light(samples) if recipe.scene else {},
         resolution=recipe.stages[-1].resolution,
         tile_size=recipe.stages[-1].tile_size,
-        members=recipe.members,
         classes=list(samples.classes),
         threshold=threshold,
         training={

@@ -1,7 +1,6 @@
 """The samples that the shipped models are trained on, made of the data at hand."""
 
 import os
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +8,7 @@ from affine import Affine
 from landslide_mapper.landslide_plugin.inference.illumination import PERCENTILES
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.commands import importsamples
-from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from numpy.typing import NDArray
 from PIL import Image
@@ -47,79 +46,30 @@ def coarsened(samples: SampleSet, folder: Path, factor: float) -> None:
     writer = SampleWriter(folder, samples.bands)
     landslide = pixels = 0
     for sample in samples.samples:
-        image, marked = _pictures(samples, sample)
-        size = max(1, round(image.width / factor)), max(1, round(image.height / factor))
-        _add_resized(writer, sample, image, marked, size, Image.Resampling.BOX)
-        landslide += sample.landslide_pixels
-        pixels += image.width * image.height
-    samples = replace(
-        samples,
-        resolution=(samples.resolution or 1.0) * factor,
-        tile_size=max(1, round(samples.tile_size / factor)),
-    )
-    _finish(writer, samples, (landslide, pixels - landslide))
-
-
-def resized(samples: SampleSet, folder: Path, sides: tuple[int, ...]) -> None:
-    """Write train and validation images anew, brought to squares of some sides.
-
-    An image with landslide is there at every side, one without at one of them: a network that
-    learns from all finds landslides that are few pixels wide as well as many.
-    """
-    folder.mkdir(parents=True)
-    writer = SampleWriter(folder, samples.bands)
-    rng = np.random.default_rng(0)
-    landslide = pixels = 0
-    for sample in samples.samples:
-        if sample.split == "test":
-            continue
-        image, marked = _pictures(samples, sample)
-        for side in sides if sample.landslide_pixels else [int(rng.choice(sides))]:
-            way = Image.Resampling.BILINEAR
-            landslide += _add_resized(writer, sample, image, marked, (side, side), way)
-            pixels += side**2
-    samples = replace(samples, resolution=None, tile_size=max(sides))
-    _finish(writer, samples, (landslide, pixels - landslide))
-
-
-def _pictures(samples: SampleSet, sample: Sample) -> tuple[Image.Image, Image.Image]:
-    """Return a sample's image, and 1 where it shows landslide.
-
-    Raises:
-        ValueError: it has pixels of no value.
-    """
-    values, valid, labels = samples.load(sample)
-    if not valid.all():
-        raise ValueError(f"{sample.source} has pixels of no value")
-    image = Image.fromarray(values.astype(np.uint8).transpose(1, 2, 0))
-    return image, Image.fromarray((labels > 0).astype(np.float32))
-
-
-def _add_resized(
-    writer: SampleWriter,
-    sample: Sample,
-    image: Image.Image,
-    marked: Image.Image,
-    size: tuple[int, int],
-    way: Image.Resampling,
-) -> int:
-    """Add a sample brought to columns and rows; return how many pixels are landslide then."""
-    landslide = np.asarray(marked.resize(size, way)) >= 0.5
-    values = np.asarray(image.resize(size, way)).transpose(2, 0, 1)
-    labels = label(landslide, np.ones((3, 3)))[0].astype(np.uint16)
-    add_patch(writer, values, labels, sample.split, sample.source, (0, 0))
-    return int(landslide.sum())
-
-
-def _finish(writer: SampleWriter, samples: SampleSet, before: tuple[int, int]) -> None:
+        values, valid, labels = samples.load(sample)
+        if not valid.all():
+            raise ValueError(f"{sample.source} has pixels of no value")
+        size = tuple(max(1, round(side / factor)) for side in reversed(valid.shape))
+        image = Image.fromarray(values.astype(np.uint8).transpose(1, 2, 0))
+        mask = Image.fromarray((labels > 0).astype(np.float32))
+        coarse = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= 0.5
+        landslide, pixels = landslide + sample.landslide_pixels, pixels + labels.size
+        add_patch(
+            writer,
+            np.asarray(image.resize(size, Image.Resampling.BOX)).transpose(2, 0, 1),
+            label(coarse, np.ones((3, 3)))[0].astype(np.uint16),
+            sample.split,
+            sample.source,
+            (0, 0),
+        )
     writer.finish(
-        resolution=samples.resolution,
+        resolution=(samples.resolution or 1.0) * factor,
         crs=None,
-        tile_size=samples.tile_size,
+        tile_size=max(1, round(samples.tile_size / factor)),
         split=samples.split,
         seed=samples.seed,
         sources=samples.sources,
-        before=before,
+        before=(landslide, pixels - landslide),
         progress=Progress(),
     )
 
