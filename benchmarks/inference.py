@@ -121,7 +121,7 @@ def _bare(
 def _beside_reading(work: Callable[[], None], path: Path) -> None:
     """Do the work while a thread reads each block of a file once, into the same memory.
 
-    What any pipeline takes at least that gets its windows from this file.
+    What reading alone costs a pipeline whose windows come from this file.
     """
 
     def read() -> None:

@@ -76,7 +76,9 @@ def detect(
     least = card.threshold if score is None else score
     with open_stack(stack, card, progress) as source:
         wanted = Area.read(area, source.grid, progress) if area else None
-        size, side = window_sides(source.grid, card, tile_size or card.tile_size, fixed=True)
+        wished = tile_size or card.tile_size
+        Tiling(source.grid.shape, wished, overlap)  # refuses what makes no windows
+        size, side = window_sides(source.grid, card, wished, fixed=True)
         if size != side:
             progress.message(
                 f"Windows of {size} x {size} pixels are resampled to {side} x {side} for the model."

@@ -27,9 +27,9 @@ def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
 
 
 def test_read_ahead_makes_as_many_as_asked_for_and_no_more():
-    made = []
-    reader = read_ahead(lambda number: made.append(number) or number, range(99), ahead=4)
-    for number in range(3):
-        assert next(reader) == number
+    made = [threading.Event() for _ in range(9)]
+    reader = read_ahead(lambda number: made[number].set() or number, range(9), ahead=4)
+    assert next(reader) == 0
+    assert all(one.wait(5) for one in made[:5])
     reader.close()
-    assert len(made) <= 3 + 4
+    assert not any(one.is_set() for one in made[5:])

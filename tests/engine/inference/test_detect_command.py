@@ -170,6 +170,7 @@ def test_detect_with_a_real_network_that_has_learnt_nothing(make_raster, tmp_pat
     [
         ({"score": 2}, InputError, "score"),
         ({"overlap": -1}, InputError, "overlap"),
+        ({"tile_size": 4}, InputError, "tile size"),
         ({"output": "/no/such/folder/o.gpkg"}, OutputError, "does not exist"),
         ({"stack": "nowhere.tif"}, InputError, "does not exist"),
     ],
