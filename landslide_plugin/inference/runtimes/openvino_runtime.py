@@ -94,10 +94,14 @@ class OpenVinoRuntime:
         requests = self._requests_for(parts[0].shape[1:], len(parts))
         inputs = [np.ascontiguousarray(part.permute(0, 2, 3, 1).numpy()) for part in parts]
         # No callbacks: one that still wants Python's lock while its request is freed never ends.
-        for request, values in zip(requests, inputs, strict=True):
-            request.start_async([values], share_inputs=True)
-        for request in requests:
-            request.wait()
+        try:
+            for request, values in zip(requests, inputs, strict=True):
+                request.start_async([values], share_inputs=True)
+            for request in requests:
+                request.wait()
+        except RuntimeError:  # a request at work, which takes no new image, ends before it is freed
+            self._requests = []
+            raise
         found = np.concatenate([request.get_output_tensor(0).data for request in requests])
         return self._activation(torch.from_numpy(found)[: len(images)])
 

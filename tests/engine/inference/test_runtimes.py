@@ -110,6 +110,22 @@ def test_openvino_leaves_the_images_of_a_batch_in_their_order():
         torch.testing.assert_close(result[:, 1, 7, 7], values.sigmoid(), atol=1e-5, rtol=0)
 
 
+def test_openvino_goes_on_after_an_image_that_failed(network):
+    """As where memory is short: the batch is tried again by halves, others still being at work."""
+
+    class OutOfMemory:
+        def start_async(self, *_, **__):
+            raise RuntimeError("can't allocate memory")
+
+    found = OpenVinoRuntime.from_network(network, 3, False, 256, 256)
+    images = torch.randn(4, 3, 256, 256)
+    found.run(images)
+    found._requests[-1] = OutOfMemory()
+    with pytest.raises(RuntimeError, match="allocate"):
+        found.run(images)
+    torch.testing.assert_close(found.run(images), exact(network, images), atol=1e-5, rtol=0)
+
+
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
 def test_any_size_as_the_network(network, name):
     """A graph is that of one size, with its padding: another one is made for another size."""
