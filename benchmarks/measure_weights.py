@@ -1,9 +1,10 @@
 """Measures a shipped model on the test part of its samples, which training never saw.
 
 `python -m benchmarks.measure_weights MODEL SAMPLES`, SAMPLES being the folder that
-`benchmarks.train_weights` made. Every figure stands beside that of a constant mask, for the images
-as they are, where a large one counts for many small ones, and for all resized to one side, as
-networks for images of one size see them. With `--mosaic FOLDER` the test images are also laid side
+`benchmarks.train_weights` made. What the network reads is brought to its resolution, as by the
+command `predict`. Every figure stands beside that of a constant mask, for the images as they are,
+where a large one counts for many small ones, and for all resized to one side first, as networks
+for images of one size see them. With `--mosaic FOLDER` the test images are also laid side
 by side and mapped by the command `predict`.
 """
 
@@ -34,6 +35,8 @@ from landslide_mapper.models.model_file import load_model
 from numpy.typing import NDArray
 from PIL import Image
 from rasterio.transform import from_origin
+from torch import nn
+from torch.nn.functional import interpolate
 
 CORNER = 0.7
 """Share of the side that an off-centre crop keeps."""
@@ -52,18 +55,39 @@ Predict = Callable[[NDArray[np.float32]], Mask]
 
 
 class Model:
-    """A network with its scaling and threshold."""
+    """A network on images of a resolution, which are brought to its own.
 
-    def __init__(self, path: Path) -> None:
-        self.network, self.card = load_model(str(path))
+    Args:
+        network: gives logits.
+        card: its scaling, resolution and threshold.
+        resolution: of the images; None where it is not known.
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard, resolution: float | None) -> None:
+        self.network, self.card = network.cpu().eval(), card
+        self._factor = resolution / card.resolution if resolution and card.resolution else 1.0
 
     def __call__(self, values: NDArray[np.float32]) -> Mask:
         """Return where an unscaled image, (bands, rows, columns), shows landslide."""
-        scaled = _scaled(values, self.card)
+        return self.probability(values) >= self.card.threshold
+
+    def probability(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of landslide, (rows, columns)."""
+        mean, std = (
+            np.array(part, np.float32)[:, None, None] for part in (self.card.mean, self.card.std)
+        )
+        images = torch.from_numpy((values - mean) / std)[None]
+        size = tuple(images.shape[-2:])
+        own = tuple(max(1, round(length * self._factor)) for length in size)
+        if own != size:
+            images = interpolate(images, own, mode="bilinear", antialias=True)
         with torch.inference_mode(), autocast(torch.device("cpu")):
-            logits = self.network(torch.from_numpy(scaled)[None])
-        mask: Mask = (logits.float().softmax(1)[0, 1] >= self.card.threshold).numpy()
-        return mask
+            logits = self.network(images)
+        probability = logits.float().softmax(1)[:, 1:]
+        if own != size:
+            probability = interpolate(probability, size, mode="bilinear")
+        found: NDArray[np.float32] = probability[0, 0].numpy()
+        return found
 
 
 def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
@@ -71,11 +95,11 @@ def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
 
     Args:
         model: a semantic model's file.
-        folder: samples.
+        folder: samples, at the resolution of their images.
         seed: draws as many images without landslide as there are with, and the crops' corners.
     """
-    own = Model(model)
     samples = SampleSet.read(folder)
+    own = Model(*load_model(str(model)), samples.resolution)
     ways: dict[str, Predict] = {"model": own, "constant mask": constant_way(samples)}
     return {
         "threshold": own.card.threshold,
@@ -193,16 +217,32 @@ def _counts(
     """Yield the counts of each image, or of one of its corners; resized unless the side is 0."""
     rng = np.random.default_rng(corner_seed)
     for sample in chosen:
-        values, valid, labels = samples.load(sample)
-        if corner_seed is not None:
-            place = tuple(_end(length, bool(rng.integers(2))) for length in labels.shape)
-            values, valid, labels = values[:, *place], valid[place], labels[place]
-        known = valid & (labels != UNKNOWN)
-        truth = (labels > 0) & known
-        if side:
-            values = np.stack([_resized(band, side) for band in values])
-            truth, known = _resized(truth, side) >= 0.5, _resized(known, side) >= 0.5
+        corner = None if corner_seed is None else (bool(rng.integers(2)), bool(rng.integers(2)))
+        values, truth, known = read_image(samples, sample, side, corner)
         yield Confusion.of(way(values), truth, known)
+
+
+def read_image(
+    samples: SampleSet, sample: Sample, side: int = 0, corner: tuple[bool, bool] | None = None
+) -> tuple[NDArray[np.float32], Mask, Mask]:
+    """Return a sample's values, (bands, rows, columns), where landslide is, and what is known.
+
+    Args:
+        samples: the set.
+        sample: one of it.
+        side: pixels of the side to which it is resized; 0 leaves it as it is.
+        corner: whether only its lower rows and its right columns are taken; None takes all.
+    """
+    values, valid, labels = samples.load(sample)
+    if corner is not None:
+        place = tuple(_end(*part) for part in zip(labels.shape, corner, strict=True))
+        values, valid, labels = values[:, *place], valid[place], labels[place]
+    known = valid & (labels != UNKNOWN)
+    truth = (labels > 0) & known
+    if side:
+        values = np.stack([_resized(band, side) for band in values])
+        truth, known = _resized(truth, side) >= 0.5, _resized(known, side) >= 0.5
+    return values, truth, known
 
 
 def _resized(band: NDArray[Any], side: int) -> NDArray[np.float32]:
@@ -214,12 +254,6 @@ def _resized(band: NDArray[Any], side: int) -> NDArray[np.float32]:
 def _end(length: int, last: bool) -> slice:
     kept = round(CORNER * length)
     return slice(length - kept, length) if last else slice(0, kept)
-
-
-def _scaled(values: NDArray[np.float32], card: ModelCard) -> NDArray[np.float32]:
-    mean, std = (np.array(part, np.float32)[:, None, None] for part in (card.mean, card.std))
-    scaled: NDArray[np.float32] = (values - mean) / std
-    return scaled
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -45,7 +45,8 @@ def _section(path: Path) -> str:
             *_test_table(test),
         ]
         if resized := test.get("resized"):
-            lines += ["", "The same, each image resized to one side:", "", *_test_table(resized)]
+            title = "The same, each image resized to 256 x 256 pixels first:"
+            lines += ["", title, "", *_test_table(resized)]
     return "\n".join([*lines, ""])
 
 
@@ -78,13 +79,16 @@ def _facts(card: ModelCard, count: int, size: int) -> list[str]:
 def _training(training: Mapping[str, Any]) -> str:
     parts = [f"{training.get('train_samples')} samples", f"seed {training.get('seed')}"]
     stages = training.get("stages") or []
-    parts += [
-        f"{stage['epochs']} epochs of {stage['tile_size']} px at {stage['resolution']:g} m"
-        for stage in stages
-    ]
+    parts += [_stage(stage) for stage in stages]
     if not stages:
         parts.append(f"{training.get('epochs')} epochs")
     return ", ".join([*parts, f"loss {training.get('loss')}", f"on {training.get('device')}"])
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    side = stage.get("side")
+    images = f"images of {side} px a side" if side else f"{stage['resolution']:g} m"
+    return f"{stage['epochs']} epochs of {stage['tile_size']} px at {images}"
 
 
 def _test_table(test: Mapping[str, Any]) -> list[str]:

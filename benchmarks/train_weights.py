@@ -13,12 +13,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from landslide_mapper.landslide_plugin.device import autocast, describe, pick_device
+from landslide_mapper.landslide_plugin.device import describe, pick_device
 from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, Sample, SampleSet
-from landslide_mapper.landslide_plugin.training.augmentation import Augmentation
+from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
+from landslide_mapper.landslide_plugin.training.augmentation import LARGEST_SCALE, Augmentation
 from landslide_mapper.landslide_plugin.training.losses import cross_entropy, dice
 from landslide_mapper.landslide_plugin.training.scores import Scores
 from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
@@ -31,18 +30,28 @@ from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments
 from torch import Tensor
 
 from .demo_weights import NAME, train_demo
-from .measure_weights import measure
-from .weights_data import RGB, bijie, coarsened, landslide4sense, scene_light
+from .measure_weights import RESIZED, Model, measure, read_image
+from .weights_data import RGB, bijie, coarsened, landslide4sense, of_one_side, scene_light
 
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a training: pixels of how many metres, side of the tiles in them, epochs, rate."""
+    """A part of a training.
+
+    Attributes:
+        resolution: metres a pixel of the images.
+        tile_size: in pixels.
+        epochs: their number.
+        learning_rate: the highest.
+        side: pixels of the side to which all images are brought, whatever ground they show, the
+            resolution being that of their mean; 0 leaves their ground as large as it is.
+    """
 
     resolution: float
     tile_size: int
     epochs: int
     learning_rate: float
+    side: int = 0
 
 
 @dataclass(frozen=True)
@@ -56,6 +65,7 @@ class Recipe:
         augmentation: names; see `Augmentation`.
         enhancement: share of tiles spliced from several patches; no landslide is in the middle of
             these, and their backgrounds change as in a scene.
+        largest_scale: a pixel may stand for so much more or less ground.
         repeat: how often a patch with landslide is seen in an epoch.
         resolution: metres a pixel of the samples.
         licence: terms of data and weights.
@@ -83,23 +93,22 @@ class Recipe:
     batch_size: int = 16
     seed: int = 0
     averaging: float = 0.998
+    largest_scale: float = LARGEST_SCALE
 
 
 RECIPES = {
     "vhr-rgb": Recipe(
         samples=bijie,
         backbone="standard",
-        stages=(
-            Stage(3.2, 64, 64, 2e-3),
-            Stage(2.0, 104, 27, 1.5e-3),
-        ),
+        stages=(Stage(1.6, 128, 27, 2e-3, side=160),),
         augmentation=(
-            *("flip", "quarter_turn", "scale"),
+            *("flip", "quarter_turn", "rotate", "scale"),
             *("gain", "brightness", "contrast", "colour"),
         ),
-        enhancement=0.5,
+        enhancement=0.2,
+        largest_scale=1.7,
         repeat=3,
-        scales=(1, 2),
+        scales=(1, 2, 4),
         resolution=0.8,
         licence="Trained on Bijie (Ji et al. 2020), free for research, licence not stated",
         data=(
@@ -107,7 +116,7 @@ RECIPES = {
             "of Bijie, Guizhou, China; all landslides lie in the middle of their images"
         ),
         limits=(
-            "Trained in one region, on images of 0.8 m in red, green and blue, averaged to 2 m: "
+            "Trained in one region, on images of 0.8 m in red, green and blue, averaged to 1.6 m: "
             "elsewhere, and with pixels below 0.5 or above 2 m, expect it to be worse than its "
             "figures.",
             "Bare soil, quarries, building sites, roads and river banks look like landslides to "
@@ -150,7 +159,8 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     """
     recipe = RECIPES[name]
     if quick:
-        recipe = replace(recipe, stages=(Stage(recipe.resolution, 96, 2, 2e-3),), every=4)
+        stage = replace(recipe.stages[-1], tile_size=96, epochs=2, learning_rate=2e-3)
+        recipe = replace(recipe, stages=(stage,), every=4)
     work.mkdir(parents=True, exist_ok=True)
     if not (work / "samples" / "manifest.json").exists():
         recipe.samples(work / "samples")
@@ -160,32 +170,35 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
     network = CompactUNet(len(RGB), 2, **arguments)
     for number, stage in enumerate(recipe.stages, start=1):
         print(f"stage {number}: {stage}", flush=True)
-        at_stage = _at(stage.resolution, samples, work)
+        at_stage = _at(stage, samples, work)
         outcome = _train_stage(network, recipe, stage, at_stage, work / f"stage{number}.checkpoint")
-    threshold, figures = outcome.best.threshold, outcome.figures
     if recipe.scales != (1,):
         network.scales, arguments["scales"] = recipe.scales, list(recipe.scales)
-        scores = _validated(network, at_stage)
-        threshold = scores.best_threshold()
-        figures = scores.figures(threshold)
     path = work / f"{name}.safetensors"
-    card = _card(name, recipe, at_stage, arguments, threshold, figures)
+    card = _card(name, recipe, at_stage, arguments, outcome.best.threshold, outcome.figures)
+    if recipe.stages[-1].side or recipe.scales != (1,):
+        scores = _validated(network, card, samples, recipe.every)
+        card.threshold = scores.best_threshold()
+        card.metrics |= scores.figures(card.threshold)
     save_model(path, network, card, half=True)
     if not quick:
-        card.metrics["test"] = measure(path, at_stage.folder)
+        card.metrics["test"] = measure(path, samples.folder)
         save_model(path, network, card, half=True)
     return path
 
 
-def _at(resolution: float, samples: SampleSet, work: Path) -> SampleSet:
-    """Return the samples at another resolution, which are made if they are not there."""
-    factor = resolution / (samples.resolution or resolution)
-    if factor == 1:
+def _at(stage: Stage, samples: SampleSet, work: Path) -> SampleSet:
+    """Return the samples as a stage wants them, which are made if they are not there."""
+    factor = stage.resolution / (samples.resolution or stage.resolution)
+    if factor == 1 and not stage.side:
         return samples
-    folder = work / f"samples-{resolution:g}m"
+    folder = work / (f"samples-{stage.side}px" if stage.side else f"samples-{stage.resolution:g}m")
     if not (folder / "manifest.json").exists():
         shutil.rmtree(folder, ignore_errors=True)
-        coarsened(samples, folder, factor)
+        if stage.side:
+            of_one_side(samples, folder, stage.side)
+        else:
+            coarsened(samples, folder, factor)
     return SampleSet.read(folder)
 
 
@@ -205,7 +218,9 @@ def _train_stage(
         recipe.seed,
         train=train,
         validation=_balanced(samples.of_split("validation")),
-        augmentation=Augmentation.parse(recipe.augmentation),
+        augmentation=replace(
+            Augmentation.parse(recipe.augmentation), largest_scale=recipe.largest_scale
+        ),
         enhancement=recipe.enhancement,
         pasted=0.0,
     )
@@ -218,7 +233,10 @@ def _train_stage(
         averaging=recipe.averaging,
     )
     # Of what decides the result alone, so that later stages may change while the first one stands.
-    shaping = (stage, recipe.augmentation, recipe.enhancement, recipe.repeat, recipe.every)
+    shaping = (
+        *(stage, recipe.augmentation, recipe.largest_scale),
+        *(recipe.enhancement, recipe.repeat, recipe.every),
+    )
     task = SemanticTask(_loss)
     return fit(network, task, tiles, settings, Progress(_say), checkpoint, repr(shaping))
 
@@ -239,17 +257,16 @@ def _say(event: dict[str, Any]) -> None:
         print(event["text"], flush=True)
 
 
-def _validated(network: CompactUNet, samples: SampleSet) -> Scores:
-    """Return the counts on whole validation images, at every threshold."""
-    mean, std = (np.array(part, np.float32)[:, None, None] for part in (samples.mean, samples.std))
-    scores = Scores()
-    for sample in _balanced(samples.of_split("validation")):
-        values, valid, labels = samples.load(sample)
-        image = torch.from_numpy((values - mean) / std)[None]
-        with torch.inference_mode(), autocast(torch.device("cpu")):
-            logits = network.cpu().eval()(image)
-        probability = logits.float().softmax(1)[0, 1].numpy()
-        scores.add(probability, labels > 0, valid & (labels != UNKNOWN))
+def _validated(network: CompactUNet, card: ModelCard, samples: SampleSet, every: int = 1) -> Scores:
+    """Return the counts on validation images, or one of so many, at every threshold.
+
+    Of each image as it is and resized to one side, so that few large ones don't decide alone.
+    """
+    model, scores = Model(network, card, samples.resolution), Scores()
+    for sample in _balanced(samples.of_split("validation"))[::every]:
+        for side in (0, RESIZED):
+            values, truth, known = read_image(samples, sample, side)
+            scores.add(model.probability(values), truth, known)
     return scores
 
 

@@ -1,6 +1,7 @@
 """The samples that the shipped models are trained on, made of the data at hand."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,27 @@ def coarsened(samples: SampleSet, folder: Path, factor: float) -> None:
 
     Splits and sources stay; a pixel is landslide if half of it was.
     """
+    _anew(samples, folder, factor, lambda length: round(length / factor), Image.Resampling.BOX)
+
+
+def of_one_side(samples: SampleSet, folder: Path, side: int) -> None:
+    """Write samples anew, each with as many rows and columns, whatever ground it shows.
+
+    Splits and sources stay; the resolution is that of an image of the mean area.
+    """
+    areas = [sample.window[2] * sample.window[3] for sample in samples.samples]
+    factor = float(np.sqrt(np.mean(areas))) / side
+    _anew(samples, folder, factor, lambda _: side, Image.Resampling.BILINEAR)
+
+
+def _anew(
+    samples: SampleSet,
+    folder: Path,
+    factor: float,
+    length: Callable[[int], int],
+    resampling: Image.Resampling,
+) -> None:
+    """Write samples with sides of other lengths, and pixels `factor` times as large."""
     folder.mkdir(parents=True)
     writer = SampleWriter(folder, samples.bands)
     landslide = pixels = 0
@@ -49,15 +71,15 @@ def coarsened(samples: SampleSet, folder: Path, factor: float) -> None:
         values, valid, labels = samples.load(sample)
         if not valid.all():
             raise ValueError(f"{sample.source} has pixels of no value")
-        size = tuple(max(1, round(side / factor)) for side in reversed(valid.shape))
+        size = tuple(max(1, length(side)) for side in reversed(valid.shape))
         image = Image.fromarray(values.astype(np.uint8).transpose(1, 2, 0))
         mask = Image.fromarray((labels > 0).astype(np.float32))
-        coarse = np.asarray(mask.resize(size, Image.Resampling.BOX)) >= 0.5
+        marked = np.asarray(mask.resize(size, resampling)) >= 0.5
         landslide, pixels = landslide + sample.landslide_pixels, pixels + labels.size
         add_patch(
             writer,
-            np.asarray(image.resize(size, Image.Resampling.BOX)).transpose(2, 0, 1),
-            label(coarse, np.ones((3, 3)))[0].astype(np.uint16),
+            np.asarray(image.resize(size, resampling)).transpose(2, 0, 1),
+            label(marked, np.ones((3, 3)))[0].astype(np.uint16),
             sample.split,
             sample.source,
             (0, 0),

@@ -30,7 +30,7 @@ DEFAULT = (FLIP, QUARTER_TURN)
 LARGEST_ANGLE = 45.0
 """Degrees to either side; quarter turns add the rest of the circle."""
 LARGEST_SCALE = 1.25
-"""A pixel may stand for this much more or less ground."""
+"""A pixel may stand for this much more or less ground, as a rule."""
 SMALLEST_CROP = 0.7
 """Share of the tile's side that a crop keeps at least; it is enlarged to the tile."""
 
@@ -42,9 +42,11 @@ class Augmentation:
     Attributes:
         names: of `NAMES`. Of Chen's three at most one happens to a tile, or none, all equally
             likely; each of the others always happens, by a random amount.
+        largest_scale: a pixel may stand for so much more or less ground.
     """
 
     names: tuple[str, ...] = DEFAULT
+    largest_scale: float = LARGEST_SCALE
 
     @classmethod
     def parse(cls, names: Sequence[str]) -> "Augmentation":
@@ -167,7 +169,7 @@ class Augmentation:
         """Return how many pixels of the patch one pixel of the tile stands for."""
         step = 1.0
         if SCALE in self.names:
-            step *= LARGEST_SCALE ** rng.uniform(-1, 1)
+            step *= self.largest_scale ** rng.uniform(-1, 1)
         if CROP in self.names:
             step *= rng.uniform(SMALLEST_CROP, 1)
         return step
