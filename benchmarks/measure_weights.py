@@ -103,6 +103,7 @@ def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
     ways: dict[str, Predict] = {"model": own, "constant mask": constant_way(samples)}
     return {
         "threshold": own.card.threshold,
+        "files": [Path(sample.source).stem for sample in samples.of_split("test")],
         **compare(ways, samples, seed),
         "resized": compare(ways, samples, seed, RESIZED),
     }

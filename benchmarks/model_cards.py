@@ -47,6 +47,8 @@ def _section(path: Path) -> str:
         if resized := test.get("resized"):
             title = "The same, each image resized to 256 x 256 pixels first:"
             lines += ["", title, "", *_test_table(resized)]
+        if files := test.get("files"):
+            lines += ["", f"Test images by file: {', '.join(files)}."]
     return "\n".join([*lines, ""])
 
 
