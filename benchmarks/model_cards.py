@@ -9,12 +9,15 @@ from landslide_mapper.landslide_plugin.chain.choice import WEIGHTS
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_model
 
+from .measure_weights import RESIZED
+
 PAGE = Path(__file__).parents[1] / "docs" / "model-cards.md"
 HEAD = """# Models that ship
 
 Written by `python -m benchmarks.model_cards` from the files in `models/weights`;
-`landslide:map` without MODEL takes one of them. Each is trained by
-`python -m benchmarks.train_weights NAME` and measured by `python -m benchmarks.measure_weights`.
+`landslide:map` without MODEL takes one of them. `python -m benchmarks.train_weights NAME` trains
+such a model, `python -m benchmarks.measure_weights` measures it; where a file came about otherwise,
+its training says so.
 """
 FIGURES = {
     "precision": "precision",
@@ -45,7 +48,7 @@ def _section(path: Path) -> str:
             *_test_table(test),
         ]
         if resized := test.get("resized"):
-            title = "The same, each image resized to 256 x 256 pixels first:"
+            title = f"The same, each image resized to {RESIZED} x {RESIZED} pixels first:"
             lines += ["", title, "", *_test_table(resized)]
         if files := test.get("files"):
             lines += ["", f"Test images by file: {', '.join(files)}."]
@@ -84,7 +87,8 @@ def _training(training: Mapping[str, Any]) -> str:
     parts += [_stage(stage) for stage in stages]
     if not stages:
         parts.append(f"{training.get('epochs')} epochs")
-    return ", ".join([*parts, f"loss {training.get('loss')}", f"on {training.get('device')}"])
+    text = ", ".join([*parts, f"loss {training.get('loss')}", f"on {training.get('device')}"])
+    return f"{text}. {training['how']}" if "how" in training else text
 
 
 def _stage(stage: Mapping[str, Any]) -> str:
