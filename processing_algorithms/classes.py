@@ -2,13 +2,12 @@
 
 from qgis.core import (
     QgsProcessingParameterBoolean,
-    QgsProcessingParameterField,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, later, polygons_or_raster, text
+from .parameters import Declaration, field, later, polygons_or_raster, text
 
 
 class Classes(EngineAlgorithm):
@@ -40,9 +39,7 @@ class Classes(EngineAlgorithm):
             "The geological or land cover map, as polygons or as a raster of whole numbers.",
         )
         yield (
-            QgsProcessingParameterField(
-                "FIELD", "Field with the class", parentLayerParameterName="INPUT", optional=True
-            ),
+            field("FIELD", "Field with the class", "INPUT"),
             "The polygons' field that names the class; not needed for a raster.",
         )
         yield (

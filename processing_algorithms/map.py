@@ -2,7 +2,6 @@
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingParameterField,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
@@ -18,6 +17,7 @@ from .parameters import (
     area,
     choice,
     device,
+    field,
     later,
     model_file,
     number,
@@ -88,12 +88,7 @@ class MapLandslides(EngineAlgorithm):
             "category names or attribute table.",
         )
         yield (
-            QgsProcessingParameterField(
-                "GEOLOGY_FIELD",
-                "Field with the lithology",
-                parentLayerParameterName="GEOLOGY",
-                optional=True,
-            ),
+            field("GEOLOGY_FIELD", "Field with the lithology", "GEOLOGY"),
             "The field of the polygons that names the class, spelt as in training; not needed for "
             "a raster.",
         )

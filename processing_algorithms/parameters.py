@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessing,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterExpression,
     QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterMapLayer,
@@ -101,6 +102,17 @@ def hinted(
     """Have the dialog offer these words, while scripts may give others."""
     parameter.setMetadata({"widget_wrapper": {"value_hints": list(hints)}})
     return parameter
+
+
+def field(key: str, label: str, layer: str) -> QgsProcessingParameterExpression:
+    """Return an optional field of LAYER, an input that takes a raster as well.
+
+    A parameter of type field ends QGIS (3.22 to 3.44) when its layer is a raster. The box of an
+    expression lists the layer's fields too, and stays empty for a raster.
+    """
+    return QgsProcessingParameterExpression(
+        key, label, parentLayerParameterName=layer, optional=True
+    )
 
 
 def vector(

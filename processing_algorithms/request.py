@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from qgis.core import (
+    QgsExpression,
     QgsMapLayer,
     QgsProcessing,
     QgsProcessingAlgorithm,
@@ -18,8 +19,8 @@ from qgis.core import (
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
+    QgsProcessingParameterExpression,
     QgsProcessingParameterFeatureSource,
-    QgsProcessingParameterField,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
@@ -232,9 +233,8 @@ def _plain_value(
     if isinstance(definition, QgsProcessingParameterBand):
         bands = algorithm.parameterAsInts(*values)
         return bands if definition.allowMultiple() else bands[0]
-    if isinstance(definition, QgsProcessingParameterField):
-        fields = algorithm.parameterAsFields(*values)
-        return fields if definition.allowMultiple() else fields[0]
+    if isinstance(definition, QgsProcessingParameterExpression):
+        return _field_name(algorithm.parameterAsString(*values).strip())
     if isinstance(definition, QgsProcessingParameterFile):
         return os.path.abspath(algorithm.parameterAsFile(*values))
     if isinstance(definition, QgsProcessingParameterRange):
@@ -242,6 +242,12 @@ def _plain_value(
     if isinstance(definition, QgsProcessingParameterMatrix):
         return [float(cell) for cell in algorithm.parameterAsMatrix(*values)]
     return algorithm.parameterAsString(*values)
+
+
+def _field_name(text: str) -> str:
+    """Return the name of a field that is written as an expression, in quotation marks."""
+    expression = QgsExpression(text)
+    return str(expression.rootNode().name()) if expression.isField() else text
 
 
 def _choice(

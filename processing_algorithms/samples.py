@@ -2,7 +2,6 @@
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingParameterField,
     QgsProcessingParameterFolderDestination,
     QgsProcessingParameterMapLayer,
     QgsProcessingParameterMultipleLayers,
@@ -15,6 +14,7 @@ from .parameters import (
     advanced,
     area,
     choice,
+    field,
     later,
     number,
     whole,
@@ -71,11 +71,7 @@ class Samples(EngineAlgorithm):
             "or polygons whose field says yes or no.",
         )
         yield (
-            later(
-                QgsProcessingParameterField(
-                    "FIELD", "Field of yes and no", parentLayerParameterName="LANDSLIDES"
-                )
-            ),
+            field("FIELD", "Field of yes and no", "LANDSLIDES"),
             "Makes image labels, for Train a model from image labels: each point labels the tile "
             "around it, each polygon its bounding box (at least a tile), by yes and no, true and "
             "false, or 1 and 0. Stride and background then have no use.",

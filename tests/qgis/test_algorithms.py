@@ -60,7 +60,7 @@ INTERFACE = {
     },
     "classes": {
         "INPUT": "layer",
-        "FIELD": "field",
+        "FIELD": "expression",
         "REFERENCE": "raster",
         "NAME": "string",
         "ONE_HOT": "boolean",
@@ -86,7 +86,7 @@ INTERFACE = {
     "samples": {
         "STACK": "multilayer",
         "LANDSLIDES": "layer",
-        "FIELD": "field",
+        "FIELD": "expression",
         "LOW": "number",
         "HIGH": "number",
         "AREA": "source",
@@ -181,7 +181,7 @@ INTERFACE = {
         "RIVERS": "source",
         "FAULTS": "source",
         "GEOLOGY": "layer",
-        "GEOLOGY_FIELD": "field",
+        "GEOLOGY_FIELD": "expression",
         "AREA": "source",
         "THRESHOLD": "number",
         "MIN_AREA": "number",
@@ -499,6 +499,17 @@ def test_boxes_left_empty_give_nothing(nothing):
             if not definition.isDestination():
                 given = {definition.name(): nothing}
                 assert input_value(algorithm, definition, given, context, feedback) is None
+
+
+@pytest.mark.parametrize("written", ["rock type", '"rock type"', ' "rock type" '])
+@pytest.mark.parametrize(
+    ("name", "key"), [("classes", "FIELD"), ("samples", "FIELD"), ("map", "GEOLOGY_FIELD")]
+)
+def test_a_field_is_its_name_with_the_dialogs_quotation_marks_or_without(name, key, written):
+    context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
+    alg = algorithm(name)
+    definition = alg.parameterDefinition(key)
+    assert input_value(alg, definition, {key: written}, context, feedback) == "rock type"
 
 
 def test_numbers_refuse_what_makes_no_sense():
