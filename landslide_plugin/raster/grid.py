@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from affine import Affine
@@ -12,6 +13,12 @@ from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from ..errors import GridError
+from ..progress import Progress
+from .metres import Ground
+from .surface import Pixels
+
+NOTABLE_VARIATION = 0.01
+"""Pixels that differ more in size are told of where one size has to serve for all."""
 
 
 @dataclass(frozen=True)
@@ -62,36 +69,69 @@ class Grid:
         """Whether the coordinates are degrees."""
         return self.crs is not None and bool(self.crs.is_geographic)
 
-    def pixel_metres(self, rows: NDArray[np.float64] | None = None) -> tuple[NDArray, NDArray]:
-        """Return pixel width and height in metres, one value a row.
+    @cached_property
+    def ground(self) -> Ground:
+        """What the pixels measure on the ground.
 
-        On a projected CRS the CRS unit is honoured (feet too). On a geographic CRS these are arc
-        lengths of the parallel and the meridian on the CRS's ellipsoid at the pixel's centre,
-        dx = N(phi) cos(phi) dlon and dy = M(phi) dlat (Snyder 1987, equations 4-20 and 4-19).
+        Raises:
+            GridError: the CRS is geocentric.
+        """
+        return Ground(self.crs, self.transform, self.shape)
+
+    def pixels(
+        self, rows: NDArray[np.float64] | None = None, columns: NDArray[np.float64] | None = None
+    ) -> Pixels:
+        """Return pixels as they lie on the ground; see `Ground.pixels` and `pixel_metres`."""
+        index = np.arange(self.height, dtype=np.float64) if rows is None else rows
+        return self.ground.pixels(index, columns)
+
+    def pixel_metres(
+        self, rows: NDArray[np.float64] | None = None, columns: NDArray[np.float64] | None = None
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return pixel width and height in true metres, whatever the CRS; see `metres`.
 
         Args:
             rows: row indices, (n,); all rows when None. They may lie outside the grid.
+            columns: column indices, (m,); the middle column when None.
 
         Returns:
-            dx and dy, float64, (n,).
+            dx and dy, float64: (n,) without columns; else (n, m), or (n, 1) where the pixels of a
+            row are the same.
+
+        Raises:
+            GridError: the CRS is geocentric.
         """
-        index = np.arange(self.height, dtype=np.float64) if rows is None else np.asarray(rows)
-        step_x, step_y = abs(self.transform.a), abs(self.transform.e)
-        if not self.is_geographic:
-            factor = 1.0 if self.crs is None else float(self.crs.linear_units_factor[1])
-            return np.full(index.shape, step_x * factor), np.full(index.shape, step_y * factor)
-        semi_major, eccentricity2 = _ellipsoid(self.crs)
-        latitude = np.radians(np.clip(self.transform.f + (index + 0.5) * self.transform.e, -90, 90))
-        root = np.sqrt(1 - eccentricity2 * np.sin(latitude) ** 2)
-        dx = semi_major / root * np.cos(latitude) * np.radians(step_x)
-        dy = semi_major * (1 - eccentricity2) / root**3 * np.radians(step_y)
-        return dx, dy
+        found = self.pixels(rows, columns)
+        return found.width, found.height
+
+    def pixel_areas(
+        self, rows: NDArray[np.float64] | None = None, columns: NDArray[np.float64] | None = None
+    ) -> NDArray[np.float64]:
+        """Return the area of pixels in true square metres, of the shapes of `pixel_metres`."""
+        return self.pixels(rows, columns).area
+
+    @property
+    def keeps_own_metres(self) -> bool:
+        """Whether the CRS's own metres count: its scale is within .2 % of 1, or it is local."""
+        return self.ground.keeps_own_metres
+
+    @property
+    def metres_vary(self) -> float:
+        """Largest pixel width (or height) over the least one in the grid, less 1."""
+        return self.ground.variation
 
     @property
     def resolution(self) -> float:
-        """Pixel size in metres at the middle row: the geometric mean of width and height."""
+        """Pixel size in metres in the middle: the geometric mean of width and height."""
         dx, dy = self.pixel_metres(np.array([self.height / 2]))
         return float(np.sqrt(dx[0] * dy[0]))
+
+    def part(self, window: Window) -> "Grid":
+        """Return the grid of a window, whose pixels measure what they measure in the whole."""
+        part = Grid(self.crs, self.window_transform(window), int(window.width), int(window.height))
+        ground = self.ground.part(int(window.row_off), int(window.col_off), part.shape)
+        part.__dict__["ground"] = ground
+        return part
 
     def row_blocks(self, rows: int) -> Iterator[Window]:
         """Yield full-width windows of at most `rows` rows, top to bottom."""
@@ -147,12 +187,13 @@ class Grid:
         """Return CRS, extent and, where coordinates are not degrees, the place on Earth."""
         left, bottom, right, top = self.bounds
         extent = f"x {left:.8g} to {right:.8g}, y {bottom:.8g} to {top:.8g}"
-        if self.crs is None:
-            return f"no CRS, {extent}"
-        name = self.crs.to_string()
-        if "[" in name:  # WKT, for want of a code: its first word in quotes is the CRS's name
-            name = name.split('"')[1]
-        return f"{name}, {extent}{self._place()}"
+        return f"{self.crs_name}, {extent}{self._place()}"
+
+    @property
+    def crs_name(self) -> str:
+        """The CRS's code, or the name that it has for want of one."""
+        name = "no CRS" if self.crs is None else str(self.crs.to_string())
+        return name.split('"')[1] if "[" in name else name  # WKT begins with the name in quotes
 
     def bounds_in(self, crs: CRS | None) -> tuple[float, float, float, float] | None:
         """Return left, bottom, right and top in another CRS, left > right over the antimeridian.
@@ -186,14 +227,32 @@ def require_north_up(transform: Affine, name: str) -> None:
         )
 
 
-def _ellipsoid(crs: CRS | None) -> tuple[float, float]:
-    """Return semi-major axis in metres and squared eccentricity."""
-    from pyproj import CRS as ProjCRS
+def tell_metres(grid: Grid, progress: Progress, one_size_for: str = "") -> None:
+    """Say where the ground counts instead of the CRS's metres, and where nothing can be measured.
 
-    geod = ProjCRS.from_user_input(crs).get_geod()
-    if geod is None:
-        raise GridError("The CRS has no ellipsoid: give the raster another CRS.")
-    return float(geod.a), float(geod.es)
+    Args:
+        grid: whose pixels an algorithm measures.
+        progress: where to say it.
+        one_size_for: what takes the pixels in the middle for all, such as "opening"; it is told
+            where their size varies by more than 1 %.
+    """
+    ground = grid.ground
+    if ground.is_local:
+        progress.warning(
+            f"{grid.crs_name} has no place on Earth: its units are taken, as metres where it does "
+            "not say more."
+        )
+    low, high = ground.scale
+    if not grid.keeps_own_metres and not grid.is_geographic:
+        stretch = f"{low:.4g}" if high - low < 1e-3 else f"{low:.4g} to {high:.4g}"
+        progress.message(
+            f"A metre of {grid.crs_name} is {stretch} m on the ground here: the ground counts."
+        )
+    if one_size_for and grid.metres_vary > NOTABLE_VARIATION:
+        progress.warning(
+            f"Pixels differ by {grid.metres_vary:.0%} in size within the raster; {one_size_for} "
+            "takes those in the middle for all: warp the raster to UTM for more than that."
+        )
 
 
 def _transformed(
