@@ -17,6 +17,7 @@ from shapely import GeometryType, STRtree, box, get_type_id
 from .progress import Progress
 from .raster.grid import Grid
 from .raster.source import Source
+from .threshold import carried
 from .vector import read_vector
 
 NOT_KNOWN = -1
@@ -150,6 +151,33 @@ class Mask:
         unsure = False if self.low is None else ~landslide & (values >= self.low)
         ids[~valid | unsure] = NOT_KNOWN
         return ids
+
+
+def least_landslide(mask: Source, remedy: str, progress: Progress) -> float | None:
+    """Return the value from which a raster of landslides says so, where the user gives none.
+
+    Args:
+        mask: the raster; what matters is its first band.
+        remedy: what to do where decimal values are probabilities without a threshold.
+        progress: told what is taken.
+
+    Returns:
+        The threshold that probabilities carry; None where any value above 0 is landslide.
+
+    Raises:
+        InputError: it is a mosaic whose parts carry different thresholds.
+    """
+    if not mask.original.dtypes[0].startswith("float"):
+        return None
+    found = carried(mask)
+    if found is None:
+        progress.warning(
+            f"{mask.path} has decimal values, and all above 0 are taken for landslide: if these "
+            f"are probabilities, {remedy}."
+        )
+        return None
+    progress.message(f"{mask.path} is landslide where it is at least {found}.")
+    return found.value
 
 
 def is_raster(path: str | Path) -> bool:

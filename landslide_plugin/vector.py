@@ -1,6 +1,6 @@
 """Reading and writing vector layers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import geopandas as gpd
@@ -81,6 +81,7 @@ def write_vector(
     geometry_type: str,
     layer: str | None = None,
     finish: Callable[[Path], None] | None = None,
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write a layer, whole or not at all; the driver follows the file's ending.
 
@@ -90,6 +91,7 @@ def write_vector(
         geometry_type: "Polygon", "MultiPolygon", "LineString", ...; needed for an empty layer.
         layer: the layer's name; the file's stem when None.
         finish: adds to the written file before it is moved to its destination.
+        tags: further metadata items, where the format has room for them.
 
     Raises:
         OutputError: the format is unknown, or the disk is full or read-only.
@@ -97,7 +99,8 @@ def write_vector(
     path = Path(path)
     options: dict[str, object] = {}
     if path.suffix.lower() == ".gpkg":
-        options = {"dataset_options": {"VERSION": "1.3"}, "layer_metadata": CURRENT.tags()}
+        metadata = {**CURRENT.tags(), **(tags or {})}
+        options = {"dataset_options": {"VERSION": "1.3"}, "layer_metadata": metadata}
     with whole_file(path) as partial:
         try:
             pyogrio.write_dataframe(

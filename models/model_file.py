@@ -20,6 +20,8 @@ from .registry import build
 
 ITEM_KEY = "stac_item"
 SUFFIX = ".safetensors"
+WEIGHTS = Path(__file__).parent / "weights"
+"""Where the models that ship lie."""
 FOREIGN_STARTS = {
     b"PK\x03\x04": "a zip or PyTorch archive",
     b"\x80": "a pickle",

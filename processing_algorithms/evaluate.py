@@ -72,9 +72,10 @@ class Evaluate(EngineAlgorithm):
             "The area to count in, where the reference is complete; empty for the whole map.",
         )
         yield (
-            number("THRESHOLD", "Threshold", 0.5, 0.001, 1.0),
-            "Probability from which a pixel of the map is landslide; of no effect on masks and "
-            "polygons.",
+            number("THRESHOLD", "Threshold", None, 0.001, 1.0),
+            "Probability from which a pixel of a map is landslide. Empty takes of each map the one "
+            "that it carries from Predict landslide probability or Map landslides; of rasters that "
+            "tell of none, 0.5. Of no effect on masks and polygons.",
         )
         yield (
             advanced(later(number("TOLERANCE", "Tolerance of outlines (m)", 0.0, 0.0))),

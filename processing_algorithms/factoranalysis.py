@@ -43,7 +43,8 @@ class FactorAnalysis(EngineAlgorithm):
         yield (
             polygons_or_raster("LANDSLIDES", "Landslides"),
             "The known landslides, as polygons or as a mask; all that lie in the area, or others "
-            "count as stable ground.",
+            "count as stable ground. A probability raster counts from the threshold on that it "
+            "carries.",
         )
         yield (
             whole("CLASSES", "Intervals of each factor", 5, 2, 20),

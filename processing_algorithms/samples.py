@@ -79,7 +79,7 @@ class Samples(EngineAlgorithm):
         yield (
             later(number("HIGH", "Landslide from this value on", None)),
             "For a raster of probabilities, such as that of a model: landslide begins here. Empty "
-            "for any value above 0.",
+            "for the threshold that the raster carries, or if it has none for any value above 0.",
         )
         yield (
             later(number("LOW", "No landslide below this value", None)),
@@ -115,8 +115,9 @@ class Samples(EngineAlgorithm):
             "probability of an earlier model; training then sees more of such background.",
         )
         yield (
-            advanced(later(number("HARD_THRESHOLD", "Threshold of false alarms", 0.5))),
-            "Background counts as a false alarm from this value of the raster on.",
+            advanced(later(number("HARD_THRESHOLD", "Threshold of false alarms", None))),
+            "Background counts as a false alarm from this value of the raster on. Empty for the "
+            "threshold that the raster carries, or 0.5 where it carries none.",
         )
         yield (
             advanced(later(number("HARD_SHARE", "Share of hard background", 0.5, 0.0, 1.0))),

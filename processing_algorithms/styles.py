@@ -86,7 +86,18 @@ _processors: dict[str, StylePostProcessor] = {}
 
 
 def _probability(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
-    return _pseudo_color(layer, PROBABILITY)
+    """Draw probabilities; the legend tells from which one on there is landslide."""
+    try:
+        threshold = float(_file_metadata(layer).get("LANDSLIDE_THRESHOLD", ""))
+    except ValueError:
+        threshold = -1.0
+    if not 0 < threshold < 1:
+        return _pseudo_color(layer, PROBABILITY)
+    stops = dict(PROBABILITY.stops)
+    stops[threshold] = _between(PROBABILITY.stops, threshold).name(QColor.HexArgb)
+    words = {**PROBABILITY.words, threshold: f"{threshold:.3g} (threshold)"}
+    marked = PROBABILITY._replace(stops=tuple(sorted(stops.items())), words=words)
+    return _pseudo_color(layer, marked)
 
 
 def _uncertainty(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
@@ -262,3 +273,11 @@ def _metadata(layer: QgsRasterLayer) -> dict[str, str]:
 
     dataset = gdal.Open(layer.source())
     return dataset.GetRasterBand(1).GetMetadata() if dataset is not None else {}
+
+
+def _file_metadata(layer: QgsRasterLayer) -> dict[str, str]:
+    """Return the file's own metadata items."""
+    from osgeo import gdal
+
+    dataset = gdal.Open(layer.source())
+    return dataset.GetMetadata() if dataset is not None else {}

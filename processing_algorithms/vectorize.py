@@ -54,8 +54,11 @@ class Vectorize(EngineAlgorithm):
             "Probability from 0 to 1, or a mask with 1 on landslides.",
         )
         yield (
-            number("THRESHOLD", "Threshold", 0.5, 0.0, 1.0),
-            "Probability that a landslide reaches somewhere; of a mask all is landslide.",
+            number("THRESHOLD", "Threshold", None, 0.0, 1.0),
+            "Probability that a landslide reaches somewhere. Empty takes the one that the raster "
+            "carries from Predict landslide probability or Map landslides, which is the model's "
+            "own unless another was asked for there; of rasters that tell of none, 0.5. Of a mask "
+            "all is landslide.",
         )
         yield (
             number("GROW", "Grow down to probability", None, 0.0, 1.0),

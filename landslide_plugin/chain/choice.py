@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ...models.model_card import ModelCard
-from ...models.model_file import load_card
+from ...models.model_file import WEIGHTS, load_card
 from ..errors import InputError
 from .plan import Given, plan
 
-WEIGHTS = Path(__file__).parents[2] / "models" / "weights"
-"""Where the models that ship lie."""
 COARSEST, FINEST = 2.0, 4.0
 """How many times as wide, or as narrow, as those trained on an image's pixels may be: finer ones
 are averaged for the model, coarser ones lack what it has learnt to see."""

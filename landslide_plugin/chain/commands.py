@@ -95,7 +95,6 @@ def map(
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
     if smoothing is None:
         smoothing = _smoothing(card, progress) if dem else 0.0
-    threshold = card.threshold if threshold is None else threshold
     date = scene_date(image)
     how = Derivation(geology_field, sensor, smoothing, stream_area)
     with _scratch(inventory) as folder:
@@ -119,7 +118,6 @@ def map(
         polygons = vectorize(
             input=mapped["probability"],
             output=inventory,
-            threshold=threshold,
             min_area=min_area,
             factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
             model=card.name,
@@ -133,7 +131,7 @@ def map(
                 ground=_ground(stacked, derived.terrain),
                 card=card,
                 reason=chosen.reason,
-                threshold=threshold,
+                threshold=card.threshold if threshold is None else threshold,
                 min_area=min_area,
                 date=date,
                 steps=derived.steps,

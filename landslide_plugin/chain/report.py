@@ -117,7 +117,9 @@ def _figures(landslides: gpd.GeoDataFrame, area: float, mapped: Mapped) -> str:
             f"{steps[step]:,} {word} ({step})" for step, word in CONFIDENCE_WORDS if step in steps
         ]
         rows.append(("Confidence (USGS steps)", ", ".join(counted)))
-    rows.append(("Threshold", f"probability {mapped.threshold:g}"))
+    own = mapped.card.threshold
+    other = "the model's own" if mapped.threshold == own else f"the model's own is {own:g}"
+    rows.append(("Threshold", f"probability {mapped.threshold:g} ({other})"))
     if mapped.min_area:
         rows.append(("Smallest landslide kept", _area(mapped.min_area)))
     rows.append(("Date of the scene", mapped.date or "not in the image's metadata"))

@@ -16,7 +16,7 @@ from .compare import Comparison, compare
 from .export import all_numbers, numbers_of, write_table
 from .figures import COLOURS
 from .intervals import draws, interval, make_blocks
-from .layers import REFERENCE, Layer, common_grid, evaluated_window
+from .layers import REFERENCE, Layer, Reader, common_grid, evaluated_window
 from .report import Judged, Setting, accuracy_report, summary
 from .scores import all_landslide, no_landslide, scores
 
@@ -29,7 +29,7 @@ def evaluate(
     json: str = "",
     csv: str = "",
     area: str = "",
-    threshold: float = 0.5,
+    threshold: float | None = None,
     tolerance: float = 0.0,
     block_size: float = 0.0,
     image: str = "",
@@ -39,7 +39,8 @@ def evaluate(
 
     The comparison is made on the pixels of the first raster, or on pixels chosen for polygons;
     only where all maps and the reference are known and inside the area. A raster of whole numbers
-    is landslide above 0, one of fractions at or above the threshold.
+    is landslide above 0, one of fractions at or above the threshold: of several maps each its own
+    where none is given.
 
     Args:
         predicted: the maps to judge, each raster (mask or probability) or polygons.
@@ -48,7 +49,8 @@ def evaluate(
         json: file of all numbers to write; none when empty.
         csv: table of all scores to write; none when empty.
         area: polygons that limit the comparison.
-        threshold: least probability of landslide.
+        threshold: least probability of landslide; None takes the one that a raster carries, else
+            its model's, else 0.5.
         tolerance: metres that outlines may lie apart; 0 for two pixels.
         block_size: side of the blocks drawn for intervals, metres; 0 for a size that fits.
         image: background of the error map in the report.
@@ -94,7 +96,7 @@ def evaluate(
             tolerance,
             progress.part(0, 0.85),
         )
-        maps, setting = _judge(comparison, layers, threshold, block_size, notes)
+        maps, setting = _judge(comparison, layers, readers, block_size, notes)
         progress.message(summary(comparison, maps))
         setting.sources["Reference"] = reference
         if "html" in partial:
@@ -126,9 +128,9 @@ class _Notes(Progress):
         self._progress.warning(text)
 
 
-def _check(threshold: float, tolerance: float, block_size: float) -> None:
+def _check(threshold: float | None, tolerance: float, block_size: float) -> None:
     """Refuse numbers that mean nothing."""
-    if not 0 < threshold <= 1:
+    if threshold is not None and not 0 < threshold <= 1:
         raise InputError(f"The threshold {threshold:g} is no probability: choose one above 0 to 1.")
     for what, value in (("tolerance", tolerance), ("block size", block_size)):
         if isnan(value) or value < 0:
@@ -146,7 +148,7 @@ def _open_image(path: str, files: ExitStack) -> Source | None:
 def _judge(
     comparison: Comparison,
     layers: list[Layer],
-    threshold: float,
+    readers: list[Reader],
     block_size: float,
     notes: _Notes,
 ) -> tuple[list[Judged], Setting]:
@@ -155,7 +157,7 @@ def _judge(
     names = unique_names([layer.name for layer in layers])
     maps: list[Judged] = []
     first: dict[str, np.ndarray] = {}
-    for name, result in zip(names, comparison.results, strict=True):
+    for name, reader, result in zip(names, readers, comparison.results, strict=True):
         values, drawn = scores(comparison, result), draws(comparison, result, blocks)
         differences = {}
         for key in drawn if first else ():
@@ -167,6 +169,7 @@ def _judge(
             Judged(
                 name,
                 COLOURS[len(maps) % len(COLOURS)],
+                reader.threshold,
                 result,
                 values,
                 {key: interval(drawn[key], blocks) for key in drawn},
@@ -176,4 +179,4 @@ def _judge(
             )
         )
     sources = {f"Map {name}": layer.path for name, layer in zip(names, layers, strict=True)}
-    return maps, Setting(threshold, blocks.side, blocks.count, notes.texts, sources)
+    return maps, Setting(blocks.side, blocks.count, notes.texts, sources)

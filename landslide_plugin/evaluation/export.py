@@ -40,6 +40,7 @@ def all_numbers(comparison: Comparison, maps: list[Judged], setting: Setting) ->
         "maps": [
             {
                 "name": one.name,
+                "threshold": one.threshold,
                 **numbers_of(comparison, one),
                 "intervals": one.intervals,
                 "no_landslide": one.no_landslide,
@@ -55,7 +56,7 @@ def all_numbers(comparison: Comparison, maps: list[Judged], setting: Setting) ->
         ],
         "reference_area_frequency": _frequency(comparison.reference.area, edges),
         "area_edges_m2": edges.tolist(),
-        "threshold": setting.threshold,
+        "threshold": maps[0].threshold,
         "tolerance_m": comparison.tolerance,
         "blocks": setting.blocks,
         "block_size_m": setting.block_side,

@@ -22,11 +22,11 @@ Curves = list[tuple[str, str, Probabilities]]
 """Name, colour and counts of each map that is a probability."""
 
 
-def draw_precision_recall(maps: Curves, threshold: float) -> "Figure":
-    """Draw precision against recall, with the threshold used marked and the landslide share."""
+def draw_precision_recall(maps: Curves, thresholds: list[float]) -> "Figure":
+    """Draw precision against recall, with the thresholds used marked and the landslide share."""
     figure, axes = _axes()
     highest = 0.0
-    for name, colour, found in maps:
+    for (name, colour, found), threshold in zip(maps, thresholds, strict=True):
         curve = found.curve()
         if curve is None:
             continue
@@ -39,13 +39,13 @@ def draw_precision_recall(maps: Curves, threshold: float) -> "Figure":
             axes.plot(curve.recall[place], curve.precision[place], "o", color=colour)
     share = maps[0][2].prevalence or 0.0
     axes.axhline(share, color=_QUIET, linestyle="--", label="landslide share (no skill)")
-    axes.plot([], [], "o", color=_QUIET, label=f"at threshold {threshold:g}")
+    axes.plot([], [], "o", color=_QUIET, label=f"at {_named(thresholds)}")
     axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1), ylim=(0, _top(highest)))
     return _finished(figure, axes)
 
 
-def draw_thresholds(maps: Curves, threshold: float) -> "Figure":
-    """Draw F1 against the threshold, with the best one marked."""
+def draw_thresholds(maps: Curves, thresholds: list[float]) -> "Figure":
+    """Draw F1 against the threshold, with the best one and the ones used marked."""
     figure, axes = _axes()
     highest = 0.0
     for name, colour, found in maps:
@@ -57,7 +57,10 @@ def draw_thresholds(maps: Curves, threshold: float) -> "Figure":
         highest = max(highest, curve.best[1])
         axes.plot(*curve.best, "*", color=colour, markersize=11)
     axes.plot([], [], "*", color=_QUIET, markersize=11, label="highest F1")
-    axes.axvline(threshold, color=_QUIET, linestyle="--", label=f"threshold {threshold:g}")
+    several = len(set(thresholds)) > 1
+    for (_, colour, _), threshold in zip(maps, thresholds, strict=True):
+        axes.axvline(threshold, color=colour if several else _QUIET, linestyle="--")
+    axes.plot([], [], color=_QUIET, linestyle="--", label=_named(thresholds))
     axes.set(xlabel="Threshold (probability)", ylabel="F1", xlim=(0, 1), ylim=(0, _top(highest)))
     return _finished(figure, axes)
 
@@ -108,6 +111,11 @@ def draw_area_frequency(comparison: Comparison, maps: list[tuple[str, str]]) -> 
         axes.loglog(middles[used], density[used], "o-", color=colour, markersize=4, label=label)
     axes.set(xlabel="Landslide area (m²)", ylabel="Probability density (1/m²)")
     return _finished(figure, axes)
+
+
+def _named(thresholds: list[float]) -> str:
+    several = list(dict.fromkeys(thresholds))
+    return f"threshold{'s' if len(several) > 1 else ''} {', '.join(f'{one:g}' for one in several)}"
 
 
 def _axes() -> tuple["Figure", "Axes"]:

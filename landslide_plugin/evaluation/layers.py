@@ -19,6 +19,7 @@ from ..landslides import Polygons, is_raster
 from ..progress import Progress
 from ..raster.grid import Grid
 from ..raster.source import UNDECLARED_FILL, Source
+from ..threshold import Threshold
 from ..vector import read_vector
 
 REFERENCE = "reference"
@@ -51,10 +52,12 @@ class Reader(Protocol):
     Attributes:
         ids_are_global: whether a landslide has one number in all windows; else in one alone.
         is_probability: whether readings hold a probability.
+        threshold: the least probability of landslide; None of masks and polygons.
     """
 
     ids_are_global: bool
     is_probability: bool
+    threshold: float | None
 
     def read(self, window: Window) -> Reading:
         """Return a window, which may reach over the grid's edge."""
@@ -66,6 +69,7 @@ class PolygonReader:
 
     ids_are_global = True
     is_probability = False
+    threshold: float | None = None
 
     def __init__(self, polygons: Polygons) -> None:
         self._polygons = polygons
@@ -88,13 +92,13 @@ class RasterReader:
 
     def __init__(self, source: Source, threshold: float | None) -> None:
         self._source = source
-        self._threshold = threshold
+        self.threshold = threshold
         self.is_probability = threshold is not None
 
     def read(self, window: Window) -> Reading:
         """Return components of landslide pixels, numbered within the window."""
         (values,), (known,) = self._source.read(window, self._source.bands[:1])
-        landslide = values > 0 if self._threshold is None else values >= self._threshold
+        landslide = values > 0 if self.threshold is None else values >= self.threshold
         ids: NDArray[np.int32] = label(landslide & known, _EIGHT_NEIGHBOURS)[0].astype(np.int32)
         return Reading(ids, known, values if self.is_probability else None)
 
@@ -153,13 +157,13 @@ class Layer:
         frame: gpd.GeoDataFrame = self.data
         return frame
 
-    def on(self, grid: Grid, window: Window, threshold: float, progress: Progress) -> Reader:
+    def on(self, grid: Grid, window: Window, threshold: float | None, progress: Progress) -> Reader:
         """Return the map on a grid, and tell what was done to bring it there.
 
         Args:
             grid: the grid to compare on.
             window: the part of it that is looked at.
-            threshold: least probability of landslide.
+            threshold: least probability of landslide; None for the one that the raster carries.
             progress: where it is told.
 
         Raises:
@@ -265,7 +269,7 @@ def _overlap(one: NDArray[np.float64], other: tuple[float, float, float, float])
 
 
 def _raster(
-    layer: Layer, raster: Source, grid: Grid, threshold: float, progress: Progress
+    layer: Layer, raster: Source, grid: Grid, threshold: float | None, progress: Progress
 ) -> RasterReader:
     """Return a raster as mask or probability, which its type and a thinned copy tell."""
     if len(raster.bands) > 1:
@@ -281,8 +285,9 @@ def _raster(
                 f"The {layer.what} {raster.path} holds values from {low:g} to {high:g}: give a "
                 f"mask, or a probability from 0 to 1{coded}."
             )
-        progress.message(f"The {layer.what} is landslide where it is at least {threshold:g}.")
-        return RasterReader(view, threshold)
+        found = Threshold.of(raster, threshold)
+        progress.message(f"The {layer.what} is landslide where it is at least {found}.")
+        return RasterReader(view, found.value)
     if (
         raster.dataset.dtypes[0] == "uint8"
         and values.size > _MANY_VALUES

@@ -44,6 +44,7 @@ class Judged:
     Attributes:
         name: of the map.
         colour: of its curves.
+        threshold: the least probability of landslide; None of masks and polygons.
         result: what was counted.
         values: its scores.
         intervals: of the scores that have one.
@@ -54,6 +55,7 @@ class Judged:
 
     name: str
     colour: str
+    threshold: float | None
     result: Result
     values: Values
     intervals: dict[str, Interval]
@@ -67,14 +69,12 @@ class Setting:
     """How a comparison was made.
 
     Attributes:
-        threshold: least probability of landslide.
         block_side: of the blocks drawn for intervals, metres.
         blocks: how many there are.
         notes: what was done to the layers, and what to beware of.
         sources: role of each layer to its path.
     """
 
-    threshold: float
     block_side: float
     blocks: int
     notes: list[str]
@@ -101,7 +101,7 @@ def accuracy_report(
         _landslides(comparison, maps),
     ]
     if with_probability:
-        sections.append(_probability(with_probability, setting))
+        sections.append(_probability(with_probability))
     sections += [_confusion(maps), _method(comparison, setting), provenance(setting.sources)]
     title = "Accuracy of the landslide map" + ("s" if len(maps) > 1 else "")
     return page(title, sections, lead=summary(comparison, maps))
@@ -227,20 +227,21 @@ def _sizes(comparison: Comparison, maps: list[Judged]) -> str:
     return table(header, rows)
 
 
-def _probability(maps: list[Judged], setting: Setting) -> Section:
+def _probability(maps: list[Judged]) -> Section:
     found = [
         (one.name, one.colour, one.result.probabilities)
         for one in maps
         if one.result.probabilities is not None
     ]
+    thresholds = [one.threshold for one in maps if one.threshold is not None]
     charts = [
         figure(
-            draw_precision_recall(found, setting.threshold),
+            draw_precision_recall(found, thresholds),
             "Precision against recall",
             "Precision and recall at every threshold.",
         ),
         figure(
-            draw_thresholds(found, setting.threshold),
+            draw_thresholds(found, thresholds),
             "F1 against threshold",
             "F1 at every threshold. The best one is chosen on these very pixels: F1 there is too "
             "good; use the threshold on another area to judge it.",

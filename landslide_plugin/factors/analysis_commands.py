@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 from ..errors import InputError
-from ..landslides import Landslides, Mask, is_raster, read_polygons
+from ..landslides import Landslides, Mask, is_raster, least_landslide, read_polygons
 from ..outputs import whole_file
 from ..progress import Progress
 from ..raster.grid import Grid
@@ -52,7 +52,8 @@ def factoranalysis(
 
     Args:
         stack: raster of factors.
-        landslides: polygons, or a mask raster (landslide above 0; its nodata is not known).
+        landslides: polygons, or a raster (landslide above 0, or from the threshold on that a
+            probability raster carries; its nodata is not known).
         html: report to write; none when empty.
         table: CSV to write, one row an interval or class of a factor; none when empty.
         classes: natural-break intervals a factor of values gets, at most.
@@ -98,7 +99,8 @@ def _open_landslides(path: str, grid: Grid, files: ExitStack, progress: Progress
     if not is_raster(path):
         return read_polygons(path, grid, "landslides", progress)
     mask = files.enter_context(Source.open(path, what="landslide mask", zero_is_data=True))
-    return Mask(files.enter_context(mask.on(grid, "nearest")))
+    least = least_landslide(mask, "give a mask of what is landslide", progress)
+    return Mask(files.enter_context(mask.on(grid, "nearest")), least)
 
 
 def _analyse(

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ...models.model_card import ModelCard
 from ..device import pick_device
 from ..errors import InputError
 from ..outputs import require_folder
@@ -64,7 +65,8 @@ def predict(
         batch_size: windows computed at once; 0 chooses by device. Halved where memory is short.
         device: auto, cpu, cuda or mps.
         runtime: what computes: auto or one of `runtimes.NAMES`.
-        threshold: probability from which the mask is 1; None takes the model's.
+        threshold: probability from which the mask is 1, which the probability raster carries for
+            what comes after it; None takes the model's, of several the first one's.
         tta: also ask for each window turned and mirrored, and average (eight times the work).
         area: polygons; outside is nodata and not computed.
         more_models: files of further models to average with.
@@ -103,7 +105,7 @@ def predict(
         fixed=fixed,
         overlap=overlap,
         batch_size=batch_size,
-        threshold=members[0].card.threshold if threshold is None else threshold,
+        threshold=_threshold(threshold, [member.card for member in members], progress),
         area=area,
         key={
             "models": [digest_of(path) for path in models],
@@ -121,6 +123,23 @@ def predict(
             asked = Predictor(lit, turns=tta, uncertainty=bool(uncertainty))
             map_scene(source, asked, written, settings, place, part)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
+
+
+def _threshold(asked: float | None, cards: Sequence[ModelCard], progress: Progress) -> float:
+    """Return what was asked for, else the first model's; tell which, and where models differ."""
+    if asked is not None:
+        progress.message(f"The threshold is {asked:g}, as asked for.")
+        return asked
+    own = dict.fromkeys((card.name, card.threshold) for card in cards)
+    first = cards[0]
+    progress.message(f"The threshold is {first.threshold:g}, that of the model {first.name}.")
+    if len({threshold for _, threshold in own}) > 1:
+        listed = ", ".join(f"{name} {threshold:g}" for name, threshold in own)
+        progress.warning(
+            f"The models' thresholds differ ({listed}) and that of the first is taken: give one "
+            "that was chosen for their mean."
+        )
+    return first.threshold
 
 
 def _written(outputs: Outputs, stacks: Sequence[str]) -> Iterator[tuple[str, Outputs]]:

@@ -15,6 +15,7 @@ from rasterio.windows import Window
 from ...models.model_card import ModelCard
 from ..progress import Progress
 from ..raster import Grid, RasterWriter, Source
+from ..threshold import threshold_tag
 from .accumulator import Write
 from .opening import window_sides
 from .predictor import Predictor
@@ -134,16 +135,17 @@ def open_outputs(
     """Yield a function that writes finished rows to all rasters; they appear together at the end.
 
     With two classes the mask says landslide from the threshold on; with more, it gives the
-    likeliest class but the background where all these together reach the threshold.
+    likeliest class but the background where all these together reach the threshold. Probability and
+    mask carry the threshold.
     """
     classes = card.classes
     bands = probability_bands(classes)
-    writers = [RasterWriter(outputs.probability, grid, bands, overviews="average")]
+    tags = threshold_tag(threshold)
+    writers = [RasterWriter(outputs.probability, grid, bands, tags=tags, overviews="average")]
     if outputs.uncertainty:
         band = [UNCERTAINTY_BAND]
         writers.append(RasterWriter(outputs.uncertainty, grid, band, overviews="average"))
     if outputs.mask:
-        tags = {"LANDSLIDE_THRESHOLD": f"{threshold:g}"}
         names = dict(enumerate(classes))
         writers.append(
             RasterWriter(

@@ -14,13 +14,14 @@ from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Source
 from ..raster.grid import require_north_up
+from ..threshold import USUAL, Threshold, threshold_tag
 from ..vector import require_vector_output
 from .attributes import make_inventory
 from .division import ELEVATION, PROBABILITY, SPLITS, Divider, divide
 from .layer import write_inventory
 from .morphology import Brush, Morphology
 from .polygons import simplified, smoothed, to_map, without_holes
-from .trace import Scene, open_terrain
+from .trace import Scene, is_mask, open_terrain
 
 Ints = NDArray[np.int64]
 COLUMNS = {
@@ -40,7 +41,7 @@ def vectorize(
     *,
     input: str,
     output: str,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     grow: float | None = None,
     min_area: float = 0.0,
     max_hole: float = 0.0,
@@ -65,7 +66,8 @@ def vectorize(
     Args:
         input: the raster; its band `landslide_probability`, or else its first; see `Scene`.
         output: the polygon layer to write.
-        threshold: probability that a landslide reaches somewhere, 0..1.
+        threshold: probability that a landslide reaches somewhere, 0..1; None takes the one that
+            the raster carries, else its model's, else 0.5. Of no effect on masks.
         grow: probability down to which it then extends, at most `threshold`; that when None.
         min_area: smaller landslides are left out; square metres.
         max_hole: holes up to this size are filled; square metres.
@@ -92,14 +94,15 @@ def vectorize(
         GridError: the factors lie elsewhere.
         OutputError: the output can't be written.
     """
-    base = threshold if grow is None else grow
-    _check(threshold, base, split, split_depth, smooth)
+    _check(split, split_depth, smooth)
     _check_sizes(min_area, max_hole, opening, closing, simplify)
     dated = _date(date)
     require_vector_output(output)
     with ExitStack() as stack:
-        scene = _open(input, factors, base, stack, progress)
-        grid = scene.source.grid
+        source = _open(input, stack, progress)
+        threshold, base = _thresholds(source, threshold, grow, progress)
+        scene = Scene(source, open_terrain(factors, source, stack) if factors else {}, base)
+        grid = source.grid
         _check_layers(scene, split, parts)
         morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
         _warn_of_no_effect({"opening": opening, "closing": closing}, grid.resolution, progress)
@@ -121,7 +124,8 @@ def vectorize(
             "empty."
         )
     CURRENT.model = str(columns["model"] or "")
-    write_inventory(frame, output, progress)
+    told = {} if scene.is_mask else threshold_tag(threshold)
+    write_inventory(frame, output, progress, tags=told)
     progress.update(1)
     count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())
     return {"output": output, "count": count, "area_m2": area}
@@ -140,13 +144,33 @@ class _Found:
     groups: Ints
 
 
-def _open(path: str, factors: str, base: float, stack: ExitStack, progress: Progress) -> Scene:
+def _open(path: str, stack: ExitStack, progress: Progress) -> Source:
     source = stack.enter_context(Source.open(path, what="input", need_crs=False))
     if source.grid.crs is None:
         progress.warning(f"{path} has no CRS: areas and lengths are in its own units.")
     else:
         require_north_up(source.grid.transform, path)
-    return Scene(source, open_terrain(factors, source, stack) if factors else {}, base)
+    return source
+
+
+def _thresholds(
+    source: Source, asked: float | None, grow: float | None, progress: Progress
+) -> tuple[float, float]:
+    """Return what a landslide must reach and down to where it grows; tell where it is from."""
+    if asked is not None and not 0 <= asked <= 1:
+        raise InputError(f"The threshold is {asked:g}: choose a probability of 0 to 1.")
+    if is_mask(source):
+        found = Threshold(USUAL if asked is None else asked, "of no effect on a mask")
+    else:
+        found = Threshold.of(source, asked)
+        progress.message(f"The threshold is {found}.")
+    base = found.value if grow is None else grow
+    if not 0 <= base <= found.value:
+        raise InputError(
+            f"Landslides can't grow down to {base:g} from a threshold of {found.value:g}: choose a "
+            f"probability of 0 to {found.value:g}."
+        )
+    return found.value, base
 
 
 def _find(
@@ -215,14 +239,7 @@ def _large_ones(frame: gpd.GeoDataFrame, min_area: float) -> gpd.GeoDataFrame:
     return frame
 
 
-def _check(threshold: float, grow: float, split: str, depth: float, rounds: int) -> None:
-    if not 0 <= threshold <= 1:
-        raise InputError(f"The threshold is {threshold:g}: choose a probability of 0 to 1.")
-    if not 0 <= grow <= threshold:
-        raise InputError(
-            f"Landslides can't grow down to {grow:g} from a threshold of {threshold:g}: choose a "
-            f"probability of 0 to {threshold:g}."
-        )
+def _check(split: str, depth: float, rounds: int) -> None:
     if split not in SPLITS:
         raise InputError(f"There is no split {split}: choose one of {', '.join(SPLITS)}.")
     if not 0 <= depth <= 1:

@@ -1,6 +1,7 @@
 """Writing an inventory so that it opens well: aliases and a style in GeoPackages, short names."""
 
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from xml.sax.saxutils import quoteattr  # nosec B406
@@ -15,7 +16,9 @@ STYLE = Path(__file__).with_name("inventory.qml")
 SHORT = {name: field.short for name, field in FIELDS.items() if field.short}
 
 
-def write_inventory(frame: gpd.GeoDataFrame, output: str, progress: Progress) -> None:
+def write_inventory(
+    frame: gpd.GeoDataFrame, output: str, progress: Progress, tags: Mapping[str, str] | None = None
+) -> None:
     """Write an inventory.
 
     In a GeoPackage fields get aliases with their units, and the layer a style; in a Shapefile,
@@ -25,6 +28,7 @@ def write_inventory(frame: gpd.GeoDataFrame, output: str, progress: Progress) ->
         frame: what `make_inventory` made.
         output: the layer to write.
         progress: told of names that change.
+        tags: further metadata items of the layer.
 
     Raises:
         OutputError: see `write_vector`.
@@ -35,7 +39,7 @@ def write_inventory(frame: gpd.GeoDataFrame, output: str, progress: Progress) ->
         changed = ", ".join(f"{name} is {short}" for name, short in SHORT.items())
         progress.message(f"A Shapefile's names have at most ten letters: {changed}.")
     finish = _decorate if ending == ".gpkg" else None
-    write_vector(frame, output, geometry_type="Polygon", finish=finish)
+    write_vector(frame, output, geometry_type="Polygon", finish=finish, tags=tags)
 
 
 def _decorate(path: Path) -> None:

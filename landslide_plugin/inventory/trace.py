@@ -50,12 +50,9 @@ class Scene:
     """
 
     def __init__(self, source: Source, terrain: dict[str, Source], base: float) -> None:
-        name = "landslide_probability"
-        self.band = name if name in source.bands else source.bands[0]
+        self.band = _band(source)
         self.source, self.terrain, self.base = source, terrain, base
-        index = source.index_of(self.band) - 1
-        scaled = (source.original.scales[index], source.original.offsets[index]) != (1, 0)
-        self.is_mask = np.dtype(source.dataset.dtypes[index]).kind != "f" and not scaled
+        self.is_mask = is_mask(source)
         self.statistics = {
             layer: Statistics(circular=layer == "aspect") for layer in (PROBABILITY, *terrain)
         }
@@ -145,6 +142,18 @@ class Scene:
             known = _has_terrain(name, values, known)
             summaries[name] = self.statistics[name].summary(number, values, known)
         return outlined, summaries
+
+
+def is_mask(source: Source) -> bool:
+    """Return whether a raster holds whole numbers, not probabilities; see `Scene`."""
+    index = source.index_of(_band(source)) - 1
+    scaled = (source.original.scales[index], source.original.offsets[index]) != (1, 0)
+    return bool(np.dtype(source.dataset.dtypes[index]).kind != "f" and not scaled)
+
+
+def _band(source: Source) -> str:
+    name = "landslide_probability"
+    return name if name in source.bands else source.bands[0]
 
 
 def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, Source]:

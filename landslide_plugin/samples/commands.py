@@ -8,6 +8,7 @@ from ..errors import InputError
 from ..outputs import whole_folder
 from ..progress import Progress
 from ..raster.source import Source
+from ..threshold import USUAL, Threshold
 from .cutter import Cutter, Hardness, find_layers
 from .import_tiles import TileImport, find_tiles
 from .patches import require_same_bands, require_tile_fits
@@ -31,7 +32,7 @@ def samples(
     split: str = "blocks",
     background: float = 1.0,
     hard_negatives: str = "",
-    hard_threshold: float = 0.5,
+    hard_threshold: float | None = None,
     hard_share: float = 0.5,
     validation: float = 0.2,
     test: float = 0.0,
@@ -54,7 +55,8 @@ def samples(
         field: field of yes and no; none when empty.
         low: value of the raster below which there is no landslide; what lies between `low` and
             `high` is not known. None for `high`.
-        high: value of the raster from which on there is landslide; None for any above 0.
+        high: value of the raster from which on there is landslide; None for the threshold that a
+            probability raster carries, or else any above 0.
         output: folder to make.
         area: polygons; only windows at least half inside are cut, and pixels outside are labelled
             as not known.
@@ -64,7 +66,8 @@ def samples(
         background: patches without landslide per patch with one.
         hard_negatives: raster that is high where background is taken for landslide, such as a
             model's probability; none when empty.
-        hard_threshold: value from which on it is.
+        hard_threshold: value from which on it is; None for the threshold that the raster carries,
+            or else 0.5.
         hard_share: share of the train background patches that are drawn by how much of them is
             taken for landslide; validation and test patches never are.
         validation: share of validation patches.
@@ -98,7 +101,7 @@ def samples(
         else:
             layers = find_layers(stacks, landslides, low, high, area, hard_negatives, progress)
             cutter = Cutter(layers, writer, tile_size)
-            hardness = Hardness(hard_threshold, hard_share if hard_negatives else 0.0)
+            hardness = _hardness(layers[0].alarms, hard_threshold, hard_share, progress)
             cutter.find(stride, hardness, progress.part(0, 0.2))
             parts = cutter.assign(split, shares, seed)
             cutter.cut(parts, shares, background, seed, progress.part(0.2, 1))
@@ -189,6 +192,16 @@ def importsamples(
         made = work.run(tiles, SampleWriter(folder, list(bands), labels), progress)
     progress.update(1)
     return _result(output, made)
+
+
+def _hardness(
+    alarms: Source | None, threshold: float | None, share: float, progress: Progress
+) -> Hardness:
+    if alarms is None:
+        return Hardness(USUAL, 0.0)
+    found = Threshold.of(alarms, threshold)
+    progress.message(f"False alarms are background where {alarms.path} is at least {found}.")
+    return Hardness(found.value, share)
 
 
 def _check_numbers(

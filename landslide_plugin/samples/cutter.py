@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..errors import GridError, InputError
-from ..landslides import Landslides, Mask, Polygons, is_raster, read_polygons
+from ..landslides import Landslides, Mask, Polygons, is_raster, least_landslide, read_polygons
 from ..progress import Progress
 from ..raster.source import Source
 from .patches import Candidates, find_candidates, is_mostly_known, read_patch
@@ -259,7 +259,8 @@ def find_layers(
         stacks: the images.
         landslides: path of polygons or a raster.
         low: value of the raster below which there is no landslide; None for `high`.
-        high: value from which on there is; None for any above 0.
+        high: value from which on there is; None for the threshold that the raster carries, or
+            else any above 0.
         area: path of polygons; none when empty.
         alarms: path of the raster of alarms; none when empty.
         progress: told of polygons left out.
@@ -271,6 +272,9 @@ def find_layers(
     mask = None
     if is_raster(landslides):
         mask = Source.open(landslides, what="landslide mask", zero_is_data=True)
+        if high is None:
+            remedy = "say by low and high from which on they are"
+            high = least_landslide(mask, remedy, progress)
     _check_values(landslides, mask, low, high, progress)
     alarm = Source.open(alarms, what="raster of false alarms") if alarms else None
     layers = []
@@ -303,11 +307,6 @@ def _check_values(
         raise InputError(
             f"Low {low:g} needs a high that is not below it: pixels below low are background, from "
             "high on landslide, and between them not known."
-        )
-    if high is None and mask.dataset.dtypes[0].startswith("float"):
-        progress.warning(
-            f"{landslides} has decimal values, and all above 0 are taken for landslide: if these "
-            "are probabilities, say by low and high from which on they are."
         )
     if mask.dataset.nodata == 0:
         progress.message(

@@ -68,6 +68,27 @@ def test_the_legend_names_values_with_their_unit(layer):
     assert not settings.useContinuousLegend()
 
 
+def test_the_legend_of_a_probability_marks_the_threshold_that_it_carries(layer):
+    def marked(text):
+        path = layer("probability", [[0, 0.6, 1]]).source()
+        dataset = gdal.Open(path, gdal.GA_Update)
+        dataset.SetMetadataItem("LANDSLIDE_THRESHOLD", text)
+        dataset = None
+        probability = QgsRasterLayer(path, "probability")
+        styles.apply("probability", probability)
+        return probability
+
+    plain = ["0 (no landslide)", "0.25", "0.5", "0.75", "1 (landslide)"]
+    probability = marked("0.695")
+    assert labels(probability) == [*plain[:3], "0.695 (threshold)", *plain[3:]]
+    plain_one = marked("*")  # as GDAL writes where tiles differ
+    assert labels(plain_one) == plain
+    assert labels(marked("0.5")) == [*plain[:2], "0.5 (threshold)", *plain[3:]]
+    for value in (0.1, 0.65, 0.695, 0.72, 0.9):  # the colours stay what they are
+        shades = [one.renderer().shader().shade(value) for one in (probability, plain_one)]
+        assert np.allclose(*[shade[1:] for shade in shades], atol=3)
+
+
 def test_north_has_one_colour_from_both_sides(layer):
     aspect = layer("aspect", [[0, 90, 359]])
     styles.apply("factors", aspect)

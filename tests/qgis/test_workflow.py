@@ -63,6 +63,18 @@ def test_boxes_do_not_lie_on_each_other(model):
             assert abs(x - left) >= 250 or abs(y - top) >= 100
 
 
+def test_it_pins_no_threshold_and_no_overlap(model):
+    """Left empty, it gives the inventory of Map landslides."""
+    threshold = model.parameterDefinition("threshold")
+    assert threshold.defaultValue() is None
+    assert threshold.flags() & threshold.FlagOptional
+    children = model.childAlgorithms()
+    assert "THRESHOLD" not in children["vectorize"].parameterSources()
+    (source,) = children["predict"].parameterSources()["THRESHOLD"]
+    assert source.parameterName() == "threshold"
+    assert "OVERLAP" not in children["predict"].parameterSources()
+
+
 def test_provider_lists_the_model():
     listed = QgsApplication.processingRegistry().providerById("landslide").algorithms()
     assert "Landslide inventory from image, DEM and rivers" in {item.name() for item in listed}
@@ -104,19 +116,17 @@ def test_run_from_demo_area_to_inventory(engine, model, tmp_path):
             "MODEL": str(tmp_path / "model.safetensors"),
         },
     )
-    mapped = processing.run(
-        model,
-        {
-            "image": area["IMAGE"],
-            "dem": area["DEM"],
-            "rivers": area["RIVERS"],
-            "model": trained["MODEL"],
-            "threshold": 0.1,
-            "min_area": 500,
-            "predict:Probability": str(tmp_path / "probability.tif"),
-            "vectorize:Inventory": str(tmp_path / "inventory.gpkg"),
-        },
-    )
+    inputs = {
+        "image": area["IMAGE"],
+        "dem": area["DEM"],
+        "rivers": area["RIVERS"],
+        "model": trained["MODEL"],
+        "threshold": 0.1,
+        "min_area": 500,
+        "predict:Probability": str(tmp_path / "probability.tif"),
+        "vectorize:Inventory": str(tmp_path / "inventory.gpkg"),
+    }
+    mapped = processing.run(model, inputs)
     probability = gdal.Open(mapped["predict:Probability"]).ReadAsArray()
     assert probability.shape == (256, 256)
     valid = probability[probability != -9999]
@@ -125,3 +135,11 @@ def test_run_from_demo_area_to_inventory(engine, model, tmp_path):
     assert inventory.isValid()
     assert {"area_m2", "prob_mean", "slope_mean"} <= set(inventory.fields().names())
     assert all(feature["area_m2"] >= 500 for feature in inventory.getFeatures())
+    carried = gdal.Open(mapped["predict:Probability"]).GetMetadataItem("LANDSLIDE_THRESHOLD")
+    assert carried == "0.1"
+    del inputs["threshold"]
+    inputs["predict:Probability"] = str(tmp_path / "own.tif")
+    inputs["vectorize:Inventory"] = str(tmp_path / "own.gpkg")
+    mapped = processing.run(model, inputs)
+    carried = gdal.Open(mapped["predict:Probability"]).GetMetadataItem("LANDSLIDE_THRESHOLD")
+    assert float(carried) == pytest.approx(trained["THRESHOLD"])

@@ -188,3 +188,28 @@ def test_an_error_that_would_come_again_leaves_nothing(given, tmp_path):
     with pytest.raises(LandslideError, match="no more"):
         predict(**given, **outputs(tmp_path), progress=Progress(fail))
     assert not list(tmp_path.iterdir())
+
+
+def test_a_run_that_goes_on_marks_from_the_threshold_that_it_is_given_now(given, tmp_path):
+    class Enough(Exception):
+        pass
+
+    def stop(event):
+        if event.get("percent", 0) > 70:
+            raise Enough
+
+    def tags():
+        for path in outputs(tmp_path).values():
+            with rasterio.open(path) as raster:
+                yield raster.tags()["LANDSLIDE_THRESHOLD"]
+
+    with pytest.raises(Enough):
+        predict(**given, **outputs(tmp_path), threshold=0.45, progress=Progress(stop))
+    events = []
+    predict(**given, **outputs(tmp_path), threshold=0.55, progress=Progress(events.append))
+    assert any("Going on from row" in event.get("text", "") for event in events)
+    assert list(tags()) == ["0.55", "0.55"]
+    probability, mask = (rasterio.open(path) for path in outputs(tmp_path).values())
+    with probability, mask:
+        known = mask.read(1) != 255
+        assert np.array_equal(mask.read(1) == 1, (probability.read(1) >= np.float32(0.55)) & known)
