@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress
-from ..raster.grid import Grid
+from ..raster.grid import Grid, tell_metres
 from ..raster.source import Source, unique_names
 from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.writer import RasterWriter
@@ -110,6 +110,7 @@ def streams(
             raise InputError(
                 f"The DEM {input} has {grid.width} x {grid.height} cells: streams need 3 x 3."
             )
+        tell_metres(grid, progress)
         stream_lines.require_memory(grid, progress)
         elevation, valid = (part[0] for part in dem.read(bands=dem.bands[:1]))
     if not valid.any():

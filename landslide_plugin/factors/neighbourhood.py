@@ -13,6 +13,8 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from ..raster.surface import Pixels
+
 Floats = NDArray[np.float32]
 
 FLAT_ASPECT = -1.0
@@ -41,42 +43,53 @@ class Neighbourhood:
     """
 
     def __init__(
-        self, cells: Sequence[Floats], dx: Floats, dy: Floats, catchment: Floats = NOTHING
+        self, cells: Sequence[Floats], pixels: Pixels, catchment: Floats = NOTHING
     ) -> None:
         self.cells = cells
-        self.dx = dx
-        self.dy = dy
+        self.dx, self.dy = pixels.width, pixels.height
         self.catchment = catchment
+        self._pixels = pixels
+        self._cosine = pixels.cosine if pixels.cosine.any() else None
 
     @cached_property
     def fall(self) -> tuple[Floats, Floats]:
-        """Descent per metre towards east and towards north (Horn 1981, Proc. IEEE 69:14)."""
+        """Descent per metre towards the map's right and its top (Horn 1981, Proc. IEEE 69:14)."""
         a, b, c, d, _, f, g, h, i = self.cells
         falling, rising = a - i, c - g
-        east = d - f
-        east *= 2
-        east += falling
-        east -= rising
-        east /= 8 * self.dx
-        north = h - b
-        north *= 2
-        north -= falling
-        north -= rising
-        north /= 8 * self.dy
-        return east, north
+        right = d - f
+        right *= 2
+        right += falling
+        right -= rising
+        right /= 8 * self.dx
+        up = h - b
+        up *= 2
+        up -= falling
+        up -= rising
+        up /= 8 * self.dy
+        return self._upright(right, up), up
+
+    @cached_property
+    def compass_fall(self) -> tuple[Floats, Floats]:
+        """Descent per metre towards east and towards north."""
+        right, up = self.fall
+        east, north = self._pixels.east, self._pixels.north
+        if not east.any():
+            return right, up
+        cosine, sine = (part / np.hypot(east, north) for part in (north, east))
+        return right * cosine + up * sine, up * cosine - right * sine
 
     @cached_property
     def steepness(self) -> Floats:
         """Tangent of the slope."""
-        east, north = self.fall
-        square = east * east
-        square += north * north
+        right, up = self.fall
+        square = right * right
+        square += up * up
         return np.sqrt(square, out=square)
 
     @cached_property
     def aspect(self) -> Floats:
         """Direction of descent, degrees clockwise from north, 0 to 360; `FLAT_ASPECT` if flat."""
-        east, north = self.fall
+        east, north = self.compass_fall
         degrees = np.arctan2(east, north)
         degrees *= np.float32(180 / np.pi)
         np.add(degrees, 360, out=degrees, where=degrees < 0)
@@ -89,11 +102,14 @@ class Neighbourhood:
         """D, E and F of Zevenbergen & Thorne: half of z_xx, half of z_yy, and z_xy, in 1/m."""
         a, b, c, d, e, f, g, h, i = self.cells
         # Differences to the centre are nearly exact in float32; sums of elevations are not.
-        return (
-            ((d - e) + (f - e)) / (2 * self.dx**2),
-            ((b - e) + (h - e)) / (2 * self.dy**2),
-            ((c - a) + (g - i)) / (4 * self.dx * self.dy),
-        )
+        half_xx = ((d - e) + (f - e)) / (2 * self.dx**2)
+        half_yy = ((b - e) + (h - e)) / (2 * self.dy**2)
+        xy = ((c - a) + (g - i)) / (4 * self.dx * self.dy)
+        if self._cosine is not None:
+            cosine, square = self._cosine, 1 - self._cosine**2
+            xy = self._upright(xy, 2 * half_yy)
+            half_xx = (half_xx - np.sqrt(square) * cosine * xy - cosine**2 * half_yy) / square
+        return half_xx, half_yy, xy
 
     @cached_property
     def along_and_across(self) -> tuple[Floats, Floats]:
@@ -101,12 +117,19 @@ class Neighbourhood:
         _, b, _, d, _, f, _, h, _ = self.cells
         half_xx, half_yy, xy = self.second
         x, y = (f - d) / (2 * self.dx), (b - h) / (2 * self.dy)
+        x = self._upright(x, y)
         xx, yy, both = x * x, y * y, x * y * xy
         square = xx + yy
         square[square == 0] = np.inf
         along = 2 * (half_xx * xx + half_yy * yy + both) / square
         across = 2 * (half_xx * yy + half_yy * xx - both) / square
         return along, across
+
+    def _upright(self, along_row: Floats, up: Floats) -> Floats:
+        """Return a derivative along a row as that at right angles to the column."""
+        if self._cosine is None:
+            return along_row
+        return (along_row - self._cosine * up) / np.sqrt(1 - self._cosine**2)
 
     @property
     def from_centre(self) -> Iterator[Floats]:

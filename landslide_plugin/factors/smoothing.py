@@ -1,6 +1,9 @@
 """Gaussian smoothing of a DEM in metres that knows holes and edges."""
 
 import math
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,13 +12,15 @@ from scipy.ndimage import correlate1d
 from ..raster.grid import Grid
 
 _TRUNCATE = 4
-_BAND_ROWS = 64
+_SAME = 1e-3
+"""Pixels whose size differs less, in relation, share a kernel."""
+_BAND_COLUMNS = 256
 
 
 def halo_rows(grid: Grid, sigma: float) -> int:
     """Return how many rows a Gaussian of `sigma` metres reaches up and down."""
-    _, dy = grid.pixel_metres()
-    return math.ceil(_TRUNCATE * sigma / dy.min())
+    _, dy = grid.pixel_metres(columns=np.linspace(0, grid.width - 1, 9))
+    return math.ceil(_TRUNCATE * sigma * (1 + _SAME) / dy.min())
 
 
 def smooth(
@@ -36,35 +41,65 @@ def smooth(
     Returns:
         Same shape, 0 where not valid.
     """
-    weights = _convolve(valid.astype(np.float64), grid, top, sigma)
-    sums = _convolve(values.astype(np.float64), grid, top, sigma)
+    weights, sums = np.empty(values.shape), np.empty(values.shape)
+    for part, sizes in _tiles(values.shape, grid, top):
+        kernels = [
+            _kernel(sigma / size, length) for size, length in zip(sizes, values.shape, strict=True)
+        ]
+        weights[part] = _convolved(valid, kernels, part)
+        sums[part] = _convolved(values, kernels, part)
     result = np.zeros_like(values)
     np.divide(sums, weights, out=result, where=valid, casting="same_kind")
     return result
 
 
-def _convolve(
-    values: NDArray[np.float64], grid: Grid, top: int, sigma: float
-) -> NDArray[np.float64]:
-    """Convolve down, then across; pixels outside count 0.
+def _tiles(
+    shape: tuple[int, ...], grid: Grid, top: int
+) -> Iterator[tuple[tuple[slice, slice], tuple[float, float]]]:
+    """Yield parts of a block, and the height and width in metres of the pixels in them, nearly.
 
-    Across, the width of a pixel changes with the row on a geographic CRS: one kernel serves the
-    rows of a band that lies fast in the grid, so that the result does not depend on the blocks.
+    Sizes are rounded and columns cut in the grid, not in the block: a pixel's smoothed value does
+    not depend on the block that it is in.
     """
-    _, dy = grid.pixel_metres(np.array([grid.height / 2]))
-    down = correlate1d(values, _kernel(sigma / dy[0]), axis=0, mode="constant")
-    result = np.empty_like(down)
-    rows = np.arange(top, top + len(values))
-    bands = rows // _BAND_ROWS if grid.is_geographic else np.zeros_like(rows)
-    for band in np.unique(bands):
-        inside = bands == band
-        dx, _ = grid.pixel_metres(np.array([(band + 0.5) * _BAND_ROWS]))
-        result[inside] = correlate1d(down[inside], _kernel(sigma / dx[0]), axis=1, mode="constant")
-    return result
+    rows = np.clip(np.arange(top, top + shape[0]), 0, grid.height - 1)
+    cuts = np.append(np.arange(0, grid.width, _BAND_COLUMNS), grid.width)
+    sizes = grid.pixel_metres(rows, (cuts[:-1] + cuts[1:]) / 2)[::-1]
+    if sizes[0].shape[1] == 1:  # all columns alike
+        cuts = cuts[[0, -1]]
+    middle = grid.pixel_metres(np.array([grid.height / 2]))[::-1]
+    steps = np.stack(
+        [np.rint(np.log(size / usual) / _SAME) for size, usual in zip(sizes, middle, strict=True)]
+    )
+    places = cuts + (shape[1] - grid.width) // 2  # the block's columns have a margin
+    places[0], places[-1] = 0, shape[1]
+    for band, (left, right) in enumerate(pairwise(places)):
+        changes = np.flatnonzero((np.diff(steps[..., band]) != 0).any(axis=0)) + 1
+        for start, stop in pairwise([0, *changes.tolist(), shape[0]]):
+            height, width = (
+                float(usual[0] * np.exp(step * _SAME))
+                for step, usual in zip(steps[:, start, band], middle, strict=True)
+            )
+            yield (slice(start, stop), slice(left, right)), (height, width)
 
 
-def _kernel(sigma: float) -> NDArray[np.float64]:
-    """Return a Gaussian of `sigma` pixels whose weights sum to 1."""
-    radius = math.ceil(_TRUNCATE * sigma)
+def _convolved(
+    values: NDArray[Any], kernels: Sequence[NDArray[np.float64]], part: tuple[slice, slice]
+) -> NDArray[np.float64]:
+    """Convolve a part of an array, down and then across; what is outside the array counts 0."""
+    around, own = [], []
+    for span, kernel, length in zip(part, kernels, values.shape, strict=True):
+        reach = len(kernel) // 2
+        start = max(span.start - reach, 0)
+        around.append(slice(start, min(span.stop + reach, length)))
+        own.append(slice(span.start - start, span.stop - start))
+    result = values[tuple(around)].astype(np.float64)
+    for axis, kernel in enumerate(kernels):
+        result = correlate1d(result, kernel, axis=axis, mode="constant")
+    return result[tuple(own)]
+
+
+def _kernel(sigma: float, longest: int) -> NDArray[np.float64]:
+    """Return a Gaussian of `sigma` pixels whose weights sum to 1, no wider than it has to be."""
+    radius = min(math.ceil(_TRUNCATE * sigma), longest)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
     return weights / weights.sum()

@@ -1,8 +1,7 @@
 """Streams from a DEM: depressions filled, flow routed by D8, cells that drain enough as lines.
 
 Filling and accumulation are richdem's. The directions are our own: richdem's D8 takes the lowest
-neighbour, O'Callaghan and Mark's the steepest descent, which on a geographic CRS needs the true
-width of every row.
+neighbour, O'Callaghan and Mark's the steepest descent, which needs the pixels' true size.
 """
 
 import importlib
@@ -34,6 +33,7 @@ BYTES_PER_CELL = 80
 
 _NODATA = -9999.0
 _BASE = 1000.0
+_BLOCK_ROWS = 512
 
 
 @dataclass(frozen=True)
@@ -150,23 +150,24 @@ def flow_directions(filled: NDArray[np.float64], grid: Grid) -> NDArray[np.int8]
 
     Args:
         filled: elevation without depressions, (rows, columns), NaN where there is no data.
-        grid: its grid; distances between cells are true metres, row by row.
+        grid: its grid; distances between cells are true metres.
 
     Returns:
         int8, (rows, columns): an index of `NEIGHBOURS`; 0 at outlets and without data.
     """
     rows, columns = filled.shape
-    dx, dy = grid.pixel_metres()
     directions = np.zeros(filled.shape, np.int8)
-    for start in range(0, rows, 512):
-        stop = min(start + 512, rows)
+    for start in range(0, rows, _BLOCK_ROWS):
+        stop = min(start + _BLOCK_ROWS, rows)
         around = np.full((stop - start + 2, columns + 2), np.nan)
         top, bottom = max(start - 1, 0), min(stop + 1, rows)
         around[top - start + 1 : bottom - start + 1, 1:-1] = filled[top:bottom]
         here, best = filled[start:stop], np.zeros((stop - start, columns))
+        pixels = grid.pixels(np.arange(start, stop), np.arange(columns))
         for number, (row, column) in enumerate(NEIGHBOURS[1:], start=1):
             there = around[1 + row :, 1 + column :][: stop - start, :columns]
-            run = np.hypot(row * dy[start:stop], column * dx[start:stop])[:, np.newaxis]
+            across, down = column * pixels.width, row * pixels.height
+            run = np.sqrt(across**2 + down**2 - 2 * across * down * pixels.cosine)
             descent = (here - there) / run
             steeper = descent > best  # False beside nodata
             best[steeper] = descent[steeper]
@@ -196,8 +197,10 @@ def drained_area(
     inner[(*flows, directions[flows])] = 1
     inner[(*flows, 0)] = 0  # richdem: flow from here
     area = np.zeros((rows + 2, columns + 2))
-    dx, dy = grid.pixel_metres()
-    area[1:-1, 1:-1] = (dx * dy / 1e6)[:, np.newaxis] * valid
+    for start in range(0, rows, _BLOCK_ROWS):
+        part = slice(start, min(start + _BLOCK_ROWS, rows))
+        own = grid.pixel_areas(np.arange(rows)[part], np.arange(columns)) / 1e6
+        area[1:-1, 1:-1][part] = own * valid[part]
     weights = richdem.rdarray(area, no_data=-1)
     shares = richdem.rd3array(proportions, no_data=-2)
     weights.geotransform = shares.geotransform = (0, 1, 0, 0, 0, -1)

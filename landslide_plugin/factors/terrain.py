@@ -1,7 +1,8 @@
 """Terrain factors, each a function of the 3 x 3 windows of a DEM; and the table of them.
 
-Metres: a window knows its pixel's width and height, which differ from row to row on a geographic
-CRS. Elevations are metres. How edges and holes are treated is said in `neighbourhood`.
+Metres: a window knows its pixel's width and height on the ground, which differ from row to row on a
+geographic CRS. North is the grid's where the grid keeps its own metres, else true north. Elevations
+are metres. How edges and holes are treated is said in `neighbourhood`.
 """
 
 import math
@@ -59,12 +60,12 @@ def aspect_class(windows: Neighbourhood) -> Floats:
 
 def northness(windows: Neighbourhood) -> Floats:
     """Cosine of the aspect, -1 to 1; 0 where flat."""
-    return _share(windows.fall[1], windows.steepness)
+    return _share(windows.compass_fall[1], windows.steepness)
 
 
 def eastness(windows: Neighbourhood) -> Floats:
     """Sine of the aspect, -1 to 1; 0 where flat."""
-    return _share(windows.fall[0], windows.steepness)
+    return _share(windows.compass_fall[0], windows.steepness)
 
 
 def plan_curvature(windows: Neighbourhood) -> Floats:
@@ -122,10 +123,10 @@ def roughness(windows: Neighbourhood) -> Floats:
 
 
 def hillshade(windows: Neighbourhood) -> Floats:
-    """Light from the north-west at 45 degrees, 1 (shadow) to 255, as gdaldem before rounding."""
-    east, north = windows.fall
-    # The surface's normal (east, north, 1) on the sun's direction (-1/2, 1/2, 1/sqrt 2).
-    light = (0.5 * (north - east) + math.sqrt(0.5)) / np.sqrt(1 + windows.steepness**2)
+    """Light from the map's upper left at 45 degrees, 1 to 255, as gdaldem before rounding."""
+    right, up = windows.fall
+    # The surface's normal (right, up, 1) on the sun's direction (-1/2, 1/2, 1/sqrt 2).
+    light = (0.5 * (up - right) + math.sqrt(0.5)) / np.sqrt(1 + windows.steepness**2)
     return 1 + 254 * np.maximum(light, 0)
 
 
@@ -161,6 +162,9 @@ FACTORS: dict[str, Callable[[Neighbourhood], Floats]] = {
 
 CLASSES = {aspect_class.__name__: dict(enumerate(ASPECT_CLASSES))}
 """Categorical factor to its values' names."""
+
+DIRECTIONS = tuple(function.__name__ for function in (aspect, aspect_class, northness, eastness))
+"""Factors that count from north."""
 
 OF_THE_WHOLE = (twi.__name__,)
 """Factors that need the whole DEM at once, for the windows' `catchment`."""
@@ -204,7 +208,7 @@ def check_dem(dem: Source, smoothing: float, progress: Progress) -> None:
     if len(dem.bands) > 1:
         progress.warning(f"The DEM has {len(dem.bands)} bands: the first one is taken.")
     crs = dem.grid.crs
-    if crs is not None and not crs.is_geographic and crs.linear_units_factor[1] != 1:
+    if crs is not None and crs.is_projected and crs.linear_units_factor[1] != 1:
         progress.warning("The DEM's CRS is not in metres; its elevations are taken as metres.")
 
 

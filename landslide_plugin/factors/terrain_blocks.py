@@ -16,7 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ..raster.grid import Grid
 from ..raster.source import Source
+from ..raster.surface import Pixels
 from ..raster.writer import NODATA
 from .neighbourhood import NOTHING, Floats, Neighbourhood, mend
 from .smoothing import halo_rows, smooth
@@ -37,15 +39,13 @@ class Block:
     Attributes:
         heights: (rows + 2, columns + 2), metres.
         valid: same shape; the margin is False where it lies outside the DEM.
-        dx: pixel width of each row in metres, float32, (rows,).
-        dy: pixel height of each row in metres, float32, (rows,).
+        grid: of the rows, without the margin.
         catchment: specific catchment area in metres, (rows, columns); only `twi` needs it.
     """
 
     heights: Floats
     valid: NDArray[np.bool_]
-    dx: Floats
-    dy: Floats
+    grid: Grid
     catchment: Floats = field(default_factory=lambda: NOTHING)
 
     @property
@@ -60,14 +60,9 @@ class Block:
 
     def part(self, start: int, stop: int) -> "Block":
         """Return some of the rows with their margin, not copied."""
-        around, own = slice(start, stop + 2), slice(start, stop)
-        return Block(
-            self.heights[around],
-            self.valid[around],
-            self.dx[own],
-            self.dy[own],
-            self.catchment[own],
-        )
+        around = slice(start, stop + 2)
+        grid = self.grid.part(Window(0, start, self.grid.width, stop - start))
+        return Block(self.heights[around], self.valid[around], grid, self.catchment[start:stop])
 
 
 def stream_factors(
@@ -146,9 +141,7 @@ def read_heights(
 def _read_block(dem: Source, window: Window, smoothing: float, catchment: Floats) -> Block:
     top, bottom = int(window.row_off), int(window.row_off + window.height)
     heights, valid = read_heights(dem, top - 1, bottom + 1, smoothing)
-    dx, dy = dem.grid.pixel_metres(np.arange(top, bottom, dtype=np.float64))
-    metres = dx.astype(np.float32), dy.astype(np.float32)
-    return Block(heights, valid, *metres, catchment[top:bottom])
+    return Block(heights, valid, dem.grid.part(window), catchment[top:bottom])
 
 
 def _finish(
@@ -169,24 +162,24 @@ def _works(block: Block, names: Sequence[str], values: Floats) -> Iterator[Calla
 
 
 def _derive_rows(block: Block, names: Sequence[str], values: Floats) -> None:
-    _derive_open(block, names, values)
+    pixels = block.grid.pixels(columns=np.arange(block.grid.width))
+    pixels = pixels.each(lambda sizes: sizes.astype(np.float32))
+    _derive_open(block, pixels, names, values)
     if not block.valid.all():
-        _derive_rims(block, names, values)
+        _derive_rims(block, pixels, names, values)
         np.copyto(values, np.float32(NODATA["float32"]), where=~block.inside)
 
 
-def _derive_open(block: Block, names: Sequence[str], values: Floats) -> None:
+def _derive_open(block: Block, pixels: Pixels, names: Sequence[str], values: Floats) -> None:
     """Derive factors as if every pixel were there."""
     rows, columns = block.shape
     cells = [block.heights[y : y + rows, x : x + columns] for y in range(3) for x in range(3)]
-    windows = Neighbourhood(
-        cells, block.dx[:, np.newaxis], block.dy[:, np.newaxis], block.catchment
-    )
+    windows = Neighbourhood(cells, pixels, block.catchment)
     for band, name in zip(values, names, strict=True):
         band[...] = FACTORS[name](windows)
 
 
-def _derive_rims(block: Block, names: Sequence[str], values: Floats) -> None:
+def _derive_rims(block: Block, pixels: Pixels, names: Sequence[str], values: Floats) -> None:
     """Derive factors again where a neighbour is missing, from mended windows."""
     valid = block.valid
     columns_whole = valid[:-2] & valid[1:-1] & valid[2:]
@@ -197,6 +190,7 @@ def _derive_rims(block: Block, names: Sequence[str], values: Floats) -> None:
     at = [(rows + y, columns + x) for y in range(3) for x in range(3)]
     cells = mend([block.heights[cell] for cell in at], [valid[cell] for cell in at])
     catchment = block.catchment[rows, columns] if block.catchment.size else NOTHING
-    windows = Neighbourhood(cells, block.dx[rows], block.dy[rows], catchment)
+    theirs = pixels.each(lambda sizes: np.broadcast_to(sizes, block.shape)[rows, columns])
+    windows = Neighbourhood(cells, theirs, catchment)
     for band, name in zip(values, names, strict=True):
         band[rows, columns] = FACTORS[name](windows)

@@ -5,6 +5,7 @@ from typing import Any
 
 from ..errors import InputError
 from ..progress import Progress
+from ..raster.grid import tell_metres, tell_north
 from ..raster.source import Source
 from ..raster.writer import RasterWriter
 from . import terrain
@@ -39,6 +40,9 @@ def terrainfactors(
     names = terrain.check_factors(factors)
     with Source.open(input, what="DEM") as dem:
         terrain.check_dem(dem, smoothing, progress)
+        tell_metres(dem.grid, progress)
+        if set(names) & set(terrain.DIRECTIONS):
+            tell_north(dem.grid, progress)
         with RasterWriter(output, dem.grid, names) as writer:
             for index, name in enumerate(names, start=1):
                 classes = terrain.CLASSES.get(name, {})

@@ -54,8 +54,10 @@ def specific_catchment(dem: Source, smoothing: float, progress: Progress) -> Flo
     del filled
     progress.update(0.6)
     drained = streams.drained_area(directions, valid, grid)
-    dx, dy = grid.pixel_metres()
-    width = np.sqrt(dx * dy)[:, np.newaxis]
-    drained *= 1e6 / width
+    catchment = np.empty(grid.shape, np.float32)
+    for window in grid.row_blocks(_BLOCK_ROWS):
+        rows, _ = window.toslices()
+        width = np.sqrt(grid.part(window).pixel_areas(columns=np.arange(grid.width)))
+        catchment[rows] = np.maximum(drained[rows] * 1e6 / width, width)  # nodata drains nothing
     progress.update(1.0)
-    return np.maximum(drained, width).astype(np.float32)  # nodata drains nothing
+    return catchment

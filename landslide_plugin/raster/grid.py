@@ -15,10 +15,13 @@ from rasterio.windows import Window
 from ..errors import GridError
 from ..progress import Progress
 from .metres import Ground
-from .surface import Pixels
+from .surface import Pixels, Places
 
 NOTABLE_VARIATION = 0.01
 """Pixels that differ more in size are told of where one size has to serve for all."""
+
+NOTABLE_TURN = 1.0
+"""Degrees between the way up the map and true north that are told of."""
 
 
 @dataclass(frozen=True)
@@ -78,15 +81,12 @@ class Grid:
         """
         return Ground(self.crs, self.transform, self.shape)
 
-    def pixels(
-        self, rows: NDArray[np.float64] | None = None, columns: NDArray[np.float64] | None = None
-    ) -> Pixels:
+    def pixels(self, rows: Places | None = None, columns: Places | None = None) -> Pixels:
         """Return pixels as they lie on the ground; see `Ground.pixels` and `pixel_metres`."""
-        index = np.arange(self.height, dtype=np.float64) if rows is None else rows
-        return self.ground.pixels(index, columns)
+        return self.ground.pixels(np.arange(self.height) if rows is None else rows, columns)
 
     def pixel_metres(
-        self, rows: NDArray[np.float64] | None = None, columns: NDArray[np.float64] | None = None
+        self, rows: Places | None = None, columns: Places | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return pixel width and height in true metres, whatever the CRS; see `metres`.
 
@@ -105,7 +105,7 @@ class Grid:
         return found.width, found.height
 
     def pixel_areas(
-        self, rows: NDArray[np.float64] | None = None, columns: NDArray[np.float64] | None = None
+        self, rows: Places | None = None, columns: Places | None = None
     ) -> NDArray[np.float64]:
         """Return the area of pixels in true square metres, of the shapes of `pixel_metres`."""
         return self.pixels(rows, columns).area
@@ -252,6 +252,15 @@ def tell_metres(grid: Grid, progress: Progress, one_size_for: str = "") -> None:
         progress.warning(
             f"Pixels differ by {grid.metres_vary:.0%} in size within the raster; {one_size_for} "
             "takes those in the middle for all: warp the raster to UTM for more than that."
+        )
+
+
+def tell_north(grid: Grid, progress: Progress) -> None:
+    """Say where directions count from true north and the way up the map is another one."""
+    if grid.ground.turn > NOTABLE_TURN:
+        progress.message(
+            f"Directions count from true north, from which the way up the map is up to "
+            f"{grid.ground.turn:.0f} degrees off here."
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
-from .surface import Floats, Pixels, surface_of
+from .surface import Floats, Pixels, Places, surface_of
 
 TOLERANCE = 0.002
 """A scale this near to 1 everywhere leaves a projection its own metres."""
@@ -48,7 +48,7 @@ class Ground:
         self.is_local = not self._surface.is_placed or bool(np.isnan(self._nodes.width).all())
         self.keeps_own_metres = self.is_local or self._is_near_own()
 
-    def pixels(self, rows: Floats, columns: Floats | None = None) -> Pixels:
+    def pixels(self, rows: Places, columns: Places | None = None) -> Pixels:
         """Measure pixels.
 
         Args:
@@ -59,15 +59,15 @@ class Ground:
             Arrays of shape (n,) without columns; else (n, m), or (n, 1) where the pixels of a row
             are the same to 1 in 10,000.
         """
-        rows = np.asarray(rows, np.float64) + self._first[0]
+        down = np.asarray(rows, np.float64) + self._first[0]
         across = np.array([(self._shape[1] - 1) / 2]) if columns is None else columns
         across = np.asarray(across, np.float64) + self._first[1]
         if self.keeps_own_metres:
-            found = self._own(len(rows))
+            found = self._own(len(down))
         elif self._varies_along_rows:
-            found = self._between_nodes(rows, across)
+            found = self._between_nodes(down, across)
         else:
-            found = self._of_rows(rows)
+            found = self._of_rows(down)
         return found if columns is not None else found.each(lambda values: values[:, 0])
 
     def part(self, row: int, column: int, shape: tuple[int, int]) -> "Ground":

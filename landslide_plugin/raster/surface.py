@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from pyproj import CRS as ProjCRS
 
 Floats = NDArray[np.float64]
+Places = NDArray[np.floating[Any] | np.integer[Any]]
+"""Indices of rows or columns, which may have fractions."""
 
 _SHORTEST = 100.0
 """Metres; over less, the rounding of a projection's inverse would show."""

@@ -16,6 +16,7 @@ from landslide_mapper.landslide_plugin.factors.neighbourhood import FLAT_ASPECT
 from landslide_mapper.landslide_plugin.factors.terrain_blocks import Block
 from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
 from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.source import Source
 from rasterio.transform import from_origin
 
@@ -27,12 +28,10 @@ def derive(heights, names, dx=10.0, dy=10.0, valid=None):
     """Return name to factor of an array of elevations, nothing beyond its edges."""
     heights = np.asarray(heights, np.float32)
     there = np.ones(heights.shape, bool) if valid is None else valid
-    rows = len(heights)
     block = Block(
         np.pad(np.where(there, heights, 0), 1),
         np.pad(there, 1),
-        np.full(rows, dx, np.float32),
-        np.full(rows, dy, np.float32),
+        Grid(None, from_origin(0, 0, dx, dy), *heights.shape[::-1]),
         np.full(heights.shape, np.sqrt(dx * dy), np.float32),
     )
     values = terrain_blocks.derive(block, names)
