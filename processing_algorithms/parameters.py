@@ -50,6 +50,30 @@ def number(
     return _within(parameter, low, high)
 
 
+def scaling(prefix: str = "", what: str = "") -> Declaration:
+    """Yield SCALE and OFFSET, how an image's numbers become reflectance, and their help."""
+    for key, label, low, told in (
+        (
+            "SCALE",
+            "Scale to reflectance",
+            0.0,
+            "Reflectance is stored value x scale + offset. Empty for what file and product tell; "
+            "docs/imagery_units.md lists what is known. Sentinel-2: 0.0001; Landsat Collection 2 "
+            "surface reflectance: 0.0000275.",
+        ),
+        (
+            "OFFSET",
+            "Offset to reflectance",
+            None,
+            "Added after the scale, and given with it only. Sentinel-2 since processing baseline "
+            "04.00: -0.1; Landsat Collection 2 surface reflectance: -0.2.",
+        ),
+    ):
+        parameter = number(f"{prefix}{key}", f"{label}{what}", None, low)
+        parameter.setMetadata({"widget_wrapper": {"decimals": 10}})  # of 0.0000275
+        yield advanced(parameter), told
+
+
 def whole(
     key: str, label: str, default: int, low: int | None = None, high: int | None = None
 ) -> QgsProcessingParameterNumber:

@@ -9,7 +9,7 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import SENSORS, Declaration, advanced, choice, choices
+from .parameters import SENSORS, Declaration, advanced, choice, choices, scaling
 
 INDICES = ("ndvi", "mndwi", "ndwi", "ndbi", "bsi", "savi", "nbr", "brightness")
 DEFAULT = ("ndvi", "mndwi")
@@ -59,11 +59,12 @@ class SpectralIndices(EngineAlgorithm):
         ground; dbsi, dndbi, dbrightness and dndwi are negative there. Take both images from the
         same season.
 
-        The scale and offset that a file declares are applied. Integers without them are taken as
-        reflectance x 10000 from Sentinel-2 and as 0.0000275 x value - 0.2 in Landsat Collection 2
-        surface reflectance (bands named SR_B1 ...), and left as they are otherwise, which counts
-        for savi and brightness. Products of Sentinel-2 since 25 January 2022 can hold an offset of
-        1000: declare it in the file, or take images without it.
+        Indices are of reflectance, and an offset that was added to it changes ratios too. The scale
+        and offset that a file declares are applied; else those that the product's name, its
+        metadata beside the file or the file's tags tell (Sentinel-2's processing baseline, which
+        adds 1000 since 04.00; Landsat Collection 2; docs/imagery_units.md). Where nothing tells,
+        each index of whole numbers warns, and the change is refused if the offset of one image is
+        known and that of the other is not: give SCALE and OFFSET then.
 
         Sources: Rouse et al. 1974, NASA SP-351 (ndvi); Xu 2006, Int. J. Remote Sens. 27:3025
         (mndwi); McFeeters 1996, Int. J. Remote Sens. 17:1425 (ndwi); Zha et al. 2003, Int. J.
@@ -107,6 +108,8 @@ class SpectralIndices(EngineAlgorithm):
                 advanced(band),
                 f"Which band of the image is {key.lower()}; empty finds it by name or sensor.",
             )
+        yield from scaling()
+        yield from scaling("EARLIER_", " of the earlier image")
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Spectral indices"),
             "A float32 GeoTIFF on the image's grid with a band for each index, then one for the "

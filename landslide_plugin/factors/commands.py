@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..progress import Progress
 from ..raster.grid import Grid, tell_metres
+from ..raster.reflectance import given_units
 from ..raster.source import Source, unique_names
 from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.writer import RasterWriter
@@ -33,12 +34,17 @@ def spectralindices(
     swir2: int = 0,
     bands: Sequence[str] = (),
     earlier: str = "",
+    scale: float | None = None,
+    offset: float | None = None,
+    earlier_scale: float | None = None,
+    earlier_offset: float | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive spectral indices from an image; see `spectral.INDICES`.
 
     Args:
-        input: the image, whose grid counts; scale and offset of its bands are honoured.
+        input: the image, whose grid counts; its numbers are brought to reflectance as its file,
+            its product or `scale` and `offset` say.
         output: float32 GeoTIFF, one band an index, named after it; with an earlier image, then
             one band a change: `spectral.CHANGE`.
         indices: names of indices, in the order of the output's bands.
@@ -53,10 +59,16 @@ def spectralindices(
         bands: files of further bands of the image, of any resolution; they are brought to the
             image's grid, and numbers count on through them.
         earlier: an image from before, of the same sensor.
+        scale: what the image's stored numbers are multiplied by to give reflectance; None for
+            what the image tells.
+        offset: what is added then; None is 0.
+        earlier_scale: likewise of the earlier image.
+        earlier_offset: likewise.
         progress: where to report.
 
     Raises:
-        InputError: an unknown index or sensor, or a band that can't be found.
+        InputError: an unknown index or sensor, a band that can't be found, or two images of which
+            one has an offset that is known and the other not.
         GridError: an image has no CRS or is rotated, or the images don't overlap.
     """
     names = spectral.check_indices(indices)
@@ -64,18 +76,22 @@ def spectralindices(
         "blue": blue, "green": green, "red": red, "nir": nir, "swir1": swir1, "swir2": swir2,
     }  # fmt: skip
     files = list(dict.fromkeys([input, *(bands or ())]))
+    given = given_units(scale, offset)
+    given_earlier = given_units(earlier_scale, earlier_offset, "EARLIER_")
     with ExitStack() as opened:
         images = [
             spectral.open_image(
-                files, names, opened, sensor=sensor, numbers=numbers, progress=progress
+                files, names, opened, sensor=sensor, numbers=numbers, given=given,
+                progress=progress,
             )
-        ]
+        ]  # fmt: skip
         made = list(names)
         if earlier:
             before = spectral.open_image(
-                [earlier], names, opened, sensor=sensor, numbers=numbers, reference=input,
-                what="earlier image", progress=progress,
+                [earlier], names, opened, sensor=sensor, numbers=numbers, given=given_earlier,
+                reference=input, what="earlier image", progress=progress,
             )  # fmt: skip
+            spectral.require_same_units(images[0], before)
             images.append(before)
             made += [spectral.CHANGE + name for name in names]
         grid = images[0].layers.grid

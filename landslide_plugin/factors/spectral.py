@@ -11,7 +11,9 @@ from rasterio.windows import Window
 
 from ..errors import InputError
 from ..progress import Progress
-from ..raster.bands import find_bands, reflectance_units
+from ..raster.bands import find_bands
+from ..raster.products import Units
+from ..raster.reflectance import ADDED_SINCE, day_in_path, how_to_mend, read_as_reflectance
 from ..raster.stack import LayerStack
 
 Floats = NDArray[np.float32]
@@ -102,19 +104,26 @@ class Image:
     Attributes:
         layers: its files on one grid.
         needed: common name to the layers' name of each band that the indices need.
-        units: scale and offset to reflectance of these bands, (bands, 2).
+        units: how these bands became reflectance; None for one whose numbers stay as they are.
     """
 
     layers: LayerStack
     needed: dict[str, str]
-    units: Floats
+    units: dict[str, Units | None]
 
     def read(self, window: Window) -> tuple[Floats, NDArray[np.bool_]]:
         """Return the needed bands' reflectance and validity, (bands, rows, columns)."""
-        values, valid = self.layers.read(window, list(self.needed.values()))
-        values *= self.units[:, 0, None, None]
-        values += self.units[:, 1, None, None]
-        return values, valid
+        return self.layers.read(window, list(self.needed.values()))
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is known of every band whether something was added to its reflectance."""
+        return all(units is not None and units.certain for units in self.units.values())
+
+    @property
+    def day(self) -> str:
+        """When it was taken, as the files' names say: year, month, day; "" where they don't."""
+        return max(day_in_path(origin) for origin in self.layers.origins)
 
 
 def open_image(
@@ -124,6 +133,7 @@ def open_image(
     *,
     sensor: str = "auto",
     numbers: Mapping[str, int] | None = None,
+    given: Units | None = None,
     reference: str | Path = "",
     what: str = "image",
     progress: Progress,
@@ -136,9 +146,10 @@ def open_image(
         opened: closes the files.
         sensor: as `find_bands`.
         numbers: as `find_bands`; they count through all files.
+        given: units that go before what the image tells.
         reference: the raster whose grid counts instead.
         what: the image's role in messages.
-        progress: where it is said how integers are understood.
+        progress: where it is said how numbers are understood.
 
     Raises:
         InputError: as `Source.open` and `find_bands`.
@@ -150,10 +161,31 @@ def open_image(
     wanted = list(dict.fromkeys(band for name in names for band in INDICES[name].bands))
     places = find_bands(layers.bands, wanted, sensor, numbers, what)
     needed = {band: layers.bands[place] for band, place in places.items()}
-    units = [reflectance_units(*layers.source_of(band), sensor) for band in needed.values()]
-    _explain(units, names, what, progress)
-    known = np.array([unit or (1, 0) for unit in units], np.float32)
-    return Image(layers, needed, known)
+    located = {band: layers.source_of(name) for band, name in needed.items()}
+    units = read_as_reflectance(located, sensor, given, what=what, progress=progress)
+    image = Image(layers, needed, units)
+    _warn_of_units(image, names, what, progress)
+    return image
+
+
+def require_same_units(image: Image, earlier: Image) -> None:
+    """Refuse a change between images of which one alone may have an offset.
+
+    Raises:
+        InputError: so it is; the sentence says how to mend it.
+    """
+    if image.is_certain != earlier.is_certain:
+        what, prefix = ("earlier image", "EARLIER_") if image.is_certain else ("image", "")
+        raise InputError(
+            f"It is not known whether an offset was added to the {what}'s reflectance, as it is "
+            f"of the other image, and their difference would show it: {how_to_mend(prefix)}."
+        )
+    if not image.is_certain and earlier.day and earlier.day < ADDED_SINCE <= image.day:
+        raise InputError(
+            "The images were taken before and after Sentinel-2's products got an offset (25 "
+            f"January 2022), and nothing tells of theirs: {how_to_mend()}, and likewise "
+            "EARLIER_SCALE and EARLIER_OFFSET."
+        )
 
 
 def stream_indices(images: Sequence[Image], names: Sequence[str]) -> Blocks:
@@ -206,20 +238,16 @@ def derive(
     return result, good
 
 
-def _explain(
-    units: Sequence[tuple[float, float] | None],
-    names: Sequence[str],
-    what: str,
-    progress: Progress,
-) -> None:
-    """Say how integers of an image are understood; ratios don't mind a scale that is not known."""
-    for scale, offset in sorted({unit for unit in units if unit} - {(1.0, 0.0)}):
-        progress.message(
-            f"The {what}'s integers are taken as reflectance: value x {scale:g} {offset:+g}."
-        )
-    minding = [name for name in names if INDICES[name].needs_reflectance]
-    if minding and None in units:
-        progress.warning(
-            f"{', '.join(minding)} want reflectance from 0 to 1, but the {what} holds integers "
-            "without a scale: their values are on the image's own scale."
-        )
+def _warn_of_units(image: Image, names: Sequence[str], what: str, progress: Progress) -> None:
+    """Warn of the indices that are not of reflectance for certain: offsets change ratios too."""
+    doubtful = {band for band, units in image.units.items() if units is None or not units.certain}
+    touched = [name for name in names if doubtful & set(INDICES[name].bands)]
+    if not touched:
+        return
+    scaled = [name for name in touched if INDICES[name].needs_reflectance]
+    besides = f" ({', '.join(scaled)} want reflectance from 0 to 1)" if scaled else ""
+    progress.warning(
+        f"{', '.join(touched)} of the {what} may be wrong{besides}: it is not known whether an "
+        "offset was added to the reflectance in its numbers; "
+        f"{how_to_mend('EARLIER_' if what == 'earlier image' else '')}."
+    )

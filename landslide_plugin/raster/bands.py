@@ -6,9 +6,7 @@ the same number from one Landsat to the next, so a bare "B4" says nothing withou
 
 import re
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-
-import numpy as np
+from pathlib import Path, PurePath
 
 from ..errors import InputError
 from .source import Source
@@ -75,6 +73,13 @@ _LEFT_OUT: dict[str, dict[int, set[str]]] = {
 }
 """Sensor to the number of bands of a file to the bands that files of that many leave out."""
 
+IMAGERY = {
+    *(name for bands in SENSORS.values() for name in bands.values()),
+    "grey",
+    "gray",
+} - {"thermal", "thermal2", "water_vapour", "cirrus"}
+"""Common names of bands that hold reflected light."""
+
 _ALIASES = {
     "blue": "blue",
     "green": "green",
@@ -88,24 +93,36 @@ _ALIASES = {
     "rededge1": "rededge1",
     "rededge2": "rededge2",
     "rededge3": "rededge3",
+    "rededge071": "rededge1",
+    "rededge075": "rededge2",
+    "rededge078": "rededge3",
     "nirnarrow": "nir_narrow",
+    "nir08": "nir_narrow",
+    "nir09": "water_vapour",
     "coastal": "coastal",
+    "lwir": "thermal",
+    "lwir11": "thermal",
+    "lwir12": "thermal2",
 }
 """Spellings of common names, without case, spaces and underscores (swir16: STAC's eo extension)."""
 
-_OWN_NAME = re.compile(r"(?:SR_)?B0?(\d{1,2}|8A)", re.IGNORECASE)
-_SENTINEL2_ONLY = re.compile(r"B0\d|B8A|B12", re.IGNORECASE)
-_LANDSAT_FILE = re.compile(r"L[TEMCO]0?([4-9])", re.IGNORECASE)
-_BAND_AT_END = re.compile(r"[_.]((?:SR_)?B(?:\d{1,2}|8A))(?:_\d+m)?$", re.IGNORECASE)
-_LANDSAT_SURFACE = re.compile(r"SR_B\d", re.IGNORECASE)
+_S2_ONLY = {"8A", "12"}
+_ENDINGS = {".tif", ".tiff", ".jp2", ".img", ".vrt", ".jpg", ".png", ".bil", ".dat", ".hdr"}
 
-_UNITS = {"sentinel2": (1e-4, 0.0), "landsat": (2.75e-5, -0.2)}
-"""Scale and offset from integers to reflectance that the makers publish but don't write in files.
+_OWN_NAME = re.compile(r"(?:(SR|ST)_)?B(0?)(\d{1,2}|8A)", re.IGNORECASE)
+_SPELLED_OUT = re.compile(r"Band[ _-]?0?(\d{1,2}|8A)", re.IGNORECASE)
+_THERMAL = re.compile(r"B6_?VCID_?([12])|B6([12])|ST_B0?(?:6|10)()", re.IGNORECASE)
+_WITH_WAVELENGTH = re.compile(r"(B\w+), central wavelength.*", re.IGNORECASE)
+_BAND_AT_END = re.compile(
+    r"(?:^|[_.-])((?:S[RT]_)?B(?:and)?(?:\d{1,2}|8A)|B6_VCID_[12])(?:_\d+m)?$", re.IGNORECASE
+)
 
-Copernicus Sentinel-2 products (the offset of 1000 of scenes since 25 January 2022 left to the
-file), and USGS LSDS-1619, Landsat 8-9 Collection 2 Level 2 Science Product Guide, table 6-1 (the
-same for Landsat 4 to 7, LSDS-1618).
-"""
+_PRODUCTS = {
+    "sentinel2": r"(?<![A-Z0-9])(S2[A-D]?_|T\d\d[C-X][A-Z]{2}_)|HLS\.S30|sentinel[-_ ]?2",
+    "landsat89": r"(?<![A-Z0-9])L[COT]0?[89](?=[_\d])|HLS\.L30|landsat[-_ ]?[89]",
+    "landsat57": r"(?<![A-Z0-9])L[TEM]0?[4-7](?=[_\d])|landsat[-_ ]?[4-7]",
+}
+"""Sensor to how the names of its products, tiles and scenes begin."""
 
 
 def common_name(name: str, sensor: str = "auto") -> str:
@@ -114,7 +131,8 @@ def common_name(name: str, sensor: str = "auto") -> str:
     Args:
         name: a common name in any spelling, or the sensor's own, such as "B04" or "SR_B4".
         sensor: a key of `SENSORS`; "auto" knows Sentinel-2's names by their two digits and
-            leaves Landsat's alone, as they mean other bands from one Landsat to the next.
+            leaves Landsat's alone, as they mean other bands from one Landsat to the next. B11,
+            thermal with Landsat 8, is Sentinel-2's here; `common_names` knows better.
 
     Returns:
         The common name; the name itself where it is not known.
@@ -122,79 +140,113 @@ def common_name(name: str, sensor: str = "auto") -> str:
     plain = re.sub(r"[\s_-]", "", name).lower()
     if plain in _ALIASES:
         return _ALIASES[plain]
-    own = _OWN_NAME.fullmatch(name.strip())
-    if own is None:
-        return name
+    hot = _THERMAL.fullmatch(name.strip())
+    if hot is not None:
+        return "thermal2" if "2" in hot.groups() else "thermal"
+    number = _number(name)
     if sensor == "auto":
-        certain = _SENTINEL2_ONLY.fullmatch(name.strip()) or name.strip().upper() == "B11"
+        certain = number in {*_S2_ONLY, "11"} or _is_padded(name)
         sensor = "sentinel2" if certain else ""
-    return SENSORS.get(sensor, {}).get(f"B{own.group(1).upper()}", name)
+    return SENSORS.get(sensor, {}).get(f"B{number}", name)
 
 
-def common_names(names: Sequence[str], sensor: str = "auto") -> list[str]:
+def common_names(names: Sequence[str], sensor: str = "auto", path: str = "") -> list[str]:
     """Return the common names of an image's bands, told from each other's company.
 
-    Like `common_name`, but with "auto" one name that only Sentinel-2 has (B8A, B12, B02) makes
-    all of them Sentinel-2's, so that B2 beside B12 is blue.
+    Like `common_name`, but with "auto" the bands' company tells the sensor (`told_sensor`), so
+    that B2 beside B12 is blue. What can be either is left as it is.
+
+    Args:
+        names: of all bands.
+        sensor: as `common_name`.
+        path: of the file, whose name may tell the sensor too.
     """
-    if sensor == "auto" and is_sentinel2(names):
-        sensor = "sentinel2"
-    return [common_name(name, sensor) for name in names]
+    plain = [_plain(name, names) for name in names]
+    if sensor == "auto":
+        sensor = told_sensor(plain, path)
+    if sensor:
+        found = [common_name(name, sensor) for name in plain]
+    else:
+        found = [_common_to_all(name) for name in plain]
+    if "nir" not in found and not any(name.startswith("rededge") for name in found):
+        found = ["nir" if _is_nir08(name) else new for name, new in zip(names, found, strict=True)]
+    return [name if new == own else new for name, own, new in zip(names, plain, found, strict=True)]
 
 
-def is_sentinel2(names: Sequence[str]) -> bool:
-    """Whether one of the names is one that only Sentinel-2's bands have."""
-    return any(_SENTINEL2_ONLY.fullmatch(name.strip()) for name in names)
+def told_sensor(names: Sequence[str], path: str = "") -> str:
+    """Return the sensor that band names tell, else the names in a path; "" where neither does.
+
+    B8A and B12 are Sentinel-2's alone, and so is B08 with two digits (of the harmonised HLS L30,
+    the one Landsat product that writes two, no pan band is published). B10, or B11 beside B9 or
+    Landsat's near and short-wave infrared, without these is Landsat 8's or 9's.
+    """
+    numbers = {_number(name) for name in names} - {""}
+    if numbers & _S2_ONLY or any(name.strip().upper() == "B08" for name in names):
+        return "sentinel2"
+    surface = {_number(name) for name in names if name.strip().upper().startswith("SR_")}
+    thermal = {_number(name) for name in names if name.strip().upper().startswith("ST_")}
+    if "6" in surface or "10" in thermal:
+        return "landsat89"
+    if "6" in thermal or surface == {"1", "2", "3", "4", "5", "7"}:
+        return "landsat57"
+    if any(_THERMAL.fullmatch(name.strip()) for name in names):
+        return "landsat57"
+    if ("10" in numbers and len(numbers) > 1) or {"9", "11"} <= numbers:
+        return "landsat89"
+    if "11" in numbers and {"2", "3", "4", "5", "6", "7"} <= numbers and "8" not in numbers:
+        return "landsat89"
+    return sensor_in_path(path)
+
+
+def sensor_in_path(path: str) -> str:
+    """Return the sensor whose product a path names, the nearest folder first; "" for none."""
+    for part in reversed(PurePath(path.replace("\\", "/")).parts):
+        told = [key for key, name in _PRODUCTS.items() if re.search(name, part, re.IGNORECASE)]
+        if told:
+            return told[0] if len(told) == 1 else ""
+    return ""
+
+
+def is_imagery(name: str) -> bool:
+    """Whether a band of this common name holds reflected light; repeated ones bear a number."""
+    return name in IMAGERY or re.sub(r"_\d+$", "", name) in IMAGERY
 
 
 def layer_names(source: Source, sensor: str = "auto") -> list[str]:
     """Return the common names of a raster's bands; a nameless only band is named by its file."""
-    if _nameless(source):
-        return [name_from_file(Path(source.path).stem, sensor)]
-    return common_names(source.bands, sensor)
+    if is_nameless(source):
+        return [name_from_file(source.path, sensor)]
+    return common_names(source.bands, sensor, source.path)
 
 
-def name_from_file(stem: str, sensor: str = "auto") -> str:
+def is_nameless(source: Source) -> bool:
+    """Whether a raster's only band has no name of its own."""
+    return len(source.bands) == 1 and not source.original.descriptions[0]
+
+
+def name_from_file(path: str, sensor: str = "auto") -> str:
     """Return the common name of the band that a single-band file holds, from its file name.
 
     Args:
-        stem: such as "LT52240631988227CUB02_B4" (nir), "T32TPQ_20230523T101031_B04_10m" (red).
-        sensor: a key of `SENSORS`; "auto" knows Landsat's files by the beginning of their names.
+        path: such as "LT52240631988227CUB02_B4" (nir), "T32TPQ_20230523T101031_B04_10m" (red),
+            with or without folders and ending.
+        sensor: a key of `SENSORS`; "auto" knows Landsat's and Sentinel-2's files by the beginning
+            of their names, or of the folders' that they lie in.
 
     Returns:
-        The common name, or the stem where the sensor or band can't be told.
+        The common name, or the file's name without its ending where the sensor or band can't be
+        told.
     """
+    stem = Path(path).stem if Path(path).suffix.lower() in _ENDINGS else Path(path).name
+    band = own_name_in_file(stem)
+    found = common_names([band], sensor, path)[0] if band else ""
+    return stem if found == band else found
+
+
+def own_name_in_file(stem: str) -> str:
+    """Return the sensor's own name of a band at the end of a file's name; "" for none."""
     band = _BAND_AT_END.search(stem)
-    if band is None:
-        return stem
-    landsat = _LANDSAT_FILE.match(stem)
-    if sensor == "auto" and landsat is not None:
-        sensor = "landsat89" if int(landsat.group(1)) >= 8 else "landsat57"
-    found = common_name(band.group(1), sensor)
-    return stem if found == band.group(1) else found
-
-
-def reflectance_units(
-    source: Source, band: str, sensor: str = "auto"
-) -> tuple[float, float] | None:
-    """Return scale and offset from values read to reflectance; None where nothing tells them.
-
-    Floats and what the file declares itself are taken as reflectance already.
-    """
-    place = source.index_of(band) - 1
-    declared = (source.original.scales[place], source.original.offsets[place]) != (1, 0)
-    if declared or np.dtype(source.original.dtypes[place]).kind not in "iu":
-        return 1.0, 0.0
-    name, company = band, source.bands
-    if _nameless(source):
-        in_file = _BAND_AT_END.search(Path(source.path).stem)
-        name = in_file.group(1) if in_file else ""
-        company = [name]
-    if _LANDSAT_SURFACE.fullmatch(name):
-        return _UNITS["landsat"]
-    if sensor == "sentinel2" or (sensor == "auto" and is_sentinel2(company)):
-        return _UNITS["sentinel2"]
-    return None
+    return re.sub("band", "B", band.group(1), flags=re.IGNORECASE) if band else ""
 
 
 def find_bands(
@@ -237,13 +289,46 @@ def find_bands(
     if missing:
         raise InputError(
             f"The {what} has no band known as {', '.join(missing)}; its {len(names)} bands are: "
-            f"{', '.join(names)}. Choose the sensor or give the band numbers."
+            f"{', '.join(names)}. Choose the sensor (SENSOR), or give the band numbers."
         )
     return {name: places[name] for name in wanted}
 
 
-def _nameless(source: Source) -> bool:
-    return len(source.bands) == 1 and not source.original.descriptions[0]
+def _number(name: str) -> str:
+    """Return the number in a sensor's own name of a band: "4" of B04, "8A" of b8a; "" for none."""
+    own = _OWN_NAME.fullmatch(name.strip())
+    return own.group(3).upper() if own else ""
+
+
+def _is_padded(name: str) -> bool:
+    own = _OWN_NAME.fullmatch(name.strip())
+    return own is not None and bool(own.group(2))
+
+
+def _plain(name: str, company: Sequence[str]) -> str:
+    """Return B11 of "B11, central wavelength ..." and of "Band 11" beside a "Band 8A".
+
+    Without that, the number in "Band 11" is its place in the file.
+    """
+    told = _WITH_WAVELENGTH.fullmatch(name.strip())
+    if told is not None:
+        return told.group(1)
+    spelled = _SPELLED_OUT.fullmatch(name.strip())
+    if spelled is not None and any(re.fullmatch(r"Band[ _-]?8A", one, re.I) for one in company):
+        return f"B{spelled.group(1)}"
+    return name
+
+
+def _common_to_all(name: str) -> str:
+    """Return the common name where the sensors that write two digits agree on it: B01 to B04."""
+    if _number(name) and not (_is_padded(name) and _number(name) in {"1", "2", "3", "4"}):
+        return name if _THERMAL.fullmatch(name.strip()) is None else common_name(name)
+    return common_name(name)
+
+
+def _is_nir08(name: str) -> bool:
+    """Whether STAC's nir08 stands for it: the near infrared of a Landsat, Sentinel-2's narrow."""
+    return re.sub(r"[\s_-]", "", name).lower() == "nir08"
 
 
 def _places(names: Sequence[str], sensor: str) -> dict[str, int]:

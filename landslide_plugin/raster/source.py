@@ -1,6 +1,7 @@
 """Reading rasters: named bands, one validity rule, any window, any grid."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -27,6 +28,15 @@ Far below that, so that what resampling mixes from fill and data is fill too.
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
 
+@dataclass(frozen=True)
+class Scaling:
+    """What a band's stored numbers are multiplied by, what is added then, and the unit they get."""
+
+    scale: float = 1.0
+    offset: float = 0.0
+    unit: str = ""
+
+
 class Source:
     """An open raster whose windows are read as float32 with a validity mask.
 
@@ -36,6 +46,8 @@ class Source:
         path: where it was opened.
         dataset: what rasterio opened.
         original: the dataset of the file itself, where `dataset` is a warped view of it.
+        scaling: of each band, as the file declares it; what is changed here counts in each read,
+            and in those of this raster's views on other grids.
     """
 
     def __init__(
@@ -52,6 +64,7 @@ class Source:
         self.grid = Grid.of(dataset)
         self.original = original or dataset
         self._numbers = numbers
+        self.scaling = _declared(self.original, numbers)
         self._zero_is_data = zero_is_data
         roles = dataset.colorinterp
         self._alpha = roles.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in roles else 0
@@ -132,7 +145,9 @@ class Source:
             resampling=Resampling[resampling],
             **options,
         )
-        return Source(view, self.path, self._numbers, self.original, self._zero_is_data)
+        there = Source(view, self.path, self._numbers, self.original, self._zero_is_data)
+        there.scaling = self.scaling
+        return there
 
     def read(
         self, window: Window | None = None, bands: Sequence[str] | None = None
@@ -144,9 +159,10 @@ class Source:
             bands: names of the bands wanted, in the order wanted; all when None.
 
         Returns:
-            Values, float32, (bands, rows, columns), with the scale and offset that the file
-            declares, as QGIS shows them, 0 where invalid; and validity, bool, same shape: False
-            outside the raster, at nodata, masked, transparent, NaN and undeclared -3.4e38 pixels.
+            Values, float32, (bands, rows, columns), by `scaling` (as the file declares it and QGIS
+            shows them, unless it was changed), 0 where invalid; and validity, bool, same shape:
+            False outside the raster, at nodata, masked, transparent, NaN and undeclared -3.4e38
+            pixels.
 
         Raises:
             InputError: a band is not there, or the file is damaged.
@@ -212,11 +228,12 @@ class Source:
             ) from error
         for values, known in zip(read, mask, strict=True):
             known &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
+        scalings = {number: self.scaling[name] for name, number in self._numbers.items()}
         for band, index in zip(read, indexes, strict=True):
-            scale, offset = self.original.scales[index - 1], self.original.offsets[index - 1]
-            if (scale, offset) != (1, 0):
-                band *= scale
-                band += offset
+            scaling = scalings[index]
+            if (scaling.scale, scaling.offset) != (1, 0):
+                band *= scaling.scale
+                band += scaling.offset
         if not mask.all():
             np.copyto(read, 0, where=~mask)
         return read, mask
@@ -340,6 +357,15 @@ def _band_numbers(dataset: DatasetReader) -> dict[str, int]:
             numbers.append(number)
             names.append(named.strip())
     return dict(zip(unique_names(names), numbers, strict=True))
+
+
+def _declared(dataset: DatasetReader, numbers: Mapping[str, int]) -> dict[str, Scaling]:
+    """Return what a file declares of its bands' scale, offset and unit."""
+    scales, offsets, units = dataset.scales, dataset.offsets, dataset.units
+    return {
+        band: Scaling(scales[number - 1], offsets[number - 1], units[number - 1] or "")
+        for band, number in numbers.items()
+    }
 
 
 def _why_unreadable(name: str, what: str) -> str:

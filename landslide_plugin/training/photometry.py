@@ -14,14 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from ..raster.bands import SENSORS, common_name
-
-IMAGERY = {
-    *(name for bands in SENSORS.values() for name in bands.values()),
-    "grey",
-    "gray",
-} - {"thermal", "thermal2", "water_vapour", "cirrus"}
-"""Common names of bands that hold reflected light."""
+from ..raster.bands import IMAGERY, common_name, common_names
 
 GAIN = 1.25
 """Largest factor, and its inverse the smallest, of the light on all bands alike."""
@@ -49,7 +42,8 @@ def is_imagery(band: str) -> bool:
 
 def imagery(bands: Sequence[str]) -> list[int]:
     """Return the numbers of the bands of imagery, from 0."""
-    return [number for number, band in enumerate(bands) if is_imagery(band)]
+    names = common_names([_DATE.sub("", band) for band in bands])
+    return [number for number, name in enumerate(names) if name in IMAGERY]
 
 
 def gain(values: Bands, rng: np.random.Generator) -> Bands:

@@ -23,6 +23,7 @@ from qgis.core import (
     QgsProject,
     QgsVectorLayer,
 )
+from qgis.gui import QgsGui, QgsProcessingGui
 from qgis.PyQt.QtCore import QVariant
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -46,6 +47,10 @@ INTERFACE = {
         "NIR": "band",
         "SWIR1": "band",
         "SWIR2": "band",
+        "SCALE": "number",
+        "OFFSET": "number",
+        "EARLIER_SCALE": "number",
+        "EARLIER_OFFSET": "number",
         "OUTPUT": "rasterDestination",
     },
     "streams": {"INPUT": "raster", "MIN_AREA": "number", "OUTPUT": "vectorDestination"},
@@ -589,6 +594,18 @@ def test_indices_by_chosen_bands(engine, tmp_path):
     }
     bands = read_raster(processing.run("landslide:spectralindices", parameters)["OUTPUT"])
     np.testing.assert_allclose(bands["ndvi"], 0.5, atol=1e-6)
+
+
+def test_the_dialog_keeps_small_scales():
+    """Landsat's 0.0000275, which the default of six decimals makes 0.000028."""
+    definition = algorithm("spectralindices").parameterDefinition("SCALE")
+    context = QgsProcessingContext()
+    registry = QgsGui.processingGuiRegistry()
+    wrapper = registry.createParameterWidgetWrapper(definition, QgsProcessingGui.Standard)
+    widget = wrapper.createWrappedWidget(context)
+    wrapper.setParameterValue(0.0000275, context)
+    assert wrapper.parameterValue() == 0.0000275
+    widget.deleteLater()
 
 
 def test_indices_of_files_and_their_change(engine, tmp_path):

@@ -128,9 +128,37 @@ class TestScale:
     def test_other_integers_warn_where_it_matters(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([100, 200], np.uint8), bands=["red", "nir"])
         _, texts = run(path, tmp_path / "savi.tif", indices=["savi"])
-        assert any("savi" in text and "reflectance" in text for text in texts)
-        _, texts = run(path, tmp_path / "ndvi.tif", indices=["ndvi"])
-        assert texts == []
+        assert any("savi" in text and "reflectance from 0 to 1" in text for text in texts)
+
+    @pytest.mark.parametrize("name", list(spectral.INDICES))
+    @pytest.mark.parametrize(
+        ("bands", "parameters"),
+        [
+            (SIX, {}),
+            ([f"B{n}" for n in range(1, 8) if n != 6], {"sensor": "landsat57"}),
+            (None, {"sensor": "landsat89"}),
+            (["B02", "B03", "B04", "B8A", "B11", "B12"], {"sensor": "sentinel2"}),
+        ],
+    )
+    def test_every_index_of_integers_of_unknown_offset_warns(
+        self, make_raster, tmp_path, name, bands, parameters
+    ):
+        """An added offset changes ratios too."""
+        values = image([8000, 8500, 9000, 18000, 12000, 10000], np.uint16)
+        path = make_raster("image.tif", values, bands=bands)
+        numbers = {"nir": 4} if parameters.get("sensor") == "sentinel2" else {}
+        _, texts = run(path, tmp_path / "a.tif", indices=[name], **parameters, **numbers)
+        assert any(text.startswith(f"{name} of the image may be wrong") for text in texts)
+        assert any("SCALE and OFFSET" in text for text in texts)
+        found, texts = run(
+            path, tmp_path / "b.tif", indices=[name], scale=2.75e-5, offset=-0.2,
+            **parameters, **numbers,
+        )  # fmt: skip
+        as_floats = make_raster("floats.tif", values * np.float32(2.75e-5) - 0.2, bands=SIX)
+        expected, _ = run(as_floats, tmp_path / "c.tif", indices=[name])
+        np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
+        assert len(texts) == 1
+        assert "value x 2.75e-05 -0.2" in texts[0]
 
 
 class TestBands:
@@ -258,9 +286,45 @@ class TestChange:
             "before.tif", image([4000, 1000], np.int16, (2, 3)), bands=["B08", "B04"],
             transform=from_origin(499990, 5000010, 30, 30),
         )  # fmt: skip
-        found, _ = run(after, tmp_path / "out.tif", earlier=before, indices=["savi"])
+        found, _ = run(
+            after, tmp_path / "out.tif", earlier=before, indices=["savi"], earlier_scale=1e-4
+        )
         assert found["dsavi"].shape == (3, 4)
         np.testing.assert_allclose(found["dsavi"], 0.45 - 0.15, rtol=1e-5)
+
+    def test_two_dates_of_one_ground_of_which_one_holds_an_offset(self, make_raster, tmp_path):
+        """Corrected where each tells its own: by its values, its product or the user."""
+        before = make_raster("pre.tif", image([400, 3000], np.uint16), bands=["B04", "B08"])
+        after = make_raster("post.tif", image([1400, 4000], np.uint16), bands=["B04", "B08"])
+        told = {"earlier": before, "indices": ["ndvi"]}
+        with pytest.raises(InputError, match=r"added to the image's reflectance.*give SCALE and"):
+            run(after, tmp_path / "out.tif", **told)
+        with pytest.raises(InputError, match=r"earlier image's.*EARLIER_SCALE and EARLIER_OFFSET"):
+            run(before, tmp_path / "out.tif", earlier=after, indices=["ndvi"])
+        assert not (tmp_path / "out.tif").exists()
+        found, _ = run(after, tmp_path / "out.tif", scale=1e-4, offset=-0.1, **told)
+        np.testing.assert_allclose(found["dndvi"], 0, atol=1e-6)
+        np.testing.assert_allclose(found["ndvi"], 2600 / 3400, rtol=1e-5)
+        with rasterio.open(after, "r+") as dataset:
+            dataset.update_tags(PROCESSING_BASELINE="05.09")
+        found, texts = run(after, tmp_path / "told.tif", **told)
+        np.testing.assert_allclose(found["dndvi"], 0, atol=1e-6)
+        assert not any("may be wrong" in text for text in texts)
+
+    def test_days_before_and_after_the_offset_came(self, make_raster, tmp_path):
+        """25 January 2022; neither values nor products tell, so that one could have it."""
+        bright = image([1400, 4000], np.uint16)
+        before = make_raster("T32TQQ_20220120T101031.tif", bright, bands=["B04", "B08"])
+        after = make_raster("T32TQQ_2022-01-30.tif", bright, bands=["B04", "B08"])
+        with pytest.raises(InputError, match=r"25 January 2022.*SCALE.*EARLIER_SCALE"):
+            run(after, tmp_path / "out.tif", earlier=before, indices=["ndvi"])
+        _, texts = run(after, tmp_path / "out.tif", earlier=after, indices=["ndvi"])
+        assert sum("may be wrong" in text for text in texts) == 2
+
+    def test_an_offset_without_a_scale_is_refused(self, make_raster, tmp_path):
+        path = make_raster("image.tif", image(REFLECTANCE), bands=SIX)
+        with pytest.raises(InputError, match=r"EARLIER_OFFSET .* without EARLIER_SCALE"):
+            run(path, tmp_path / "out.tif", earlier=path, earlier_offset=-0.1)
 
     def test_what_the_earlier_image_lacks_is_said_of_it(self, make_raster, tmp_path):
         after = make_raster("after.tif", image(REFLECTANCE), bands=SIX)

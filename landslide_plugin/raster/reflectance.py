@@ -1,0 +1,244 @@
+"""In what units a raster's imagery is stored, and reading it as reflectance."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path, PurePath
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from ..errors import InputError
+from ..progress import Progress
+from .bands import SENSORS, common_names, is_imagery, is_nameless, own_name_in_file, told_sensor
+from .products import SENTINEL2_SCALE, Units, parse_xml, told_units
+from .source import Scaling, Source
+
+REFLECTANCE = "reflectance"
+"""The unit of bands from 0 to 1, as it is written into files."""
+LARGEST = 2.0
+"""No ground reflects more, so what is larger is a digital number, whatever its type."""
+ADDED_SINCE = "20220125"
+"""The day from which on Sentinel-2's products hold an offset when they are first processed."""
+
+_DAY = re.compile(r"(?<!\d)(20\d\d)[-_]?(0[1-9]|1[0-2])[-_]?([0-3]\d)(?!\d)")
+_DARKEST = 800
+"""Numbers below this in `_DARK` of the pixels hold no added 1000: the ground would be darker than
+nothing by more than atmospheric correction ever is."""
+_DARK = 0.05
+_DARK_TELLS = "its dark pixels leave no room for an added 1000"
+_UNSURE = Units(SENTINEL2_SCALE, 0.0, "nothing tells of an added 1000", certain=False)
+_LOOKED_AT = 3
+"""Squares along each side of a raster that its values are looked at in."""
+_SIDE = 64
+
+Located = Mapping[str, tuple[Source, str]]
+"""Name of a band to the raster that holds it and its name there."""
+
+
+def given_units(scale: float | None, offset: float | None, what: str = "") -> Units | None:
+    """Return the units that a user gives; None where none are given.
+
+    Args:
+        scale: what numbers are multiplied by; None for what is known.
+        offset: what is added then; None is 0.
+        what: the parameters' prefix in messages, such as "EARLIER_".
+
+    Raises:
+        InputError: an offset without a scale, or one that is no number to calculate with.
+    """
+    if scale is None and offset is None:
+        return None
+    if scale is None:
+        raise InputError(
+            f"{what}OFFSET {offset:g} is given without {what}SCALE: give both, as reflectance is "
+            f"value x {what}SCALE + {what}OFFSET."
+        )
+    if not (np.isfinite([scale, offset or 0]).all() and scale > 0):
+        raise InputError(f"{what}SCALE {scale:g} can't be: give one above 0, such as 0.0001.")
+    return Units(scale, offset or 0.0, f"{what}SCALE and {what}OFFSET say so")
+
+
+def reflectance_units(source: Source, band: str, sensor: str = "auto") -> Units | None:
+    """Return how a band's stored numbers become reflectance; None where nothing tells.
+
+    What the file declares counts first, then what the product tells (`products.told_units`), then
+    the sensor. Numbers of a float type up to `LARGEST` are reflectance.
+
+    Args:
+        source: the raster.
+        band: its name there.
+        sensor: as `common_names` takes it.
+    """
+    declared = source.scaling[band]
+    if declared.unit == REFLECTANCE or (declared.scale, declared.offset) != (1, 0):
+        return Units(declared.scale, declared.offset, "the file declares it")
+    if _is_reflectance(source, band):
+        return Units(1.0, 0.0, "they are decimal numbers")
+    number = source.index_of(band)
+    tags = _tags(source, number)
+    paths = _files(source, number)
+    sensor = _sensor(source, sensor)
+    own = _own_name(source, band, sensor)
+    told = {told_units(path, own, number - 1, tags) for path in paths}
+    if len(told) == 1 and None not in told:
+        return told.pop()
+    if len(told) > 1:
+        return None  # a mosaic of products that differ
+    is_sentinel2 = sensor == "sentinel2" or re.fullmatch(r"B0\d", own, re.IGNORECASE)
+    return _UNSURE if is_sentinel2 else None
+
+
+def read_as_reflectance(
+    bands: Located,
+    sensor: str = "auto",
+    given: Units | None = None,
+    *,
+    what: str = "image",
+    progress: Progress,
+) -> dict[str, Units | None]:
+    """Have bands of imagery read as reflectance from now on, where their units are known.
+
+    Bands of one scene that lie in a file each are told from each other's values too.
+
+    Args:
+        bands: what to read so.
+        sensor: as `common_names` takes it.
+        given: what the user says, which goes before all else.
+        what: their role in messages.
+        progress: told how integers are understood.
+
+    Returns:
+        The units of each band; None where they are not known, and numbers stay as they are.
+    """
+    found = {
+        name: given or reflectance_units(source, own, sensor)
+        for name, (source, own) in bands.items()
+    }
+    unsure = {name: bands[name] for name, units in found.items() if units and not units.certain}
+    dark = {
+        _scene(source) for source, own in unsure.values() if _holds_no_offset(source, own, sensor)
+    }
+    for name, (source, _) in unsure.items():
+        if _scene(source) in dark:
+            found[name] = replace(_UNSURE, told=_DARK_TELLS, certain=True)
+    for name, units in found.items():
+        if units is not None:
+            source, own = bands[name]
+            source.scaling[own] = Scaling(units.scale, units.offset, REFLECTANCE)
+    told = {units for units in found.values() if units and (units.scale, units.offset) != (1, 0)}
+    for units in sorted(told, key=lambda one: (one.scale, one.offset)):
+        if units.told != "the file declares it":
+            progress.message(
+                f"The {what}'s numbers are taken as reflectance: value x {units.scale:g} "
+                f"{units.offset:+g}, as {units.told}."
+            )
+    return found
+
+
+def imagery_of(bands: Iterable[str], located: Located) -> Located:
+    """Return those of some bands that hold reflected light, by their common names."""
+    return {name: located[name] for name in bands if is_imagery(name)}
+
+
+def how_to_mend(prefix: str = "") -> str:
+    """Return what a user can give where units are not known."""
+    return (
+        f"give {prefix}SCALE and {prefix}OFFSET (Sentinel-2: 0.0001, and -0.1 since processing "
+        "baseline 04.00, else 0; Landsat Collection 2 surface reflectance: 0.0000275 and -0.2)"
+    )
+
+
+def day_in_path(path: str) -> str:
+    """Return the first day in a file's name, else its folders', as yyyymmdd; "" for none."""
+    for part in reversed(PurePath(path.replace("\\", "/")).parts):
+        found = _DAY.search(part)
+        if found:
+            return "".join(found.groups())
+    return ""
+
+
+def sampled(source: Source, band: str) -> NDArray[np.float32]:
+    """Return valid values of a band from squares spread over a raster, as they are read, (n,)."""
+    height, width = source.grid.shape
+    found = []
+    for row in range(_LOOKED_AT):
+        for col in range(_LOOKED_AT):
+            top = round((height - _SIDE) * (row + 0.5) / _LOOKED_AT)
+            left = round((width - _SIDE) * (col + 0.5) / _LOOKED_AT)
+            values, valid = source.read(Window(left, top, _SIDE, _SIDE), [band])
+            found.append(values[valid])
+    return np.concatenate(found)
+
+
+def _is_reflectance(source: Source, band: str) -> bool:
+    """Whether a band's numbers are decimal ones in the range of reflectance."""
+    if np.dtype(source.original.dtypes[source.index_of(band) - 1]).kind in "iu":
+        return False
+    values = sampled(source, band)
+    return not values.size or bool(np.percentile(np.abs(values), 98) <= LARGEST)
+
+
+def _holds_no_offset(source: Source, band: str, sensor: str) -> bool:
+    """Whether values of this band or another one of the image prove that no 1000 was added."""
+    names = common_names(source.bands, sensor, source.path)
+    light = [own for own, name in zip(source.bands, names, strict=True) if is_imagery(name)]
+    for own in dict.fromkeys([band, *light]):
+        values = sampled(source, own)
+        stored = values[values > 0]
+        if stored.size and np.quantile(stored, _DARK) < _DARKEST:
+            return True
+    return False
+
+
+def _sensor(source: Source, sensor: str) -> str:
+    """Return the sensor that is given, or told by bands and path; "" for none."""
+    if sensor != "auto":
+        return sensor if sensor in SENSORS else ""
+    names = source.bands
+    if is_nameless(source):
+        names = [own_name_in_file(PurePath(source.path).stem)]
+    return told_sensor(names, source.path)
+
+
+def _own_name(source: Source, band: str, sensor: str) -> str:
+    """Return the sensor's own name of a band, "B4" of "red" too; "" where it is not known."""
+    name = own_name_in_file(PurePath(source.path).stem) if is_nameless(source) else band
+    common = re.sub(r"_\d+$", "", common_names([name], sensor or "auto")[0])
+    back = {new: own for own, new in SENSORS.get(sensor, {}).items()}
+    own = re.fullmatch(r"(?:SR_)?B(?:\d{1,2}|8A)", name, re.IGNORECASE)
+    return name if own else back.get(common, "")
+
+
+def _files(source: Source, number: int) -> Sequence[str]:
+    """Return the files that a band's pixels are from: those that a virtual raster names."""
+    if source.original.driver != "VRT":
+        return [source.path]
+    root = parse_xml(source.original.tags(ns="xml:VRT").get("xml:VRT", ""))
+    if root is None:
+        return [source.path]
+    own = [band for band in root.findall("VRTRasterBand") if band.get("band") == str(number)]
+    if any(True for band in own for _ in band.iter("ScaleRatio")):
+        return [source.path]  # no longer what the files hold
+    places = [*(one for band in own for one in band.iter("SourceFilename"))]
+    named = [
+        str(Path(source.path).parent / (one.text or ""))
+        if one.get("relativeToVRT") == "1"
+        else one.text or ""
+        for one in places or root.iter("SourceDataset")
+    ]
+    return list(dict.fromkeys(named)) or [source.path]
+
+
+def _tags(source: Source, number: int) -> dict[str, str]:
+    dataset = source.original
+    return {**dataset.tags(), **dataset.tags(ns="IMAGERY"), **dataset.tags(number)}
+
+
+def _scene(source: Source) -> str:
+    """Return what the files of one scene have in common: their names without the band's."""
+    if not is_nameless(source):
+        return source.path
+    stem = PurePath(source.path).stem
+    return re.sub(r"[_.-]?(?:S[RT]_)?B(?:and)?(?:\d{1,2}|8A)(?:_\d+m)?$", "", stem, flags=re.I)
