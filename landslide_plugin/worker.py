@@ -146,6 +146,8 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dic
     if name in WITHOUT_FRAMES:
         for package in ("geopandas", "pandas"):
             sys.modules[package] = None  # type: ignore[assignment]
+    if not parameters.get("pretrained"):  # no other wish asks for what lies on the internet
+        os.environ["HF_HUB_OFFLINE"] = "1"
     function = find_command(name)
     _check_parameters(name, function, parameters, errors.InputError)
     provenance.CURRENT.algorithm = f"landslide:{name}"

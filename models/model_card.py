@@ -15,6 +15,10 @@ from .registry import INSTANCE_TASK, SEMANTIC_TASK
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
 CLASSIFICATION_SCHEMA = "https://stac-extensions.github.io/classification/v2.0.0/schema.json"
 MOST_MEMBERS = 100
+MOST_BANDS = 1024
+MOST_CLASSES = 255
+"""Class numbers are written as bytes, of which the last one is nodata."""
+LARGEST_TILE = 16_384
 UNKNOWN_TIME = {
     "datetime": None,
     "start_datetime": "1900-01-01T00:00:00Z",
@@ -45,6 +49,7 @@ class ModelCard:
         members: networks whose probabilities are averaged; 1 is a single network.
         scene: "low" and "high", a value a band: the percentiles of the training images that a
             scene's are brought to; empty where images are taken as they are.
+        digest: SHA-256 of the weights, see `model_file.digest_of`; empty where unknown.
     """
 
     name: str
@@ -64,6 +69,7 @@ class ModelCard:
     created: str = ""
     members: int = 1
     scene: dict[str, list[float]] = field(default_factory=dict)
+    digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
         """Check that the parts fit together.
@@ -77,18 +83,30 @@ class ModelCard:
             raise ValueError("bands, means and standard deviations differ in number")
         if not all(map(math.isfinite, [*self.mean, *self.std])) or min(self.std) <= 0:
             raise ValueError("a mean is not finite or a standard deviation not above 0")
-        if len(self.classes) < 2:
-            raise ValueError("there are fewer than two classes")
+        if not 2 <= len(self.classes) <= MOST_CLASSES:
+            raise ValueError(f"there are fewer than two classes or more than {MOST_CLASSES}")
+        if len(self.bands) > MOST_BANDS:
+            raise ValueError(f"there are more than {MOST_BANDS} bands")
+        if self.resolution is not None and not 0 < self.resolution < math.inf:
+            raise ValueError("the resolution is not above 0")
         if self.task not in (SEMANTIC_TASK, INSTANCE_TASK):
             raise ValueError(f"the task {self.task!r} is unknown")
-        if self.tile_size < 8 or not 0 <= self.threshold <= 1:
-            raise ValueError("the tile size is below 8 or the threshold not within 0..1")
+        if not 8 <= self.tile_size <= LARGEST_TILE or not 0 <= self.threshold <= 1:
+            raise ValueError(
+                f"the tile size is not 8 to {LARGEST_TILE} or the threshold not within 0..1"
+            )
         if self.scene and not _is_range(self.scene, len(self.bands)):
             raise ValueError("the low and high values of a scene do not fit the bands")
         if not 1 <= self.members <= MOST_MEMBERS:
             raise ValueError(f"{self.members} members are not 1 to {MOST_MEMBERS}")
         if self.members > 1 and self.task != SEMANTIC_TASK:
             raise ValueError("only networks of pixels can be averaged")
+
+    @property
+    def limits(self) -> list[str]:
+        """Where the model does not work, a sentence each."""
+        said = self.training.get("limits", [])
+        return [str(limit) for limit in said] if isinstance(said, list) else [str(said)]
 
     def to_item(self, parameters: int | None = None) -> dict[str, Any]:
         """Return the STAC item, JSON-able.
@@ -120,6 +138,7 @@ class ModelCard:
             "landslide:licence": self.licence,
             "landslide:members": self.members,
             "landslide:scene": self.scene,
+            "landslide:digest": self.digest,
         }
         if parameters is not None:
             properties["mlm:total_parameters"] = parameters
@@ -175,6 +194,7 @@ class ModelCard:
                 created=str(created or ""),
                 members=int(properties.get("landslide:members", 1)),
                 scene=dict(properties.get("landslide:scene", {})),
+                digest=str(properties.get("landslide:digest", "")),
             )
         except (KeyError, IndexError) as error:
             raise ValueError(f"{error} is missing") from error

@@ -4,7 +4,10 @@ Nothing in a model file is ever run: the weights are plain numbers, the card is 
 network is one of the registry's. A pickle is refused unopened.
 """
 
+import hashlib
 import json
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,12 +19,16 @@ from ..landslide_plugin.errors import InputError, ModelFileError
 from ..landslide_plugin.outputs import whole_file
 from .ensemble import Ensemble
 from .model_card import ModelCard
-from .registry import build
+from .registry import build, check_arguments
 
 ITEM_KEY = "stac_item"
+LONGEST_ITEM = 10_000_000
+"""Characters of a description; those of the trainings here have some thousands."""
 SUFFIX = ".safetensors"
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the models that ship lie."""
+SUMS = "SHA256SUMS"
+"""Their digests, in the same folder, as `sha256sum` writes them."""
 FOREIGN_STARTS = {
     b"PK\x03\x04": "a zip or PyTorch archive",
     b"\x80": "a pickle",
@@ -55,6 +62,7 @@ def save_model(
     tensors = {key: value.detach().cpu().contiguous() for key, value in weights.items()}
     if half:
         tensors = {key: _as_float16(value) for key, value in tensors.items()}
+    card = replace(card, digest=digest_of(tensors))
     item = card.to_item(sum(value.numel() for value in network.parameters()))
     with whole_file(path) as temporary:
         try:
@@ -91,19 +99,22 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelCard]:
 
     Raises:
         ModelFileError: the file is missing, damaged, not one of ours, or of an architecture that
-            this version doesn't have.
+            this version doesn't have; its weights are not those that it describes, or no numbers.
     """
     card, tensors = _read(Path(path), with_weights=True)
+    _check_shipped(Path(path))
+    _check_weights(path, card, tensors)
     try:
         # On "meta" nothing is allocated, whatever sizes the description asks for.
         with torch.device("meta"):
             network = _build(card)
     except InputError as error:
         raise ModelFileError(f"{path}: {error} A newer version may have it.") from error
-    except (TypeError, ValueError, RuntimeError) as error:
+    except Exception as error:  # what the layers say to numbers that make no network
         raise ModelFileError(
             f"{path} is damaged: {card.architecture} can't be built as described ({error})."
         ) from error
+    tensors = {name: _as_float32(value) for name, value in tensors.items()}
     try:
         network.load_state_dict(tensors, assign=True)
     except RuntimeError as error:
@@ -113,7 +124,50 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelCard]:
     return network.eval(), card
 
 
+def digest_of(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256, in hexadecimal, of names, types, shapes and numbers of tensors.
+
+    Args:
+        tensors: on the CPU and contiguous, in any order.
+    """
+    digest = hashlib.sha256()
+    for name, value in sorted(tensors.items()):
+        digest.update(f"{name} {value.dtype} {list(value.shape)}\n".encode())
+        digest.update(value.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _check_shipped(path: Path) -> None:
+    """Refuse a file that stands in for one of the models that ship."""
+    if path.resolve().parent != WEIGHTS.resolve():
+        return
+    lines = (WEIGHTS / SUMS).read_text(encoding="utf-8").splitlines()
+    known = {name: digest for digest, name in map(str.split, lines)}
+    with path.open("rb") as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != known.get(path.name):
+            raise ModelFileError(
+                f"{path} is not the model that ships with the plugin: install the plugin anew, or "
+                "keep models of your own in another folder."
+            )
+
+
+def _check_weights(path: str | Path, card: ModelCard, tensors: Mapping[str, Tensor]) -> None:
+    """Refuse weights that are not those described, or that no result can come from."""
+    if card.digest and card.digest != digest_of(tensors):
+        raise ModelFileError(
+            f"{path} is damaged or was altered: its weights are not those that its description "
+            "was written for; copy or download it again."
+        )
+    broken = [name for name, value in tensors.items() if not bool(value.isfinite().all())]
+    if broken:
+        raise ModelFileError(
+            f"{path} holds weights that are no numbers ({broken[0]}): its training went astray or "
+            "the file is damaged; train it again or take another model."
+        )
+
+
 def _build(card: ModelCard) -> nn.Module:
+    check_arguments(card.architecture, card.arguments)
     bands, classes = len(card.bands), len(card.classes)
     members = [
         build(card.architecture, bands, classes, **card.arguments) for _ in range(card.members)
@@ -127,19 +181,23 @@ def _read(path: Path, with_weights: bool) -> tuple[ModelCard, dict[str, Tensor]]
         with safe_open(str(path), "pt") as file:
             text = (file.metadata() or {}).get(ITEM_KEY)
             names = file.keys() if with_weights else []
-            tensors = {name: _as_float32(file.get_tensor(name)) for name in names}
+            tensors = {name: file.get_tensor(name) for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(
             f"{path} is damaged or cut off ({error}): copy or download it again."
         ) from error
+    if text is not None and len(text) > LONGEST_ITEM:
+        raise ModelFileError(f"{path}: the model's description is unusable: it is far too long.")
     if text is None:
         raise ModelFileError(
             f"{path} holds weights but no description of their model: choose a file made by "
             "the algorithm that trains models here."
         )
     try:
-        return ModelCard.from_item(json.loads(text)), tensors
-    except (ValueError, RecursionError) as error:
+        item = json.loads(text)
+        json.dumps(item, ensure_ascii=False).encode()  # half characters fit no page or message
+        return ModelCard.from_item(item), tensors
+    except (ValueError, OverflowError, RecursionError) as error:
         raise ModelFileError(f"{path}: the model's description is unusable: {error}.") from error
 
 

@@ -1,6 +1,8 @@
 """Which networks there are, and how each is built."""
 
 import importlib
+import inspect
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +13,8 @@ if TYPE_CHECKING:
 
 SEMANTIC_TASK = "semantic-segmentation"
 INSTANCE_TASK = "instance-segmentation"
+LARGEST_ARGUMENT = 65_536
+"""Far above the channels, layers and blocks of any network."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +81,30 @@ def build(architecture: str, bands: int, classes: int, **arguments: Any) -> "nn.
     entry = _entry(architecture)
     network: nn.Module = getattr(_module(entry), entry.class_name)(bands, classes, **arguments)
     return network
+
+
+def check_arguments(architecture: str, arguments: Mapping[str, Any]) -> None:
+    """Check arguments that a file says a network is built with; beginning is not for files to ask.
+
+    Args:
+        architecture: a key of `SEMANTIC`, `INSTANCE` or `WEAK`.
+        arguments: what a model card keeps, as JSON has it.
+
+    Raises:
+        InputError: there is no such architecture.
+        ValueError: the network does not know one of them, one would load pretrained weights, or
+            one is no number, word or list of numbers of a sensible size.
+    """
+    entry = _entry(architecture)
+    network = inspect.signature(getattr(_module(entry), entry.class_name))
+    known = set(network.parameters) - {"bands", "classes", "pretrained"}
+    unknown = sorted(set(arguments) - known)
+    if unknown:
+        raise ValueError(f"it does not know {', '.join(unknown)}")
+    for name, value in arguments.items():
+        items = value if isinstance(value, list | tuple) else [value]
+        if not all(_is_plain(item) for item in items):
+            raise ValueError(f"{name} is no number or word of a sensible size")
 
 
 def backbone_arguments(
@@ -150,6 +178,13 @@ def task_of(architecture: str) -> str:
     """
     _entry(architecture)
     return INSTANCE_TASK if architecture in INSTANCE else SEMANTIC_TASK
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value is a word, or a number no larger than networks have use for."""
+    if isinstance(value, int | float):
+        return -LARGEST_ARGUMENT <= value <= LARGEST_ARGUMENT  # False for NaN too
+    return value is None or isinstance(value, str)
 
 
 def _entry(architecture: str) -> Architecture:

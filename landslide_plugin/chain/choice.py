@@ -76,7 +76,7 @@ def choose_model(
         f"Taken is the model {card.name}, for {', '.join(card.bands)}{size}; "
         f"the image has {resolution:.3g} m. {others}"
     )
-    return Choice(best, card, reason.strip(), list(card.training.get("limits", [])))
+    return Choice(best, card, reason.strip(), card.limits)
 
 
 def _obstacle(

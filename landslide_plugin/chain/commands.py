@@ -168,7 +168,7 @@ def _model(model: str, image: str, given: Given, sensor: str, progress: Progress
     if model:
         card = load_card(model)
         reason = f"The model {card.name} was given: {Path(model).name}."
-        return Choice(Path(model), card, reason, list(card.training.get("limits", [])))
+        return Choice(Path(model), card, reason, card.limits)
     with LayerStack.open([image], sensor=sensor, what="image") as layer:
         bands, resolution = layer.bands, layer.grid.resolution
     with Source.open(image, what="image") as source:

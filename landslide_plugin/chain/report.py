@@ -173,7 +173,7 @@ def _sizes(landslides: gpd.GeoDataFrame, largest: list[int]) -> Section:
 
 def _model(mapped: Mapped) -> Section:
     card = mapped.card
-    limits = [str(limit) for limit in card.training.get("limits", [])]
+    limits = card.limits
     size = f"{card.resolution:g} m a pixel" if card.resolution else "not stated"
     facts = {
         "Bands": ", ".join(card.bands),

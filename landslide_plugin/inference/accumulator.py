@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from torch import Tensor
 
+from ..errors import ModelFileError
 from ..raster import Grid
 from .tiling import Span, Tiling
 from .windows import Input
@@ -19,6 +20,11 @@ these is compressed and written once."""
 Write = Callable[[NDArray[np.float32], NDArray[np.bool_], Window], None]
 """Gets finished rows: values, float32, (channels, rows, columns), validity, bool, (rows, columns),
 and their window; every row once, from top to bottom."""
+
+NO_NUMBERS = (
+    "The model gives results that are no numbers: check the units of the stack's bands, or train "
+    "it again."
+)
 
 
 class Accumulator:
@@ -33,6 +39,9 @@ class Accumulator:
         device: where the values are.
         write: gets the finished rows.
         finished: rows that are written already, whole blocks; what windows add to them is dropped.
+
+    Raises:
+        ModelFileError: from `add` and `finish`, where a value is no number.
     """
 
     def __init__(
@@ -86,6 +95,8 @@ class Accumulator:
         window = Window(0, self._top, self._grid.width, count)
         # Weights sum to one but for the last digit.
         values = self._values[:, :count].clamp(0, 1).cpu().numpy()
+        if np.isnan(values.sum()):
+            raise ModelFileError(NO_NUMBERS)
         self._write(values, self._valid[:count].copy(), window)
         kept = self._values.shape[1] - count
         for first in range(0, kept, count):  # in place: a copy of the slab would be the peak

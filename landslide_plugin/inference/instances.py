@@ -15,8 +15,9 @@ from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 from torch.nn.functional import interpolate
 
-from ..errors import InputError
+from ..errors import InputError, ModelFileError
 from ..progress import Progress
+from .accumulator import NO_NUMBERS
 from .tiling import Tiling
 from .windows import Input, Reader
 
@@ -86,6 +87,7 @@ def detect_instances(
 
     Raises:
         InputError: the device's memory is too small for a window.
+        ModelFileError: a score or a mask is no number.
     """
     merger = Merger()
     whole: list[Detections] = []
@@ -96,6 +98,8 @@ def detect_instances(
                 image = _resampled(torch.from_numpy(item.values).to(device), side)
                 result = _answer(network, image)
                 masks, scores = result["masks"][:, 0].cpu().numpy(), result["scores"].cpu().numpy()
+                if np.isnan(scores).any() or np.isnan(masks).any():
+                    raise ModelFileError(NO_NUMBERS)
                 merger.add(instance_polygons(masks, scores, item, score))
             progress.update(done / len(tiling))
     return Detections.joined([*whole, merger.finished_above(None)])

@@ -1,12 +1,15 @@
 """The models that ship: small, described, measured, and learnt by a command that still learns."""
 
+import shutil
 import subprocess
 import sys
 
 import pytest
 from landslide_mapper.landslide_plugin.chain.choice import WEIGHTS, choose_model
 from landslide_mapper.landslide_plugin.chain.plan import Given
-from landslide_mapper.models.model_file import load_card, load_model
+from landslide_mapper.landslide_plugin.errors import ModelFileError
+from landslide_mapper.models import model_file
+from landslide_mapper.models.model_file import SUMS, load_card, load_model
 
 from .conftest import ROOT
 
@@ -29,6 +32,17 @@ class TestEach:
     def test_loads(self, path):
         network, card = load_model(str(path))
         assert card.name == path.stem and not network.training
+
+    def test_is_the_file_that_was_measured(self, path, tmp_path, monkeypatch):
+        folder = tmp_path / "weights"
+        folder.mkdir()
+        shutil.copy(path.parent / SUMS, folder)
+        altered = bytearray(path.read_bytes())
+        altered[-1] ^= 1
+        (folder / path.name).write_bytes(altered)
+        monkeypatch.setattr(model_file, "WEIGHTS", folder)
+        with pytest.raises(ModelFileError, match="not the model that ships"):
+            load_model(str(folder / path.name))
 
     def test_says_what_it_is(self, path):
         card = load_card(path)

@@ -28,6 +28,9 @@ def prints(*, progress):
     progress.update(0.5)
     return {{"done": True}}
 
+def asks(*, pretrained=False, progress):
+    return {{"offline": os.environ.get("HF_HUB_OFFLINE")}}
+
 def fails(*, progress):
     raise ZeroDivisionError("of a bug")
 
@@ -49,7 +52,7 @@ def slow(*, output, stubborn=False, progress):
         if stubborn:
             time.sleep(60)
 
-worker.COMMANDS.update(dict.fromkeys(["prints", "fails", "fills", "slow"], "tests"))
+worker.COMMANDS.update(dict.fromkeys(["asks", "prints", "fails", "fills", "slow"], "tests"))
 find = worker.find_command
 worker.find_command = lambda name: globals()[name] if name in globals() else find(name)
 sys.exit(worker.main())
@@ -115,6 +118,13 @@ class TestReport:
         assert [event["type"] for event in events] == ["progress", "result"]
         for text in ("from Python", "to descriptor 1", "from C", "from a child"):
             assert text in err
+
+
+def test_the_internet_is_for_pretrained_weights_that_were_asked_for(monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    for parameters, offline in (({}, "1"), ({"pretrained": True}, None)):
+        _, events, _ = run({"command": "asks", "parameters": parameters}, stand_ins=True)
+        assert events[-1]["values"] == {"offline": offline}
 
 
 class TestBadRequests:

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import shapely
 import torch
+from landslide_mapper.landslide_plugin.errors import ModelFileError
 from landslide_mapper.landslide_plugin.inference.instances import (
     Detections,
     detect_instances,
@@ -47,11 +48,15 @@ class EveryBlob(nn.Module):
         }
 
 
-def detect(path, size=32, overlap=0.25, **options):
+def detect(path, size=32, overlap=0.25, network=None, **options):
     with Source.open(path) as source:
         tiling = Tiling(source.grid.shape, size, overlap)
         return detect_instances(
-            EveryBlob(), Reader(source, CARD, tiling), tiling, progress=Progress(), **options
+            network or EveryBlob(),
+            Reader(source, CARD, tiling),
+            tiling,
+            progress=Progress(),
+            **options,
         )
 
 
@@ -153,3 +158,18 @@ def test_many_detections_are_merged_in_seconds():
     assert 0 < len(found) < 20000
     assert shapely.is_valid(found.polygons).all()
     assert shapely.union_all(found.polygons).area == pytest.approx(shapely.union_all(boxes).area)
+
+
+class Astray(EveryBlob):
+    """Gives scores that are no numbers."""
+
+    def forward(self, images):
+        return [
+            {**found, "scores": found["scores"] * float("nan")} for found in super().forward(images)
+        ]
+
+
+def test_scores_that_are_no_numbers_are_refused(make_raster):
+    path = make_raster("astray.tif", world((40, 40), (3, 3, 9, 9)), bands=["a"])
+    with pytest.raises(ModelFileError, match="no numbers"):
+        detect(path, network=Astray())

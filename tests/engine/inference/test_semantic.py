@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.errors import ModelFileError
 from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor
 from landslide_mapper.landslide_plugin.inference.runtimes.torch_runtime import TorchRuntime
 from landslide_mapper.landslide_plugin.inference.semantic import map_probability
@@ -241,3 +242,17 @@ def test_half_precision_moves_probabilities_little(make_raster):
     full, half = (run(path, convolutions(), half=half).values for half in (False, True))
     assert half.dtype == np.float32
     np.testing.assert_allclose(half, full, atol=0.02)
+
+
+class Astray(nn.Module):
+    """Gives one value that is no number in an image."""
+
+    def forward(self, images):
+        logits = images[:, :2].clone()
+        logits[:, 1, 3, 4] = float("nan")
+        return logits
+
+
+def test_results_that_are_no_numbers_are_refused_not_written_as_no_landslide(make_raster):
+    with pytest.raises(ModelFileError, match="no numbers"):
+        run(make_raster("astray.tif", noise((64, 64)), bands=["a", "b"]), Astray().eval())

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import socket
 import struct
 import zipfile
 from pathlib import Path
@@ -11,8 +12,15 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
 from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import load_card, load_model, save_model
-from landslide_mapper.models.registry import build
+from landslide_mapper.models.model_file import digest_of, load_card, load_model, save_model
+from landslide_mapper.models.registry import (
+    INSTANCE,
+    INSTANCE_TASK,
+    SEMANTIC,
+    SEMANTIC_TASK,
+    WEAK,
+    build,
+)
 from pystac.extensions.mlm import MLMExtension
 from safetensors import safe_open
 from safetensors.torch import save_file
@@ -211,7 +219,7 @@ def test_descriptions_that_do_not_fit_the_weights_are_refused(tmp_path, network)
     cases = {
         "No architecture 'unet9000'": card(architecture="unet9000"),
         "can't be built": card(arguments={"colour": "red"}),
-        "weights don't fit": card(arguments={**TINY, "growth_rate": 10**6}),
+        "weights don't fit": card(arguments={**TINY, "growth_rate": 10**4}),
         "can't be built as described": card(arguments={**TINY, "middle_layers": 10**9}),
     }
     for reason, description in cases.items():
@@ -219,3 +227,118 @@ def test_descriptions_that_do_not_fit_the_weights_are_refused(tmp_path, network)
         save_model(path, network, description)
         with pytest.raises(ModelFileError, match=reason):
             load_model(path)
+
+
+@pytest.mark.parametrize(
+    "arguments, reason",
+    [
+        ({"pretrained": True}, "does not know pretrained"),
+        ({"__class__": "os"}, "does not know __class__"),
+        ({"layers": [[2, 2]]}, "layers is no number"),
+        ({"layers": {"a": 1}}, "layers is no number"),
+        ({"growth_rate": float("inf")}, "growth_rate is no number"),
+        ({"growth_rate": 10**400}, "growth_rate is no number"),
+        ({"growth_rate": "many"}, "can't be built"),
+        ({"growth_rate": -4}, "can't be built"),
+    ],
+)
+def test_only_arguments_that_the_architecture_knows_are_taken(tmp_path, network, arguments, reason):
+    path = tmp_path / "odd.safetensors"
+    save_model(path, network, card(arguments={**TINY, **arguments}))
+    with pytest.raises(ModelFileError, match=reason):
+        load_model(path)
+
+
+@pytest.mark.parametrize("architecture", [*SEMANTIC, *INSTANCE, *WEAK])
+def test_a_file_that_asks_for_pretrained_weights_makes_no_connection(
+    tmp_path, network, monkeypatch, architecture
+):
+    asked = []
+
+    def refuse(*arguments, **more):
+        asked.append(arguments)
+        raise OSError("no network")
+
+    monkeypatch.setattr(socket.socket, "connect", refuse)
+    monkeypatch.setattr(socket, "getaddrinfo", refuse)
+    task = INSTANCE_TASK if architecture in INSTANCE else SEMANTIC_TASK
+    path = tmp_path / "odd.safetensors"
+    for arguments in ({"pretrained": True}, {"pretrained": "imagenet"}):
+        about = card(architecture=architecture, arguments=arguments, task=task)
+        save_model(path, network, about)
+        with pytest.raises(ModelFileError, match="does not know pretrained"):
+            load_model(path)
+    assert not asked
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, network, number):
+    network.first.weight.data[0, 0, 0, 0] = number
+    path = tmp_path / "astray.safetensors"
+    save_model(path, network, card())
+    with pytest.raises(ModelFileError, match=r"no numbers \(first.weight\)"):
+        load_model(path)
+
+
+def test_weights_other_than_those_described_are_refused(tmp_path, model, network):
+    with safe_open(str(model), "pt") as file:
+        about = file.metadata()
+    other = {name: value + 1 for name, value in network.state_dict().items()}
+    path = tmp_path / "altered.safetensors"
+    save_file(other, str(path), about)
+    with pytest.raises(ModelFileError, match="damaged or was altered"):
+        load_model(path)
+
+
+def test_the_digest_is_of_names_types_shapes_and_numbers():
+    tensor = torch.arange(6.0)
+    digests = {
+        digest_of(tensors)
+        for tensors in (
+            {"a": tensor},
+            {"b": tensor},
+            {"a": tensor.half()},
+            {"a": tensor.reshape(2, 3)},
+            {"a": tensor.flip(0)},
+        )
+    }
+    assert len(digests) == 5
+    two = {"a": tensor, "b": torch.tensor(3)}
+    assert digest_of(two) == digest_of(dict(reversed(two.items())))
+
+
+@pytest.mark.parametrize(
+    "entry, value",
+    [
+        ("landslide:threshold", 10**400),
+        ("landslide:threshold", [0.5]),
+        ("landslide:resolution", -1.0),
+        ("landslide:resolution", float("nan")),
+        ("landslide:members", 10**9),
+        ("landslide:members", float("inf")),
+        ("landslide:scene", {"low": 1, "high": 2}),
+        ("landslide:arguments", [1, 2]),
+        ("landslide:training", "much"),
+        ("mlm:name", "half \ud800"),
+        ("mlm:tasks", []),
+        ("mlm:tasks", 5),
+        ("mlm:input", {}),
+        ("mlm:input", [[]]),
+        ("mlm:output", [{"classification:classes": [{"name": "x"}] * 300}]),
+    ],
+)
+def test_an_entry_of_the_wrong_kind_or_size_is_refused(tmp_path, entry, value):
+    item = card().to_item()
+    item["properties"][entry] = value
+    path = tmp_path / "odd.safetensors"
+    save_file({"a": torch.zeros(2)}, str(path), {"stac_item": json.dumps(item)})
+    with pytest.raises(ModelFileError, match="description is unusable"):
+        load_card(path)
+
+
+def test_a_description_of_absurd_length_is_refused(tmp_path):
+    path = tmp_path / "odd.safetensors"
+    item = {**card().to_item(), "more": "x" * 10_000_000}
+    save_file({"a": torch.zeros(2)}, str(path), {"stac_item": json.dumps(item)})
+    with pytest.raises(ModelFileError, match="far too long"):
+        load_card(path)
