@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import torch
 from rasterio.transform import from_origin
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -20,6 +21,20 @@ def data_dir():
     if not folder.is_dir():
         pytest.skip(f"the real data folder {folder} is absent")
     return folder
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """One thread, in this process and those it starts, for tests that compare bits.
+
+    Sums depend on the number of threads: one and two differ by up to 4e-7 of a probability.
+    """
+    before = torch.get_num_threads()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        torch.set_num_threads(1)
+        yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 from rasterio.transform import Affine, from_origin
 
-torch.set_num_threads(1)
 WORKER = Path(__file__).resolve().parents[3] / "landslide_plugin" / "worker.py"
 SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
 BANDS = ["red", "slope", "nir"]
@@ -249,14 +248,12 @@ def running(make_raster, tmp_path, model):
             "tile_size": 64,
         },
     }
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     process = subprocess.Popen(
         [sys.executable, str(WORKER)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=environment,
     )
     process.stdin.write(json.dumps(request) + "\n")
     process.stdin.flush()

@@ -19,7 +19,6 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 from rasterio.transform import Affine, from_origin
 
-torch.set_num_threads(2)
 BANDS = ["red", "slope", "nir"]
 
 

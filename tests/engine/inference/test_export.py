@@ -19,7 +19,6 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 from pystac.extensions.mlm import MLMExtension
 
-torch.set_num_threads(2)
 SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
 CARD = ModelCard(
     name="small",

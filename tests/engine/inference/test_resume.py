@@ -22,15 +22,15 @@ from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 
-torch.set_num_threads(1)
 WORKER = Path(__file__).resolve().parents[3] / "landslide_plugin" / "worker.py"
 TIMES = int(os.environ.get("LANDSLIDE_INTERRUPTIONS", "2"))
 """Interruptions of each kind; more for a thorough run."""
+pytestmark = pytest.mark.usefixtures("one_thread")
 SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
 
 
 @pytest.fixture(scope="module")
-def given(tmp_path_factory):
+def given(one_thread, tmp_path_factory):
     """Parameters of a run with a small network of random weights, on noise."""
     folder = tmp_path_factory.mktemp("given")
     card = ModelCard(
@@ -100,7 +100,6 @@ def start(given, folder):
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
     )
     process.stdin.write(json.dumps(request) + "\n")
     process.stdin.flush()

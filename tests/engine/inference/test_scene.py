@@ -28,7 +28,6 @@ from landslide_mapper.models.registry import build
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
-torch.set_num_threads(1)
 CPU = torch.device("cpu")
 SMALL = {"growth_rate": 4, "layers": [1], "middle_layers": 1, "first_channels": 4}
 CARD = ModelCard(

@@ -20,7 +20,6 @@ from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.registry import build
 from torch import nn
 
-torch.set_num_threads(2)
 CARD = ModelCard(
     name="small",
     architecture="fc_densenet",

@@ -18,6 +18,7 @@ from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.usefixtures("one_thread")
 SETTINGS = {
     "backbone": "light",
     "batch_size": 4,
@@ -48,16 +49,6 @@ commands.train(
     progress=Progress(lambda event: print(event.get("text", ""), flush=True)),
 )
 """
-
-
-@pytest.fixture(autouse=True)
-def one_thread(monkeypatch):
-    """Sums are made in the same order in every process of a test."""
-    before = torch.get_num_threads()
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture
