@@ -49,22 +49,26 @@ def describe(device: torch.device) -> str:
     return f"CPU, {torch.get_num_threads()} threads"
 
 
-def autocast(device: torch.device) -> AbstractContextManager[None]:
-    """Return the context in which networks run: bfloat16 where the device computes in it.
+def autocast(device: torch.device, half: bool = True) -> AbstractContextManager[None]:
+    """Return the context in which networks run: in half precision where there is any.
+
+    Args:
+        device: where they run.
+        half: False for float32 on any device.
+    """
+    kind = half_type(device)
+    return torch.autocast(device.type, kind) if half and kind else nullcontext()
+
+
+def half_type(device: torch.device) -> torch.dtype | None:
+    """Return the half precision in which networks run: bfloat16 where the device computes in it.
 
     NVIDIA GPUs without it compute in float16 instead. Elsewhere half precision is emulated and
-    slower than float32, which is then kept.
+    slower than float32: None.
     """
     if _has_bfloat16(device):
-        return torch.autocast(device.type, torch.bfloat16)
-    if needs_scaling(device):
-        return torch.autocast(device.type, torch.float16)
-    return nullcontext()
-
-
-def needs_scaling(device: torch.device) -> bool:
-    """Return whether networks run in float16, in which small gradients vanish unless scaled."""
-    return device.type == "cuda" and not _has_bfloat16(device)
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else None
 
 
 def _has_bfloat16(device: torch.device) -> bool:

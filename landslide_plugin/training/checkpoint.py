@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-FORMAT = 1
+FORMAT = 2
 KEY = "landslide_checkpoint"
 SUFFIX = ".checkpoint"
 UNFINISHED = ".new"

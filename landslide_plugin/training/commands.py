@@ -215,6 +215,7 @@ def _card(job: Job, result: Result) -> ModelCard:
             "best_epoch": best.number,
             "seconds": round(result.seconds),
             "device": describe(settings.device),
+            "precision": result.precision,
             "torch": torch.__version__,
         },
         metrics={"split": recipe.split(), "samples": recipe.validated(), **result.figures()},

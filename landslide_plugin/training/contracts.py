@@ -23,6 +23,9 @@ ALL_EPOCHS, EARLY, CANCELED = "all epochs", "stopped early", "canceled"
 class Task(Protocol):
     """What the loop needs to know of a kind of network."""
 
+    half: bool
+    """Whether the network runs in half precision where the device has any."""
+
     def loss(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         """Return the loss of a batch."""
 
@@ -147,9 +150,11 @@ class Outcome:
         best: the epoch whose weights the network has now.
         figures: validation figures of that epoch at its threshold.
         ending: `ALL_EPOCHS`, `EARLY` or `CANCELED`.
+        precision: of the network's values: float32, or at the end still bfloat16 or float16.
     """
 
     history: list[Epoch]
     best: Epoch
     figures: dict[str, float | None]
     ending: str = ALL_EPOCHS
+    precision: str = "float32"

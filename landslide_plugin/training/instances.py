@@ -21,6 +21,8 @@ class InstanceTask:
     losses know no unknown pixels: there the network is taught that there is no landslide.
     """
 
+    half = False
+
     def loss(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         """Return the sum of the five losses of a batch, a scalar with gradient."""
         targets = [

@@ -1,4 +1,4 @@
-"""One step of gradient descent: rates, frozen encoder, mixed precision, clipped gradients."""
+"""One step of gradient descent: rates, frozen encoder, clipped gradients."""
 
 import math
 from typing import Any
@@ -7,11 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from ...models.registry import encoder_parameters
-from ..device import needs_scaling
 from ..errors import DivergedError, InputError
+from ..progress import Progress
 from . import checkpoint
 from .contracts import Settings, Task
 from .memory import Memory
+from .precision import Precision
 from .schedule import find_schedule
 from .tiles import Batch
 
@@ -31,19 +32,26 @@ class Optimization:
         network: on its device.
         task: its loss.
         settings: how.
+        progress: warned where half precision is given up.
+
+    Attributes:
+        precision: half or full.
     """
 
-    def __init__(self, network: nn.Module, task: Task, settings: Settings) -> None:
+    def __init__(
+        self, network: nn.Module, task: Task, settings: Settings, progress: Progress
+    ) -> None:
         self._network, self._task, self._settings = network, task, settings
         self._rate = find_schedule(settings.schedule)
         self._encoder = [item for item in encoder_parameters(network) if item.requires_grad]
         self._optimizer = self._make()
-        self._scaler = torch.amp.GradScaler(
-            settings.device.type, enabled=needs_scaling(settings.device)
-        )
+        self.precision = Precision(network, task, settings.device, self._gradient, progress)
 
     def step(self, batch: Batch, memory: Memory, epoch: int, done: float) -> float:
         """Make one step; return the loss.
+
+        A step whose loss or gradients are no numbers is not made: in half precision it is tried
+        again in float32, and in float32 the weights stay as they were before it.
 
         Args:
             batch: tiles.
@@ -52,17 +60,21 @@ class Optimization:
             done: share of all steps that are made, which the learning rate depends on.
 
         Raises:
-            DivergedError: the loss is no number any more.
+            DivergedError: the loss or a gradient is no number any more.
             InputError: the memory does not suffice.
         """
         self._freeze(epoch <= self._settings.frozen_epochs)
         for group in self._optimizer.param_groups:
             group["lr"] = self._settings.learning_rate * group["share"] * self._rate(done)
-        loss = memory.run(batch, self._gradient)
-        self._scaler.unscale_(self._optimizer)
-        nn.utils.clip_grad_norm_(self._network.parameters(), LARGEST_GRADIENT)
-        self._scaler.step(self._optimizer)
-        self._scaler.update()
+        loss, norm = self.precision.guard(batch, memory.parts, lambda: self._attempt(batch, memory))
+        scaler = self.precision.scaler
+        if not math.isfinite(loss) or not (math.isfinite(norm) or scaler.is_enabled()):
+            raise DivergedError(
+                "The training has failed, its loss is not a number any more: choose a "
+                f"learning rate below {self._settings.learning_rate:g}."
+            )
+        scaler.step(self._optimizer)
+        scaler.update()
         return loss
 
     def tensors(self) -> dict[str, Tensor]:
@@ -71,13 +83,20 @@ class Optimization:
 
     def facts(self) -> dict[str, Any]:
         """Return the JSON-able rest of the state."""
-        return dict(self._scaler.state_dict())
+        precision = self.precision
+        return {
+            "scaler": precision.scaler.state_dict(),
+            "steps": precision.steps,
+            "largest": precision.largest,
+        }
 
     def restore(self, tensors: dict[str, Tensor], facts: dict[str, Any]) -> None:
         """Take up the state of a checkpoint."""
         checkpoint.restore_optimizer(self._optimizer, tensors)
-        if facts and self._scaler.is_enabled():
-            self._scaler.load_state_dict(facts)
+        precision = self.precision
+        precision.steps, precision.largest = facts["steps"], facts["largest"]
+        if facts["scaler"] and precision.scaler.is_enabled():
+            precision.scaler.load_state_dict(facts["scaler"])
 
     def _make(self) -> torch.optim.Optimizer:
         encoder = {id(parameter) for parameter in self._encoder}
@@ -93,11 +112,25 @@ class Optimization:
         return torch.optim.AdamW(groups, rate, betas, weight_decay=WEIGHT_DECAY, fused=True)
 
     def _freeze(self, frozen: bool) -> None:
+        if any(parameter.requires_grad == frozen for parameter in self._encoder):
+            self.precision.steps = 0
         for parameter in self._encoder:
             parameter.requires_grad_(not frozen)
 
+    def _attempt(self, batch: Batch, memory: Memory) -> tuple[float, float]:
+        """Compute the gradient and cut it; return the loss and the norm before."""
+        loss = memory.run(batch, self._gradient)
+        if not math.isfinite(loss):
+            return loss, loss
+        self.precision.scaler.unscale_(self._optimizer)
+        norm = nn.utils.clip_grad_norm_(self._network.parameters(), LARGEST_GRADIENT)
+        return loss, float(norm)
+
     def _gradient(self, parts: list[Batch]) -> float:
-        """Compute the gradient of the mean loss of all tiles; return that loss."""
+        """Compute the gradient of the mean loss of all tiles; return that loss.
+
+        Of a loss that is no number none is computed.
+        """
         self._optimizer.zero_grad(set_to_none=True)
         tiles = sum(len(part.labels) for part in parts)
         total = 0.0
@@ -105,11 +138,8 @@ class Optimization:
             loss = self._loss(part) * (len(part.labels) / tiles)
             total += float(loss.detach())
             if not math.isfinite(total):
-                raise DivergedError(
-                    "The training has failed, its loss is not a number any more: choose a "
-                    f"learning rate below {self._settings.learning_rate:g}."
-                )
-            self._scaler.scale(loss).backward()
+                break
+            self.precision.scaler.scale(loss).backward()
         return total
 
     def _loss(self, part: Batch) -> Tensor:

@@ -86,6 +86,11 @@ class Result:
         """Time of all epochs."""
         return sum(epoch.seconds for fold in self.folds for epoch in fold.outcome.history)
 
+    @property
+    def precision(self) -> str:
+        """The precision of all folds, in words."""
+        return ", ".join(sorted({fold.outcome.precision for fold in self.folds}))
+
     def figures(self) -> dict[str, Any]:
         """Return the validation figures; of several folds their means, spread and each."""
         each = [fold.outcome.figures for fold in self.folds]

@@ -12,11 +12,13 @@ from .tiles import Batch
 
 
 class SemanticTask:
-    """Trains by a pixel loss; the network runs in bfloat16 where the device does.
+    """Trains by a pixel loss.
 
     Args:
         loss: one of `losses`.
     """
+
+    half = True
 
     def __init__(self, loss: Loss) -> None:
         self._loss = loss
@@ -37,6 +39,6 @@ class SemanticTask:
 
     def _logits(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         images = batch.images.to(device, memory_format=torch.channels_last)
-        with autocast(device):
+        with autocast(device, self.half):
             logits: Tensor = network(images)
         return logits.float()

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -120,7 +121,7 @@ class _Training:
         self.state = _State()
         self.best: _Best | None = None
         self.average = Average(network, settings.averaging) if settings.averaging else None
-        self.optimization = Optimization(network, task, settings)
+        self.optimization = Optimization(network, task, settings, progress)
         self.memory = Memory(progress)
         self.steps = data.train_steps(settings.batch_size)
         self._file: Path | None = None
@@ -171,7 +172,8 @@ class _Training:
             raise ValueError("no epoch to train")
         self.network.load_state_dict(self.best.weights)
         self.network.eval()
-        return Outcome(self.state.history, self.best.epoch, self.best.figures, ending)
+        precision = self.optimization.precision.name
+        return Outcome(self.state.history, self.best.epoch, self.best.figures, ending, precision)
 
     def keep_in(self, file: Path, digest: str) -> None:
         """Go on from the checkpoint if it fits, and write it from now on."""
@@ -208,11 +210,12 @@ class _Training:
         def measure(parts: list[Batch]) -> NDArray[np.float32]:
             return np.concatenate([self.task.probability(network, part, device) for part in parts])
 
+        checked = self.optimization.precision.checked
         total = self.data.validation_steps(self.settings.batch_size)
         batches = self.data.validation_batches(self.settings.batch_size)
         with torch.inference_mode():
             for batch in progress.track(batches, total):
-                probability = self.memory.run(batch, measure)
+                probability = checked(partial(self.memory.run, batch, measure))
                 known = batch.labels != UNKNOWN
                 scores.add(probability, (batch.labels > 0) & known, known)
         return scores
@@ -263,7 +266,9 @@ class _Training:
         """Write the checkpoint; a full disk does not end the training."""
         if self._file is None:
             return
-        saved = checkpoints.Saved({"digest": self._digest, "state": asdict(self.state)})
+        saved = checkpoints.Saved(
+            {"digest": self._digest, "state": asdict(self.state), "half": self.task.half}
+        )
         if self.best:
             saved.facts["best"] = {"epoch": asdict(self.best.epoch), "figures": self.best.figures}
             saved.add("best", self.best.weights)
@@ -299,6 +304,7 @@ class _Training:
         self.state = _State(**{**state, "history": history})
         if best := saved.facts.get("best"):
             self.best = _Best(Epoch(**best["epoch"]), best["figures"], saved.part("best"))
+        self.task.half = saved.facts["half"]
         if self.done():
             return
         self.memory.parts = saved.facts["parts"]

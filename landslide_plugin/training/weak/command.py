@@ -329,6 +329,7 @@ def _card(
             "images_without": len(images.train[False]),
             "epochs": {name: len(part.history) for name, part in epochs.items() if part},
             "device": describe(run.device),
+            "precision": {name: part.precision for name, part in epochs.items() if part},
             "torch": torch.__version__,
         },
         metrics={

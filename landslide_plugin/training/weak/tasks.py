@@ -27,6 +27,8 @@ CHANGED = 0.05
 class ClassifierTask:
     """Cross entropy of image labels."""
 
+    half = True
+
     def loss(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         """Return the mean loss of a batch."""
         labels = torch.from_numpy(batch.labels[:, 0, 0].astype(np.int64)).to(device)
@@ -44,7 +46,7 @@ class ClassifierTask:
         if not isinstance(network, Classifier):
             raise TypeError(f"{type(network).__name__} is no classifier")
         images = batch.images.to(device, memory_format=torch.channels_last)
-        with autocast(device):
+        with autocast(device, self.half):
             scores: Tensor = network(images)
         return scores.float()
 
@@ -106,6 +108,8 @@ class CycleGanTask:
         seed: of the buffers.
     """
 
+    half = True
+
     def __init__(self, grey: list[float], threshold: float, seed: int = 0) -> None:
         self._grey = torch.tensor(grey)[:, None, None]
         self._threshold = threshold
@@ -121,7 +125,7 @@ class CycleGanTask:
         images = limit(batch.images).to(device, memory_format=torch.channels_last)
         holds = torch.from_numpy(batch.labels[:, 0, 0] > 0)
         slides, clears = images[holds], images[~holds]
-        with autocast(device):
+        with autocast(device, self.half):
             with _still(gan):
                 cleared, slid = gan.clear(slides), gan.slide(clears)
                 adversarial = _toward(gan.judge_clear(cleared), 1.0)
@@ -159,7 +163,7 @@ class CycleGanTask:
     def changed(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         """Return the grey difference that `CHANGED` of each image's pixels exceed, float (N,)."""
         images = limit(batch.images).to(device)
-        with autocast(device):
+        with autocast(device, self.half):
             cleared = _gan(network).clear(images)
         difference = ((images - cleared.float()).abs() * self._grey.to(device)).sum(1)
         return difference.flatten(1).quantile(1 - CHANGED, 1)

@@ -62,8 +62,9 @@ class Hungry(SemanticTask):
 
 
 def steps(network, batch, count=1, task=None, events=None, **change):
-    way = Optimization(network, task or Hungry(99), settings(**change))
-    memory = Memory(Progress((events if events is not None else []).append))
+    progress = Progress((events if events is not None else []).append)
+    way = Optimization(network, task or Hungry(99), settings(**change), progress)
+    memory = Memory(progress)
     return [way.step(batch, memory, number, 0.2) for number in range(1, count + 1)]
 
 

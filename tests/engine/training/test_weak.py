@@ -256,15 +256,16 @@ class _SmallBuffers(CycleGanTask):
         self._cleared, self._slid = Buffer(3, seed=0), Buffer(3, seed=1)
         self._left = last
 
-    def loss(self, *arguments):
+    def loss(self, network, *arguments):
         if self._left == 0:
             raise RuntimeError("broken off")
-        self._left = self._left and self._left - 1
-        return super().loss(*arguments)
+        if network.training:  # not where precisions are compared
+            self._left = self._left and self._left - 1
+        return super().loss(network, *arguments)
 
 
 def test_broken_off_cyclegan_ends_with_the_weights_of_an_unbroken_run(
-    samples, tmp_path, monkeypatch
+    samples, tmp_path, monkeypatch, one_thread
 ):
     """Its buffers too are in the checkpoint, filled in part, and full in the second epoch."""
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
@@ -278,26 +279,20 @@ def test_broken_off_cyclegan_ends_with_the_weights_of_an_unbroken_run(
         fit(gan, task, images, settings, Progress(), checkpoint)
         return gan.state_dict()
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # sums in the same order
-    try:
-        whole = run(_SmallBuffers())
-        for steps in (1, 7):
-            with pytest.raises(RuntimeError, match="broken off"):
-                run(_SmallBuffers(steps), file)
-        again = run(_SmallBuffers(), file)
-    finally:
-        torch.set_num_threads(threads)
+    whole = run(_SmallBuffers())
+    for steps in (1, 7):
+        with pytest.raises(RuntimeError, match="broken off"):
+            run(_SmallBuffers(steps), file)
+    again = run(_SmallBuffers(), file)
     assert all(torch.equal(whole[name], again[name]) for name in whole)
 
 
 def test_a_diverged_training_keeps_its_last_good_state(samples, tmp_path, monkeypatch):
     good = CycleGanTask.loss
-    steps = iter(range(100))
 
     def diverging(self, *arguments):
         loss = good(self, *arguments)
-        return loss * float("nan") if next(steps) >= 8 else loss
+        return loss * float("nan") if list(tmp_path.glob("m.*")) else loss
 
     monkeypatch.setattr(CycleGanTask, "loss", diverging)
     with pytest.raises(InputError, match="not a number any more: choose another seed"):
