@@ -12,6 +12,7 @@ from .algorithm import EngineAlgorithm
 from .parameters import (
     HTML_FILES,
     SENSORS,
+    Z_UNIT_HELP,
     Declaration,
     advanced,
     area,
@@ -23,6 +24,7 @@ from .parameters import (
     number,
     polygons_or_raster,
     vector,
+    z_unit,
 )
 
 
@@ -64,7 +66,7 @@ class MapLandslides(EngineAlgorithm):
         )
         yield (
             later(QgsProcessingParameterRasterLayer("DEM", "DEM")),
-            "Elevation in metres that covers the image; without it the inventory has no attributes "
+            "Elevation that covers the image; without it the inventory has no attributes "
             "of terrain, and models that want terrain can't be used.",
         )
         yield (
@@ -114,6 +116,7 @@ class MapLandslides(EngineAlgorithm):
             advanced(number("STREAM_AREA", "Smallest drained area of streams (km2)", 1.0, 0.0)),
             "Where streams derived from the DEM begin, as in training.",
         )
+        yield z_unit(), Z_UNIT_HELP
         yield device(), "What the network runs on; auto takes a GPU where there is one."
         yield (
             QgsProcessingParameterVectorDestination("INVENTORY", "Landslide inventory", polygon),

@@ -27,9 +27,14 @@ Parameter = TypeVar("Parameter", bound=QgsProcessingParameterDefinition)
 DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNTIMES = ("auto", "torch", "openvino", "onnx")
 SENSORS = ("auto", "sentinel2", "landsat89", "landsat57", "planet4", "custom")
+Z_UNITS = ("auto", "metre", "foot", "us_survey_foot")
 MODEL_FILES = "Landslide model (*.safetensors)"
 ANY_MODEL_FILES = "Models (*.safetensors *.onnx)"
 HTML_FILES = "HTML report (*.html)"
+Z_UNIT_HELP = (
+    "What the DEM's heights are in; auto goes by the unit of the band, else by the vertical CRS, "
+    "else takes metres. Elevations are given in metres."
+)
 
 
 def number(
@@ -160,6 +165,11 @@ def area(label: str = "Only within these polygons") -> QgsProcessingParameterFea
 def model_file(kinds: str = MODEL_FILES) -> QgsProcessingParameterFile:
     """Return MODEL, a model file to use."""
     return QgsProcessingParameterFile("MODEL", "Model file", fileFilter=kinds)
+
+
+def z_unit() -> QgsProcessingParameterEnum:
+    """Return Z_UNIT, what the heights of a DEM are in."""
+    return advanced(later(choice("Z_UNIT", "Unit of the DEM's heights", Z_UNITS, "auto")))
 
 
 def files(key: str, label: str) -> QgsProcessingParameterMultipleLayers:

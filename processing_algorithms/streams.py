@@ -7,7 +7,7 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, number
+from .parameters import Z_UNIT_HELP, Declaration, number, z_unit
 
 
 class Streams(EngineAlgorithm):
@@ -38,13 +38,14 @@ class Streams(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterRasterLayer("INPUT", "DEM"),
-            "Elevation in metres, in any CRS.",
+            "Elevation, in any CRS.",
         )
         yield (
             number("MIN_AREA", "Smallest drained area (km2)", 1.0, 0.0),
             "A stream begins where this many square kilometres drain; smaller values give a "
             "denser network.",
         )
+        yield z_unit(), Z_UNIT_HELP
         yield (
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", "Streams", QgsProcessing.TypeVectorLine

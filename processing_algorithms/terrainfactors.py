@@ -3,7 +3,7 @@
 from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, choices, number
+from .parameters import Z_UNIT_HELP, Declaration, choices, number, z_unit
 
 FACTORS = (
     "elevation",
@@ -39,7 +39,9 @@ class TerrainFactors(EngineAlgorithm):
         When: first, for every area to train on or to map. Use the same factors and smoothing for
         both.
 
-        Method: derivatives over 3 x 3 cells, in true metres on any CRS. Elevation, tpi (elevation
+        Method: derivatives over 3 x 3 cells, in true metres on any CRS: measured on the ellipsoid,
+        but in the CRS's own metres where these are true to 0.2 % (UTM in its zone). North is that
+        of the grid there, and true north elsewhere. Elevation, tpi (elevation
         above the mean of the neighbours), tri (ruggedness) and roughness (highest less lowest)
         are in metres; slope in degrees; aspect in degrees clockwise from north, -1 where flat;
         aspect_class holds 0 for flat and 1 to 8 for north, northeast and on clockwise: Stack
@@ -64,7 +66,7 @@ class TerrainFactors(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterRasterLayer("INPUT", "DEM"),
-            "Elevation in metres, in any CRS; heights in whole metres are better smoothed.",
+            "Elevation, in any CRS; heights in whole metres are better smoothed.",
         )
         yield (
             choices("FACTORS", "Factors", FACTORS, DEFAULT),
@@ -75,6 +77,7 @@ class TerrainFactors(EngineAlgorithm):
             "Standard deviation, in metres, of the Gaussian that smooths the DEM first; 0 leaves "
             "it as it is. One or two cells take the terraces out of a DEM in whole metres.",
         )
+        yield z_unit(), Z_UNIT_HELP
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Terrain factors"),
             "A float32 GeoTIFF on the DEM's grid with a band for each factor.",

@@ -44,6 +44,7 @@ def map(
     sensor: str = "auto",
     smoothing: float | None = None,
     stream_area: float = 1.0,
+    z_unit: str = "auto",
     threshold: float | None = None,
     min_area: float = 0.0,
     device: str = "auto",
@@ -56,7 +57,7 @@ def map(
         inventory: output polygons.
         probability: output raster.
         html: report to write; none when empty.
-        dem: elevation in metres, covering the image; without it the inventory has no attributes
+        dem: elevation, covering the image; without it the inventory has no attributes
             of terrain, and models that want terrain can't be used.
         model: a semantic model file; when empty, one of those that ship.
         rivers: river lines, whose distance is an attribute too; derived from the DEM when the
@@ -69,6 +70,7 @@ def map(
         smoothing: Gaussian standard deviation in metres, as when the model's terrain was derived;
             what the model's card says when None, and 0 where it says nothing.
         stream_area: km2 that a derived stream drains at least.
+        z_unit: of the DEM's heights, see `terrainfactors`.
         threshold: probability from which a pixel is landslide; the model's own when None.
         min_area: smallest polygon kept, m2.
         device: "auto", "cpu", "cuda" or "mps".
@@ -96,7 +98,7 @@ def map(
     if smoothing is None:
         smoothing = _smoothing(card, progress) if dem else 0.0
     date = scene_date(image)
-    how = Derivation(geology_field, sensor, smoothing, stream_area)
+    how = Derivation(geology_field, sensor, smoothing, stream_area, z_unit)
     with _scratch(inventory) as folder:
         derived = derive(image, given, wanted, how, folder, progress.part(0.0, 0.3))
         stacked = stack(
@@ -149,16 +151,19 @@ def map(
 
 
 def _listening(progress: Progress, warnings: list[str]) -> Progress:
-    """Return a progress that hands on what it is told, and keeps the warnings."""
+    """Return a progress that hands on what it is told, each text once, and keeps the warnings."""
+    told: set[str] = set()
 
     def hand_on(event: dict[str, Any]) -> None:
         if event["type"] == "progress":
             progress.update(event["percent"] / 100)
-        elif event["type"] == "warning":
-            warnings.append(event["text"])
-            progress.warning(event["text"])
-        else:
-            progress.message(event["text"])
+        elif event["text"] not in told:
+            told.add(event["text"])
+            if event["type"] == "warning":
+                warnings.append(event["text"])
+                progress.warning(event["text"])
+            else:
+                progress.message(event["text"])
 
     return Progress(hand_on)
 

@@ -18,12 +18,14 @@ class Derivation:
         sensor: see `spectralindices`.
         smoothing: of the DEM, metres.
         stream_area: km2 that a derived stream drains at least.
+        z_unit: of the DEM's heights, see `terrainfactors`.
     """
 
     geology_field: str = ""
     sensor: str = "auto"
     smoothing: float = 0.0
     stream_area: float = 1.0
+    z_unit: str = "auto"
 
 
 @dataclass
@@ -100,6 +102,7 @@ def _terrain(
         output=str(folder / "terrain.tif"),
         factors=wanted.terrain,
         smoothing=how.smoothing,
+        z_unit=how.z_unit,
         progress=progress,
     )["output"]
     smoothed = f"smoothed by {how.smoothing:g} m" if how.smoothing else "not smoothed"
@@ -117,6 +120,7 @@ def _streams(
         input=given.dem,
         output=str(folder / "streams.gpkg"),
         min_area=how.stream_area,
+        z_unit=how.z_unit,
         progress=progress,
     )
     result.steps.append(

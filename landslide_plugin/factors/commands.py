@@ -10,6 +10,7 @@ import numpy as np
 from ..errors import InputError
 from ..progress import Progress
 from ..raster.grid import Grid, tell_metres
+from ..raster.heights import metres_of_heights
 from ..raster.reflectance import given_units
 from ..raster.source import Source, unique_names
 from ..raster.stack import LayerStack, class_band, write_stack
@@ -102,7 +103,7 @@ def spectralindices(
 
 
 def streams(
-    *, input: str, output: str, min_area: float = 1.0, progress: Progress
+    *, input: str, output: str, min_area: float = 1.0, z_unit: str = "auto", progress: Progress
 ) -> dict[str, Any]:
     """Derive stream lines from a DEM; see `streams.stream_network`.
 
@@ -110,11 +111,13 @@ def streams(
         input: the DEM; its first band counts. It is held in memory whole.
         output: lines with the fields `id`, `strahler`, `length_m` and `drained_km2`.
         min_area: km2 that a stream drains where it begins.
+        z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
+            metres.
         progress: where to report.
 
     Raises:
-        InputError: a minimum area not above 0 or that no cell drains, a DEM that is too small,
-            has no valid pixel or does not fit in memory.
+        InputError: an unknown unit, a minimum area not above 0 or that no cell drains, a DEM that
+            is too small, has no valid pixel or does not fit in memory.
         GridError: the DEM has no CRS or is rotated.
     """
     if not min_area > 0:
@@ -127,8 +130,10 @@ def streams(
                 f"The DEM {input} has {grid.width} x {grid.height} cells: streams need 3 x 3."
             )
         tell_metres(grid, progress)
+        to_metres = metres_of_heights(dem, z_unit, progress)
         stream_lines.require_memory(grid, progress)
         elevation, valid = (part[0] for part in dem.read(bands=dem.bands[:1]))
+    elevation *= np.float32(to_metres)
     if not valid.any():
         raise InputError(f"The DEM {input} holds no valid pixel.")
     progress.update(0.1)

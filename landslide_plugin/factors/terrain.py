@@ -207,9 +207,6 @@ def check_dem(dem: Source, smoothing: float, progress: Progress) -> None:
         )
     if len(dem.bands) > 1:
         progress.warning(f"The DEM has {len(dem.bands)} bands: the first one is taken.")
-    crs = dem.grid.crs
-    if crs is not None and crs.is_projected and crs.linear_units_factor[1] != 1:
-        progress.warning("The DEM's CRS is not in metres; its elevations are taken as metres.")
 
 
 def _share(part: Floats, whole: Floats) -> Floats:

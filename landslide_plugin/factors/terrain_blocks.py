@@ -66,7 +66,11 @@ class Block:
 
 
 def stream_factors(
-    dem: Source, names: Sequence[str], smoothing: float = 0.0, catchment: Floats = NOTHING
+    dem: Source,
+    names: Sequence[str],
+    smoothing: float = 0.0,
+    catchment: Floats = NOTHING,
+    to_metres: float = 1.0,
 ) -> Blocks:
     """Derive factors by blocks of rows, in one pass over the DEM.
 
@@ -75,6 +79,7 @@ def stream_factors(
         names: keys of `FACTORS`.
         smoothing: sigma in metres of a Gaussian applied to the DEM first; 0 = none.
         catchment: see `wetness`, (rows, columns) of the DEM; only `twi` needs it.
+        to_metres: what the DEM's heights are multiplied by.
 
     Yields:
         Windows from top to bottom, factors float32 (factors, rows, columns), nodata where not
@@ -89,7 +94,7 @@ def stream_factors(
     begun: Callable[[], tuple[Window, Floats, NDArray[np.bool_]]] | None = None
     try:
         for window in grid.row_blocks(step):
-            block = _read_block(dem, window, smoothing, catchment)
+            block = _read_block(dem, window, smoothing, catchment, to_metres)
             shape = (len(names), *block.shape)
             values = next(buffers)[: math.prod(shape)].reshape(shape)
             jobs = [pool.submit(work) for work in _works(block, names, values)]
@@ -115,7 +120,7 @@ def derive(block: Block, names: Sequence[str]) -> Floats:
 
 
 def read_heights(
-    dem: Source, top: int, bottom: int, smoothing: float
+    dem: Source, top: int, bottom: int, smoothing: float, to_metres: float
 ) -> tuple[Floats, NDArray[np.bool_]]:
     """Read the first band of a DEM as metres, smoothed, with a margin of one column on each side.
 
@@ -124,6 +129,7 @@ def read_heights(
         top: first row; it may lie outside, as may the last one.
         bottom: the row after the last one.
         smoothing: sigma in metres; 0 = none.
+        to_metres: what the DEM's heights are multiplied by.
 
     Returns:
         Elevations, 0 where not valid, and validity, (bottom - top, columns + 2).
@@ -132,15 +138,19 @@ def read_heights(
     window = Window(-1, top - halo, dem.grid.width + 2, bottom - top + 2 * halo)
     values, mask = dem.read(window, dem.bands[:1])
     heights, valid = values[0], mask[0]
+    if to_metres != 1:
+        heights *= np.float32(to_metres)
     if smoothing > 0:
         heights = smooth(heights, valid, dem.grid, top - halo, smoothing)
     wanted = slice(halo, halo + bottom - top)
     return heights[wanted], valid[wanted]
 
 
-def _read_block(dem: Source, window: Window, smoothing: float, catchment: Floats) -> Block:
+def _read_block(
+    dem: Source, window: Window, smoothing: float, catchment: Floats, to_metres: float
+) -> Block:
     top, bottom = int(window.row_off), int(window.row_off + window.height)
-    heights, valid = read_heights(dem, top - 1, bottom + 1, smoothing)
+    heights, valid = read_heights(dem, top - 1, bottom + 1, smoothing, to_metres)
     return Block(heights, valid, dem.grid.part(window), catchment[top:bottom])
 
 

@@ -17,12 +17,15 @@ from .terrain_blocks import read_heights
 _BLOCK_ROWS = 1024
 
 
-def specific_catchment(dem: Source, smoothing: float, progress: Progress) -> Floats:
+def specific_catchment(
+    dem: Source, smoothing: float, to_metres: float, progress: Progress
+) -> Floats:
     """Return the specific catchment area of a DEM's pixels, held in memory whole.
 
     Args:
         dem: the DEM; its first band counts.
         smoothing: sigma in metres of a Gaussian applied to it first; 0 = none.
+        to_metres: what its heights are multiplied by.
         progress: updated between the steps.
 
     Returns:
@@ -42,7 +45,7 @@ def specific_catchment(dem: Source, smoothing: float, progress: Progress) -> Flo
     elevation, valid = np.empty(grid.shape, np.float32), np.empty(grid.shape, bool)
     for window in grid.row_blocks(_BLOCK_ROWS):
         rows = slice(int(window.row_off), int(window.row_off + window.height))
-        heights, there = read_heights(dem, rows.start, rows.stop, smoothing)
+        heights, there = read_heights(dem, rows.start, rows.stop, smoothing, to_metres)
         elevation[rows], valid[rows] = heights[:, 1:-1], there[:, 1:-1]
     if not valid.any():
         raise InputError(f"The DEM {dem.path} holds no valid pixel.")

@@ -15,7 +15,7 @@ from rasterio.windows import Window
 from ..errors import GridError
 from ..progress import Progress
 from .metres import Ground
-from .surface import Pixels, Places
+from .surface import Pixels, Places, horizontal
 
 NOTABLE_VARIATION = 0.01
 """Pixels that differ more in size are told of where one size has to serve for all."""
@@ -42,8 +42,9 @@ class Grid:
 
     @classmethod
     def of(cls, dataset: DatasetReader | WarpedVRT) -> "Grid":
-        """Return the grid of an open dataset."""
-        return cls(dataset.crs, dataset.transform, dataset.width, dataset.height)
+        """Return the grid of an open dataset, in the horizontal part of its CRS."""
+        crs = horizontal(dataset.crs)
+        return cls(crs, dataset.transform, dataset.width, dataset.height)
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -20,6 +20,8 @@ Places = NDArray[np.floating[Any] | np.integer[Any]]
 
 _SHORTEST = 100.0
 """Metres; over less, the rounding of a projection's inverse would show."""
+_WITH_HEIGHTS = ("COMPD_CS[", "COMPOUNDCRS[", "CS[ellipsoidal,3]")
+"""What the WKT of a CRS with heights has."""
 _LEAST_SCALE = 1e-6
 """Where a projection draws a pole as a line, its pixels have no width: nothing to divide by."""
 
@@ -180,6 +182,17 @@ class Projection(Plane):
         root = self._semi_major / np.sqrt(1 - self._eccentricity2 * vertical[2] ** 2)
         flattened = np.array([1, 1, 1 - self._eccentricity2]).reshape(3, *[1] * east.ndim)
         return root * flattened * vertical, vertical
+
+
+@lru_cache(maxsize=64)
+def horizontal(crs: CRS | None) -> CRS | None:
+    """Return the horizontal part of a CRS with heights: pixels lie in it, whatever they hold."""
+    if crs is None or not any(mark in crs.to_wkt() for mark in _WITH_HEIGHTS):
+        return crs
+    from pyproj import CRS as ProjCRS
+
+    known: Any = ProjCRS.from_user_input(crs)
+    return CRS.from_user_input(known.sub_crs_list[0] if known.is_compound else known.to_2d())
 
 
 @lru_cache(maxsize=64)

@@ -33,6 +33,7 @@ INTERFACE = {
         "INPUT": "raster",
         "FACTORS": "enum",
         "SMOOTHING": "number",
+        "Z_UNIT": "enum",
         "OUTPUT": "rasterDestination",
     },
     "spectralindices": {
@@ -53,7 +54,12 @@ INTERFACE = {
         "EARLIER_OFFSET": "number",
         "OUTPUT": "rasterDestination",
     },
-    "streams": {"INPUT": "raster", "MIN_AREA": "number", "OUTPUT": "vectorDestination"},
+    "streams": {
+        "INPUT": "raster",
+        "MIN_AREA": "number",
+        "Z_UNIT": "enum",
+        "OUTPUT": "vectorDestination",
+    },
     "distance": {
         "INPUT": "source",
         "REFERENCE": "raster",
@@ -193,6 +199,7 @@ INTERFACE = {
         "SENSOR": "enum",
         "SMOOTHING": "number",
         "STREAM_AREA": "number",
+        "Z_UNIT": "enum",
         "DEVICE": "enum",
         "INVENTORY": "vectorDestination",
         "PROBABILITY": "rasterDestination",
@@ -352,13 +359,14 @@ from landslide_plugin.worker import register_package
 register_package()
 from landslide_mapper.landslide_plugin.factors import spectral, terrain
 from landslide_mapper.landslide_plugin.inference import runtimes
-from landslide_mapper.landslide_plugin.raster import bands, stack
+from landslide_mapper.landslide_plugin.raster import bands, heights, stack
 from landslide_mapper.landslide_plugin.training import augmentation, contracts, losses, schedule
 from landslide_mapper.models import registry
 print(json.dumps({
     "FACTORS": list(terrain.FACTORS),
     "INDICES": list(spectral.INDICES),
     "SENSOR": ["auto", *bands.SENSORS, "custom"],
+    "Z_UNIT": [heights.AUTO, *heights.Z_UNITS],
     "RESAMPLING": list(stack.RESAMPLINGS),
     "LOSS": list(losses.LOSSES),
     "OPTIMIZER": list(contracts.OPTIMIZERS),

@@ -1,0 +1,195 @@
+"""The unit of heights: the band's, else the vertical CRS's, else metres; said where doubtful."""
+
+import numpy as np
+import pytest
+import rasterio
+from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.factors.commands import streams
+from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
+from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster.grid import Grid
+from landslide_mapper.landslide_plugin.raster.heights import length_of, metres_of_heights
+from landslide_mapper.landslide_plugin.raster.source import Source
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
+
+US_FOOT = 1200 / 3937
+NAVD88_FEET = "EPSG:32617+6360"
+
+
+@pytest.fixture
+def dem(make_raster):
+    """Return a function that writes a plane of 45 degrees, falling west, heights in a unit."""
+
+    def make(
+        metres=1.0, unit="", crs="EPSG:32632", pixel=10.0, name="dem.tif", corner=(5e5, 5.1e6)
+    ):
+        plane = np.tile(1000 + 10.0 * np.arange(20), (20, 1)) / metres
+        transform = from_origin(*corner, pixel, pixel)
+        path = make_raster(name, plane.astype(np.float32), crs=crs, transform=transform)
+        if unit:
+            with rasterio.open(path, "r+") as dataset:
+                dataset.units = [unit]
+        return path
+
+    return make
+
+
+def derived(path, tmp_path, **parameters):
+    """Return slope and elevation in the middle, and the messages and warnings."""
+    events, output = [], str(tmp_path / "factors.tif")
+    terrainfactors(
+        input=path, output=output, factors=["slope", "elevation"],
+        progress=Progress(events.append), **parameters,
+    )  # fmt: skip
+    with Source.open(output) as source:
+        slope, elevation = source.read()[0][:, 10, 10]
+    texts = {
+        kind: [event["text"] for event in events if event["type"] == kind]
+        for kind in ("message", "warning")
+    }
+    return slope, elevation, texts["message"], texts["warning"]
+
+
+@pytest.mark.parametrize(
+    ("unit", "metres"),
+    [
+        ("m", 1), ("metre", 1), ("Meters", 1), ("metres above sea level", 1),
+        ("ft", 0.3048), ("foot", 0.3048), ("feet", 0.3048), ("FEET", 0.3048),
+        ("foot (International)", 0.3048), ("international feet", 0.3048),
+        ("US survey foot", US_FOOT), ("us_survey_foot", US_FOOT), ("us-ft", US_FOOT),
+        ("ftUS", US_FOOT), ("US survey feet", US_FOOT), ("Foot_US", US_FOOT), ("USft", US_FOOT),
+        ("cm", 0.01), ("centimetres", 0.01), ("decimeter", 0.1), ("mm", 0.001), ("km", 1000),
+        ("", None), ("degree", None), ("dB", None), ("unknown", None), ("%", None),
+    ],
+)  # fmt: skip
+def test_units_as_files_spell_them(unit, metres):
+    found = length_of(unit)
+    assert found is None if metres is None else found == pytest.approx(metres, rel=1e-9)
+
+
+class TestAuto:
+    def test_metres_are_taken_without_a_word(self, dem, tmp_path):
+        for unit in ("", "m"):
+            slope, elevation, messages, warnings = derived(dem(unit=unit), tmp_path)
+            assert (slope, elevation) == pytest.approx((45, 1100), abs=1e-2)
+            assert messages == warnings == []
+
+    @pytest.mark.parametrize(
+        ("unit", "metres", "named"),
+        [
+            ("US survey foot", US_FOOT, "US survey feet"), ("ft", 0.3048, "feet"),
+            ("cm", 0.01, "units of 0.01 m"),
+        ],
+    )  # fmt: skip
+    def test_the_band_says_the_unit(self, dem, tmp_path, unit, metres, named):
+        path = dem(metres, unit)
+        slope, elevation, messages, warnings = derived(path, tmp_path)
+        assert (slope, elevation) == pytest.approx((45, 1100), abs=1e-2)
+        assert messages == [
+            f"The heights of {path} are {named}, as the file says: turned into metres."
+        ]
+        assert warnings == []
+
+    def test_the_vertical_crs_says_the_unit(self, dem, tmp_path):
+        slope, elevation, messages, _ = derived(dem(US_FOOT, crs=NAVD88_FEET), tmp_path)
+        assert (slope, elevation) == pytest.approx((45, 1100), abs=1e-2)
+        assert "US survey feet" in messages[0]
+
+    def test_so_do_files_that_keep_no_unit_of_the_band(self, dem, tmp_path):
+        path = dem(US_FOOT, crs="EPSG:32617")
+        virtual = tmp_path / "dem.vrt"
+        with rasterio.open(path) as dataset:
+            wkt = CRS.from_user_input(NAVD88_FEET).to_wkt().replace('"', "&quot;")
+            virtual.write_text(
+                f'<VRTDataset rasterXSize="20" rasterYSize="20"><SRS>{wkt}</SRS><GeoTransform>'
+                f"{', '.join(map(str, dataset.transform.to_gdal()))}</GeoTransform>"
+                '<VRTRasterBand dataType="Float32" band="1"><SimpleSource>'
+                f"<SourceFilename>{path}</SourceFilename></SimpleSource></VRTRasterBand>"
+                "</VRTDataset>"
+            )
+        with rasterio.open(virtual) as dataset:
+            assert not dataset.units[0]
+        slope, *_ = derived(str(virtual), tmp_path)
+        assert slope == pytest.approx(45, abs=1e-2)
+
+    def test_what_is_derived_is_in_metres_and_says_so(self, dem, tmp_path):
+        """Elevations derived from feet, taken as a DEM again, are not turned twice."""
+        derived(dem(US_FOOT, crs=NAVD88_FEET), tmp_path)
+        again = tmp_path / "again"
+        again.mkdir()
+        with rasterio.open(tmp_path / "factors.tif") as dataset:
+            assert dataset.crs == CRS.from_epsg(32617)
+            assert not any(dataset.units)
+
+    def test_scale_and_offset_of_the_file_come_first(self, dem, tmp_path):
+        path = dem(0.3048 * 0.1, "ft")
+        with rasterio.open(path, "r+") as dataset:
+            dataset.scales = [0.1]
+        slope, elevation, *_ = derived(path, tmp_path)
+        assert (slope, elevation) == pytest.approx((45, 1100), abs=1e-2)
+
+
+class TestDoubt:
+    def test_a_map_in_feet_with_heights_of_no_unit(self, dem, tmp_path):
+        path = dem(crs="EPSG:2263", pixel=10 / US_FOOT, corner=(9e5, 2e5))
+        slope, _, messages, (warning,) = derived(path, tmp_path)
+        assert slope == pytest.approx(45, abs=1e-2)
+        assert warning == (
+            f"The CRS of {path} is in feet, and nothing says what its heights are in: they are "
+            "taken as metres; choose the unit of the heights if that is wrong."
+        )
+        assert messages == []
+
+    def test_a_unit_that_is_not_known(self, dem, tmp_path):
+        slope, _, _, (warning,) = derived(dem(unit="cubits"), tmp_path)
+        assert slope == pytest.approx(45, abs=1e-2)
+        assert "have the unit cubits, which is not known: they are taken as metres" in warning
+
+    def test_a_band_that_contradicts_its_crs(self, dem, tmp_path):
+        slope, _, _, (warning,) = derived(dem(1.0, "m", crs=NAVD88_FEET), tmp_path)
+        assert slope == pytest.approx(45, abs=1e-2)
+        assert "says metres, its vertical CRS US survey feet: the band is believed" in warning
+
+
+class TestChosen:
+    @pytest.mark.parametrize(
+        ("z_unit", "metres"), [("metre", 1.0), ("foot", 0.3048), ("us_survey_foot", US_FOOT)]
+    )
+    def test_a_chosen_unit_is_taken(self, dem, tmp_path, z_unit, metres):
+        slope, elevation, _, warnings = derived(dem(metres), tmp_path, z_unit=z_unit)
+        assert (slope, elevation) == pytest.approx((45, 1100), abs=1e-2)
+        assert warnings == []
+
+    def test_against_what_the_file_says_with_a_word(self, dem, tmp_path):
+        slope, _, _, (warning,) = derived(dem(0.3048, "m"), tmp_path, z_unit="foot")
+        assert slope == pytest.approx(45, abs=1e-2)
+        assert "are taken as feet, as was set, though the file says metres" in warning
+
+    def test_another_word_is_refused(self, dem):
+        with Source.open(dem()) as source, pytest.raises(InputError, match="no unit of heights el"):
+            metres_of_heights(source, "ell", Progress())
+
+
+def test_streams_and_wetness_know_the_unit_too(dem, tmp_path):
+    paths = dem(), dem(0.3048, "ft", name="feet.tif")
+    wetness = []
+    for place, path in enumerate(paths):
+        output = str(tmp_path / f"{place}.tif")
+        terrainfactors(input=path, output=output, factors=["twi"], progress=Progress())
+        with Source.open(output) as source:
+            wetness.append(source.read()[0])
+    assert wetness[1] == pytest.approx(wetness[0], abs=1e-3)
+    events = []
+    streams(
+        input=paths[1], output=str(tmp_path / "s.gpkg"), min_area=0.001,
+        progress=Progress(events.append),
+    )  # fmt: skip
+    assert any("are feet" in event.get("text", "") for event in events)
+
+
+def test_a_grid_lies_in_the_horizontal_part_of_its_crs(dem):
+    with Source.open(dem(crs=NAVD88_FEET)) as source:
+        assert source.grid.crs == CRS.from_epsg(32617)
+    heights = CRS.from_epsg(4979)
+    assert Grid(heights, from_origin(0, 1, 1, 1), 1, 1).pixel_metres()[0][0] > 1e5
