@@ -7,50 +7,31 @@ from typing import Any
 
 from qgis.core import (
     QgsExpression,
-    QgsMapLayer,
     QgsProcessing,
     QgsProcessingAlgorithm,
     QgsProcessingContext,
     QgsProcessingDestinationParameter,
     QgsProcessingException,
-    QgsProcessingFeatureSourceDefinition,
     QgsProcessingFeedback,
     QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExpression,
-    QgsProcessingParameterFeatureSource,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
     QgsProcessingParameterFolderDestination,
-    QgsProcessingParameterMapLayer,
     QgsProcessingParameterMatrix,
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRange,
-    QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterVectorLayer,
-    QgsProcessingUtils,
-    QgsProviderRegistry,
-    QgsRasterLayer,
-    QgsVectorLayer,
 )
 from qgis.PyQt.QtCore import QVariant
 
-VECTOR_FORMATS = ["gpkg", "shp", "geojson", "json", "fgb", "gml", "kml", "sqlite"]
-"""Endings of files that the engine reads as they are; any other layer is exported."""
+from .layers import layer_files, layer_problem, takes_layers
 
 _UNLIMITED = 1e9
 """Limits beyond this are QGIS's own for numbers without one."""
-
-_VECTORS = (QgsProcessingParameterFeatureSource, QgsProcessingParameterVectorLayer)
-_LAYERS = (
-    QgsProcessingParameterRasterLayer,
-    QgsProcessingParameterMapLayer,
-    QgsProcessingParameterMultipleLayers,
-    *_VECTORS,
-)
 
 
 def is_destination(definition: QgsProcessingParameterDefinition) -> bool:
@@ -86,18 +67,8 @@ def input_value(
     if given is None or given == "" or given == [] or _is_null(given):
         return None
     values = (parameters, name, context)
-    if isinstance(definition, QgsProcessingParameterMultipleLayers):
-        return _layers(algorithm, definition, values, feedback)
-    if isinstance(definition, QgsProcessingParameterRasterLayer):
-        return _layer_path(algorithm.parameterAsRasterLayer(*values), context, feedback)
-    if isinstance(definition, _VECTORS):
-        return _joined(
-            *algorithm.parameterAsCompatibleSourceLayerPathAndLayerName(
-                *values, VECTOR_FORMATS, "gpkg", feedback
-            )
-        )
-    if isinstance(definition, QgsProcessingParameterMapLayer):
-        return _layer_path(algorithm.parameterAsLayer(*values), context, feedback)
+    if takes_layers(definition):
+        return layer_files(definition, given, context, feedback)
     return _plain_value(algorithm, definition, values)
 
 
@@ -155,8 +126,6 @@ def problem_of(
 
     Processing itself would say "Incorrect parameter value" alone.
     """
-    if isinstance(value, QgsProcessingFeatureSourceDefinition):
-        value = value.source.staticValue()
     if is_destination(definition):
         fits, problem = definition.isSupportedOutputValue(value, context) if value else (True, "")
         return "" if fits else f"{definition.description()}: {problem}."
@@ -166,8 +135,10 @@ def problem_of(
             problem = problem or _wrong_choice(definition, item)
         elif isinstance(definition, QgsProcessingParameterNumber):
             problem = problem or _wrong_number(definition, item)
-        elif isinstance(item, str) and item:
-            problem = problem or _unreadable(definition, item, context)
+        elif takes_layers(definition):
+            problem = problem or layer_problem(definition, item, context)
+        elif _takes_files(definition) and item:
+            problem = problem or _missing_file(item)
     return f"{definition.description()}: {problem}" if problem else ""
 
 
@@ -191,26 +162,15 @@ def _wrong_number(definition: QgsProcessingParameterNumber, value: Any) -> str:
     return f"{number:g} is not within {low}{upper}."
 
 
-def _unreadable(
-    definition: QgsProcessingParameterDefinition, text: str, context: QgsProcessingContext
-) -> str:
-    if isinstance(definition, QgsProcessingParameterFile):
-        return "" if os.path.exists(text) else f"{text} does not exist: check the path."
-    if not isinstance(definition, _LAYERS):
-        return ""
+def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:
+    """Return whether the values are files or folders."""
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
-        if definition.layerType() == QgsProcessing.TypeFile:
-            return "" if os.path.exists(text) else f"{text} does not exist: check the path."
-    hint, kind = QgsProcessingUtils.LayerHint.UnknownType, "layer"
-    if isinstance(definition, QgsProcessingParameterRasterLayer):
-        hint, kind = QgsProcessingUtils.LayerHint.Raster, "raster"
-    elif isinstance(definition, _VECTORS):
-        hint, kind = QgsProcessingUtils.LayerHint.Vector, "vector layer"
-    if QgsProcessingUtils.mapLayerFromString(text, context, True, hint) is not None:
-        return ""
-    if not os.path.exists(text.split("|")[0]):
-        return f"{text} does not exist: check the path."
-    return f"{text} is not a {kind} that QGIS can read: it is damaged or of another kind."
+        return bool(definition.layerType() == QgsProcessing.TypeFile)
+    return isinstance(definition, QgsProcessingParameterFile)
+
+
+def _missing_file(text: str) -> str:
+    return "" if os.path.exists(text) else f"{text} does not exist: check the path."
 
 
 def _is_null(given: Any) -> bool:
@@ -237,6 +197,8 @@ def _plain_value(
         return _field_name(algorithm.parameterAsString(*values).strip())
     if isinstance(definition, QgsProcessingParameterFile):
         return os.path.abspath(algorithm.parameterAsFile(*values))
+    if isinstance(definition, QgsProcessingParameterMultipleLayers):
+        return [os.path.abspath(path) for path in algorithm.parameterAsFileList(*values)]
     if isinstance(definition, QgsProcessingParameterRange):
         return algorithm.parameterAsRange(*values)
     if isinstance(definition, QgsProcessingParameterMatrix):
@@ -262,48 +224,3 @@ def _choice(
     if definition.allowMultiple():
         return algorithm.parameterAsEnums(*values)
     return algorithm.parameterAsEnum(*values)
-
-
-def _layers(
-    algorithm: QgsProcessingAlgorithm,
-    definition: QgsProcessingParameterMultipleLayers,
-    values: tuple[dict[str, Any], str, QgsProcessingContext],
-    feedback: QgsProcessingFeedback,
-) -> list[str]:
-    if definition.layerType() == QgsProcessing.TypeFile:
-        return [os.path.abspath(path) for path in algorithm.parameterAsFileList(*values)]
-    layers = algorithm.parameterAsLayerList(*values)
-    return [_layer_path(layer, values[2], feedback) for layer in layers]
-
-
-def _layer_path(
-    layer: QgsMapLayer | None, context: QgsProcessingContext, feedback: QgsProcessingFeedback
-) -> str:
-    if isinstance(layer, QgsRasterLayer):
-        return _raster_path(layer)
-    if isinstance(layer, QgsVectorLayer):
-        return _joined(
-            *QgsProcessingUtils.convertToCompatibleFormatAndLayerName(
-                layer, False, "layer", VECTOR_FORMATS, "gpkg", context, feedback
-            )
-        )
-    raise QgsProcessingException("A layer can't be read: choose a raster or vector layer.")
-
-
-def _raster_path(layer: QgsRasterLayer) -> str:
-    provider = layer.dataProvider()
-    if provider is None or provider.name() != "gdal":
-        raise QgsProcessingException(
-            f"The raster {layer.name()} is not a file: export it as a GeoTIFF first."
-        )
-    parts = QgsProviderRegistry.instance().decodeUri("gdal", layer.source())
-    if parts.get("layerName") or not parts.get("path"):
-        return str(layer.source()).split("|option:")[0]  # a subdataset's full name
-    path = str(parts["path"])
-    return os.path.abspath(path) if os.path.exists(path) else path
-
-
-def _joined(path: str, layer: str) -> str:
-    """Return file and layer as QGIS writes them in one string."""
-    path = os.path.abspath(path) if os.path.exists(path) else path
-    return f"{path}|layername={layer}" if layer else path

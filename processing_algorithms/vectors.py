@@ -1,0 +1,154 @@
+"""Vector layers as QGIS shows them: the file where it says the same, else exported features."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from qgis.core import (
+    QgsDataProvider,
+    QgsFeature,
+    QgsFeatureRequest,
+    QgsField,
+    QgsFields,
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProcessingFeedback,
+    QgsProcessingUtils,
+    QgsProviderRegistry,
+    QgsVectorFileWriter,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import QVariant
+
+FORMATS = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml", ".sqlite"}
+"""Endings of files that the engine reads as they are; any other layer is exported."""
+
+
+def vector_file(
+    layer: QgsVectorLayer,
+    wanted: QgsProcessingFeatureSourceDefinition | None,
+    context: QgsProcessingContext,
+    feedback: QgsProcessingFeedback,
+) -> str:
+    """Return what the engine reads: the layer's file, or a file of the features that it shows.
+
+    The latter where these differ from what is stored, by unsaved edits, joined or virtual fields,
+    a filter, a CRS or an encoding set in QGIS, and where only some are wanted.
+
+    Args:
+        layer: the layer.
+        wanted: which of its features; all when None.
+        context: of this run.
+        feedback: of this run.
+
+    Raises:
+        QgsProcessingException: a feature can't be exported.
+    """
+    parts = _parts(layer)
+    if _some_only(wanted) or not _stored_as_shown(layer, parts):
+        return _exported(layer, wanted, context)
+    path = os.path.abspath(parts["path"])
+    name = parts.get("layerName")
+    if not name:
+        name, *others = _layers_in(layer)
+        if others and "layerId" not in parts:
+            feedback.pushWarning(
+                f"{path} holds several layers, of which {name} was taken; the others are "
+                f"{', '.join(others)}: choose one by {path}|layername={others[0]}, say."
+            )
+    return f"{path}|layername={name}"
+
+
+def _parts(layer: QgsVectorLayer) -> dict[str, Any]:
+    """Return what a layer's source is made of, without what is empty; nothing if not of OGR."""
+    if layer.dataProvider().name() != "ogr":
+        return {}
+    parts = QgsProviderRegistry.instance().decodeUri("ogr", layer.source())
+    return {key: value for key, value in parts.items() if value or isinstance(value, int)}
+
+
+def _some_only(wanted: QgsProcessingFeatureSourceDefinition | None) -> bool:
+    return wanted is not None and bool(
+        wanted.selectedFeaturesOnly or wanted.featureLimit >= 0 or _filter(wanted)
+    )
+
+
+def _filter(wanted: QgsProcessingFeatureSourceDefinition) -> str:
+    return str(getattr(wanted, "filterExpression", ""))  # QGIS 3.32 and later
+
+
+def _stored_as_shown(layer: QgsVectorLayer, parts: dict[str, Any]) -> bool:
+    path, fields, provider = parts.get("path", ""), layer.fields(), layer.dataProvider()
+    return (
+        set(parts) <= {"path", "layerName", "layerId"}  # no filter, archive, opening option
+        and os.path.splitext(path)[1].lower() in FORMATS
+        and os.path.exists(path)
+        and layer.crs() == provider.crs()
+        and not layer.isModified()
+        and provider.encoding() == "UTF-8"  # what OGR takes the file's own encoding into
+        and all(
+            fields.fieldOrigin(index) == QgsFields.OriginProvider for index in range(fields.count())
+        )
+    )
+
+
+def _layers_in(layer: QgsVectorLayer) -> list[str]:
+    """Return the layers of a file, the one that QGIS took first."""
+    separator = QgsDataProvider.sublayerSeparator()
+    names = [text.split(separator)[1] for text in layer.dataProvider().subLayers()]
+    return list(dict.fromkeys(names))  # a layer of several kinds of geometry comes several times
+
+
+def _exported(
+    layer: QgsVectorLayer,
+    wanted: QgsProcessingFeatureSourceDefinition | None,
+    context: QgsProcessingContext,
+) -> str:
+    """Write the features that a layer shows into a GeoPackage of its name; return its path."""
+    stem = re.sub(r"[^\w.-]+", "_", layer.name()) or "layer"
+    path = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
+    options = QgsVectorFileWriter.SaveVectorOptions()
+    options.layerName = stem
+    options.layerOptions = ["FID=row_number"]  # a field fid may repeat in unsaved features
+    kept = [index for index, field in enumerate(layer.fields()) if field.type() != QVariant.Map]
+    fields = QgsFields()
+    for index in kept:
+        fields.append(layer.fields().at(index))
+    writer = QgsVectorFileWriter.create(
+        path, fields, layer.wkbType(), layer.crs(), context.transformContext(), options
+    )
+    fine = writer.hasError() == QgsVectorFileWriter.NoError
+    for feature in _features(layer, wanted) if fine else ():
+        values = [_stored(layer.fields().at(index), feature.attribute(index)) for index in kept]
+        feature.setFields(fields)
+        feature.setAttributes(values)
+        fine = fine and writer.addFeature(feature)
+    if not fine:
+        raise QgsProcessingException(
+            f"{layer.name()} can't be exported for the engine ({writer.errorMessage()}): save it "
+            "as a GeoPackage first."
+        )
+    del writer  # which closes the file
+    return path
+
+
+def _features(
+    layer: QgsVectorLayer, wanted: QgsProcessingFeatureSourceDefinition | None
+) -> Iterator[QgsFeature]:
+    request = QgsFeatureRequest()
+    if wanted is not None and _filter(wanted):
+        request.setFilterExpression(_filter(wanted))
+    if wanted is not None and wanted.featureLimit >= 0:
+        request.setLimit(wanted.featureLimit)
+    if wanted is not None and wanted.selectedFeaturesOnly:
+        return layer.getSelectedFeatures(request)
+    return layer.getFeatures(request)
+
+
+def _stored(field: QgsField, value: Any) -> Any:
+    """Return a value as a file takes it: a key to be made up when edits are saved is none yet."""
+    return None if field.isNumeric() and isinstance(value, str) else value
