@@ -21,17 +21,19 @@ class Distance(EngineAlgorithm):
         When: rivers undercut slopes, faults break the rock, roads cut it; the distance to them is
         an influencing factor. Run it once for each layer, with a name of its own.
 
-        Method: exact Euclidean distance, in true metres on any CRS, from each pixel's centre to
-        that of the nearest pixel that a feature touches; pixels that one touches, and those inside
-        polygons, have 0. So a distance is within half a pixel's diagonal of the one to the feature
-        itself. Features outside the reference's extent count as well. With levels or breaks the
+        Method: exact Euclidean distance from each pixel's centre to that of the nearest pixel that
+        a feature touches; pixels that one touches, and those inside polygons, have 0. So a distance
+        is within half a pixel's diagonal of the one to the feature itself. Where the CRS's own
+        metres are not those of the ground (degrees, Web Mercator, polar and equal-area projections,
+        UTM far outside its zone) it is the distance on the ellipsoid, to 0.3 %; all lengths given
+        are metres on the ground too. Features outside the reference's extent count as well, also
+        beyond the antimeridian. With levels or breaks the
         distance becomes levels 0, 1, 2, ... from near to far, one more than there are breaks: one
         band, whose order says something, so that a stack keeps it one.
 
         Memory: the raster is worked on in blocks of rows with a margin as wide as the longest
         distance in them. A largest distance bounds it; without one and far from all features it
-        can be the whole raster, about 16 bytes a pixel (50 in degrees), and what can't fit is
-        refused.
+        can be the whole raster, about 20 bytes a pixel, and what can't fit is refused.
 
         Sources: Felzenszwalb and Huttenlocher 2012, Theory Comput. 8:415 (the transform); Gao et
         al. 2021, IEEE JSTARS 14:7881 (continuous); Yang, R. et al. 2022, Remote Sens. 14:2206 (six

@@ -8,11 +8,13 @@ import shapely
 
 from ..errors import InputError
 from ..progress import Progress
+from ..raster.grid import tell_metres
 from ..raster.source import Source
 from ..raster.writer import RasterWriter
 from ..shapes import Shapes, read_shapes
 from . import distance as distances
 from . import memory
+from .reach import all_round
 
 
 def distance(
@@ -51,6 +53,7 @@ def distance(
     edges = distances.check_breaks(distances.preset(levels, breaks), max_distance)
     with Source.open(reference, what="reference raster") as raster:
         grid = raster.grid
+    tell_metres(grid, progress)
     geometries = read_shapes(
         input,
         "input",
@@ -58,7 +61,8 @@ def distance(
         kinds=("LineString", "Polygon", "Point"),
         progress=progress,
     )
-    features = Shapes(shapely.get_parts(geometries))  # small parts are found where they lie
+    parts = shapely.get_parts(geometries)  # small ones are found where they lie
+    features = Shapes(all_round(parts, grid))
     limit = max_distance or np.inf
     if edges:  # beyond the last break all is one level
         limit = min(limit, 2 * edges[-1])
@@ -75,6 +79,6 @@ def distance(
             writer.tag_band(1, {"ordinal": "yes"})  # the stack keeps them one band
         for window, metres in distances.stream_distance(features, grid, blocks, limit):
             values = distances.to_levels(metres, edges) if edges else metres
-            writer.write(values, window)
+            writer.write(values, window, np.isfinite(metres))
             progress.update((window.row_off + window.height) / grid.height)
     return {"output": output}

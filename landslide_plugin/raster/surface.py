@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from functools import cached_property, lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,17 +83,66 @@ class Plane:
         return Pixels(self.metres * width * one, self.metres * height * one, nothing, nothing, one)
 
 
-class Degrees(Plane):
+class Ellipsoid(Plane):
+    """An ellipsoid, whatever coordinates its places have.
+
+    Args:
+        base: the CRS of its longitudes and latitudes.
+        unit: of the coordinates, in metres or radians.
+
+    Attributes:
+        geod: pyproj's geodesics on it.
+    """
+
+    is_placed = True
+
+    def __init__(self, base: "ProjCRS", unit: float) -> None:
+        self.geod = geod = cast("Any", base.get_geod())
+        self._radians = float(base.axis_info[0].unit_conversion_factor)
+        self._semi_major, self._eccentricity2 = float(geod.a), float(geod.es)
+        super().__init__(unit * self._semi_major if self.is_angular else unit)
+
+    def geodetic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return longitudes and latitudes in radians; NaN where the projection ends."""
+        raise NotImplementedError
+
+    def on_map(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
+        """Return x and y of longitudes and latitudes in radians; infinite for none."""
+        raise NotImplementedError
+
+    @cached_property
+    def turn(self) -> float:
+        """How far along x the map repeats itself, all round the world; 0 where it does not."""
+        middle = self.geodetic(np.zeros(2), np.zeros(2))[0][0]
+        # Two places on each of two parallels.
+        steps, parallels = np.array([0, 1e-3, 0, 1e-3]), np.array([0, 0, 0.5, 0.5])
+        x, y = self.on_map(middle + steps, parallels)
+        along, across = np.diff(x)[::2], np.diff(y)[::2]
+        repeats = np.allclose(along, along[0], rtol=1e-6) and np.abs(across).max() < 1e-9 * along[0]
+        return float(2000 * np.pi * along[0]) if repeats else 0.0
+
+    def in_space(self, x: Floats, y: Floats) -> Floats:
+        """Return places in metres from the ellipsoid's middle, (3, *shape of x)."""
+        return self._on_ellipsoid(*self.geodetic(x, y))[0]
+
+    def _on_ellipsoid(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
+        """Return places on the ellipsoid, metres from its middle, and the verticals there."""
+        cosine = np.cos(latitude)
+        vertical = np.stack(
+            [cosine * np.cos(longitude), cosine * np.sin(longitude), np.sin(latitude)]
+        )
+        root = self._semi_major / np.sqrt(1 - self._eccentricity2 * vertical[2] ** 2)
+        flattened = np.array([1, 1, 1 - self._eccentricity2]).reshape(3, *[1] * cosine.ndim)
+        return root * flattened * vertical, vertical
+
+
+class Degrees(Ellipsoid):
     """An ellipsoid whose coordinates are longitude and latitude, in degrees or grads."""
 
     is_angular = True
-    is_placed = True
 
     def __init__(self, crs: "ProjCRS") -> None:
-        geod: Any = crs.get_geod()
-        self._radians = float(crs.axis_info[0].unit_conversion_factor)
-        self._semi_major, self._eccentricity2 = float(geod.a), float(geod.es)
-        super().__init__(self._radians * self._semi_major)
+        super().__init__(crs, float(crs.axis_info[0].unit_conversion_factor))
 
     def measure(self, x: Floats, y: Floats, width: float, height: float) -> Pixels:
         """Measure pixels: arcs of the parallel and the meridian through their centres.
@@ -117,21 +166,23 @@ class Degrees(Plane):
         nothing = np.zeros(x.shape)
         return Pixels(*sizes, nothing, nothing, np.cos(latitude))
 
+    def geodetic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return the coordinates in radians, none beyond a pole."""
+        return x * self._radians, np.clip(y * self._radians, -np.pi / 2, np.pi / 2)
 
-class Projection(Plane):
+    def on_map(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
+        """Return the coordinates in their unit."""
+        return longitude / self._radians, latitude / self._radians
+
+
+class Projection(Ellipsoid):
     """An ellipsoid on a map."""
-
-    is_placed = True
 
     def __init__(self, crs: "ProjCRS", base: "ProjCRS") -> None:
         from pyproj import Transformer
 
-        unit = float(crs.axis_info[0].unit_conversion_factor)
-        geod: Any = base.get_geod()
-        self._semi_major, self._eccentricity2 = float(geod.a), float(geod.es)
-        self._radians = float(base.axis_info[0].unit_conversion_factor)
         self.is_angular = bool(crs.is_geographic)  # with poles of its own
-        super().__init__(unit * self._semi_major if self.is_angular else unit)
+        super().__init__(base, float(crs.axis_info[0].unit_conversion_factor))
         self._inverse = Transformer.from_crs(crs, base, always_xy=True)
 
     def measure(self, x: Floats, y: Floats, width: float, height: float) -> Pixels:
@@ -170,18 +221,22 @@ class Projection(Plane):
     def _step(self, x: Floats, y: Floats, dx: float, dy: float) -> tuple[Floats, Floats]:
         """Return steps on the map in space, metres, and the verticals halfway, (3, *shape)."""
         ways = np.array([-0.5, 0.5]).reshape(2, *[1] * x.ndim)
-        places, normals = self._on_ellipsoid(*self._inverse.transform(x + ways * dx, y + ways * dy))
+        places, normals = self._on_ellipsoid(*self.geodetic(x + ways * dx, y + ways * dy))
         return places[:, 1] - places[:, 0], normals.mean(axis=1)
 
-    def _on_ellipsoid(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
-        """Return places on the ellipsoid, metres from its middle, and the verticals there."""
-        east = np.where(np.isfinite(longitude), longitude, np.nan) * self._radians
-        north = np.where(np.isfinite(latitude), latitude, np.nan) * self._radians
-        cosine = np.cos(north)
-        vertical = np.stack([cosine * np.cos(east), cosine * np.sin(east), np.sin(north)])
-        root = self._semi_major / np.sqrt(1 - self._eccentricity2 * vertical[2] ** 2)
-        flattened = np.array([1, 1, 1 - self._eccentricity2]).reshape(3, *[1] * east.ndim)
-        return root * flattened * vertical, vertical
+    def geodetic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
+        """Return longitudes and latitudes in radians; NaN where the projection ends."""
+        longitude, latitude = (
+            np.where(np.isfinite(angle), angle, np.nan) * self._radians
+            for angle in self._inverse.transform(x, y)
+        )
+        return longitude, latitude
+
+    def on_map(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
+        """Return x and y of longitudes and latitudes in radians; infinite for none."""
+        angles = longitude / self._radians, latitude / self._radians
+        x, y = self._inverse.transform(*angles, direction="INVERSE")
+        return np.asarray(x), np.asarray(y)
 
 
 @lru_cache(maxsize=64)
@@ -225,3 +280,15 @@ def surface_of(crs: CRS | None) -> Plane:
         return Projection(known, base)
     except ProjError:  # a method that PROJ does not know
         return Plane(float(known.axis_info[0].unit_conversion_factor))
+
+
+def ellipsoid_of(crs: CRS | None) -> Ellipsoid:
+    """Return the same, of a CRS that has a place on Earth.
+
+    Raises:
+        GridError: it has none.
+    """
+    surface = surface_of(crs)
+    if not isinstance(surface, Ellipsoid):
+        raise GridError("The CRS has no ellipsoid: assign another one.")
+    return surface

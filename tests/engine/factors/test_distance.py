@@ -10,7 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.factors import distance as rooms
-from landslide_mapper.landslide_plugin.factors import memory
+from landslide_mapper.landslide_plugin.factors import memory, reach
 from landslide_mapper.landslide_plugin.factors.commands import stack
 from landslide_mapper.landslide_plugin.factors.distance_command import distance
 from landslide_mapper.landslide_plugin.progress import Progress
@@ -93,7 +93,7 @@ class TestAgainstScipy:
         assume(shapes[0].distance(shapely.box(*grid.bounds)) < np.hypot(*size) * 10)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(rooms, "_BLOCK_PIXELS", block)
-            patch.setattr(rooms, "_COARSE_CELLS", coarse)
+            patch.setattr(reach, "_COARSE_CELLS", coarse)
             near = measure(shapes, grid, limit)
         assert near == pytest.approx(transform(shapes, grid, limit), abs=1e-2)
 
@@ -149,7 +149,7 @@ class TestGeographic:
 
     def test_of_two_far_apart_the_nearer_one_counts(self, monkeypatch):
         """At 60 degrees a degree of longitude is half as long, and changes from row to row."""
-        monkeypatch.setattr(rooms, "_GEOGRAPHIC_BLOCK_PIXELS", 60 * 5)
+        monkeypatch.setattr(rooms, "_GROUND_BLOCK_PIXELS", 60 * 5)
         grid = Grid(CRS.from_epsg(4326), from_origin(10, 60.2, 0.005, 0.005), 60, 80)
         x, y = centres(grid)
         points = [(10.0025, 60.0025), (10.2525, 60.1525), (10.0525, 59.9025)]  # pixels' centres
