@@ -167,7 +167,7 @@ def least_landslide(mask: Source, remedy: str, progress: Progress) -> float | No
     Raises:
         InputError: it is a mosaic whose parts carry different thresholds.
     """
-    if not mask.original.dtypes[0].startswith("float"):
+    if not mask.dataset.dtypes[0].startswith("float"):
         return None
     found = carried(mask)
     if found is None:

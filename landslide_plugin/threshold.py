@@ -70,10 +70,10 @@ def carried(raster: Source) -> Threshold | None:
     Raises:
         InputError: the parts of a mosaic carry different thresholds.
     """
-    own = _of_tags(raster.original.tags())
-    if own is not None or raster.original.driver != "VRT":
+    own = _of_tags(raster.dataset.tags())
+    if own is not None or raster.dataset.driver != "VRT":
         return own
-    found = {part.value: part for part in _parts(raster.original.files) if part is not None}
+    found = {part.value: part for part in _parts(raster.dataset.files) if part is not None}
     if len(found) > 1:
         values = " and ".join(f"{value:g}" for value in sorted(found))
         raise InputError(

@@ -29,10 +29,14 @@ class Stack(EngineAlgorithm):
 
         Method: every layer is reprojected and resampled to the reference's grid. Bands named as
         those of Sentinel-2 or Landsat get common names (B04 becomes red); names that would occur
-        twice get a number. Layers of classes are resampled by nearest neighbour and become one
-        band of 0 and 1 for each class; aspect is resampled so too. A pixel that is nodata in any
-        band is nodata in all. The log ends with a table of each band's source, minimum, mean,
-        maximum and share of nodata, so that a wrong layer is seen at once.
+        twice get a number. Layers of classes that this plugin made become one band of 0 and 1 for
+        each class. These, other classes (known by a colour table, class names or a raster
+        attribute table, and kept as one band of values) and aspect are resampled by nearest
+        neighbour; classes that nothing marks as such can't be told from measurements. Other bands
+        are made of valid pixels alone: a pixel is valid where these have at least half of the
+        weight. A pixel that is nodata in any band is nodata in all. The log ends with a table of
+        each band's source, minimum, mean, maximum and share of nodata, so that a wrong layer is
+        seen at once.
 
         Bilinear and cubic weigh all pixels of a finer layer that lie near a pixel of the grid, so
         that nothing is skipped; average takes exactly those within it, as a coarser sensor would.

@@ -18,7 +18,8 @@ from ..errors import GridError, InputError
 from ..landslides import Polygons, is_raster
 from ..progress import Progress
 from ..raster.grid import Grid
-from ..raster.source import UNDECLARED_FILL, Source
+from ..raster.source import Source
+from ..raster.validity import UNDECLARED_FILL
 from ..threshold import Threshold
 from ..vector import read_vector
 

@@ -1,8 +1,6 @@
 """Classes such as lithology or land cover, from polygons with a field or from a class raster."""
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from xml.etree import ElementTree  # nosec B405
 
 import geopandas as gpd
 import numpy as np
@@ -11,8 +9,6 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.errors import RasterioError
 from rasterio.features import rasterize
-from rasterio.io import MemoryFile
-from rasterio.shutil import copy as copy_raster
 from rasterio.windows import Window
 from shapely import box
 
@@ -28,9 +24,6 @@ MOST_BANDS = 100
 """Classes that may have a band each."""
 
 _BLOCK_MEGABYTES = 32.0
-
-# Usage and type of the columns of GDAL's raster attribute tables (GFU_Name, GFU_MinMax, GFT_String)
-_NAME, _VALUE, _TEXT = "2", "5", "2"
 
 Blocks = Iterator[tuple[Window, NDArray[np.int16], NDArray[np.bool_]]]
 """Full-width windows with class codes and validity, (rows, columns)."""
@@ -121,12 +114,12 @@ def stream_raster(source: Source, bands: int = 1) -> Blocks:
 def raster_classes(source: Source, original: str) -> dict[int, str]:
     """Return the classes that occur in a class raster, with their names.
 
-    Names are those of the band's `class_<value>` tags, else GDAL's category names, else the
-    values themselves.
+    Names are those of the band's `class_<value>` tags, else GDAL's category names or those of an
+    attribute table, else the values themselves.
 
     Args:
         source: see `stream_raster`.
-        original: path of the raster, where category names are read.
+        original: path of the raster, for messages.
 
     Raises:
         InputError: as `stream_raster`, more than `MOST_CLASSES` values, or no valid pixel.
@@ -140,26 +133,8 @@ def raster_classes(source: Source, original: str) -> dict[int, str]:
             )
     if not found:
         raise InputError(f"{original} holds no valid pixel on the reference: check its extent.")
-    names = category_names(original) | source.class_names(source.bands[0])
+    names = source.all_class_names(source.bands[0])
     return {code: names.get(code) or str(code) for code in sorted(found)}
-
-
-def category_names(path: str) -> dict[int, str]:
-    """Return GDAL's category names of a raster's first band; empty when it has none.
-
-    They are in a list, or in a raster attribute table. rasterio gives neither, GDAL's own VRT
-    description of the raster does.
-    """
-    with MemoryFile(ext=".vrt") as memory:
-        copy_raster(Path(path) if Path(path).exists() else path, memory.name, driver="VRT")
-        text = memory.read().decode("utf-8")
-    band = ElementTree.fromstring(text).find("VRTRasterBand")  # noqa: S314 - GDAL wrote it  # nosec B314
-    if band is None:
-        return {}
-    table = band.find("GDALRasterAttributeTable")
-    names = {} if table is None else _table_names(table)
-    listed = enumerate(item.text for item in band.findall("CategoryNames/Category"))
-    return names | {code: name for code, name in listed if name}
 
 
 def require_few(names: Mapping[int, str]) -> None:
@@ -173,30 +148,6 @@ def require_few(names: Mapping[int, str]) -> None:
             f"There are {len(names)} classes, too many for a band each (at most {MOST_BANDS}): "
             "leave them in one band or choose a field with fewer values."
         )
-
-
-def _table_names(table: ElementTree.Element) -> dict[int, str]:
-    """Return the names in a raster attribute table: its name column, else its first text."""
-    columns = [
-        {item.tag: item.text or "" for item in column} for column in table.findall("FieldDefn")
-    ]
-    usages, kinds = [[column.get(key) for column in columns] for key in ("Usage", "Type")]
-    titles = [column.get("Name", "").lower() for column in columns]
-    if _NAME in usages:
-        name = usages.index(_NAME)
-    elif _TEXT in kinds:
-        name = kinds.index(_TEXT)
-    else:
-        return {}
-    value = usages.index(_VALUE) if _VALUE in usages else None
-    if value is None and "value" in titles:
-        value = titles.index("value")
-    names = {}
-    for number, row in enumerate(table.findall("Row")):
-        cells = [cell.text or "" for cell in row.findall("F")]
-        if cells[name]:
-            names[number if value is None else int(float(cells[value]))] = cells[name]
-    return names
 
 
 def _is_code(value: object) -> bool:

@@ -208,7 +208,8 @@ def stack(
     """Bring layers of any CRS and resolution onto one grid as bands of one raster.
 
     Args:
-        layers: rasters; those with class names become one band a class, 0 or 1.
+        layers: rasters; those with our own class names become one band a class, 0 or 1. Other
+            classes (by colour table, category names or attribute table) keep their values.
         output: float32 GeoTIFF with statistics; a pixel invalid in one band is nodata in all.
         reference: the raster whose grid counts; the first layer when empty.
         resampling: a key of `stack.RESAMPLINGS` for continuous bands; classes and

@@ -103,7 +103,7 @@ def journal(
 
 def identity(source: Source) -> list[Any]:
     """Return what tells a raster's content from that of a changed file: names, sizes, times."""
-    files = [Path(name) for name in source.original.files if not name.endswith(".aux.xml")]
+    files = [Path(name) for name in source.dataset.files if not name.endswith(".aux.xml")]
     there = [(str(path.resolve()), path.stat()) for path in files if path.is_file()]
     return [source.path, *[[name, stat.st_size, stat.st_mtime_ns] for name, stat in there]]
 

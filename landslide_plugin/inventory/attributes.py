@@ -128,7 +128,7 @@ class Statistics:
         self._rows.append(summary)
 
     def result(self, groups: NDArray[np.int64], count: int) -> dict[str, NDArray[np.float64]]:
-        """Return min, max and mean of each group of numbers; NaN where no value counted.
+        """Return pixels, min, max and mean of each group of numbers; NaN where none counted.
 
         Args:
             groups: group, 0..count-1, of number 1, 2, ..., or -1 for none; (numbers,).
@@ -147,6 +147,7 @@ class Statistics:
             mean = _direction(total, other, pixels) if self._circular else total / pixels
         none = pixels == 0
         return {
+            "pixels": pixels,
             "min": np.where(none, np.nan, low),
             "max": np.where(none, np.nan, high),
             "mean": np.where(none, np.nan, mean),

@@ -225,6 +225,9 @@ def _columns(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
     }
     if scene.is_mask:
         del columns["prob_mean"], columns["prob_max"]
+    if "river_m" in columns:  # where it is not known, a river may be nearer
+        whole = results["river_distance"]["pixels"] == results[PROBABILITY]["pixels"]
+        columns["river_m"] = np.where(whole, columns["river_m"], np.nan)
     if ELEVATION in results:
         columns["relief_m"] = columns["elev_max"] - columns["elev_min"]
     return columns

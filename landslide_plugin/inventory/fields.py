@@ -50,7 +50,9 @@ FIELDS = {
         "circular mean of its pixels' directions of descent, clockwise",
         "aspect_deg",
     ),
-    "river_m": Field("float64", "Distance to a river (m)", "of its nearest pixel"),
+    "river_m": Field(
+        "float64", "Distance to a river (m)", "of its nearest pixel; of all or none known"
+    ),
     "slide_id": Field("int32", "Landslide", "number shared by the parts of one landslide"),
     "part": Field("object", "Part", "source or runout, where landslides were parted"),
     "model": Field("object", "Model", "name of the model"),

@@ -147,7 +147,7 @@ class Scene:
 def is_mask(source: Source) -> bool:
     """Return whether a raster holds whole numbers, not probabilities; see `Scene`."""
     index = source.index_of(_band(source)) - 1
-    scaled = (source.original.scales[index], source.original.offsets[index]) != (1, 0)
+    scaled = (source.dataset.scales[index], source.dataset.offsets[index]) != (1, 0)
     return bool(np.dtype(source.dataset.dtypes[index]).kind != "f" and not scaled)
 
 

@@ -221,7 +221,7 @@ def layer_names(source: Source, sensor: str = "auto") -> list[str]:
 
 def is_nameless(source: Source) -> bool:
     """Whether a raster's only band has no name of its own."""
-    return len(source.bands) == 1 and not source.original.descriptions[0]
+    return len(source.bands) == 1 and not source.dataset.descriptions[0]
 
 
 def name_from_file(path: str, sensor: str = "auto") -> str:

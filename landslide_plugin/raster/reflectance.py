@@ -174,7 +174,7 @@ def sampled(source: Source, band: str) -> NDArray[np.float32]:
 
 def _is_reflectance(source: Source, band: str) -> bool:
     """Whether a band's numbers are decimal ones in the range of reflectance."""
-    if np.dtype(source.original.dtypes[source.index_of(band) - 1]).kind in "iu":
+    if np.dtype(source.dataset.dtypes[source.index_of(band) - 1]).kind in "iu":
         return False
     values = sampled(source, band)
     return not values.size or bool(np.percentile(np.abs(values), 98) <= LARGEST)
@@ -213,9 +213,9 @@ def _own_name(source: Source, band: str, sensor: str) -> str:
 
 def _files(source: Source, number: int) -> Sequence[str]:
     """Return the files that a band's pixels are from: those that a virtual raster names."""
-    if source.original.driver != "VRT":
+    if source.dataset.driver != "VRT":
         return [source.path]
-    root = parse_xml(source.original.tags(ns="xml:VRT").get("xml:VRT", ""))
+    root = parse_xml(source.dataset.tags(ns="xml:VRT").get("xml:VRT", ""))
     if root is None:
         return [source.path]
     own = [band for band in root.findall("VRTRasterBand") if band.get("band") == str(number)]
@@ -232,7 +232,7 @@ def _files(source: Source, number: int) -> Sequence[str]:
 
 
 def _tags(source: Source, number: int) -> dict[str, str]:
-    dataset = source.original
+    dataset = source.dataset
     return {**dataset.tags(), **dataset.tags(ns="IMAGERY"), **dataset.tags(number)}
 
 

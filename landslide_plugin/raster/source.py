@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -10,20 +11,19 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import ColorInterp, MaskFlags, Resampling
+from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.io import DatasetReader
-from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
 
 from ..errors import GridError, InputError
 from .grid import Grid, require_north_up
+from .kinds import THEMATIC, Kind, is_direction, kinds_of
+from .validity import UNDECLARED_FILL, known_by_nodata
+from .warped import Warp
 
-UNDECLARED_FILL = 1e30
-"""Values beyond this size are fill, declared or not (GDAL's and Esri's -3.4e38).
-
-Far below that, so that what resampling mixes from fill and data is fill too.
-"""
+_CLASS = "class_"
+"""What the tags of a band begin with that name its classes; the value follows."""
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -44,27 +44,24 @@ class Source:
         grid: its grid.
         bands: the names of its bands (the alpha band is no band), made unique.
         path: where it was opened.
-        dataset: what rasterio opened.
-        original: the dataset of the file itself, where `dataset` is a warped view of it.
+        dataset: what rasterio opened, also where this is a view of it on another grid.
         scaling: of each band, as the file declares it; what is changed here counts in each read,
             and in those of this raster's views on other grids.
     """
 
     def __init__(
         self,
-        dataset: DatasetReader | WarpedVRT,
+        dataset: DatasetReader,
         path: str,
         numbers: Mapping[str, int],
-        original: DatasetReader | None = None,
         zero_is_data: bool = False,
     ) -> None:
         self.dataset = dataset
         self.path = path
         self.bands = list(numbers)
         self.grid = Grid.of(dataset)
-        self.original = original or dataset
         self._numbers = numbers
-        self.scaling = _declared(self.original, numbers)
+        self.scaling = _declared(dataset, numbers)
         self._zero_is_data = zero_is_data
         roles = dataset.colorinterp
         self._alpha = roles.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in roles else 0
@@ -99,6 +96,12 @@ class Source:
         if dataset.count == 0:
             dataset.close()
             raise InputError(f"The {what} {name} holds no band: choose one of its subdatasets.")
+        if any(dtype.startswith("complex") for dtype in dataset.dtypes):
+            dataset.close()
+            raise InputError(
+                f"The {what} {name} holds complex numbers, as radar's do: give their amplitude "
+                "instead."
+            )
         if need_crs:
             if dataset.crs is None:
                 dataset.close()
@@ -106,20 +109,18 @@ class Source:
             require_north_up(dataset.transform, f"The {what} {name}")
         return cls(dataset, name, _band_numbers(dataset), zero_is_data=zero_is_data)
 
-    @property
-    def _keeps_zero(self) -> bool:
-        """Whether 0 is declared as nodata but is a value."""
-        return self._zero_is_data and self.dataset.nodata == 0
-
     def on(self, grid: Grid, resampling: str = "bilinear") -> "Source":
-        """Return this raster as it looks on another grid, warped as it is read.
+        """Return this raster as it looks on another grid, resampled as it is read.
+
+        A pixel is valid in a band where those that it is made of are, by half of their weight at
+        least, and its value is made of these alone; see `Warp`.
 
         Args:
             grid: the grid to read on.
-            resampling: "bilinear" for continuous bands, "nearest" for classes.
+            resampling: "nearest", "bilinear", "cubic" or "average".
 
         Returns:
-            This source when the grids are the same, else one over a warped view.
+            This source when the grids are the same, else a view of it, which ends with it.
 
         Raises:
             GridError: the two don't overlap.
@@ -127,27 +128,7 @@ class Source:
         if self.grid.same_as(grid):
             return self
         require_overlap(self.grid, self.path, grid)
-        options: dict[str, Any] = {}
-        if not self._alpha:  # what is outside becomes fill
-            fill = float(np.finfo(np.float32).min)
-            declared = None if self._keeps_zero else self.dataset.nodata
-            options = {
-                "src_nodata": fill if declared is None else declared,
-                "nodata": fill,
-                "dtype": "float32",  # whole numbers too are interpolated, not rounded
-            }
-        view = WarpedVRT(
-            self.dataset,
-            crs=grid.crs,
-            transform=grid.transform,
-            width=grid.width,
-            height=grid.height,
-            resampling=Resampling[resampling],
-            **options,
-        )
-        there = Source(view, self.path, self._numbers, self.original, self._zero_is_data)
-        there.scaling = self.scaling
-        return there
+        return _View(self, grid, resampling)
 
     def read(
         self, window: Window | None = None, bands: Sequence[str] | None = None
@@ -168,8 +149,9 @@ class Source:
             InputError: a band is not there, or the file is damaged.
         """
         window = window or Window(0, 0, self.grid.width, self.grid.height)
-        indexes = [self.index_of(band) for band in (self.bands if bands is None else bands)]
-        shape = (len(indexes), int(window.height), int(window.width))
+        bands = self.bands if bands is None else bands
+        self._indexes(bands)  # all there, wherever the window lies
+        shape = (len(bands), int(window.height), int(window.width))
         row, col = int(window.row_off), int(window.col_off)
         top, left = max(row, 0), max(col, 0)
         bottom = min(row + shape[1], self.grid.height)
@@ -178,7 +160,7 @@ class Source:
             return np.zeros(shape, np.float32), np.zeros(shape, bool)
         inside = Window(left, top, right - left, bottom - top)
         part = (slice(None), slice(top - row, bottom - row), slice(left - col, right - col))
-        read, mask = self._read(inside, indexes, lambda layers: layers)
+        read, mask = self._read(inside, bands, lambda layers: layers)
         if read.shape == shape:
             return read, mask
         values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
@@ -205,20 +187,22 @@ class Source:
         def choose(layers: NDArray[Any]) -> NDArray[Any]:
             return layers.reshape(1, -1)[:, pixels]
 
-        (values,), (valid,) = self._read(window, [self.index_of(band)], choose)
+        (values,), (valid,) = self._read(window, [band], choose)
         return values, valid
 
     def _read(
-        self, inside: Window, indexes: Sequence[int], choose: Callable[[NDArray[Any]], NDArray[Any]]
+        self, inside: Window, bands: Sequence[str], choose: Callable[[NDArray[Any]], NDArray[Any]]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return values and validity of what is chosen of (bands, rows, columns)."""
+        indexes = self._indexes(bands)
         try:
-            read = choose(self.dataset.read(indexes, window=inside, out_dtype="float32"))
-            mask = self._known_by_nodata(read, indexes)
+            read = choose(self._values(indexes, inside))
+            mask = known_by_nodata(self.dataset, read, indexes)
             if mask is None:
                 mask = choose(self.dataset.read_masks(indexes, window=inside)) > 0
-            if self._keeps_zero:
-                mask |= read == 0
+            for values, known, index in zip(read, mask, indexes, strict=True):
+                if self._zero_is_data and self.dataset.nodatavals[index - 1] == 0:
+                    known |= values == 0
             if self._alpha:  # GDAL's masks know alpha in files of 2 or 4 bands only
                 mask &= choose(self.dataset.read([self._alpha], window=inside)) > 0
         except (RasterioError, OSError) as error:
@@ -226,43 +210,25 @@ class Source:
             raise InputError(
                 f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
             ) from error
-        for values, known in zip(read, mask, strict=True):
+        for values, known, band in zip(read, mask, bands, strict=True):
             known &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
-        scalings = {number: self.scaling[name] for name, number in self._numbers.items()}
-        for band, index in zip(read, indexes, strict=True):
-            scaling = scalings[index]
+            scaling = self.scaling[band]
             if (scaling.scale, scaling.offset) != (1, 0):
-                band *= scaling.scale
-                band += scaling.offset
+                values *= scaling.scale
+                values += scaling.offset
         if not mask.all():
             np.copyto(read, 0, where=~mask)
         return read, mask
 
-    def _known_by_nodata(
-        self, read: NDArray[np.float32], indexes: Sequence[int]
-    ) -> NDArray[np.bool_] | None:
-        """Return what GDAL's masks say, without their help, which is slow; None for other kinds.
+    def _values(self, indexes: Sequence[int], inside: Window) -> NDArray[np.float32]:
+        """Return what the bands hold, which may be of different types; rasterio wants one."""
+        types = {self.dataset.dtypes[index - 1] for index in indexes}
+        groups = [list(indexes)] if len(types) == 1 else [[index] for index in indexes]
+        read = [self.dataset.read(group, window=inside, out_dtype="float32") for group in groups]
+        return read[0] if len(read) == 1 else np.concatenate(read)
 
-        These are bands without masks, and those of single precision with nodata, which GDAL reads
-        again. It is done here as GDAL does it: what is nodata but for rounding is nodata.
-
-        Args:
-            read: what was read, the first axis that of the bands.
-            indexes: GDAL's numbers of the bands.
-        """
-        flags, types = self.dataset.mask_flag_enums, self.dataset.dtypes
-        if all(flags[i - 1] == [MaskFlags.all_valid] for i in indexes):
-            return np.ones(read.shape, bool)
-        if any(flags[i - 1] != [MaskFlags.nodata] or types[i - 1] != "float32" for i in indexes):
-            return None
-        known = np.ones(read.shape, bool)
-        for values, one, index in zip(read, known, indexes, strict=True):
-            nodata = np.float32(self.dataset.nodatavals[index - 1])
-            if abs(nodata) < UNDECLARED_FILL:  # else no value anyway
-                rounding = 4 * np.finfo(np.float32).eps * abs(nodata)
-                np.less(values, nodata - rounding, out=one)
-                one |= values > nodata + rounding
-        return known
+    def _indexes(self, bands: Sequence[str]) -> list[int]:
+        return [self.index_of(band) for band in bands]
 
     def index_of(self, band: str) -> int:
         """Return GDAL's number of a band, from 1.
@@ -277,14 +243,21 @@ class Source:
         return self._numbers[band]
 
     def class_names(self, band: str) -> dict[int, str]:
-        """Return the names of a categorical band's classes; empty for a continuous band."""
+        """Return the names that the project's own tags give a categorical band's classes."""
         tags = self.dataset.tags(self.index_of(band))
-        prefix = "class_"
         return {
-            int(key[len(prefix) :]): value
-            for key, value in sorted(tags.items())
-            if key.startswith(prefix) and key[len(prefix) :].lstrip("-").isdigit()
+            int(key[len(_CLASS) :]): value for key, value in sorted(tags.items()) if _is_class(key)
         }
+
+    def all_class_names(self, band: str) -> dict[int, str]:
+        """Return the names of a band's classes by its own tags, else by GDAL's or Esri's tables."""
+        return self._kind(band).names | self.class_names(band)
+
+    def is_classes(self, band: str) -> bool:
+        """Return whether a band is known to hold classes, of whatever order or as 0 and 1."""
+        return bool(
+            self._kind(band).is_classes or self.class_names(band) or self.class_of(band) is not None
+        )
 
     def is_ordinal(self, band: str) -> bool:
         """Return whether a categorical band's values are levels, whose order says something."""
@@ -294,6 +267,23 @@ class Source:
         """Return the factor and the class that a stack's 0/1 band stands for; None for others."""
         tags = self.dataset.tags(self.index_of(band))
         return (tags["CLASS_OF"], tags["CLASS_NAME"]) if "CLASS_OF" in tags else None
+
+    def kind_tags(self, band: str) -> dict[str, str]:
+        """Return the metadata items by which a copy of a band of classes is known as such."""
+        tags = self.dataset.tags(self.index_of(band))
+        own = {
+            key: value
+            for key, value in tags.items()
+            if _is_class(key) or key in ("ordinal", "CLASS_OF", "CLASS_NAME")
+        }
+        return own or (THEMATIC if self.is_classes(band) else {})
+
+    @cached_property
+    def _kinds(self) -> dict[int, Kind]:
+        return kinds_of(self.dataset)
+
+    def _kind(self, band: str) -> Kind:
+        return self._kinds.get(self.index_of(band), Kind())
 
     def close(self) -> None:
         """Close the dataset."""
@@ -313,6 +303,51 @@ class Source:
         self.close()
 
 
+class _View(Source):
+    """A raster as it looks on another grid.
+
+    Args:
+        source: the raster.
+        grid: the other grid.
+        resampling: how bands are resampled but those of classes and directions, which are nearest.
+    """
+
+    def __init__(self, source: Source, grid: Grid, resampling: str) -> None:
+        super().__init__(source.dataset, source.path, source._numbers)
+        self.grid = grid
+        self.scaling = source.scaling
+        self._source = source
+        self._warp = Warp(source.grid, grid)
+        self._methods = {
+            band: "nearest" if source.is_classes(band) or is_direction(band) else resampling
+            for band in self.bands
+        }
+
+    def close(self) -> None:
+        """Do nothing: the raster is closed by whoever opened it."""
+
+    def _read(
+        self, inside: Window, bands: Sequence[str], choose: Callable[[NDArray[Any]], NDArray[Any]]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        values, valid = self._looked_at(inside, bands)
+        return choose(values), choose(valid)
+
+    def _looked_at(
+        self, window: Window, bands: Sequence[str]
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return a window within the grid, as `read`."""
+        if self._warp.offset is not None:
+            left, top = window.col_off + self._warp.offset[0], window.row_off + self._warp.offset[1]
+            return self._source.read(Window(left, top, window.width, window.height), bands)
+        shape = (len(bands), int(window.height), int(window.width))
+        values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
+        for method in {self._methods[band] for band in bands}:
+            places = [place for place, band in enumerate(bands) if self._methods[band] == method]
+            read = partial(self._source.read, bands=[bands[place] for place in places])
+            values[places], valid[places] = self._warp.read(read, window, len(places), method)
+        return values, valid
+
+
 def require_overlap(grid: Grid, name: str, reference: Grid) -> None:
     """Refuse layers that lie apart.
 
@@ -326,7 +361,8 @@ def require_overlap(grid: Grid, name: str, reference: Grid) -> None:
         )
     left, bottom, right, top = reference.bounds
     beside = bounds[0] <= bounds[2] and (bounds[0] >= right or bounds[2] <= left)
-    if beside or bounds[1] >= top or bounds[3] <= bottom:
+    below, above = sorted(bounds[1::2]), sorted((bottom, top))  # rows of plain tiles run down
+    if beside or below[0] >= above[1] or below[1] <= above[0]:
         raise GridError(
             f"{name} ({grid.describe()}) does not overlap the reference ({reference.describe()}): "
             "check its CRS and extent."
@@ -366,6 +402,10 @@ def _declared(dataset: DatasetReader, numbers: Mapping[str, int]) -> dict[str, S
         band: Scaling(scales[number - 1], offsets[number - 1], units[number - 1] or "")
         for band, number in numbers.items()
     }
+
+
+def _is_class(key: str) -> bool:
+    return key.startswith(_CLASS) and key[len(_CLASS) :].lstrip("-").isdigit()
 
 
 def _why_unreadable(name: str, what: str) -> str:

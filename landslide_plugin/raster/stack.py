@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 
@@ -20,7 +20,8 @@ from ..progress import Progress
 from ..vector import read_vector
 from .bands import layer_names
 from .grid import Grid
-from .source import Source, require_overlap, unique_names
+from .kinds import THEMATIC, is_direction
+from .source import Source, unique_names
 from .statistics import BandStatistics, table
 from .writer import RasterWriter
 
@@ -28,8 +29,6 @@ RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
 """How continuous bands may be brought to another grid."""
 
 _BLOCK_MEGABYTES = 32
-_DIRECTIONS = ("aspect",)
-"""Bands in degrees of a circle, never blended: between 359 and 1 lies not 180."""
 
 
 class LayerStack:
@@ -42,8 +41,7 @@ class LayerStack:
         bands: names of all bands, unique: the layers' own, sensors' names brought to common ones
             (B04 to red), a categorical band as one 0/1 band a class, `<band>_<class>`.
         origins: the file each band is from.
-        class_of: the factor and the class that a 0/1 band stands for, such as ("lithology",
-            "Marl"); None for other bands.
+        tags: metadata items that say of a band that it holds classes, and which.
     """
 
     def __init__(
@@ -51,8 +49,8 @@ class LayerStack:
     ) -> None:
         self.grid = grid
         self.bands = unique_names([band.name for band in bands])
-        self.origins = [band.view.source.path for band in bands]
-        self.class_of = [band.class_of for band in bands]
+        self.origins = [band.view.path for band in bands]
+        self.tags = [band.tags for band in bands]
         self._bands = dict(zip(self.bands, bands, strict=True))
         self._area = area
         self._opened = opened
@@ -111,6 +109,14 @@ class LayerStack:
             ]
             return cls(bands, grid, polygons, opened.pop_all())
 
+    @property
+    def class_of(self) -> list[tuple[str, str] | None]:
+        """The factor and the class of each 0/1 band, as ("lithology", "Marl"); None for others."""
+        return [
+            (tags["CLASS_OF"], tags["CLASS_NAME"]) if "CLASS_OF" in tags else None
+            for tags in self.tags
+        ]
+
     def read(
         self, window: Window | None = None, bands: Sequence[str] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -167,7 +173,7 @@ class LayerStack:
     def source_of(self, name: str) -> tuple[Source, str]:
         """Return the layer that a band is from and the band's name there."""
         band = self._band(name)
-        return band.view.source, band.own
+        return band.view, band.own
 
     def close(self) -> None:
         """Close the files."""
@@ -228,12 +234,15 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
             done += int(window.width * window.height)
             progress.update(done / (stack.grid.width * stack.grid.height))
         _require_valid(statistics)
-        for index, band in enumerate(statistics, start=1):
-            writer.tag_band(index, band.tags())
-        for index, class_of in enumerate(stack.class_of, start=1):
-            if class_of:
-                writer.tag_band(index, dict(zip(("CLASS_OF", "CLASS_NAME"), class_of, strict=True)))
+        for index, (band, tags) in enumerate(zip(statistics, stack.tags, strict=True), start=1):
+            writer.tag_band(index, band.tags() | tags)
     progress.message(table(statistics))
+    classes = [band for band, tags in zip(stack.bands, stack.tags, strict=True) if tags == THEMATIC]
+    if classes:
+        progress.message(
+            f"{', '.join(classes)}: classes by their colour table or class names, kept as values "
+            "and read nearest. For one 0/1 band a class, run Lithology or land cover classes first."
+        )
     return statistics
 
 
@@ -243,74 +252,33 @@ def class_band(name: str, value: int, label: str) -> str:
     return f"{name}_{slug or value}"
 
 
-@dataclass(frozen=True, eq=False)
-class _View:
-    """A layer on the stack's grid; `offset` is the grid's first column and row in the source."""
-
-    source: Source
-    offset: tuple[int, int] = (0, 0)
-
-    def read(
-        self, window: Window, bands: Sequence[str]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        column, row = self.offset
-        moved = Window(window.col_off + column, window.row_off + row, window.width, window.height)
-        return self.source.read(moved, bands)
-
-
 @dataclass(frozen=True)
 class _Band:
     """A band of the stack: a band of a view, or whether that band holds one class's value."""
 
     name: str
-    view: _View
+    view: Source
     own: str
     value: int | None = None
-    class_of: tuple[str, str] | None = None
+    tags: dict[str, str] = field(default_factory=dict)
 
 
 def _bands_of(
     layer: Source, grid: Grid, resampling: str, sensor: str, opened: ExitStack
 ) -> Iterator[_Band]:
-    """Yield the stack's bands that a layer gives, classes as one band each."""
-    classes = {
-        band: {} if layer.is_ordinal(band) else layer.class_names(band) for band in layer.bands
-    }
-    kinds = {band: layer.class_of(band) for band in layer.bands}
-    methods = {
-        band: "nearest"
-        if layer.class_names(band) or kinds[band] or band in _DIRECTIONS
-        else resampling
-        for band in layer.bands
-    }
-    views = {method: _view(layer, grid, method, opened) for method in set(methods.values())}
-    for own, name in zip(layer.bands, layer_names(layer, sensor), strict=True):
-        view = views[methods[own]]
-        if not classes[own]:
-            yield _Band(name, view, own, class_of=kinds[own])
-        for value, label in sorted(classes[own].items()):
-            yield _Band(class_band(name, value, label), view, own, value, (name, label))
-
-
-def _view(layer: Source, grid: Grid, resampling: str, opened: ExitStack) -> _View:
-    """Return the layer on the grid, unwarped if its pixels lie on the grid's."""
-    require_overlap(layer.grid, layer.path, grid)
-    offset = _offset(layer.grid, grid)
-    if offset is not None:
-        return _View(layer, offset)
-    return _View(opened.enter_context(layer.on(grid, resampling)))
-
-
-def _offset(own: Grid, grid: Grid) -> tuple[int, int] | None:
-    """Return where the grid's corner lies in a layer's pixels; None if their pixels differ."""
-    if own.crs != grid.crs:
-        return None
-    first = own.pixel(*grid.point(0, 0))
-    last = own.pixel(*grid.point(grid.width, grid.height))
-    column, row = round(first[0]), round(first[1])
-    column_end, row_end = column + grid.width, row + grid.height
-    apart = (first[0] - column, first[1] - row, last[0] - column_end, last[1] - row_end)
-    return (column, row) if max(map(abs, apart)) < 1e-3 else None
+    """Yield the stack's bands that a layer gives, classes with our own names as one band each."""
+    names = dict(zip(layer.bands, layer_names(layer, sensor), strict=True))
+    views: dict[str, Source] = {}
+    for own, name in names.items():
+        method = "nearest" if is_direction(name) else resampling
+        if method not in views:
+            views[method] = opened.enter_context(layer.on(grid, method))
+        classes = {} if layer.is_ordinal(own) else layer.class_names(own)
+        if not classes:
+            yield _Band(name, views[method], own, tags=layer.kind_tags(own))
+        for value, label in sorted(classes.items()):
+            tags = {"CLASS_OF": name, "CLASS_NAME": label}
+            yield _Band(class_band(name, value, label), views[method], own, value, tags)
 
 
 def _cut(grid: Grid, polygons: gpd.GeoSeries) -> Grid:

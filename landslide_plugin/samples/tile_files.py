@@ -14,7 +14,8 @@ from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
 from ..errors import InputError, MissingPackageError
-from ..raster.source import UNDECLARED_FILL, Source
+from ..raster.source import Source
+from ..raster.validity import UNDECLARED_FILL
 
 RASTERS = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".webp")
 HDF5 = (".h5", ".hdf5")

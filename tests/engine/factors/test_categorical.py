@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.errors import GridError, InputError
-from landslide_mapper.landslide_plugin.factors.categorical import category_names, encode
+from landslide_mapper.landslide_plugin.factors.categorical import encode
 from landslide_mapper.landslide_plugin.factors.commands import classes, stack
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
@@ -151,7 +151,8 @@ class TestRaster:
             "<Category>gneiss</Category><Category>shale</Category></CategoryNames>"
             "</PAMRasterBand></PAMDataset>"
         )
-        assert category_names(path) == {0: "none", 1: "gneiss", 2: "shale"}
+        with Source.open(path) as source:
+            assert source.all_class_names("band_1") == {0: "none", 1: "gneiss", 2: "shale"}
         assert run(path, field="")[1] == {0: "none", 1: "gneiss", 2: "shale"}
 
     @pytest.mark.parametrize(

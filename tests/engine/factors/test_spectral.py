@@ -326,6 +326,24 @@ class TestChange:
         with pytest.raises(InputError, match=r"EARLIER_OFFSET .* without EARLIER_SCALE"):
             run(path, tmp_path / "out.tif", earlier=path, earlier_offset=-0.1)
 
+    @pytest.mark.parametrize("dtype", ["float32", "int16"])
+    def test_what_one_band_of_the_earlier_image_lacks_is_no_change(
+        self, make_raster, tmp_path, dtype
+    ):
+        """On another grid too; nothing changed on the ground."""
+        red, nir = np.full((20, 20), 1000), np.full((20, 20), 4000)
+        after = make_raster("after.tif", np.stack([red, nir]).astype(dtype), bands=["red", "nir"])
+        nir = nir.copy()
+        nir[5:10, 8:12] = -9999
+        before = make_raster(
+            "before.tif", np.stack([red, nir]).astype(dtype), bands=["red", "nir"], nodata=-9999,
+            transform=from_origin(499996, 5000004, 10, 10),
+        )  # fmt: skip
+        found, _ = run(after, tmp_path / "out.tif", earlier=before, indices=["ndvi"])
+        assert found["ndvi"].count() == 400
+        assert 0 < np.ma.getmaskarray(found["dndvi"]).sum() < 40
+        assert np.abs(found["dndvi"].compressed()).max() < 1e-6
+
     def test_what_the_earlier_image_lacks_is_said_of_it(self, make_raster, tmp_path):
         after = make_raster("after.tif", image(REFLECTANCE), bands=SIX)
         before = make_raster("before.tif", image([0.1, 0.2]), bands=["red", "green"])

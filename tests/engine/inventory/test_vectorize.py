@@ -10,6 +10,7 @@ import pytest
 import rasterio
 import shapely
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.factors.commands import stack
 from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
 from landslide_mapper.landslide_plugin.inventory.commands import vectorize
 from landslide_mapper.landslide_plugin.progress import Progress
@@ -175,6 +176,38 @@ def test_factors_on_another_grid_are_warped(make_raster, run):
     frame, _ = run(make_raster("p.tif", probability), factors=factors)
     assert frame.elev_min[0] == frame.elev_max[0] == 700
     assert frame.slope_mean.isna().all()
+
+
+@pytest.mark.parametrize("shift", [0, 4, 10])
+def test_what_a_factor_does_not_know_is_null(make_raster, run, shift):
+    """The river's distance under a whole landslide, or a part of it: a nearer one may lie there."""
+    probability = np.zeros((40, 40), "float32")
+    probability[4:10, 4:10] = probability[20:30, 20:30] = probability[4:10, 24:30] = 1
+    distance = np.full((44, 44), 100, "float32")
+    distance[18:32, 18:32] = distance[2:8, 2:12] = -9999
+    factors = make_raster(
+        "f.tif", np.stack([np.full_like(distance, 700), distance]), nodata=-9999,
+        bands=["elevation", "river_distance"],
+        transform=from_origin(500000 - shift, 5000000 + shift, 10, 10),
+    )  # fmt: skip
+    frame, _ = run(make_raster("p.tif", probability), factors=factors)
+    assert (frame.elev_min == 700).all() and (frame.elev_max == 700).all()
+    where = frame.geometry.representative_point()
+    alone = (where.x > 500200) & (where.y > 4999850)
+    assert alone.sum() == 1 and len(frame) == 3
+    assert frame.river_m[alone].tolist() == [100] and frame.river_m[~alone].isna().all()
+
+
+def test_river_distance_in_levels_of_a_stack_is_not_metres(make_raster, run, tmp_path):
+    levels = np.full((1, 30, 30), 3, "float32")
+    path = make_raster("d.tif", levels, bands=["river_distance"])
+    with rasterio.open(path, "r+") as dataset:
+        dataset.update_tags(1, ordinal="yes", class_1="0 to 30 m", class_3="200 to 500 m")
+    high = make_raster("e.tif", levels, bands=["elevation"])
+    both = str(tmp_path / "both.tif")
+    stack(layers=[high, path], output=both, progress=Progress())
+    frame, _ = run(make_raster("p.tif", np.ones((20, 20), "float32")), factors=both)
+    assert frame.river_m.isna().all() and frame.elev_min.tolist() == [3]
 
 
 def test_nothing_found_is_an_empty_layer_with_all_fields(make_raster, run):

@@ -209,6 +209,58 @@ class TestGrids:
         found, _ = run([slope, north], tmp_path / "out.tif")
         assert set(np.unique(found["aspect"].compressed())) == {1, 359}
 
+    def test_aspect_is_known_by_its_final_name(self, make_raster, tmp_path):
+        """By its file's, or with a number, as a second one has."""
+        slope = make_raster("slope.tif", noise(1), bands=["slope"])
+        angles, shifted = np.tile(np.float32([359, 1]), (20, 15)), from_origin(500005, 5e6, 10, 10)
+        north = make_raster("aspect.tif", angles, transform=shifted)
+        again = make_raster("other.tif", angles, transform=shifted, bands=["aspect"])
+        found, _ = run([slope, north, again], tmp_path / "out.tif")
+        assert list(found) == ["slope", "aspect", "aspect_2"]
+        for name in ("aspect", "aspect_2"):
+            assert set(np.unique(found[name].compressed())) == {1, 359}
+
+    def test_classes_without_our_names_keep_their_values(self, make_raster, tmp_path):
+        """And are known as classes by whoever reads the stack."""
+        slope = make_raster("slope.tif", noise(1), bands=["slope"])
+        codes = np.random.default_rng(2).choice([10, 80], (20, 30)).astype(np.uint8)
+        shifted = from_origin(500005, 5000005, 10, 10)
+        cover = make_raster("cover.tif", codes, transform=shifted)
+        with rasterio.open(cover, "r+") as dataset:
+            dataset.write_colormap(1, {10: (0, 100, 0, 255), 80: (0, 0, 200, 255)})
+        found, texts = run([slope, cover], tmp_path / "one.tif", resampling="average")
+        assert set(np.unique(found["cover"].compressed())) == {10, 80}
+        assert any(text.startswith("cover: classes by") for text in texts)
+        moved = make_raster("moved.tif", noise(1), transform=shifted)
+        again, _ = run([moved, tmp_path / "one.tif"], tmp_path / "two.tif")
+        assert set(np.unique(again["cover"].compressed())) == {10, 80}
+
+    def test_levels_are_still_levels_in_a_stack(self, make_raster, tmp_path):
+        path = make_raster("d.tif", np.ones((20, 30), np.float32), bands=["river_distance"])
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(1, ordinal="yes", class_1="0 to 30 m", class_2="30 to 200 m")
+        run([path], tmp_path / "out.tif")
+        with Source.open(tmp_path / "out.tif") as source:
+            assert source.is_ordinal("river_distance")
+            assert source.class_names("river_distance") == {1: "0 to 30 m", 2: "30 to 200 m"}
+
+    @pytest.mark.parametrize("resampling", ["nearest", "bilinear", "cubic", "average"])
+    @pytest.mark.parametrize(("dtype", "nodata"), [("float32", -9999), ("uint16", 0)])
+    def test_nodata_of_one_band_is_nodata(self, make_raster, tmp_path, dtype, nodata, resampling):
+        """As of a scene's edge in the short-wave infrared, on a grid of shifted pixels."""
+        bands = np.full((2, 20, 30), 1500, dtype)
+        bands[1, :, 20:] = nodata
+        scene = make_raster(
+            "scene.tif", bands, bands=["green", "swir1"], nodata=nodata,
+            transform=from_origin(499997, 5000004, 10, 10),
+        )  # fmt: skip
+        ground = make_raster("ground.tif", noise(1, (18, 28)), bands=["elevation"])
+        found, _ = run([ground, scene], tmp_path / "out.tif", resampling=resampling)
+        expected = np.zeros((18, 28), bool)
+        expected[:, 20:] = True
+        np.testing.assert_array_equal(found["swir1"].mask, expected)
+        assert set(np.unique(found["swir1"].compressed())) == {1500}
+
 
 class TestArea:
     def test_outside_is_nodata_and_the_extent_is_cut_along_pixels(

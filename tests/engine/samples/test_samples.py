@@ -129,6 +129,46 @@ def test_background_with_false_alarms_is_drawn_for_training(tmp_path, stack, lan
     assert any(f"{len(hard)} of" in event.get("text", "") for event in events)
 
 
+def test_alarms_on_another_grid_are_none_where_their_band_is_nodata(
+    tmp_path, stack, landslides, make_raster
+):
+    """Their second band is known everywhere; nodata, a high number here, is no alarm."""
+    values = np.zeros((256, 256), np.float32)
+    for column, row in FALSE_ALARMS:
+        values[row : row + 8, column : column + 8] = 0.9
+    values[:, 200:] = values[200:] = 9999
+    shifted = from_origin(LEFT + 3, TOP - 3, PIXEL, PIXEL)
+    alarms = make_raster(
+        "alarms.tif", np.stack([values, 0 * values]), nodata=9999, transform=shifted
+    )
+    _, made = make(
+        tmp_path, stack, landslides, hard_negatives=alarms, tile_size=16, stride=16,
+        split="random", background=2,
+    )  # fmt: skip
+    hard = {sample.window[:2] for sample in made.samples if sample.kind == "hard background"}
+    assert hard and hard <= set(FALSE_ALARMS)
+
+
+def test_a_mask_on_another_grid_is_unknown_where_its_band_is_nodata(tmp_path, stack, make_raster):
+    """The mask's first band counts, also where the second is known."""
+    mask = np.zeros((256, 256), np.uint8)
+    for column in range(28, 256, 64):
+        for row in range(28, 256, 64):
+            mask[row : row + 6, column : column + 6] = 1
+            mask[row : row + 6, column + 8] = 200
+    path = make_raster(
+        "mask.tif", np.stack([mask, np.ones_like(mask)]), nodata=200,
+        transform=from_origin(LEFT + 3, TOP - 3, PIXEL, PIXEL),
+    )  # fmt: skip
+    _, made = make(tmp_path, stack, path)
+    unknown = 0
+    for sample in made.of_split("train"):
+        labels = made.load(sample)[2]
+        assert sample.landslide_pixels == (labels > 0).sum() - (labels == UNKNOWN).sum()
+        unknown += (labels == UNKNOWN).sum()
+    assert unknown > 0
+
+
 def test_where_alarms_are_many_the_share_of_them_is_kept(tmp_path, stack, landslides, make_raster):
     high = make_raster("high.tif", np.tile(np.linspace(0, 1, 256, dtype=np.float32), (256, 1)))
     _, made = make(
