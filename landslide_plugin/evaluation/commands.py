@@ -11,7 +11,8 @@ import numpy as np
 from ..errors import InputError
 from ..outputs import whole_file
 from ..progress import Progress
-from ..raster.source import Source, require_overlap, unique_names
+from ..raster.declared import unique_names
+from ..raster.source import Source, require_overlap
 from .compare import Comparison, compare
 from .export import all_numbers, numbers_of, write_table
 from .figures import COLOURS

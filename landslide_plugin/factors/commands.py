@@ -9,10 +9,11 @@ import numpy as np
 
 from ..errors import InputError
 from ..progress import Progress
+from ..raster.declared import unique_names
 from ..raster.grid import Grid, tell_metres
 from ..raster.heights import metres_of_heights
 from ..raster.reflectance import given_units
-from ..raster.source import Source, unique_names
+from ..raster.source import Source
 from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.writer import RasterWriter
 from ..vector import read_vector, require_overlap, require_vector_output, write_vector

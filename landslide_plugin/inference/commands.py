@@ -12,7 +12,7 @@ from ..outputs import require_folder
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Source
-from ..raster.source import unique_names
+from ..raster.declared import unique_names
 from .illumination import fit_to_scene
 from .members import open_members, side_of
 from .opening import open_stack

@@ -13,11 +13,11 @@ from rasterio.windows import Window
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
-from torch.nn.functional import interpolate
 
 from ..errors import InputError, ModelFileError
 from ..progress import Progress
 from .accumulator import NO_NUMBERS
+from .resampling import resampled
 from .tiling import Tiling
 from .windows import Input, Reader
 
@@ -95,7 +95,8 @@ def detect_instances(
         for done, batch in batches:
             for item in batch:
                 whole.append(merger.finished_above(item.tile.row.start))
-                image = _resampled(torch.from_numpy(item.values).to(device), side)
+                window = torch.from_numpy(item.values).to(device)
+                image = resampled(window[None], side, reader.bands)[0]
                 result = _answer(network, image)
                 masks, scores = result["masks"][:, 0].cpu().numpy(), result["scores"].cpu().numpy()
                 if np.isnan(scores).any() or np.isnan(masks).any():
@@ -168,7 +169,7 @@ def instance_polygons(
     for mask, value in zip(masks, scores, strict=True):
         if value < score:
             continue
-        whole = _resampled(torch.from_numpy(mask)[None], item.known.shape[0])[0].numpy()
+        whole = resampled(torch.from_numpy(mask)[None, None], len(item.known), ())[0, 0].numpy()
         inside = (whole[:rows, :cols] >= MASK_THRESHOLD) & item.valid
         if inside.any():
             polygons.append(_largest_part(inside, window))
@@ -237,13 +238,6 @@ def _same(found: Detections) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     smaller = np.minimum(shapely.area(part_first), shapely.area(part_second))
     same = (common > 0) & (common >= SAME_LANDSLIDE * smaller)
     return first[same], second[same]
-
-
-def _resampled(bands: Tensor, side: int) -> Tensor:
-    """Return bands, (n, rows, columns), with as many rows and columns; 0 leaves them."""
-    if side in (0, bands.shape[-1]):
-        return bands
-    return interpolate(bands[None], (side, side), mode="bilinear", antialias=True)[0]
 
 
 def _largest_part(mask: NDArray[np.bool_], window: Window) -> shapely.Polygon:

@@ -10,6 +10,7 @@ from torch.nn.functional import interpolate
 
 from ...models.model_card import ModelCard
 from ..errors import InputError, ModelFileError
+from .resampling import resampled
 from .runtimes import Runtime
 
 
@@ -104,9 +105,7 @@ class Predictor:
         """Yield probabilities of all classes, each with the same say."""
         for member, scaling in zip(self._members, self._inputs, strict=True):
             inputs = scaling(images, known)
-            if self._side:
-                size = (self._side, self._side)
-                inputs = interpolate(inputs, size, mode="bilinear", antialias=True)
+            inputs = resampled(inputs, self._side, member.card.bands)
             if not self._turns:
                 yield member.runtime.run(inputs)
             elif len(self._members) == 1:

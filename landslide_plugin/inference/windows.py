@@ -129,6 +129,7 @@ class Reader:
         threads: threads that read and scale.
 
     Attributes:
+        bands: names of the bands that it hands out.
         count: valid pixels that were handed out so far.
 
     Raises:
@@ -144,7 +145,7 @@ class Reader:
         threads: int = 1,
     ) -> None:
         require_bands(source, card)
-        self._bands = list(card.bands)
+        self.bands = list(card.bands)
         self._mean = np.array(card.mean, np.float32)[:, None, None]
         self._std = np.array(card.std, np.float32)[:, None, None]
         self._tiling = tiling
@@ -153,7 +154,7 @@ class Reader:
         self._path = source.path
         self._sources: SimpleQueue[Source] = SimpleQueue()  # each serves one thread at a time
         self._sources.put(source)
-        self._sum = np.zeros(len(self._bands))
+        self._sum = np.zeros(len(self.bands))
         self.count = 0
 
     def batches(
@@ -198,7 +199,7 @@ class Reader:
         means = self._sum / max(self.count, 1)
         return {
             band: float(mean)
-            for band, mean in zip(self._bands, means, strict=True)
+            for band, mean in zip(self.bands, means, strict=True)
             if abs(mean) > FAR_FROM_TRAINING
         }
 
@@ -208,7 +209,7 @@ class Reader:
         together = math.ceil(4 * batch_size / len(cols))  # rows of windows that share batches
         reaching = (n for n, row in enumerate(rows) if row.start + len(row.weights) > finished)
         first = next(reaching, len(rows)) // together * together
-        most = max(1, int(MEGABYTES_AT_ONCE * 1e6 / (4 * len(self._bands) * self._tiling.size**2)))
+        most = max(1, int(MEGABYTES_AT_ONCE * 1e6 / (4 * len(self.bands) * self._tiling.size**2)))
         for number in range(first, len(rows)):
             ends = (number + 1) % together == 0 or number + 1 == len(rows)
             for left in range(0, len(cols), most):
@@ -221,7 +222,7 @@ class Reader:
         areas = [None if self._area is None else self._area.mask(tile.window) for tile in tiles]
         wanted = [place for place, mask in enumerate(areas) if mask is None or mask.any()]
         inputs: list[Input] = []
-        total, count = np.zeros(len(self._bands)), 0
+        total, count = np.zeros(len(self.bands)), 0
         if wanted:
             first, end = tiles[wanted[0]].window, tiles[wanted[-1]].window
             width = end.col_off + end.width - first.col_off
@@ -241,7 +242,7 @@ class Reader:
     def _scaled(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         source = self._sources.get()
         try:
-            values, band_valid = source.read(window, self._bands)
+            values, band_valid = source.read(window, self.bands)
         finally:
             self._sources.put(source)
         valid = band_valid.all(axis=0)

@@ -12,8 +12,9 @@ from rasterio.windows import Window
 from ..errors import InputError
 from ..progress import Progress
 from .bands import SENSORS, common_names, is_imagery, is_nameless, own_name_in_file, told_sensor
+from .declared import Scaling
 from .products import SENTINEL2_SCALE, Units, parse_xml, told_units
-from .source import Scaling, Source
+from .source import Source
 
 REFLECTANCE = "reflectance"
 """The unit of bands from 0 to 1, as it is written into files."""

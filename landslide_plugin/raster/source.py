@@ -1,9 +1,7 @@
 """Reading rasters: named bands, one validity rule, any window, any grid."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property, partial
-from itertools import count
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -17,6 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from ..errors import GridError, InputError
+from .declared import band_numbers, scaling_of
 from .grid import Grid, require_north_up
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
 from .validity import UNDECLARED_FILL, known_by_nodata
@@ -24,17 +23,6 @@ from .warped import Warp
 
 _CLASS = "class_"
 """What the tags of a band begin with that name its classes; the value follows."""
-
-_COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """What a band's stored numbers are multiplied by, what is added then, and the unit they get."""
-
-    scale: float = 1.0
-    offset: float = 0.0
-    unit: str = ""
 
 
 class Source:
@@ -61,7 +49,7 @@ class Source:
         self.bands = list(numbers)
         self.grid = Grid.of(dataset)
         self._numbers = numbers
-        self.scaling = _declared(dataset, numbers)
+        self.scaling = scaling_of(dataset, numbers)
         self._zero_is_data = zero_is_data
         roles = dataset.colorinterp
         self._alpha = roles.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in roles else 0
@@ -107,7 +95,7 @@ class Source:
                 dataset.close()
                 raise GridError(f"The {what} {name} has no CRS: assign its projection first.")
             require_north_up(dataset.transform, f"The {what} {name}")
-        return cls(dataset, name, _band_numbers(dataset), zero_is_data=zero_is_data)
+        return cls(dataset, name, band_numbers(dataset), zero_is_data=zero_is_data)
 
     def on(self, grid: Grid, resampling: str = "bilinear") -> "Source":
         """Return this raster as it looks on another grid, resampled as it is read.
@@ -367,41 +355,6 @@ def require_overlap(grid: Grid, name: str, reference: Grid) -> None:
             f"{name} ({grid.describe()}) does not overlap the reference ({reference.describe()}): "
             "check its CRS and extent."
         )
-
-
-def unique_names(names: Sequence[str]) -> list[str]:
-    """Return the names with repeated ones numbered: b, b_2, b_3."""
-    taken = set(names)
-    result: list[str] = []
-    for place, name in enumerate(names):
-        unique = name
-        if name in names[:place]:
-            unique = next(f"{name}_{n}" for n in count(2) if f"{name}_{n}" not in taken)
-        taken.add(unique)
-        result.append(unique)
-    return result
-
-
-def _band_numbers(dataset: DatasetReader) -> dict[str, int]:
-    """Return GDAL's numbers of the bands but alpha, by description, else colour, else band_N."""
-    numbers, names = [], []
-    for number, description, role in zip(
-        dataset.indexes, dataset.descriptions, dataset.colorinterp, strict=True
-    ):
-        if role != ColorInterp.alpha:
-            named = description or (role.name if role in _COLOURS else f"band_{number}")
-            numbers.append(number)
-            names.append(named.strip())
-    return dict(zip(unique_names(names), numbers, strict=True))
-
-
-def _declared(dataset: DatasetReader, numbers: Mapping[str, int]) -> dict[str, Scaling]:
-    """Return what a file declares of its bands' scale, offset and unit."""
-    scales, offsets, units = dataset.scales, dataset.offsets, dataset.units
-    return {
-        band: Scaling(scales[number - 1], offsets[number - 1], units[number - 1] or "")
-        for band, number in numbers.items()
-    }
 
 
 def _is_class(key: str) -> bool:

@@ -19,9 +19,10 @@ from ..errors import GridError, InputError
 from ..progress import Progress
 from ..vector import read_vector
 from .bands import layer_names
+from .declared import unique_names
 from .grid import Grid
 from .kinds import THEMATIC, is_direction
-from .source import Source, unique_names
+from .source import Source
 from .statistics import BandStatistics, table
 from .writer import RasterWriter
 

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..errors import InputError
+from ..raster.kinds import is_direction
 from . import photometry
 from .cutting import Patch, Shape, cut, random_corner, warp
-from .turning import ASPECT, can_turn_freely, turn, turn_bands, turn_directions, turnings
+from .turning import can_turn_freely, turn, turn_bands, turn_directions, turnings
 
 FLIP, QUARTER_TURN, ROTATE, SCALE, CROP = "flip", "quarter_turn", "rotate", "scale", "crop"
 MEAN_FILTER, GAMMA, NOISE = "mean_filter", "gamma", "noise"
@@ -82,7 +83,7 @@ class Augmentation:
         row, col = random_corner(patch, extent, rng)
         if angle or step != 1:
             centre = row + (extent[0] - 1) / 2, col + (extent[1] - 1) / 2
-            aspects = [number for number, band in enumerate(bands) if band == ASPECT]
+            aspects = [number for number, band in enumerate(bands) if is_direction(band)]
             tile = warp(patch, centre, size, angle, step, aspects)
             turn_directions(tile.values, bands, angle)
             tile.values[:, ~tile.valid] = 0

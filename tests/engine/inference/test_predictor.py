@@ -103,6 +103,17 @@ def test_windows_of_other_pixels_are_resampled_and_the_answer_back():
     np.testing.assert_allclose(values[0, 0], smooth[0, 0], atol=0.02)
 
 
+def test_directions_are_not_blended_where_windows_are_resampled():
+    """Of 359 and 1 degree, as of any two, no third is made."""
+    runtime, card = Says(lambda image: image * 0), replace(CARD, bands=["slope", "aspect_2"])
+    north = torch.tensor([359.0, 1.0]).repeat(32).expand(1, 2, 64, 64).contiguous()
+    for side in (32, 48, 100):
+        Predictor([Member(runtime, card)]).resampled(side)(north, KNOWN)
+        slope, aspect = runtime.seen[-1][0]
+        assert slope.unique().numel() > 2 or slope.unique().tolist() == [180]
+        assert set(aspect.unique().tolist()) <= {1, 359}
+
+
 def test_more_classes_than_two_have_a_channel_each():
     card = replace(CARD, classes=["background", "slide", "flow"])
     ask = Predictor([Member(Says(0.3, 3), card), Member(Says(0.5, 3), card)], uncertainty=True)

@@ -5,7 +5,7 @@ import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.raster import Grid, Source
-from landslide_mapper.landslide_plugin.raster.source import unique_names
+from landslide_mapper.landslide_plugin.raster.declared import unique_names
 from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling

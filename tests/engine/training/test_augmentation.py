@@ -181,6 +181,14 @@ def test_any_angle_turns_directions_along():
         np.testing.assert_array_equal(tile.values, lone.values)
 
 
+def test_directions_of_any_name_are_not_blended():
+    """Between 359 and 1, as between any two, no third is made."""
+    north = np.tile(np.float32([359, 1]), (1, 60, 30))
+    tiles = drawn(Patch(north, north[0] > 0, north[0].astype(np.uint16) * 0), ["crop", "scale"],
+                  10, (32, 32), ["aspect_2"])  # fmt: skip
+    assert {value for tile in tiles for value in np.unique(tile.values)} == {1, 359}
+
+
 def test_crop_shows_at_least_its_share(patch):
     ramp = Patch(
         np.tile(np.arange(60, dtype=np.float32), (1, 60, 1)),
