@@ -15,6 +15,7 @@ from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Grid, Source
 from ..raster.grid import require_north_up
+from ..raster.heights import require_metres
 from .runtimes.opening import require_task
 from .windows import Reader
 
@@ -48,6 +49,7 @@ def open_stack(path: str, card: ModelCard, progress: Progress) -> Iterator[Sourc
             progress.warning(f"{path} has no CRS: lengths and areas are counted in pixels.")
         else:
             require_north_up(source.grid.transform, path)
+            require_metres(source)
             check_resolution(source.grid, card, progress)
         yield source
 

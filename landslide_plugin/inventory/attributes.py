@@ -18,7 +18,10 @@ MEASURED_AT_ONCE = 5000
 
 
 def make_inventory(
-    polygons: NDArray[np.object_], crs: object | None, columns: Mapping[str, Any]
+    polygons: NDArray[np.object_],
+    crs: object | None,
+    columns: Mapping[str, Any],
+    north_is_true: bool = False,
 ) -> gpd.GeoDataFrame:
     """Return an inventory layer with all `FIELDS`, measured.
 
@@ -27,12 +30,13 @@ def make_inventory(
         crs: their CRS; None for a plain image, whose pixels then count as metres.
         columns: values, (n,) each or one for all, of the fields that are known. `aspect_mean`
             gives the direction of length, `prob_mean` the confidence.
+        north_is_true: whether `aspect_mean` counts from true north, see `extents`.
     """
     unknown = np.full(len(polygons), np.nan)
     direction = np.asarray(columns.get("aspect_mean", unknown))
     pieces = len(polygons) // MEASURED_AT_ONCE + 1
     sizes = [
-        np.stack([*measures(some, crs), *extents(some, crs, down)])
+        np.stack([*measures(some, crs), *extents(some, crs, down, north_is_true)])
         for some, down in zip(
             np.array_split(polygons, pieces), np.array_split(direction, pieces), strict=True
         )

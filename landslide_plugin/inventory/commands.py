@@ -115,7 +115,8 @@ def vectorize(
         columns |= {"slide_id": found.slide, "part": found.part}
         columns["model"] = model or tags.get("LANDSLIDE_MODEL") or None
         columns["date"] = dated or tags.get("LANDSLIDE_DATE") or None
-        frame = make_inventory(to_map(shaped, grid), grid.crs, columns)
+        outlines, is_true = to_map(shaped, grid), not grid.keeps_own_metres
+        frame = make_inventory(outlines, grid.crs, columns, north_is_true=is_true)
     progress.update(0.95)
     frame = _large_ones(frame, min_area)
     if frame.empty:

@@ -48,7 +48,10 @@ def measures(polygons: NDArray[np.object_], crs: object | None) -> tuple[Floats,
 
 
 def extents(
-    polygons: NDArray[np.object_], crs: object | None, direction: Floats
+    polygons: NDArray[np.object_],
+    crs: object | None,
+    direction: Floats,
+    north_is_true: bool = False,
 ) -> tuple[Floats, Floats]:
     """Return length and width in metres of the boxes that hold polygons.
 
@@ -60,7 +63,9 @@ def extents(
     Args:
         polygons: object, (n,).
         crs: their CRS.
-        direction: degrees clockwise from the grid's north, (n,); NaN where not known.
+        direction: degrees clockwise from north, (n,); NaN where not known.
+        north_is_true: whether they count from true north, as aspects do where a grid does not keep
+            its own metres, and not from the way up the map.
     """
     if not len(polygons):
         return np.empty(0), np.empty(0)
@@ -71,8 +76,8 @@ def extents(
     metres = away[:, :1] * east[of_point] + away[:, 1:] * north[of_point]
     angle = np.radians(direction.astype(float))[:, None]
     # Aspects are angles between metres of the grid, whatever its units are.
-    down = np.sin(angle) * _unit(east) + np.cos(angle) * _unit(north)
-    down = _unit(down)
+    right, up = np.eye(2)[:, np.newaxis] if north_is_true else (_unit(east), _unit(north))
+    down = _unit(np.sin(angle) * right + np.cos(angle) * up)
     across = np.stack([-down[:, 1], down[:, 0]], axis=1)
     starts = np.flatnonzero(np.diff(of_point, prepend=-1))
     length, width = (

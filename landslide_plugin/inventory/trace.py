@@ -13,6 +13,7 @@ from ..ahead import read_ahead
 from ..errors import InputError
 from ..progress import Progress
 from ..raster import Source
+from ..raster.heights import require_metres
 from .attributes import Statistics
 from .division import PROBABILITY, Layers
 from .morphology import Morphology
@@ -160,10 +161,11 @@ def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, So
     """Return a view on the input's grid per terrain band that the factor stack has.
 
     Raises:
-        InputError: it has none.
+        InputError: it has none, or its elevation is not in metres.
         GridError: it lies elsewhere.
     """
     layer = stack.enter_context(Source.open(factors, what="factor stack"))
+    require_metres(layer)
     # River distance in levels is not in metres.
     found = [name for name in TERRAIN if name in layer.bands and not layer.class_names(name)]
     if not found:

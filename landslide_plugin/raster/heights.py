@@ -1,6 +1,8 @@
 """The unit of a DEM's heights: what its band says, else its vertical CRS, else metres."""
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ..errors import InputError
@@ -34,9 +36,8 @@ def metres_of_heights(dem: Source, z_unit: str, progress: Progress) -> float:
         raise InputError(
             f"There is no unit of heights {z_unit}: choose {', '.join((AUTO, *Z_UNITS))}."
         )
-    text = (dem.dataset.units[dem.index_of(dem.bands[0]) - 1] or "").strip()
-    said, vertical = length_of(text), _vertical_unit(dem.dataset.crs)
-    found = vertical if said is None else said
+    declared = _declared(dem, dem.bands[0])
+    found = declared.metres
     if z_unit != AUTO:
         chosen = Z_UNITS[z_unit]
         if found is not None and abs(found - chosen) > _CLOSE:
@@ -45,27 +46,31 @@ def metres_of_heights(dem: Source, z_unit: str, progress: Progress) -> float:
                 f"file says {_name(found)}."
             )
         return chosen
-    if text and said is None:
-        taken = f"taken as {_name(1.0 if found is None else found)}"
-        progress.warning(
-            f"The heights of {dem.path} have the unit {text}, which is not known: they are "
-            f"{taken}; choose the unit of the heights if that is wrong."
-        )
-    elif said is not None and vertical is not None and abs(said - vertical) > _CLOSE:
-        progress.warning(
-            f"The band of {dem.path} says {_name(said)}, its vertical CRS {_name(vertical)}: the "
-            "band is believed; choose the unit of the heights if that is wrong."
-        )
-    elif found is None and _is_in_feet(dem):
-        progress.warning(
-            f"The CRS of {dem.path} is in feet, and nothing says what its heights are in: they are "
-            "taken as metres; choose the unit of the heights if that is wrong."
-        )
+    _tell_doubt(dem, declared, progress)
     if found is not None and abs(found - 1) > _CLOSE:
         progress.message(
             f"The heights of {dem.path} are {_name(found)}, as the file says: turned into metres."
         )
     return 1.0 if found is None else found
+
+
+def require_metres(source: Source, names: Sequence[str] | None = None) -> None:
+    """Refuse a layer whose elevation is declared in another unit than metres.
+
+    Args:
+        source: the layer.
+        names: what its bands count as; their own names when None.
+
+    Raises:
+        InputError: it has such a band.
+    """
+    for band, name in zip(source.bands, names or source.bands, strict=True):
+        metres = _declared(source, band).metres if name == "elevation" else None
+        if metres is not None and abs(metres - 1) > _CLOSE:
+            raise InputError(
+                f"The elevation of {source.path} is in {_name(metres)}: derive it from that DEM by "
+                "Terrain factors, which turns heights into metres."
+            )
 
 
 def length_of(unit: str) -> float | None:
@@ -75,6 +80,41 @@ def length_of(unit: str) -> float | None:
         surveyed = {"us", "survey", "usft", "ftus"} & set(words)
         return Z_UNITS["us_survey_foot" if surveyed else "foot"]
     return _MULTIPLES.get(words[0].removesuffix("s")) if words else None
+
+
+@dataclass(frozen=True)
+class _Declared:
+    """What a file says of a band's unit: as text and, if known, metres; and of its vertical CRS."""
+
+    text: str
+    band: float | None
+    vertical: float | None
+
+    @property
+    def metres(self) -> float | None:
+        return self.vertical if self.band is None else self.band
+
+
+def _declared(source: Source, band: str) -> _Declared:
+    text = (source.dataset.units[source.index_of(band) - 1] or "").strip()
+    return _Declared(text, length_of(text), _vertical_unit(source.dataset.crs))
+
+
+def _tell_doubt(dem: Source, declared: _Declared, progress: Progress) -> None:
+    """Warn where the unit of a DEM's heights had to be guessed."""
+    said, vertical = declared.band, declared.vertical
+    if declared.text and said is None:
+        doubt = f"The heights of {dem.path} have the unit {declared.text}, which is not known"
+    elif said is not None and vertical is not None and abs(said - vertical) > _CLOSE:
+        doubt = f"The band of {dem.path} says {_name(said)}, its vertical CRS {_name(vertical)}"
+    elif declared.metres is None and _is_in_feet(dem):
+        doubt = f"The CRS of {dem.path} is in feet, and nothing says what its heights are in"
+    else:
+        return
+    taken = _name(1.0 if declared.metres is None else declared.metres)
+    progress.warning(
+        f"{doubt}: they are taken as {taken}; choose the unit of the heights if that is wrong."
+    )
 
 
 def _vertical_unit(crs: Any) -> float | None:

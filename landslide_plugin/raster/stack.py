@@ -21,6 +21,7 @@ from ..vector import read_vector
 from .bands import layer_names
 from .declared import unique_names
 from .grid import Grid
+from .heights import require_metres
 from .kinds import THEMATIC, is_direction
 from .source import Source
 from .statistics import BandStatistics, table
@@ -269,6 +270,7 @@ def _bands_of(
 ) -> Iterator[_Band]:
     """Yield the stack's bands that a layer gives, classes with our own names as one band each."""
     names = dict(zip(layer.bands, layer_names(layer, sensor), strict=True))
+    require_metres(layer, list(names.values()))
     views: dict[str, Source] = {}
     for own, name in names.items():
         method = "nearest" if is_direction(name) else resampling

@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import InputError
 from ..outputs import whole_folder
 from ..progress import Progress
+from ..raster.heights import require_metres
 from ..raster.source import Source
 from ..threshold import USUAL, Threshold
 from .cutter import Cutter, Hardness, find_layers
@@ -93,6 +94,7 @@ def samples(
         require_same_bands(stacks)
         for source in stacks:
             require_tile_fits(source.grid, source.path, tile_size)
+            require_metres(source)
         writer = SampleWriter(folder, stacks[0].bands, IMAGE_LABELS if field else PIXEL_LABELS)
         before = None
         if field:

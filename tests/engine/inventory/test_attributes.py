@@ -135,6 +135,15 @@ def test_length_is_in_metres_on_any_crs(crs):
     assert (found[0][0], found[1][0]) == pytest.approx((100, 60), rel=2e-3)
 
 
+def test_directions_count_from_true_north_where_the_way_up_the_map_is_another_one():
+    move = Transformer.from_crs("EPSG:32632", "EPSG:3413", always_xy=True)
+    moved = shapely.transform(BARE, lambda xy: np.stack(move.transform(*xy.T), axis=1))
+    length, width = extents(moved, "EPSG:3413", np.array([0.0]), north_is_true=True)
+    assert (length[0], width[0]) == pytest.approx((100, 60), rel=2e-3)
+    length, _ = extents(moved, "EPSG:3413", np.array([0.0]))  # 54 degrees off
+    assert length[0] > 105
+
+
 def test_confidence_in_the_steps_of_the_usgs():
     mean = np.array([0.95, 0.9, 0.8, 0.75, 0.6, 0.5, 0.39, np.nan])
     assert confidence(mean).tolist()[:-1] == [8, 8, 5, 5, 3, 2, 1]

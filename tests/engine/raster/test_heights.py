@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.factors.commands import streams
+from landslide_mapper.landslide_plugin.factors.commands import stack, streams
 from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
+from landslide_mapper.landslide_plugin.inventory.commands import vectorize
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.heights import length_of, metres_of_heights
@@ -149,7 +150,7 @@ class TestDoubt:
     def test_a_band_that_contradicts_its_crs(self, dem, tmp_path):
         slope, _, _, (warning,) = derived(dem(1.0, "m", crs=NAVD88_FEET), tmp_path)
         assert slope == pytest.approx(45, abs=1e-2)
-        assert "says metres, its vertical CRS US survey feet: the band is believed" in warning
+        assert "says metres, its vertical CRS US survey feet: they are taken as metres" in warning
 
 
 class TestChosen:
@@ -186,6 +187,32 @@ def test_streams_and_wetness_know_the_unit_too(dem, tmp_path):
         progress=Progress(events.append),
     )  # fmt: skip
     assert any("are feet" in event.get("text", "") for event in events)
+
+
+class TestLayers:
+    def feet(self, make_raster, tmp_path):
+        path = make_raster("feet.tif", np.ones((2, 20, 20), np.float32), bands=["red", "elevation"])
+        with rasterio.open(path, "r+") as dataset:
+            dataset.units = ["", "ft"]
+        return path
+
+    def test_an_elevation_in_feet_is_refused_where_no_unit_is_asked_for(
+        self, make_raster, tmp_path
+    ):
+        path = self.feet(make_raster, tmp_path)
+        with pytest.raises(InputError, match=r"elevation of .*feet\.tif is in feet: derive it"):
+            stack(layers=[path], output=str(tmp_path / "s.tif"), progress=Progress())
+        with pytest.raises(InputError, match="in feet"):
+            vectorize(
+                input=path, output=str(tmp_path / "v.gpkg"), threshold=0.5, factors=path,
+                progress=Progress(),
+            )  # fmt: skip
+
+    def test_other_bands_may_be_in_feet(self, make_raster, tmp_path):
+        path = self.feet(make_raster, tmp_path)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.units = ["ft", "m"]
+        assert stack(layers=[path], output=str(tmp_path / "s.tif"), progress=Progress())
 
 
 def test_a_grid_lies_in_the_horizontal_part_of_its_crs(dem):
