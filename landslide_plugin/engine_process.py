@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import shutil
 import signal
 import subprocess  # nosec B404
 import sys
@@ -20,6 +19,7 @@ from typing import IO, Any
 from qgis.core import QgsApplication, QgsProcessingFeedback
 
 from . import __version__
+from .claims import sweep
 from .engine_setup import STAMP, python_of
 from .errors import InputError, MissingPackageError
 
@@ -27,8 +27,6 @@ ROOT = Path(__file__).resolve().parent.parent
 WORKER = Path(__file__).resolve().with_name("worker.py")
 SETTING = "LANDSLIDE_ENGINE_PYTHON"
 VARIABLE = "LANDSLIDE_PYTHON"
-PARTIAL_PREFIX = ".partial-"
-"""As in outputs.py, which only the engine's Python (3.11) can be asked to import."""
 
 PACKAGES = ("torch", "torchvision", "segmentation_models_pytorch", "rasterio", "geopandas")
 """What QGIS's own Python must have to serve as the engine."""
@@ -118,7 +116,7 @@ def run_program(
         return _Session(process, feedback).values()
     finally:
         stop(process, grace)
-        remove_partials(process.pid, (request or {}).get("parameters", {}))
+        clear_away((request or {}).get("parameters", {}))
 
 
 def find_engine() -> Path:
@@ -249,16 +247,15 @@ def lines_of(
             yield name, line.rstrip("\r\n")
 
 
-def remove_partials(pid: int, parameters: dict[str, Any]) -> None:
-    """Remove the temporary folders that a killed worker left beside its outputs."""
+def clear_away(parameters: dict[str, Any]) -> None:
+    """Remove what a killed worker left beside its outputs."""
     folders = {
         Path(value).parent
         for value in parameters.values()
         if isinstance(value, str) and os.path.isabs(value)
     }
     for folder in folders:
-        for left in folder.glob(f"{PARTIAL_PREFIX}{pid}-*"):
-            shutil.rmtree(left, ignore_errors=True)
+        sweep(folder)
 
 
 class _Session:

@@ -2,47 +2,90 @@
 
 Everything is written into a hidden folder beside its destination and moved there on success, so
 that no half-written file ever stands under the output's name and an earlier output stays
-untouched until the new one is whole.
+untouched until the new one is whole. What belongs together is moved together, see `together`.
 """
+
+from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
+import shutil
+import stat
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
+from . import owners
 from .errors import OutputError
+from .output_set import Move, OutputSet, drop, recover
 
 PARTIAL_PREFIX = ".partial-"
+"""A hidden folder's name begins so; its owner follows, see `owners`."""
+_sets: list[OutputSet] = []
+"""Those that are open, the innermost last; a process runs one command."""
+_protected: set[Path] = set()
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """Have all outputs that are finished within appear at its end, in one go; none on an error.
+
+    Raises:
+        OutputError: one of them can't be moved; all is as before then.
+    """
+    opened = OutputSet()
+    _sets.append(opened)
+    try:
+        yield
+        _move(opened)
+    finally:
+        _sets.remove(opened)
+        opened.discard()
+
+
+def afterwards(path: str | Path, action: Callable[[], None]) -> None:
+    """Have something done once an output that was finished stands: maybe at once.
+
+    Args:
+        path: the output's destination.
+        action: what to do, such as removing what the output was made from.
+    """
+    if _sets and not _is_hidden(Path(path)):
+        _sets[-1].afterwards(action)
+    else:
+        action()
+
+
+def protect(inputs: Iterable[Path]) -> None:
+    """Have these files refused as destinations from now on: a run reads them."""
+    _protected.update(inputs)
 
 
 @contextmanager
 def whole_file(path: str | Path) -> Iterator[Path]:
     """Yield the temporary path to write to; on success move it, with its sidecars, to `path`.
 
+    Within `together` it is moved at the end of that, but not if it goes to a hidden folder.
+
     Args:
-        path: the destination. Its folder must exist.
+        path: the destination. Its folder must exist; a link is followed.
 
     Raises:
         OutputError: the folder is missing or read-only, the disk is full, or the destination
             can't be replaced. What stood at `path` before still stands then.
     """
-    destination = Path(path)
-    if destination.is_dir():
-        raise OutputError(f"{destination} is a folder: choose a file's name for the output.")
+    destination = Path(os.path.realpath(path))
+    require_plain(destination)
     with _partial_folder(destination) as folder:
         partial = folder / destination.name
         yield partial
-        os.replace(partial, destination)  # first: if it fails, nothing has changed
-        _drop_stale_sidecars(destination)
-        for sidecar in folder.iterdir():
-            os.replace(sidecar, destination.with_name(sidecar.name))
+        _hand_in(Move(folder, destination))
 
 
 @contextmanager
 def whole_folder(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary folder to fill; on success it becomes `path`.
+    """Yield a temporary folder to fill; on success it becomes `path`, as with `whole_file`.
 
     Args:
         path: the destination folder; it must not exist yet, or be empty.
@@ -50,7 +93,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
     Raises:
         OutputError: as `whole_file`, or the destination holds files already.
     """
-    destination = Path(path)
+    destination = Path(os.path.realpath(path))
     if destination.exists() and (not destination.is_dir() or any(destination.iterdir())):
         raise OutputError(
             f"{destination} exists already and is not an empty folder: choose a new folder."
@@ -59,9 +102,7 @@ def whole_folder(path: str | Path) -> Iterator[Path]:
         inner = folder / destination.name
         inner.mkdir()
         yield inner
-        if destination.exists():
-            destination.rmdir()
-        os.replace(inner, destination)
+        _hand_in(Move(folder, destination))
 
 
 def require_folder(path: str | Path) -> None:
@@ -70,24 +111,93 @@ def require_folder(path: str | Path) -> None:
     Raises:
         OutputError: it is.
     """
-    with _partial_folder(Path(path)):
+    destination = Path(os.path.realpath(path))
+    require_plain(destination)
+    with scratch_folder(destination):
         pass
+
+
+def end_what_was_killed(folder: Path) -> None:
+    """Remove what killed runs have left in a folder, or end what they had begun to move."""
+    for left in folder.glob(f"{PARTIAL_PREFIX}*"):
+        owner, _, _ = left.name.removeprefix(PARTIAL_PREFIX).rpartition("-")
+        if owners.has_ended(owner):
+            recover(left)
+
+
+def _hand_in(move: Move) -> None:
+    """Give a finished output to the open set; without one, or within a hidden folder, move it."""
+    if _sets and not _is_hidden(move.destination):
+        _sets[-1].add(move)
+    else:
+        _move(OutputSet([move]))
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(PARTIAL_PREFIX) for part in path.parent.parts)
+
+
+def _move(outputs: OutputSet) -> None:
+    try:
+        outputs.move()
+    except OSError as error:
+        destination = Path(error.filename2 or error.filename or "The output")
+        raise OutputError(
+            _mended(error, destination)
+            or f"{destination} can't be moved to its place ({error}): choose another folder."
+        ) from error
+
+
+def require_plain(destination: Path) -> None:
+    """Refuse what no output can take the place of.
+
+    Args:
+        destination: with all links followed.
+
+    Raises:
+        OutputError: it is a folder, a device, a pipe or what the run reads.
+    """
+    if destination.is_dir():
+        raise OutputError(f"{destination} is a folder: choose a file's name for the output.")
+    if destination.exists() and not stat.S_ISREG(destination.stat().st_mode):
+        raise OutputError(
+            f"{destination} is a device or a pipe, not a file: choose a file's name for the output."
+        )
+    if destination in _protected:
+        raise OutputError(
+            f"{destination} is an input of this run: choose another file for the output."
+        )
+
+
+@contextmanager
+def scratch_folder(path: str | Path) -> Iterator[Path]:
+    """Yield a hidden folder beside a destination, for what is needed on the way; then remove it.
+
+    Raises:
+        OutputError: as `whole_file`.
+    """
+    with _partial_folder(Path(os.path.realpath(path))) as folder:
+        yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager
 def _partial_folder(destination: Path) -> Iterator[Path]:
+    """Yield a hidden folder beside the destination; it is removed where that fails."""
     parent = destination.parent
     if not parent.is_dir():
         raise OutputError(
             f"The output folder {parent} does not exist: create it or choose another."
         )
+    folder = ""
     try:
-        with TemporaryDirectory(
-            prefix=f"{PARTIAL_PREFIX}{os.getpid()}-", dir=parent, ignore_cleanup_errors=True
-        ) as folder:
-            yield Path(folder)
-    except OSError as error:
-        if mended := _mended(error, destination):
+        folder = tempfile.mkdtemp(prefix=f"{PARTIAL_PREFIX}{owners.me()}-", dir=parent)
+        yield Path(folder)
+    except BaseException as error:
+        if folder:
+            drop(Path(folder))
+        mended = _mended(error, destination) if isinstance(error, OSError) else ""
+        if mended:
             raise OutputError(mended) from error
         raise
 
@@ -105,12 +215,3 @@ def _mended(error: OSError, destination: Path) -> str:
             "another folder or close the layer."
         )
     return ""
-
-
-def _drop_stale_sidecars(destination: Path) -> None:
-    """Remove what belonged to the file that was replaced: statistics, overviews, indexes, logs."""
-    for suffix in (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal"):
-        destination.with_name(destination.name + suffix).unlink(missing_ok=True)
-    if destination.suffix.lower() == ".shp":
-        for suffix in (".qix", ".sbn", ".sbx"):
-            destination.with_suffix(suffix).unlink(missing_ok=True)

@@ -49,6 +49,20 @@ COMMANDS = {
 }
 """Command name to the module, within `landslide_plugin`, whose function of that name runs it."""
 
+OUTPUTS = {
+    "samples": ("output",),
+    "train": ("model", "html"),
+    "trainweak": ("model", "html"),
+    "predict": ("probability", "mask", "uncertainty"),
+    "detect": ("output", "mask"),
+    "evaluate": ("html", "json", "csv"),
+    "map": ("inventory", "probability", "html"),
+    "factoranalysis": ("html", "table"),
+    "demoarea": ("folder",),
+    "device": (),
+}
+"""Command name to the parameters that name its outputs, where that is not `output` alone."""
+
 WITHOUT_FRAMES = ("distance",)
 """Commands that do without geopandas, which pyogrio else loads wherever it finds it: 0.3 s."""
 
@@ -138,6 +152,8 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dic
     errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
     provenance = importlib.import_module(f"{PACKAGE}.landslide_plugin.provenance")
     progress = importlib.import_module(f"{PACKAGE}.landslide_plugin.progress")
+    claims = importlib.import_module(f"{PACKAGE}.landslide_plugin.claims")
+    outputs = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs")
     name, parameters = request.get("command", ""), dict(request.get("parameters", {}))
     if name not in COMMANDS:
         raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")
@@ -152,7 +168,10 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dic
     _check_parameters(name, function, parameters, errors.InputError)
     provenance.CURRENT.algorithm = f"landslide:{name}"
     provenance.CURRENT.parameters = parameters
-    return function(**parameters, progress=progress.Progress(send))
+    wanted = {key: parameters.get(key) for key in OUTPUTS.get(name, ("output",))}
+    inputs = [value for key, value in parameters.items() if key not in wanted]
+    with claims.claimed(wanted, inputs), outputs.together():
+        return function(**parameters, progress=progress.Progress(send))
 
 
 def _check_parameters(

@@ -1,20 +1,16 @@
 """The command `map`."""
 
 import math
-import os
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from ...models.model_card import ModelCard
 from ...models.model_file import load_card
-from ..errors import InputError, OutputError
+from ..errors import InputError
 from ..factors.commands import stack
 from ..inference.commands import predict
 from ..inventory.commands import vectorize
-from ..outputs import PARTIAL_PREFIX, require_folder
+from ..outputs import require_folder, scratch_folder, whole_file
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster.source import Source
@@ -99,7 +95,11 @@ def map(
         smoothing = _smoothing(card, progress) if dem else 0.0
     date = scene_date(image)
     how = Derivation(geology_field, sensor, smoothing, stream_area, z_unit)
-    with _scratch(inventory) as folder:
+    with (
+        scratch_folder(inventory) as folder,
+        whole_file(probability) as mapped,
+        whole_file(inventory) as polygons,
+    ):
         derived = derive(image, given, wanted, how, folder, progress.part(0.0, 0.3))
         stacked = stack(
             layers=derived.layers,
@@ -109,17 +109,17 @@ def map(
             output=str(folder / "stack.tif"),
             progress=progress.part(0.3, 0.45),
         )["output"]
-        mapped = predict(
+        predict(
             stack=stacked,
             model=model,
-            probability=probability,
+            probability=str(mapped),
             device=device,
             threshold=threshold,
             progress=progress.part(0.45, 0.9),
         )
-        polygons = vectorize(
-            input=mapped["probability"],
-            output=inventory,
+        counted = vectorize(
+            input=str(mapped),
+            output=str(polygons),
             min_area=min_area,
             factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
             model=card.name,
@@ -128,8 +128,8 @@ def map(
         )
         if html:
             found = Mapped(
-                inventory=polygons["output"],
-                probability=mapped["probability"],
+                inventory=str(polygons),
+                probability=str(mapped),
                 ground=_ground(stacked, derived.terrain),
                 card=card,
                 reason=chosen.reason,
@@ -142,11 +142,11 @@ def map(
             write_report(html, map_report(found))
             progress.update(1.0)
     return {
-        "inventory": polygons["output"],
-        "probability": mapped["probability"],
+        "inventory": inventory,
+        "probability": probability,
         "html": html or None,
-        "count": polygons["count"],
-        "area_m2": polygons["area_m2"],
+        "count": counted["count"],
+        "area_m2": counted["area_m2"],
     }
 
 
@@ -222,16 +222,3 @@ def _check_image(image: str, wanted: Plan, sensor: str) -> None:
                 f"The image {image} lacks {', '.join(missing)}, which the model wants; it has "
                 f"{', '.join(layer.bands)}: name its bands so, or take another model."
             )
-
-
-@contextmanager
-def _scratch(output: str) -> Iterator[Path]:
-    """Yield a folder for intermediate layers, beside the output and removed at the end."""
-    parent = Path(output).parent
-    if not parent.is_dir():
-        raise OutputError(
-            f"The output folder {parent} does not exist: create it or choose another."
-        )
-    prefix = f"{PARTIAL_PREFIX}{os.getpid()}-map-"
-    with tempfile.TemporaryDirectory(prefix=prefix, dir=parent) as folder:
-        yield Path(folder)

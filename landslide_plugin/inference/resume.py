@@ -10,6 +10,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ..errors import LandslideError
+from ..outputs import afterwards
 from ..raster import Grid, Source
 from .accumulator import BLOCK_ROWS, Write
 
@@ -54,11 +56,11 @@ class Journal:
     def add(self, values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
         """Keep finished rows: a file that is whole or not there."""
         path = self._path(int(window.row_off))
-        partial = path.with_suffix(".part")
+        unfinished = path.with_suffix(".part")
         kept = np.where(valid, values, np.float32("nan"))
-        with partial.open("wb") as file:
+        with unfinished.open("wb") as file:
             file.write(kept.tobytes())
-        os.replace(partial, path)
+        os.replace(unfinished, path)
 
     def _load(self, row: int, count: int) -> NDArray[np.float32] | None:
         path = self._path(row)
@@ -98,7 +100,7 @@ def journal(
     finally:
         if folder.is_dir() and not any(folder.glob("*.f32")):
             shutil.rmtree(folder, ignore_errors=True)
-    shutil.rmtree(folder, ignore_errors=True)
+    afterwards(path, partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 def identity(source: Source) -> list[Any]:

@@ -16,7 +16,7 @@ from ...models.model_file import check_model_path, save_model
 from ...models.registry import task_of
 from ..device import describe, pick_device
 from ..errors import InputError, OutputError
-from ..outputs import require_folder
+from ..outputs import require_folder, together
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..samples.sample_set import SampleSet
@@ -163,9 +163,7 @@ def _train(job: Job, html: str, progress: Progress) -> dict[str, Any]:
     result = train_folds(job, parts, progress.part(0.02, 0.98))
     card = _card(job, result)
     CURRENT.model = card.name
-    _save(job.model, result, card, progress)
-    if html:
-        write_runs_report(html, result.runs, card, recipe.data, settings)
+    _save(job, result, card, html, progress)
     checkpoint.remove(job.model)
     progress.update(1.0)
     best = [fold.outcome.best for fold in result.folds]
@@ -224,24 +222,27 @@ def _card(job: Job, result: Result) -> ModelCard:
     )
 
 
-def _save(model: Path, result: Result, card: ModelCard, progress: Progress) -> None:
-    """Write the model; where that fails the training is not lost.
+def _save(job: Job, result: Result, card: ModelCard, html: str, progress: Progress) -> None:
+    """Write the model and the report; where that fails the training is not lost.
 
     Raises:
-        OutputError: the file can't be written.
+        OutputError: a file can't be written.
         SystemExit: the training was canceled; the model is written.
     """
     try:
-        save_model(model, result.network, card)
+        with together():
+            save_model(job.model, result.network, card)
+            if html and not result.canceled:
+                write_runs_report(html, result.runs, card, job.recipe.data, job.settings)
     except OutputError as error:
-        if not checkpoint.there(model):
+        if not checkpoint.there(job.model):
             raise
         raise OutputError(
             f"{error} The training itself is kept beside it: run it again with the same settings, "
             "and it only writes the model."
         ) from error
     if result.canceled:
-        progress.message(f"Canceled: {model} is the best model so far.")
+        progress.message(f"Canceled: {job.model} is the best model so far.")
         raise SystemExit(128 + signal.SIGTERM)
 
 

@@ -2,12 +2,23 @@
 
 import errno
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin import owners
 from landslide_mapper.landslide_plugin.errors import OutputError
-from landslide_mapper.landslide_plugin.outputs import require_folder, whole_file, whole_folder
+from landslide_mapper.landslide_plugin.outputs import (
+    afterwards,
+    end_what_was_killed,
+    require_folder,
+    scratch_folder,
+    together,
+    whole_file,
+    whole_folder,
+)
 
 OLD, NEW = b"the old output", b"the new output"
 NOISE = os.urandom(3_000_000)
@@ -153,3 +164,155 @@ class TestRequireFolder:
     def test_read_only(self, read_only_folder):
         with pytest.raises(OutputError, match="can't be written"):
             require_folder(read_only_folder / "a.tif")
+
+
+class TestTogether:
+    def test_all_appear_at_the_end(self, tmp_path):
+        with together():
+            for name in ("a.tif", "b.gpkg"):
+                with whole_file(tmp_path / name) as partial:
+                    partial.write_bytes(NEW)
+            assert not any(map(Path.exists, (tmp_path / "a.tif", tmp_path / "b.gpkg")))
+        assert names(tmp_path) == ["a.tif", "b.gpkg"]
+
+    def test_after_an_error_none_appears_and_the_old_ones_stand(self, tmp_path):
+        (tmp_path / "a.tif").write_bytes(OLD)
+        with pytest.raises(ValueError), together():
+            with whole_file(tmp_path / "a.tif") as partial:
+                partial.write_bytes(NEW)
+            raise ValueError
+        assert names(tmp_path) == ["a.tif"] and (tmp_path / "a.tif").read_bytes() == OLD
+
+    @pytest.mark.parametrize("number", range(6))
+    def test_when_one_move_fails_all_is_as_before(self, tmp_path, monkeypatch, number):
+        for name in ("a.tif", "a.tif.ovr", "b.gpkg", "b.gpkg-wal"):
+            (tmp_path / name).write_bytes(OLD)
+        replace, calls = os.replace, iter(range(100))
+
+        def sometimes(old, new):
+            if next(calls) == number:
+                raise PermissionError(errno.EACCES, "open in another program", str(old))
+            replace(old, new)
+
+        monkeypatch.setattr(os, "replace", sometimes)
+        with pytest.raises(OutputError, match="can't be written"), together():
+            for name in ("a.tif", "b.gpkg"):
+                with whole_file(tmp_path / name) as partial:
+                    partial.write_bytes(NEW)
+        assert names(tmp_path) == ["a.tif", "a.tif.ovr", "b.gpkg", "b.gpkg-wal"]
+        assert {path.read_bytes() for path in tmp_path.iterdir()} == {OLD}
+
+    def test_what_goes_to_a_hidden_folder_is_there_at_once(self, tmp_path):
+        with together(), scratch_folder(tmp_path / "a.tif") as folder:
+            with whole_file(folder / "step.tif") as partial:
+                partial.write_bytes(NEW)
+            assert (folder / "step.tif").read_bytes() == NEW
+        assert names(tmp_path) == []
+
+    def test_what_comes_afterwards_comes_once_all_stand(self, tmp_path):
+        seen = []
+        with together():
+            with whole_file(tmp_path / "a") as partial:
+                partial.write_bytes(NEW)
+            afterwards(tmp_path / "a", lambda: seen.append(names(tmp_path)))
+            assert not seen
+        assert "a" in seen[0]
+
+
+OUTPUTS = ("a.tif", "b.shp", "c.gpkg", "d")
+"""A file, one of several parts, a database and a folder."""
+
+
+def write_all(folder, content):
+    with together():
+        for name in OUTPUTS[:3]:
+            with whole_file(folder / name) as partial:
+                partial.write_bytes(content)
+                if name == "a.tif":
+                    partial.with_name("a.tif.aux.xml").write_bytes(content)
+                if name == "b.shp":
+                    for ending in (".dbf", ".shx"):
+                        partial.with_suffix(ending).write_bytes(content)
+        with whole_folder(folder / "d") as partial:
+            (partial / "one").write_bytes(content)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.parametrize("moment", range(24))
+def test_killed_at_any_move_what_opens_is_of_one_run_and_the_next_run_ends_it(tmp_path, moment):
+    write_all(tmp_path, OLD)
+    shutil.rmtree(tmp_path / "d")  # a folder is never replaced
+    killed = ended_at(moment, lambda: write_all(tmp_path, NEW))
+    mains = [path for name in OUTPUTS[:3] if (path := tmp_path / name).exists()]
+    contents = {path.read_bytes() for path in mains}
+    assert len(contents) <= 1
+    if (tmp_path / "b.shp").exists():
+        parts = [(tmp_path / "b.shp").with_suffix(end) for end in (".dbf", ".shx")]
+        assert {path.read_bytes() for path in parts} == contents
+    end_what_was_killed(tmp_path)
+    after = {path.read_bytes() for path in tmp_path.iterdir() if path.is_file()}
+    assert after in ({OLD}, {NEW}) and not list(tmp_path.glob(".partial*"))
+    assert {"a.tif", "a.tif.aux.xml", "b.dbf", "b.shp", "b.shx", "c.gpkg"} <= set(names(tmp_path))
+    assert killed or after == {NEW}
+
+
+def ended_at(moment, work):
+    """Do the work in a process that is ended at its n-th renaming; return whether it was."""
+    child = os.fork()
+    if child:
+        return os.waitpid(child, 0)[1] != 0
+    calls, replace = iter(range(1000)), os.replace
+
+    def counted(old, new):
+        if next(calls) == moment:
+            os._exit(9)
+        replace(old, new)
+
+    owners.me.cache_clear()
+    os.replace = counted
+    try:
+        work()
+    finally:
+        os._exit(0)
+
+
+def test_what_was_written_since_is_not_overwritten_by_what_was_killed(tmp_path):
+    write_all(tmp_path, OLD)
+    shutil.rmtree(tmp_path / "d")
+    assert ended_at(0, lambda: write_all(tmp_path, NEW))
+    for note in tmp_path.glob(".partial*/moves.json"):
+        os.utime(note, (1, 1))
+    end_what_was_killed(tmp_path)
+    assert {path.read_bytes() for path in tmp_path.iterdir()} == {OLD}
+
+
+class TestKinds:
+    def test_a_link_is_followed(self, tmp_path):
+        (tmp_path / "far").mkdir()
+        (tmp_path / "far" / "a.tif").write_bytes(OLD)
+        (tmp_path / "a.tif").symlink_to(tmp_path / "far" / "a.tif")
+        with whole_file(tmp_path / "a.tif") as partial:
+            partial.write_bytes(NEW)
+        assert (tmp_path / "a.tif").is_symlink()
+        assert (tmp_path / "far" / "a.tif").read_bytes() == NEW
+
+    def test_a_device_and_a_pipe_are_refused(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        for path in ("/dev/null", tmp_path / "pipe"):
+            with pytest.raises(OutputError, match="a device or a pipe"), whole_file(path):
+                pass
+
+    @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664])
+    def test_a_replaced_file_keeps_its_rights(self, tmp_path, mode):
+        (tmp_path / "a").write_bytes(OLD)
+        (tmp_path / "a").chmod(mode)
+        with whole_file(tmp_path / "a") as partial:
+            partial.write_bytes(NEW)
+        assert (tmp_path / "a").stat().st_mode & 0o777 == mode
+
+    def test_a_new_file_has_the_rights_of_any_new_file(self, tmp_path):
+        (tmp_path / "usual").write_bytes(OLD)
+        with whole_file(tmp_path / "a") as partial:
+            partial.touch(mode=0o600)
+        usual = (tmp_path / "usual").stat().st_mode
+        assert (tmp_path / "a").stat().st_mode == usual

@@ -168,7 +168,7 @@ def writing(tmp_path):
         process = start({"command": "slow", "parameters": parameters, **request}, stand_ins=True)
         processes.append(process)
         assert "writing" in process.stdout.readline()
-        assert len(list(tmp_path.iterdir())) == 2  # the old file and the partial folder
+        assert len(list(tmp_path.iterdir())) == 3  # the old file, the partial folder and the lock
         return process
 
     yield begin

@@ -8,6 +8,9 @@ import sys
 import time
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "landslide_plugin"))
+import owners
+
 request = json.loads(sys.stdin.readline())
 given = request["parameters"]
 
@@ -19,7 +22,7 @@ def send(kind, **content):
 def begin_output():
     """Begin an output as the engine's rooms do: in a hidden folder beside it."""
     output = Path(given["output"])
-    partial = output.parent / f".partial-{os.getpid()}-{output.name}"
+    partial = output.parent / f".partial-{owners.me()}-half"
     partial.mkdir()
     (partial / output.name).write_text("half")
     send("message", text="begun")

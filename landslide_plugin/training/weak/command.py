@@ -22,7 +22,7 @@ from ....models.registry import SEMANTIC_TASK
 from ....models.weak import DEPTH, METHODS, THRESHOLD, Classifier, WeakNetwork, grey_levels
 from ...device import describe, pick_device
 from ...errors import DivergedError, InputError
-from ...outputs import require_folder
+from ...outputs import require_folder, together
 from ...progress import Progress
 from ...provenance import CURRENT
 from ...samples.sample_set import SampleSet
@@ -172,14 +172,16 @@ def trainweak(
     network = assemble(len(names), classifier, gan, arguments)
     card = _card(model, images, arguments, run, cam, translated)
     CURRENT.model = card.name
-    save_model(model, network, card)
-    if any(part and part.ending == CANCELED for part in (cam, translated)):
+    canceled = any(part and part.ending == CANCELED for part in (cam, translated))
+    with together():
+        save_model(model, network, card)
+        if html and not canceled:
+            write_weak_report(html, network, images, card, {"cam": cam, "cyclegan": translated})
+    if canceled:
         progress.message(f"Canceled: {model} is the best model so far.")
         raise SystemExit(128 + signal.SIGTERM)
     for part in ("cam", "cyclegan"):
         run.checkpoint(part).unlink(missing_ok=True)
-    if html:
-        write_weak_report(html, network, images, card, {"cam": cam, "cyclegan": translated})
     progress.update(1.0)
     return {
         "model": model,

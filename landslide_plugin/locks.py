@@ -1,0 +1,81 @@
+"""One run at a time writes an output: a file beside it says which."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from . import owners
+from .errors import OutputError
+
+PREFIX = ".lock-"
+_A_MOMENT = 10.0
+"""Seconds."""
+
+
+@contextmanager
+def locked(place: Path) -> Iterator[None]:
+    """Hold the lock of an output, a file beside it that says who writes it since when.
+
+    Args:
+        place: the output; its folder must exist.
+
+    Raises:
+        OutputError: another run holds it.
+    """
+    lock = place.with_name(f"{PREFIX}{place.name}")
+    note = {"owner": owners.me(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
+    try:
+        _take(lock, json.dumps(note))
+    except OSError:  # a folder that is read-only or full is told of by who writes the output
+        yield
+        return
+    try:
+        yield
+    finally:
+        if _holder(lock).get("owner") == owners.me():
+            lock.unlink(missing_ok=True)
+
+
+def remove_stale(folder: Path) -> None:
+    """Remove the locks of runs that have ended without removing them."""
+    for lock in folder.glob(f"{PREFIX}*"):
+        if owners.has_ended(_holder(lock).get("owner", "")):
+            lock.unlink(missing_ok=True)
+
+
+def _take(lock: Path, note: str) -> None:
+    for _ in range(3):
+        try:
+            lock.touch(exist_ok=False)
+            lock.write_text(note, encoding="utf-8")
+            return
+        except FileExistsError:
+            holder = _holder(lock)
+            owner = holder.get("owner", "")
+            if (owner and not owners.has_ended(owner)) or (not owner and _is_fresh(lock)):
+                number, host = owner.split("-")[0] or "?", owner.split("-", 2)[-1] or "?"
+                raise OutputError(
+                    f"{lock.with_name(lock.name.removeprefix(PREFIX))} is being written by "
+                    f"another run (process {number} on {host}, since {holder.get('since')}): wait "
+                    f"for its end, choose another file, or remove {lock} if that run is no more."
+                ) from None
+            lock.unlink(missing_ok=True)
+
+
+def _is_fresh(lock: Path) -> bool:
+    """Whether a lock without a name may be about to get one."""
+    try:
+        return time.time() - lock.stat().st_mtime < _A_MOMENT
+    except OSError:
+        return False
+
+
+def _holder(lock: Path) -> dict[str, str]:
+    try:
+        return dict(json.loads(lock.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return {}
