@@ -32,11 +32,16 @@ class ImportSamples(EngineAlgorithm):
         Method: both folders are searched with all folders in them. An image and a mask belong
         together when their file names are the same but for the ending and words such as image and
         mask: x.jpg and x_mask.png, image_7.h5 and mask_7.h5, landslide/image/x.png and
-        landslide/mask/x.png. One folder may hold both. Mask values above 0 are landslide, and each
-        connected patch is one landslide. The tiles are split into training, validation and test
+        landslide/mask/x.png. One folder may hold both. Each connected patch of a mask is one
+        landslide. The tiles are split into training, validation and test
         at random by image, or by blocks where they have a georeference. Mean and standard
         deviation of every band come from the training tiles alone. The ratio of landslide to
         background pixels is told before and after.
+
+        Masks: values above 0 are landslide, of palettes and pictures what is bright; in coloured
+        masks what has a hue, in masks that are transparent elsewhere what is opaque. Where lossy
+        formats or resampling left many values, landslide begins at half the highest. One rule holds
+        for the whole set, and the log says which where it is not plain.
 
         Source: tile data sets such as Bijie, Ji et al. 2020, Landslides 17:1337.
     """
@@ -91,8 +96,8 @@ class ImportSamples(EngineAlgorithm):
         )
         yield (
             later(choice("SPLIT", "Split", SPLITS, "random")),
-            "random by image; blocks keeps training and validation apart on the ground, which "
-            "needs georeferenced images.",
+            "random by image, which does not keep dates of one place together; blocks keeps "
+            "training and validation apart on the ground, which needs georeferenced images.",
         )
         yield (
             number("VALIDATION", "Share for validation", 0.2, 0.0, 0.9),

@@ -101,7 +101,8 @@ class Samples(EngineAlgorithm):
         )
         yield (
             choice("SPLIT", "Split", SPLITS, "blocks"),
-            "By blocks keeps training and validation apart on the ground; random does not.",
+            "By blocks keeps training and validation apart on the ground; random does not, neither "
+            "patches that overlap nor dates of one place.",
         )
         yield (
             number("BACKGROUND", "Background patches for each landslide patch", 1.0, 0.0),

@@ -105,7 +105,7 @@ def samples(
             cutter = Cutter(layers, writer, tile_size)
             hardness = _hardness(layers[0].alarms, hard_threshold, hard_share, progress)
             cutter.find(stride, hardness, progress.part(0, 0.2))
-            parts = cutter.assign(split, shares, seed)
+            parts = cutter.assign(split, shares, seed, progress)
             cutter.cut(parts, shares, background, seed, progress.part(0.2, 1))
             kind, before = parts.description, cutter.pixels
         names = {source.grid.crs.to_string() for source in stacks if source.grid.crs}
@@ -147,8 +147,9 @@ def importsamples(
 
     Args:
         images: folder of images, .png .jpg .tif .webp .npy .h5, of any size, in any folders.
-        masks: folder of masks (landslide above 0); it may be the same. See `pair_files` for the
-            names that belong together. Empty for image labels.
+        masks: folder of masks; it may be the same. See `pair_files` for the names that belong
+            together, and `masks.MaskSurvey` for what of a mask is landslide. Empty for image
+            labels.
         without: folder of images of which none holds a landslide; none when empty.
         output: folder to make.
         bands: names of the images' bands.
@@ -188,7 +189,9 @@ def importsamples(
     _check_word("way with images without a mask", missing, ("background", "left_out"))
     _check_word("split", split, ("random", "blocks"))
     with whole_folder(output) as folder:
-        tiles = find_tiles(images, masks, without, list(bands), missing, limit, seed, progress)
+        tiles = find_tiles(
+            images, masks, without, list(bands), missing, limit, seed, instances, progress
+        )
         work = TileImport([images, masks, without], resolution, instances, split, shares, seed)
         labels = PIXEL_LABELS if masks else IMAGE_LABELS
         made = work.run(tiles, SampleWriter(folder, list(bands), labels), progress)

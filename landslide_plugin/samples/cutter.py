@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import geopandas as gpd
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -14,7 +16,14 @@ from ..raster.source import Source
 from .patches import Candidates, find_candidates, is_mostly_known, read_patch
 from .sample_set import BACKGROUND, HARD, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
-from .splits import BY_PATCH, Split, require_splits, split_at_random, split_by_blocks
+from .splits import (
+    BY_PATCH,
+    Split,
+    require_splits,
+    split_at_random,
+    split_by_blocks,
+    warn_of_shared_ground,
+)
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ class Cutter:
                 "No landslide lies within the stack and the area: check the layers' CRS and extent."
             )
 
-    def assign(self, kind: str, shares: Sequence[float], seed: int) -> Split:
+    def assign(self, kind: str, shares: Sequence[float], seed: int, progress: Progress) -> Split:
         """Share the windows out; `kind` is "blocks" or "random".
 
         Raises:
@@ -117,6 +126,8 @@ class Cutter:
             holds = np.concatenate([windows.landslide > 0 for windows in self.candidates])
             ends = np.cumsum([len(windows) for windows in self.candidates])[:-1]
             drawn = split_at_random(holds.astype(np.int64), shares, seed)
+            outlines = np.concatenate(list(self._outlines()))
+            warn_of_shared_ground(outlines[holds], drawn[holds], "landslide patches", progress)
             blocks = np.split(np.zeros(len(holds), np.int64), ends)
             touched = [part[:, np.newaxis] for part in blocks]
             split = Split(np.split(drawn, ends), blocks, touched, BY_PATCH)
@@ -191,6 +202,16 @@ class Cutter:
                 found += self._write(others[drawn], split, name, BACKGROUND)
                 progress.update(found / wanted)
         return found
+
+    def _outlines(self) -> Iterator[NDArray[np.object_]]:
+        """Yield the outlines of each layer's windows, in the first stack's CRS."""
+        crs = self.layers[0].stack.grid.crs
+        for layer, windows in zip(self.layers, self.candidates, strict=True):
+            place = layer.stack.grid.transform
+            left, top = place.c + place.a * windows.columns, place.f + place.e * windows.rows
+            right, bottom = left + place.a * self.tile_size, top + place.e * self.tile_size
+            boxes = shapely.box(left, bottom, right, top)
+            yield np.asarray(gpd.GeoSeries(boxes, crs=layer.stack.grid.crs).to_crs(crs))
 
     def _require_seen(self) -> None:
         """Refuse stacks of which a band is nodata wherever patches were looked for."""

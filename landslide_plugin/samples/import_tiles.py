@@ -1,11 +1,12 @@
 """Import of plain image tiles, with masks or parted in two folders, as public data sets come."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from scipy.ndimage import label
@@ -13,11 +14,19 @@ from scipy.ndimage import label
 from ..errors import InputError
 from ..landslides import NOT_KNOWN
 from ..progress import Progress
+from .masks import PLAIN, MaskPixels, MaskRule, MaskSurvey, read_mask
 from .pairing import image_files, pair_files
 from .patches import numbered
 from .sample_set import BACKGROUND, IMAGE_LABELS, LANDSLIDE, SPLITS, SampleSet
 from .sample_writer import SampleWriter
-from .splits import BLOCKS, BY_IMAGE, require_splits, split_at_random, split_places
+from .splits import (
+    BLOCKS,
+    BY_IMAGE,
+    require_splits,
+    split_at_random,
+    split_places,
+    warn_of_shared_ground,
+)
 from .tile_files import TileHeader, read_header, read_tile
 
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
@@ -30,6 +39,7 @@ class Tile:
     Attributes:
         image: path of the image.
         mask: path of its mask; None where there is none.
+        rule: what its mask means.
         header: what the image's file says of itself.
         background: known pixels without landslide.
         landslide: pixels with.
@@ -39,6 +49,7 @@ class Tile:
 
     image: Path
     mask: Path | None
+    rule: MaskRule
     header: TileHeader
     background: int
     landslide: int
@@ -54,6 +65,7 @@ def find_tiles(
     missing: str,
     limit: int,
     seed: int,
+    instances: bool,
     progress: Progress,
 ) -> list[Tile]:
     """List images with their masks, all checked, sorted by name.
@@ -68,7 +80,8 @@ def find_tiles(
         limit: at most so many, drawn by seed from those with landslides and, when these are too
             few, from the others; without masks half of them from each. 0 for all.
         seed: of the draw.
-        progress: told of images without a mask.
+        instances: whether the masks' values number landslides.
+        progress: told of images without a mask, and how masks are read.
 
     Raises:
         InputError: a folder is missing, holds nothing fit, or an image and its mask differ.
@@ -85,10 +98,14 @@ def find_tiles(
     wanted = [(image, mask, root) for image, mask in pairs.items() if image not in inside]
     wanted += [(image, None, clear.parent) for image in others]
     looked = progress.part(0, 0.3).track(wanted, len(wanted))
+    survey = MaskSurvey()
     tiles = [
-        _tile(image, mask, bands, root, holds=not masks and image not in inside)
+        _tile(image, mask, bands, root, survey, holds=not masks and image not in inside)
         for image, mask, root in looked
     ]
+    if masks:
+        rule = survey.rule(instances, progress)
+        tiles = tiles if rule == PLAIN else [_read_by(rule, tile) for tile in tiles]
     if not any(tile.holds for tile in tiles):
         raise InputError(f"No mask in {masks} has a landslide pixel (a value above 0).")
     return _draw(tiles, limit, seed, half=not masks)
@@ -127,7 +144,7 @@ class TileImport:
             InputError: a split comes out empty, or a file is damaged.
         """
         size = round(median(max(tile.header.shape) for tile in tiles))
-        split, block, kind = self._split(tiles, size)
+        split, block, kind = self._split(tiles, size, progress)
         holds = np.array([tile.holds for tile in tiles])
         by_image = writer.labels == IMAGE_LABELS
         for flag in (True, False) if by_image else (True,):
@@ -150,12 +167,15 @@ class TileImport:
         )
 
     def _split(
-        self, tiles: Sequence[Tile], size: int
+        self, tiles: Sequence[Tile], size: int, progress: Progress
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
         """Return the split and the block of each tile, and the kind of split."""
         holds = np.array([tile.holds for tile in tiles], np.int64)
         if self.split == "random":
             drawn = split_at_random(holds, self.shares, self.seed)
+            if len({tile.header.crs for tile in tiles}) == 1 and tiles[0].header.crs is not None:
+                outlines = np.array([_outline(tile.header) for tile in tiles])
+                warn_of_shared_ground(outlines, drawn, "images", progress)
             return drawn, np.zeros(len(tiles), np.int64), BY_IMAGE
         if len({tile.header.crs for tile in tiles}) > 1 or tiles[0].header.crs is None:
             raise InputError(
@@ -194,15 +214,21 @@ class TileImport:
         """Return the landslides of a tile by number, `NOT_KNOWN` where the mask has no data."""
         if tile.mask is None:
             return np.full(tile.header.shape, NOT_KNOWN if tile.holds else 0, np.int32)
-        values, valid = (part[0] for part in read_tile(tile.mask, "mask", 1))
-        landslide = (values > 0) & valid
+        pixels = read_mask(tile.mask)
+        landslide, known = tile.rule.apply(pixels)
         if self.instances:
-            ids = np.zeros(values.shape, np.int32)
-            ids[landslide] = np.unique(values[landslide], return_inverse=True)[1] + 1
+            ids = np.zeros(landslide.shape, np.int32)
+            ids[landslide] = np.unique(pixels.number[landslide], return_inverse=True)[1] + 1
         else:
             ids = label(landslide, _EIGHT_NEIGHBOURS)[0]
-        ids[~valid] = NOT_KNOWN
+        ids[~known] = NOT_KNOWN
         return ids.astype(np.int32)
+
+
+def _outline(header: TileHeader) -> shapely.Polygon:
+    height, width = header.shape
+    corners = ((0, 0), (width, 0), (width, height), (0, height))
+    return shapely.Polygon([header.transform * corner for corner in corners])
 
 
 def _masked(images: Path, masks: Path, missing: str, progress: Progress) -> dict[Path, Path | None]:
@@ -222,8 +248,13 @@ def _masked(images: Path, masks: Path, missing: str, progress: Progress) -> dict
     return {image: mask for image, mask in pairs.items() if mask is not None}
 
 
-def _tile(image: Path, mask: Path | None, bands: list[str], root: Path, holds: bool) -> Tile:
-    """Return an image, named from `root` on; `holds` says of one without mask what it is."""
+def _tile(
+    image: Path, mask: Path | None, bands: list[str], root: Path, survey: MaskSurvey, holds: bool
+) -> Tile:
+    """Return an image, named from `root` on; `holds` says of one without mask what it is.
+
+    The survey sees its mask, whose landslides are counted as those of a plain one.
+    """
     header = read_header(image, "image", len(bands))
     if header.bands != len(bands):
         raise InputError(
@@ -233,17 +264,29 @@ def _tile(image: Path, mask: Path | None, bands: list[str], root: Path, holds: b
     source = image.relative_to(root).as_posix()
     if mask is None:
         pixels = 0 if holds else header.shape[0] * header.shape[1]
-        return Tile(image, None, header, pixels, 0, source, holds)
+        return Tile(image, None, PLAIN, header, pixels, 0, source, holds)
     shape = read_header(mask, "mask", 1).shape
     if shape != header.shape:
         raise InputError(
             f"{mask} is {shape[1]} x {shape[0]} pixels, but its image {image.name} is "
             f"{header.shape[1]} x {header.shape[0]}: masks must fit their images."
         )
-    values, valid = (part[0] for part in read_tile(mask, "mask", 1))
-    landslide = int((values[valid] > 0).sum())
-    background = int(valid.sum()) - landslide
-    return Tile(image, mask, header, background, landslide, source, landslide > 0)
+    marked = read_mask(mask)
+    survey.add(marked)
+    return _counted(Tile(image, mask, PLAIN, header, 0, 0, source, holds), marked)
+
+
+def _read_by(rule: MaskRule, tile: Tile) -> Tile:
+    """Return a tile whose mask is read by another rule."""
+    if tile.mask is None:
+        return tile
+    return _counted(replace(tile, rule=rule), read_mask(tile.mask))
+
+
+def _counted(tile: Tile, pixels: MaskPixels) -> Tile:
+    landslide, known = tile.rule.apply(pixels)
+    count = int(landslide.sum())
+    return replace(tile, landslide=count, background=int(known.sum()) - count, holds=count > 0)
 
 
 def _pixels(tiles: Sequence[Tile]) -> tuple[int, int]:

@@ -19,7 +19,15 @@ from ..vector import read_vector
 from .patches import LEAST_KNOWN
 from .sample_set import BACKGROUND, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
-from .splits import BLOCKS, BY_PATCH, DROPPED, require_splits, split_at_random, split_places
+from .splits import (
+    BLOCKS,
+    BY_PATCH,
+    DROPPED,
+    require_splits,
+    split_at_random,
+    split_places,
+    warn_of_shared_ground,
+)
 
 ANSWERS = {
     **dict.fromkeys(("yes", "y", "true", "t", "1", "1.0"), True),
@@ -135,7 +143,7 @@ def cut_places(
     Raises:
         InputError: a split lacks one kind.
     """
-    index, block, kind = _shared_out(places, grid, split, shares, seed)
+    index, block, kind = _shared_out(places, grid, split, shares, seed, progress)
     if dropped := int((index == DROPPED).sum()):
         progress.message(f"{dropped} images overlap one of another split and are left out.")
     written = {flag: [0] * len(SPLITS) for flag in (True, False)}
@@ -228,7 +236,12 @@ def _consistent(
 
 
 def _shared_out(
-    places: Sequence[Place], grid: Grid, split: str, shares: Sequence[float], seed: int
+    places: Sequence[Place],
+    grid: Grid,
+    split: str,
+    shares: Sequence[float],
+    seed: int,
+    progress: Progress,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
     """Return split and block of each image, and the kind of split.
 
@@ -236,12 +249,13 @@ def _shared_out(
     that for validation.
     """
     holds = np.array([place.holds for place in places], np.int64)
+    outlines = np.array([place.outline for place in places])
     if split == "random":
         drawn = split_at_random(holds, shares, seed)
+        warn_of_shared_ground(outlines, drawn, "images", progress)
         return drawn, np.zeros(len(places), np.int64), BY_PATCH
     sides = [max(place.window.width, place.window.height) for place in places]
     side = float(np.median(sides))
-    outlines = np.array([place.outline for place in places])
     centres = shapely.get_coordinates(shapely.centroid(outlines))
     pixel = abs(grid.transform.a)
     index, block, count = split_places(centres, holds, side * pixel, shares, seed)

@@ -25,6 +25,9 @@ from .sample_set import (
     SampleSet,
 )
 
+MUCH = 0.6
+"""Share of landslide above which labels look inverted."""
+
 
 class BandStatistics:
     """Mean and standard deviation a band, gathered in float64 (Chan et al. 1983, equation 2.1).
@@ -232,6 +235,12 @@ class SampleWriter:
         progress.message(f"Split: {kind}.")
         if before:
             progress.message(f"Landslide to background pixels before sampling: {ratio(*before)}.")
+            if before[0] > MUCH * sum(before):
+                progress.warning(
+                    f"{before[0] / sum(before):.0%} of the labelled pixels are landslide, which is "
+                    "unusually much: if ground and landslide are the wrong way round, invert the "
+                    "labels."
+                )
         for split in SPLITS:
             patches = [sample for sample in self.samples if sample.split == split]
             if not patches:

@@ -4,10 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from rasterio.warp import transform
 
 from ..errors import InputError
+from ..progress import Progress
 from ..raster.grid import Grid
 from .patches import Candidates
 from .sample_set import SPLITS, Sample, SampleSet
@@ -76,6 +78,33 @@ def split_at_random(
         for index, part in enumerate(np.split(members, ends[:-1])):
             result[part] = index
     return result
+
+
+def warn_of_shared_ground(
+    outlines: NDArray[np.object_], split: NDArray[np.int64], what: str, progress: Progress
+) -> None:
+    """Tell how many items that judge a training show ground that it is trained on.
+
+    Overlapping windows do, and images of one place at two dates.
+
+    Args:
+        outlines: polygons of the items in one CRS, (n,).
+        split: index into `SPLITS` of each, (n,).
+        what: they are, such as "patches".
+        progress: where it is told.
+    """
+    # neighbours share a line, which is no ground
+    margin = 0.01 * np.sqrt(shapely.area(outlines))
+    inner = shapely.buffer(outlines, -margin, join_style="mitre")
+    judging = inner[split > 0]
+    tree = shapely.STRtree(inner[split == 0])
+    shared = len(np.unique(tree.query(judging, predicate="intersects")[0]))
+    if shared:
+        progress.warning(
+            f"{shared} of {len(judging)} {what} for validation and test show ground that training "
+            "sees too, in a neighbour that overlaps or at another date: with the random split the "
+            "figures are too good; the split by blocks keeps places apart."
+        )
 
 
 def split_by_blocks(

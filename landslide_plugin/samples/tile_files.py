@@ -59,7 +59,7 @@ def read_header(path: Path, what: str, bands: int) -> TileHeader:
         InputError: damaged, or of another kind.
     """
     if path.suffix.lower() in RASTERS:
-        with _open(path, what) as source:
+        with open_tile(path, what) as source:
             crs = source.grid.crs
             return TileHeader(
                 len(source.bands),
@@ -68,16 +68,13 @@ def read_header(path: Path, what: str, bands: int) -> TileHeader:
                 source.grid.transform,
                 source.grid.resolution if crs else None,
             )
-    with _array(path, what) as array:
+    with open_array(path, what) as array:
         shape = _bands_first(array.shape, bands)
         return TileHeader(shape[0], (shape[1], shape[2]))
 
 
 def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray, NDArray[np.bool_]]:
-    """Read a tile.
-
-    Of a mask whose nodata value is 0 all pixels are valid: tools that burn polygons declare so
-    what is no landslide, and nothing would be left of the background.
+    """Read a tile; masks are read by `masks.read_mask`.
 
     Args:
         path: the file.
@@ -91,13 +88,11 @@ def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray, NDArray[np.bo
         InputError: damaged, or of another kind.
     """
     if path.suffix.lower() in RASTERS:
-        with _open(path, what) as source:
+        with open_tile(path, what) as source:
             values, valid = source.read()
-            if what == "mask" and source.dataset.nodata == 0:
-                valid |= values == 0
             is_byte = source.dataset.dtypes[0] == "uint8"
         return (values.astype(np.uint8) if is_byte else values), valid
-    with _array(path, what) as array:
+    with open_array(path, what) as array:
         read = np.asarray(array)
         if read.ndim == 2:
             read = read[np.newaxis]
@@ -120,7 +115,7 @@ def _bands_first(shape: tuple[int, ...], bands: int) -> tuple[int, ...]:
     return shape
 
 
-def _open(path: Path, what: str) -> Source:
+def open_tile(path: Path, what: str) -> Source:
     """Open a tile, which may well have no georeference."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -128,7 +123,7 @@ def _open(path: Path, what: str) -> Source:
 
 
 @contextmanager
-def _array(path: Path, what: str) -> Iterator[Any]:
+def open_array(path: Path, what: str) -> Iterator[Any]:
     """Yield the array in a file, not yet read."""
     try:
         if path.suffix.lower() in HDF5:

@@ -389,3 +389,24 @@ def test_bad_image_labels(tmp_path, two_folders):
         with pytest.raises(InputError, match=match):
             run(tmp_path, **{**two_folders, **options})
         assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize("dates", [1, 2])
+def test_georeferenced_images_of_one_place_are_told_of(tmp_path, dates):
+    """A grid of neighbours that touch, at one date or two."""
+    (tmp_path / "i").mkdir()
+    (tmp_path / "m").mkdir()
+    image, mask = np.ones((3, 16, 16), np.uint8), np.zeros((1, 16, 16), np.uint8)
+    mask[0, 4:8, 4:8] = 1
+    for number in range(20 * dates):
+        place = from_origin(500000 + 160 * (number % 20), 5000000, 10, 10)
+        for folder, values in (("i", image + np.uint8(number)), ("m", mask)):
+            with rasterio.open(
+                tmp_path / folder / f"{number}.tif", "w", driver="GTiff", dtype="uint8",
+                count=len(values), width=16, height=16, crs="EPSG:32632", transform=place,
+            ) as dataset:  # fmt: skip
+                dataset.write(values)
+    events = []
+    run(tmp_path, events, images=str(tmp_path / "i"), masks=str(tmp_path / "m"))
+    told = [event["text"] for event in events if "too good" in event.get("text", "")]
+    assert len(told) == dates - 1 and all(" of 8 images for validation" in text for text in told)

@@ -3,6 +3,7 @@
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 from landslide_mapper.landslide_plugin.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.samples.commands import samples
@@ -203,3 +204,18 @@ def test_low_and_high_must_fit(tmp_path, stack, landslides, make_raster):
         with pytest.raises(InputError, match=match):
             make(tmp_path, stack, field="", **options)
         assert not (tmp_path / "s").exists()
+
+
+def test_images_of_one_place_at_two_dates_are_told_of_unless_split_by_blocks(
+    tmp_path, stack, points, make_raster
+):
+    with rasterio.open(stack) as source:
+        later = make_raster("later.tif", source.read() + 1, nodata=-9999, bands=["a", "b"])
+    for name, stacks, split, told in (
+        ("one", stack, "random", False),
+        ("two", [stack, later], "random", True),
+        ("blocks", [stack, later], "blocks", False),
+    ):
+        events = []
+        make(tmp_path / name, stacks, points, events, split=split)
+        assert told == any("images for validation" in event.get("text", "") for event in events)

@@ -430,3 +430,41 @@ def test_kashmir(tmp_path, data_dir):
     assert 0.005 < values["imbalance"] < 0.05
     assert 500 < made.mean[0] < 4000
     assert max(sample.instances for sample in made.samples) > 20
+
+
+def too_good(events):
+    """Return how many patches are told to show ground of training, and of how many."""
+    words = [event["text"].split() for event in events if "too good" in event.get("text", "")]
+    return [(int(each[0]), int(each[2])) for each in words]
+
+
+def test_a_random_split_of_overlapping_patches_is_told(tmp_path, stack, landslides):
+    """Landslides of 6 pixels lie in up to nine windows of 32 at a stride of 16."""
+    events = []
+    make(tmp_path / "overlap", stack, landslides, events, split="random")
+    ((shared, judging),) = too_good(events)
+    assert judging / 2 < shared <= judging
+    for name, options in (("apart", {"split": "random", "stride": 32}), ("blocks", {})):
+        events = []
+        make(tmp_path / name, stack, landslides, events, **options)
+        assert not too_good(events)
+
+
+@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:32633"])
+def test_a_random_split_of_two_dates_of_one_place_is_told(
+    tmp_path, stack, landslides, make_raster, crs
+):
+    """Windows that don't overlap at one date meet those of the other."""
+    with rasterio.open(stack) as source:
+        later = source.read() + 1
+    place = from_origin(LEFT, TOP, PIXEL, PIXEL)
+    if crs == "EPSG:32633":
+        place = from_origin(28280, 5017450, PIXEL, PIXEL)  # the same ground, from zone 33
+    other = make_raster("later.tif", later, crs, place, -9999, ["a", "b"])
+    events = []
+    make(tmp_path / "two", [stack, other], landslides, events, split="random", stride=32)
+    ((shared, judging),) = too_good(events)
+    assert shared > judging / 2
+    events = []
+    _, made = make(tmp_path / "blocks", [stack, other], landslides, events, stride=32)
+    assert not too_good(events) and len({sample.source for sample in made.samples}) == 2
