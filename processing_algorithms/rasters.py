@@ -131,7 +131,10 @@ def _view(layer: QgsRasterLayer, missing: dict[int, list[float]]) -> str:
     # Bands without a name are called after the file.
     stem = os.path.splitext(os.path.basename(_name(layer).replace(":", "/")))[0]
     path = QgsProcessingUtils.generateTempFilename(f"{stem}.vrt")
-    copy = gdal.GetDriverByName("VRT").CreateCopy(path, _open(layer))
+    dataset = _open(layer)
+    copy = gdal.GetDriverByName("VRT").CreateCopy(path, dataset)
+    copy.SetMetadata(dataset.GetMetadata("IMAGERY") or {}, "IMAGERY")  # when it was taken
+    copy.SetMetadataItem("LANDSLIDE_FILE", _name(layer))  # names tell sensors and units
     del copy  # which writes it
     tree = ElementTree.parse(path)  # noqa: S314 - GDAL wrote it  # nosec B314
     root = tree.getroot()

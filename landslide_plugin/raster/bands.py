@@ -215,8 +215,8 @@ def is_imagery(name: str) -> bool:
 def layer_names(source: Source, sensor: str = "auto") -> list[str]:
     """Return the common names of a raster's bands; a nameless only band is named by its file."""
     if is_nameless(source):
-        return [name_from_file(source.path, sensor)]
-    return common_names(source.bands, sensor, source.path)
+        return [name_from_file(source.file, sensor)]
+    return common_names(source.bands, sensor, source.file)
 
 
 def is_nameless(source: Source) -> bool:

@@ -19,6 +19,14 @@ class Scaling:
     unit: str = ""
 
 
+def file_of(dataset: DatasetReader) -> str:
+    """Return the file over which QGIS laid a dataset to set its CRS or no-data values; "" if none.
+
+    Its names, and what lies beside it, tell more than those of the VRT in a temporary folder.
+    """
+    return str(dataset.tags().get("LANDSLIDE_FILE", "")) if dataset.driver == "VRT" else ""
+
+
 def band_numbers(dataset: DatasetReader) -> dict[str, int]:
     """Return GDAL's numbers of the bands but alpha, by description, else colour, else band_N."""
     numbers, names = [], []

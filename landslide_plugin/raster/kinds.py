@@ -6,9 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree  # nosec B405
 
+import rasterio
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.shutil import copy as copy_raster
+
+from .declared import file_of
 
 DIRECTIONS = {"aspect", "azimuth", "direction"}
 """Words in the names of bands in degrees of a circle: between 359 and 1 lies not 180."""
@@ -46,8 +49,12 @@ def kinds_of(dataset: DatasetReader) -> dict[int, Kind]:
     """Return what a file says of its bands, by GDAL's number, from 1.
 
     rasterio gives neither category names nor raster attribute tables; GDAL's own description of
-    the raster as a VRT does.
+    the raster as a VRT does. A view's kinds are those of its file, with what lies beside that.
     """
+    file = file_of(dataset)
+    if file:
+        with rasterio.open(file) as own:
+            return kinds_of(own)
     try:
         with MemoryFile(ext=".vrt") as memory:
             copy_raster(dataset, memory.name, driver="VRT")

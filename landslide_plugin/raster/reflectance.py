@@ -183,7 +183,7 @@ def _is_reflectance(source: Source, band: str) -> bool:
 
 def _holds_no_offset(source: Source, band: str, sensor: str) -> bool:
     """Whether values of this band or another one of the image prove that no 1000 was added."""
-    names = common_names(source.bands, sensor, source.path)
+    names = common_names(source.bands, sensor, source.file)
     light = [own for own, name in zip(source.bands, names, strict=True) if is_imagery(name)]
     for own in dict.fromkeys([band, *light]):
         values = sampled(source, own)
@@ -199,13 +199,13 @@ def _sensor(source: Source, sensor: str) -> str:
         return sensor if sensor in SENSORS else ""
     names = source.bands
     if is_nameless(source):
-        names = [own_name_in_file(PurePath(source.path).stem)]
-    return told_sensor(names, source.path)
+        names = [own_name_in_file(PurePath(source.file).stem)]
+    return told_sensor(names, source.file)
 
 
 def _own_name(source: Source, band: str, sensor: str) -> str:
     """Return the sensor's own name of a band, "B4" of "red" too; "" where it is not known."""
-    name = own_name_in_file(PurePath(source.path).stem) if is_nameless(source) else band
+    name = own_name_in_file(PurePath(source.file).stem) if is_nameless(source) else band
     common = re.sub(r"_\d+$", "", common_names([name], sensor or "auto")[0])
     back = {new: own for own, new in SENSORS.get(sensor, {}).items()}
     own = re.fullmatch(r"(?:SR_)?B(?:\d{1,2}|8A)", name, re.IGNORECASE)
@@ -214,6 +214,9 @@ def _own_name(source: Source, band: str, sensor: str) -> str:
 
 def _files(source: Source, number: int) -> Sequence[str]:
     """Return the files that a band's pixels are from: those that a virtual raster names."""
+    if source.file != source.path:
+        with Source.open(source.file, need_crs=False) as own:
+            return _files(own, number)
     if source.dataset.driver != "VRT":
         return [source.path]
     root = parse_xml(source.dataset.tags(ns="xml:VRT").get("xml:VRT", ""))
@@ -240,6 +243,6 @@ def _tags(source: Source, number: int) -> dict[str, str]:
 def _scene(source: Source) -> str:
     """Return what the files of one scene have in common: their names without the band's."""
     if not is_nameless(source):
-        return source.path
-    stem = PurePath(source.path).stem
+        return source.file
+    stem = PurePath(source.file).stem
     return re.sub(r"[_.-]?(?:S[RT]_)?B(?:and)?(?:\d{1,2}|8A)(?:_\d+m)?$", "", stem, flags=re.I)

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from ..errors import GridError, InputError
-from .declared import band_numbers, scaling_of
+from .declared import band_numbers, file_of, scaling_of
 from .grid import Grid, require_north_up
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
 from .validity import UNDECLARED_FILL, known_by_nodata
@@ -32,6 +32,8 @@ class Source:
         grid: its grid.
         bands: the names of its bands (the alpha band is no band), made unique.
         path: where it was opened.
+        file: what the user knows it as, whose names may tell bands, sensor and day: the path, but
+            for a VRT that QGIS was asked to lay over a file.
         dataset: what rasterio opened, also where this is a view of it on another grid.
         scaling: of each band, as the file declares it; what is changed here counts in each read,
             and in those of this raster's views on other grids.
@@ -46,6 +48,7 @@ class Source:
     ) -> None:
         self.dataset = dataset
         self.path = path
+        self.file = file_of(dataset) or path
         self.bands = list(numbers)
         self.grid = Grid.of(dataset)
         self._numbers = numbers

@@ -51,7 +51,7 @@ class LayerStack:
     ) -> None:
         self.grid = grid
         self.bands = unique_names([band.name for band in bands])
-        self.origins = [band.view.path for band in bands]
+        self.origins = [band.view.file for band in bands]
         self.tags = [band.tags for band in bands]
         self._bands = dict(zip(self.bands, bands, strict=True))
         self._area = area

@@ -171,6 +171,33 @@ class TestCrs:
         assert not engine_reads(request(layer))["crs"]
 
 
+class TestWhatTheFileSays:
+    def test_it_is_kept_beside_what_is_set(self, tmp_path):
+        path = write(tmp_path / "a.tif", [[[1, 2], [3, 4]]], kind=gdal.GDT_Int16, names=["height"])
+        dataset = gdal.Open(path, gdal.GA_Update)
+        dataset.SetMetadataItem("ACQUISITIONDATETIME", "2023-05-23", "IMAGERY")
+        dataset.SetMetadataItem("LANDSLIDE_THRESHOLD", "0.7")
+        band = dataset.GetRasterBand(1)
+        band.SetUnitType("ft")
+        band.SetScale(0.5)
+        band.SetOffset(-10)
+        band.SetCategoryNames(["sea", "land"])
+        band.SetMetadataItem("class_1", "land")
+        band.ComputeStatistics(False)
+        dataset = band = None
+        layer = QgsRasterLayer(path, "a")
+        layer.dataProvider().setUserNoDataValue(1, no_data(1) + no_data(2))
+        view = gdal.Open(request(layer))
+        band = view.GetRasterBand(1)
+        assert band.GetDescription() == "height"
+        assert (band.GetUnitType(), band.GetScale(), band.GetOffset()) == ("ft", 0.5, -10)
+        assert band.GetCategoryNames() == ["sea", "land"]
+        assert band.GetMetadata() == {"class_1": "land"}  # and statistics of pixels now missing not
+        assert view.GetMetadataItem("ACQUISITIONDATETIME", "IMAGERY") == "2023-05-23"
+        assert view.GetMetadataItem("LANDSLIDE_THRESHOLD") == "0.7"
+        assert view.GetMetadataItem("LANDSLIDE_FILE") == path
+
+
 class TestNoData:
     def test_an_additional_value_counts_beside_the_files_own(self, dem, engine_reads):
         layer = QgsRasterLayer(dem, "dem")

@@ -8,10 +8,12 @@ import zipfile
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from hypothesis import given
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster.bands import layer_names
 from landslide_mapper.landslide_plugin.raster.products import told_units
 from landslide_mapper.landslide_plugin.raster.reflectance import (
     REFLECTANCE,
@@ -111,6 +113,19 @@ class TestSentinel2Paths:
             inside="<ScaleRatio>1</ScaleRatio><ScaleOffset>-1000</ScaleOffset>",
         )  # fmt: skip
         assert units(scaled) == UNSURE
+
+    def test_of_a_file_over_which_qgis_lays_a_view(self, written, tmp_path):
+        """The view, of a CRS or no-data values set on the layer, lies in a temporary folder."""
+        file = written(f"{SAFE}/{JP2}.tif")
+        (tmp_path / "temporary").mkdir()
+        view = tmp_path / "temporary" / "renamed.vrt"
+        rasterio.shutil.copy(file, view, driver="VRT")
+        with rasterio.open(view, "r+") as dataset:
+            dataset.update_tags(LANDSLIDE_FILE=str(file))
+        assert units(view) == units(file) == PLUS_1000
+        with Source.open(view) as source:
+            assert layer_names(source) == ["red"]
+            assert (source.path, source.file) == (str(view), str(file))
 
 
 MTD = """<n1:Level-2A_User_Product xmlns:n1="https://psd-14.sentinel2.eo.esa.int/PSD/x.xsd">
