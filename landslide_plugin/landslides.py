@@ -17,6 +17,7 @@ from shapely import GeometryType, STRtree, box, get_type_id
 from .progress import Progress
 from .raster.grid import Grid
 from .raster.source import Source
+from .shapes import refuse_both
 from .threshold import carried
 from .vector import read_vector
 
@@ -181,14 +182,21 @@ def least_landslide(mask: Source, remedy: str, progress: Progress) -> float | No
 
 
 def is_raster(path: str | Path) -> bool:
-    """Whether a path is a raster: it opens as one, or its ending says that it should."""
-    if "|layername=" in str(path):
+    """Whether a path is a raster: it opens as one, or its ending says that it should.
+
+    Raises:
+        InputError: a GeoPackage holds a raster and vector layers, and the path names none of them.
+    """
+    if "|layername=" in str(path) or "|layerid=" in str(path):
         return False
     try:
         with rasterio.open(path) as dataset:
-            return bool(dataset.count or dataset.subdatasets)
+            found = bool(dataset.count or dataset.subdatasets)
     except RasterioIOError:
         return Path(path).exists() and Path(path).suffix.lower() in _RASTER_SUFFIXES
+    if found and str(path).lower().endswith(".gpkg"):
+        refuse_both(path)
+    return found
 
 
 def read_polygons(path: str | Path, grid: Grid, what: str, progress: Progress) -> Polygons:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 import numpy as np
+import pyogrio
 import pyogrio.raw
 import shapely
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from .errors import GridError, InputError
 from .progress import Progress
 
 Geometries = NDArray[np.object_]
+
+_ONE_LAYER = {".shp", ".geojson", ".geojsonl", ".fgb"}
+"""Endings of files of one layer, which need not be read to be counted."""
 
 
 class Shapes:
@@ -68,7 +72,7 @@ def read_shapes(
         InputError: missing, unreadable, or no usable feature.
         GridError: the layer has no CRS.
     """
-    path, layer = locate(source, what)
+    path, layer = locate(source, what, progress)
     try:
         meta, _, encoded, _ = pyogrio.raw.read(path, layer=layer, columns=[], force_2d=True)
     except (DataSourceError, DataLayerError) as error:
@@ -87,17 +91,74 @@ def read_shapes(
     return moved
 
 
-def locate(source: str | Path, what: str) -> tuple[str, str | int]:
+def locate(
+    source: str | Path, what: str, progress: Progress | None = None
+) -> tuple[str, str | int]:
     """Return the file of a layer and the layer's name or number in it.
 
+    Args:
+        source: a file, or `file|layername=name` or `file|layerid=number` as QGIS writes it. Of a
+            file of several layers the first one with geometry is taken.
+        what: the layer's role in messages.
+        progress: told which one was taken.
+
     Raises:
-        InputError: there is no such file.
+        InputError: there is no such file or layer, or what follows the path is something else, such
+            as a filter.
     """
-    path, _, layer = str(source).partition("|layername=")
+    path, *options = str(source).split("|") if not Path(source).exists() else [str(source)]
     if not path.startswith("/vsi") and not Path(path).exists():
         raise InputError(f"The {what} layer {path} does not exist: check the path.")
-    # The first one, not the styles that QGIS keeps beside it.
-    return path, layer.split("|")[0] if layer else 0
+    chosen = {key.lower(): value for key, _, value in (one.partition("=") for one in options)}
+    unknown = sorted(set(chosen) - {"layername", "layerid"})
+    if unknown:
+        raise InputError(
+            f"The {what} layer {source} has the option {unknown[0]}, which only QGIS understands: "
+            "save what it shows as a file."
+        )
+    if Path(path).suffix.lower() in _ONE_LAYER and not chosen:
+        return path, 0
+    try:
+        layers = pyogrio.list_layers(path)
+    except DataSourceError as error:
+        raise unreadable(source, what) from error
+    everything = [str(name) for name, _ in layers]
+    # Not the styles that QGIS keeps beside the layers.
+    names = [str(name) for name, geometry in layers if geometry]
+    wanted = chosen.get("layername")
+    if "layerid" in chosen:
+        wanted = {str(number): name for number, name in enumerate(everything)}.get(
+            chosen["layerid"], ""
+        )
+    if wanted is not None:
+        if wanted not in everything:
+            raise InputError(
+                f"The {what} layer {source} is not in the file; it has: {', '.join(names)}."
+            )
+        return path, wanted
+    if len(names) > 1 and progress is not None:
+        progress.warning(
+            f"{path} holds several layers, of which {names[0]} was taken as the {what}; the others "
+            f"are {', '.join(names[1:])}: choose one by {path}|layername={names[1]}, say."
+        )
+    return path, names[0] if names else 0
+
+
+def refuse_both(path: str | Path) -> None:
+    """Refuse a file of rasters that holds vector layers too.
+
+    Raises:
+        InputError: it does; the message says how to name the one or the other.
+    """
+    try:
+        names = [name for name, geometry in pyogrio.list_layers(path) if geometry]
+    except DataSourceError:
+        return
+    if names:
+        raise InputError(
+            f"{path} holds rasters and the layer {names[0]}: name one by {path}|layername="
+            f"{names[0]} or by GPKG:{path}:name of the raster."
+        )
 
 
 def usable(

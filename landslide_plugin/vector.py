@@ -48,7 +48,7 @@ def read_vector(
         InputError: missing, unreadable, a field is not there, or no usable feature.
         GridError: the layer has no CRS and one is wanted.
     """
-    path, layer = locate(source, what)
+    path, layer = locate(source, what, progress)
     try:
         frame = pyogrio.read_dataframe(path, force_2d=True, layer=layer)
     except (DataSourceError, DataLayerError) as error:

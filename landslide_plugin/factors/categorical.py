@@ -5,9 +5,7 @@ from collections.abc import Iterator, Mapping
 import geopandas as gpd
 import numpy as np
 import pandas as pd
-import rasterio
 from numpy.typing import NDArray
-from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.windows import Window
 from shapely import box
@@ -27,17 +25,6 @@ _BLOCK_MEGABYTES = 32.0
 
 Blocks = Iterator[tuple[Window, NDArray[np.int16], NDArray[np.bool_]]]
 """Full-width windows with class codes and validity, (rows, columns)."""
-
-
-def is_raster(path: str) -> bool:
-    """Return whether a layer is a raster that can be opened (a GeoPackage may be either)."""
-    if "|layername=" in path:
-        return False
-    try:
-        with rasterio.open(path) as dataset:
-            return bool(dataset.count)
-    except RasterioError:
-        return False
 
 
 def encode(values: pd.Series, field: str) -> tuple[NDArray[np.int16], dict[int, str]]:

@@ -8,6 +8,7 @@ import geopandas as gpd
 import numpy as np
 
 from ..errors import InputError
+from ..landslides import is_raster
 from ..progress import Progress
 from ..raster.declared import unique_names
 from ..raster.grid import Grid, tell_metres
@@ -175,7 +176,7 @@ def classes(
     with Source.open(reference, what="reference raster") as raster:
         grid = raster.grid
     with ExitStack() as opened:
-        if categorical.is_raster(input):
+        if is_raster(input):
             source = opened.enter_context(Source.open(input, what="class raster"))
             source = opened.enter_context(source.on(grid, "nearest"))
             names = categorical.raster_classes(source, input)

@@ -215,8 +215,8 @@ def _own_name(source: Source, band: str, sensor: str) -> str:
 def _files(source: Source, number: int) -> Sequence[str]:
     """Return the files that a band's pixels are from: those that a virtual raster names."""
     if source.file != source.path:
-        with Source.open(source.file, need_crs=False) as own:
-            return _files(own, number)
+        with Source.open(source.file, need_crs=False) as file:
+            return _files(file, number)
     if source.dataset.driver != "VRT":
         return [source.path]
     root = parse_xml(source.dataset.tags(ns="xml:VRT").get("xml:VRT", ""))

@@ -3,9 +3,11 @@
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.landslides import NOT_KNOWN, Mask, Polygons, is_raster
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.source import Source
@@ -113,6 +115,22 @@ def test_what_is_a_raster(make_raster, tmp_path):
     assert not is_raster(vector)
     assert not is_raster(f"{vector}|layername=b")
     assert not is_raster(tmp_path / "gone.tif")
+    assert not is_raster(f"{vector}|layerid=0")
+
+
+def test_a_geopackage_of_rasters_and_polygons_is_neither(tmp_path):
+    path = tmp_path / "both.gpkg"
+    grid = {"crs": "EPSG:32632", "transform": from_origin(0, 10, 1, 1), "width": 8, "height": 8}
+    with rasterio.open(path, "w", driver="GPKG", count=1, dtype="uint8", **grid) as dataset:
+        dataset.write(np.ones((1, 8, 8), np.uint8))
+    assert is_raster(path)
+    gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=32632).to_file(path, layer="a", mode="a")
+    with pytest.raises(
+        InputError, match=r"holds rasters and the layer a: name one by .*\|layername=a"
+    ):
+        is_raster(path)
+    assert not is_raster(f"{path}|layername=a")
+    assert is_raster(f"GPKG:{path}:both")
 
 
 def test_overlap_with_the_grid():

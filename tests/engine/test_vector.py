@@ -2,6 +2,7 @@
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import pytest
 import shapely
@@ -9,6 +10,7 @@ from landslide_mapper.landslide_plugin.errors import GridError, InputError, Outp
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.provenance import CURRENT
 from landslide_mapper.landslide_plugin.raster import Grid
+from landslide_mapper.landslide_plugin.shapes import read_shapes
 from landslide_mapper.landslide_plugin.vector import (
     read_vector,
     require_overlap,
@@ -72,14 +74,68 @@ class TestRead:
         parts = MultiPolygon([box(0, 0, 1, 1), box(2, 2, 3, 3)])
         assert len(messages(save([parts]), kinds=("Polygon",))[0]) == 1
 
-    def test_one_layer_of_several(self, tmp_path):
-        path = tmp_path / "two.gpkg"
+
+class TestOneLayerOfSeveral:
+    @pytest.fixture
+    def path(self, tmp_path):
+        path = tmp_path / "three.gpkg"
         for layer, x in (("one", 1.0), ("two", 2.0)):
             gpd.GeoDataFrame(geometry=[Point(x, 0)], crs=32632).to_file(path, layer=layer)
-        frame = read_vector(f"{path}|layername=two", "rivers")
-        assert frame.geometry.x.tolist() == [2.0]
-        with pytest.raises(InputError, match="can't be read"):
-            read_vector(f"{path}|layername=three", "rivers")
+        pyogrio.write_dataframe(pd.DataFrame({"qml": ["<qgis>"]}), path, layer="layer_styles")
+        return str(path)
+
+    @pytest.mark.parametrize("chosen", ["layername=two", "layerid=1", "LAYERNAME=two"])
+    def test_it_is_chosen_by_name_or_number(self, path, chosen):
+        frame, warnings = messages(f"{path}|{chosen}")
+        assert frame.geometry.x.tolist() == [2.0] and not warnings
+        points = read_shapes(f"{path}|{chosen}", "rivers", crs=32632)
+        assert shapely.get_x(points).tolist() == [2.0]
+
+    def test_else_the_first_one_is_taken_and_that_is_said(self, path):
+        frame, (warning,) = messages(path)
+        assert frame.geometry.x.tolist() == [1.0]
+        assert "three.gpkg holds several layers, of which one was taken as the rivers" in warning
+        assert "the others are two: choose one by" in warning
+        assert warning.endswith("three.gpkg|layername=two, say.")
+        events = []
+        read_shapes(path, "rivers", crs=32632, progress=Progress(events.append))
+        assert [event["text"] for event in events] == [warning]
+
+    def test_whatever_the_format(self, tmp_path):
+        kml = "".join(
+            f"<Folder><name>{name}</name><Placemark><Point><coordinates>{x},0</coordinates></Point>"
+            "</Placemark></Folder>"
+            for name, x in (("one", 1), ("two", 2))
+        )
+        (tmp_path / "a.kml").write_text(f"<kml><Document>{kml}</Document></kml>")
+        for layer, x in (("one", 1.0), ("two", 2.0)):
+            frame = gpd.GeoDataFrame(geometry=[Point(x, 0)], crs=4326)
+            frame.to_file(tmp_path / "a.sqlite", layer=layer, mode="w" if x == 1 else "a")
+        for name in ("a.kml", "a.sqlite"):
+            frame, (warning,) = messages(tmp_path / name)
+            taken = {1.0: "one", 2.0: "two"}[frame.geometry[0].x]
+            assert f"of which {taken} was taken" in warning, name
+
+    def test_tables_without_geometry_do_not_count(self, tmp_path):
+        path = tmp_path / "a.gpkg"
+        pyogrio.write_dataframe(pd.DataFrame({"qml": ["<qgis>"]}), path, layer="layer_styles")
+        gpd.GeoDataFrame(geometry=[Point(3, 0)], crs=32632).to_file(path, layer="rivers", mode="a")
+        frame, warnings = messages(path)
+        assert frame.geometry.x.tolist() == [3.0] and not warnings
+
+    @pytest.mark.parametrize("chosen", ["layername=three", "layerid=7", "layerid=x", "layername="])
+    def test_one_that_is_not_there_is_refused(self, path, chosen):
+        with pytest.raises(InputError, match="is not in the file; it has: one, two"):
+            read_vector(f"{path}|{chosen}", "rivers")
+
+    @pytest.mark.parametrize("option", ["subset=x=1", "geometrytype=Point", "option:A=B"])
+    def test_what_only_qgis_understands_is_refused(self, path, option):
+        with pytest.raises(InputError, match="only QGIS understands: save what it shows"):
+            read_vector(f"{path}|layername=one|{option}", "rivers")
+
+    def test_a_path_may_hold_a_bar(self, save):
+        frame, warnings = messages(save([Point(1, 2)], "a|b.gpkg"))
+        assert len(frame) == 1 and not warnings
 
 
 class TestRefused:

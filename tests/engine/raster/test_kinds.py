@@ -80,6 +80,23 @@ def test_classes_are_read_nearest_whatever_is_asked_for(make_raster, mark, metho
     assert valid.all() and set(np.unique(values)) == {10, 80}
 
 
+@pytest.mark.parametrize("mark", ["attribute table", "Esri's table", "category names"])
+def test_a_view_that_qgis_lays_over_a_file_has_the_file_s_classes(make_raster, tmp_path, mark):
+    path = str(make_raster("c.tif", CODES))
+    MARKS[mark](path)
+    view = tmp_path / "view.vrt"
+    view.write_text(
+        f"""<VRTDataset rasterXSize="20" rasterYSize="20"><SRS>EPSG:32632</SRS>
+        <GeoTransform>500000, 10, 0, 5000000, 0, -10</GeoTransform>
+        <Metadata><MDI key="LANDSLIDE_FILE">{path}</MDI></Metadata>
+        <VRTRasterBand dataType="Byte" band="1"><SimpleSource>
+        <SourceFilename>{path}</SourceFilename><SourceBand>1</SourceBand>
+        </SimpleSource></VRTRasterBand></VRTDataset>"""
+    )
+    with Source.open(view) as source:
+        assert source.is_classes("band_1")
+
+
 @pytest.mark.parametrize("mark", NO_MARKS)
 def test_values_are_blended_still(make_raster, mark):
     path = make_raster("c.tif", CODES)
