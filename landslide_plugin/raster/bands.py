@@ -107,6 +107,9 @@ _ALIASES = {
 """Spellings of common names, without case, spaces and underscores (swir16: STAC's eo extension)."""
 
 _S2_ONLY = {"8A", "12"}
+_IN_A_FILE = re.compile(r"\w{2,}:")
+"""What GDAL's names of subdatasets begin with, such as GPKG: and NETCDF:, and no drive does."""
+
 _ENDINGS = {".tif", ".tiff", ".jp2", ".img", ".vrt", ".jpg", ".png", ".bil", ".dat", ".hdr"}
 
 _OWN_NAME = re.compile(r"(?:(SR|ST)_)?B(0?)(\d{1,2}|8A)", re.IGNORECASE)
@@ -229,7 +232,8 @@ def name_from_file(path: str, sensor: str = "auto") -> str:
 
     Args:
         path: such as "LT52240631988227CUB02_B4" (nir), "T32TPQ_20230523T101031_B04_10m" (red),
-            with or without folders and ending.
+            with or without folders and ending; of GDAL's name of what lies in a file
+            (`NETCDF:"a.nc":slope`) the last part.
         sensor: a key of `SENSORS`; "auto" knows Landsat's and Sentinel-2's files by the beginning
             of their names, or of the folders' that they lie in.
 
@@ -237,7 +241,11 @@ def name_from_file(path: str, sensor: str = "auto") -> str:
         The common name, or the file's name without its ending where the sensor or band can't be
         told.
     """
-    stem = Path(path).stem if Path(path).suffix.lower() in _ENDINGS else Path(path).name
+    stem = Path(path).name
+    if _IN_A_FILE.match(path):
+        stem = stem.rsplit(":", 1)[-1].strip('"')
+    while Path(stem).suffix.lower() in (*_ENDINGS, ".gz"):
+        stem = Path(stem).stem
     band = own_name_in_file(stem)
     found = common_names([band], sensor, path)[0] if band else ""
     return stem if found == band else found

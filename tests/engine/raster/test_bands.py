@@ -68,6 +68,13 @@ class TestNames:
             ("HLS.S30.T32TQQ.2023143T101031.v2.0.B11.tif", "swir1"),
             ("cogs/20/H/MD/2022/10/S2B_20HMD_20221023_0_L2A/B11.tif", "swir1"),
             ("image_B11.tif", "image_B11"),
+            ("GPKG:/area/factors.gpkg:slope", "slope"),
+            ("GPKG:C:/area/factors.gpkg:slope", "slope"),
+            ('NETCDF:"/area/factors.nc":slope', "slope"),
+            ('HDF5:"/area/factors.h5"://group/slope', "slope"),
+            ("/vsigzip//area/slope.tif.gz", "slope"),
+            ("C:/area/slope.tif", "slope"),
+            ("area/10:31.tif", "10:31"),
         ],
     )
     def test_a_file_is_known_by_its_product_or_its_folder_s(self, path, name):
