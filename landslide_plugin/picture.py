@@ -59,7 +59,8 @@ def _hillshade(
     middle = float(elevation[valid].mean()) if valid.any() else 0.0
     filled = np.where(valid, elevation, middle)
     light = LightSource(azdeg=315, altdeg=45)
-    shade: NDArray[np.float32] = light.hillshade(filled, dx=grid.resolution, dy=grid.resolution)
+    width, height = _middle_pixel(grid)
+    shade: NDArray[np.float32] = light.hillshade(filled, dx=width, dy=height)
     return shade.astype(np.float32)
 
 
@@ -68,12 +69,13 @@ def draw_scale_bar(axes: "Axes", grid: Grid) -> None:
 
     Args:
         axes: that a picture is drawn on, in its pixels.
-        grid: of the picture.
+        grid: of the picture; its pixels in the middle count.
     """
-    sixth = grid.width * grid.resolution / 6
+    pixel, _ = _middle_pixel(grid)
+    sixth = grid.width * pixel / 6
     power = 10 ** np.floor(np.log10(sixth))
     length = max(step for step in (1, 2, 5) if step * power <= sixth) * power
-    pixels = length / grid.resolution
+    pixels = length / pixel
     text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
     left, bottom = 0.02 * grid.width, 0.97 * grid.height
     axes.plot([left, left + pixels], [bottom, bottom], color="black", linewidth=3)
@@ -85,3 +87,9 @@ def draw_scale_bar(axes: "Axes", grid: Grid) -> None:
         va="bottom",
         bbox={"facecolor": "white", "alpha": 0.7, "edgecolor": "none", "pad": 1.5},
     )
+
+
+def _middle_pixel(grid: Grid) -> tuple[float, float]:
+    """Return width and height in metres of the pixels in the middle."""
+    width, height = grid.pixel_metres(np.array([grid.height / 2]))
+    return float(width[0]), float(height[0])

@@ -222,12 +222,11 @@ def _derived(mapped: Mapped) -> Section:
 
 def _known_area(source: Source) -> float:
     """Return the area of the pixels that have a probability, square metres."""
-    dx, dy = source.grid.pixel_metres()
-    total = 0.0
-    for window in source.grid.row_blocks(source.grid.rows_within(_BLOCK_MEGABYTES, 1)):
+    grid, total = source.grid, 0.0
+    for window in grid.row_blocks(grid.rows_within(_BLOCK_MEGABYTES, 1)):
         valid = source.read(window, source.bands[:1])[1][0]
-        rows = slice(int(window.row_off), int(window.row_off) + int(window.height))
-        total += float((valid.sum(axis=1) * dx[rows] * dy[rows]).sum())
+        areas = grid.part(window).geodesic_areas(columns=np.arange(grid.width))
+        total += float(np.where(valid, areas, 0).sum())
     return total
 
 

@@ -1,5 +1,6 @@
 """How closely the outlines of two maps follow each other, within a tolerance in metres."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -73,13 +74,18 @@ class Outline:
         pixels: where it runs, the rows above and below that others may be near to included,
             bool, (rows, columns).
         inner: the rows that are counted.
-        pixel: height and width of a pixel in metres.
+        positions: gives the places of pixels in metres, of their rows and columns.
     """
 
-    def __init__(self, pixels: NDArray[np.bool_], inner: slice, pixel: tuple[float, float]) -> None:
+    def __init__(
+        self,
+        pixels: NDArray[np.bool_],
+        inner: slice,
+        positions: Callable[[NDArray[np.int64], NDArray[np.int64]], NDArray[np.float64]],
+    ) -> None:
         rows, columns = np.nonzero(pixels)
         self._inner = (rows >= inner.start) & (rows < inner.stop)
-        self._points = np.stack([rows * pixel[0], columns * pixel[1]], axis=1)
+        self._points = positions(rows, columns)
         self._tree = KDTree(self._points) if len(rows) else None
 
     def __len__(self) -> int:
@@ -90,7 +96,7 @@ class Outline:
         """Return how many of the pixels that count lie within metres of another outline."""
         if other._tree is None or not len(self):
             return 0
-        reach = tolerance * (1 + 1e-9) + 1e-9  # the tree's bound itself is left out
+        reach = tolerance * (1 + 1e-9) + 1e-6  # the tree's bound itself is left out
         points = self._points[self._inner]
         distance = other._tree.query(points, distance_upper_bound=reach)[0]
         return int(np.isfinite(distance).sum())

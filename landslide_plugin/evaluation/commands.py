@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..outputs import whole_file
 from ..progress import Progress
 from ..raster.declared import unique_names
+from ..raster.grid import tell_metres
 from ..raster.source import Source, require_overlap
 from .compare import Comparison, compare
 from .export import all_numbers, numbers_of, write_table
@@ -82,6 +83,7 @@ def evaluate(
         limits = Layer.polygons(area, "area", notes) if area else None
         grid = common_grid(layers, truth, limits, notes)
         window = evaluated_window(grid, limits)
+        tell_metres(grid.part(window), notes, "the side of the blocks for intervals")
         background = _open_image(image, files)
         if background is not None:
             require_overlap(background.grid, image, grid)

@@ -10,8 +10,9 @@ from rasterio.windows import Window
 from ..errors import InputError
 from ..progress import Progress
 from ..raster.grid import Grid
+from ..raster.positions import Positions
 from .boundary import BoundaryCounts, Outline, compare_outlines, outline
-from .layers import Reader, Reading, window_grid
+from .layers import Reader, Reading
 from .metrics import Confusion
 from .objects import Agreement, Landslides, Objects, Pairs
 from .probability import Probabilities
@@ -20,6 +21,7 @@ MAP_PIXELS = 1200
 """Longest side of the error map."""
 MOST_TOLERANCE_PIXELS = 100
 _BLOCK_MEGABYTES = 32
+_SAMPLES = 9
 
 
 @dataclass(frozen=True)
@@ -99,9 +101,12 @@ def compare(
     Raises:
         InputError: no pixel is known in all, or the tolerance is far beyond the pixels.
     """
-    part = window_grid(grid, window)
-    tolerance = tolerance or 2 * part.resolution
-    least = min(float(sizes.min()) for sizes in part.pixel_metres())
+    part = grid.part(window)
+    widths, heights = part.pixel_metres(columns=np.linspace(0, part.width - 1, _SAMPLES))
+    least = float(min(widths.min(), heights.min()))
+    if not tolerance:  # of the largest pixels, so that two of any are within it
+        tolerance = 2 * float(np.sqrt((widths * heights).max()))
+        tolerance *= 1 if part.keeps_own_metres else 1 + 1e-4
     if tolerance > MOST_TOLERANCE_PIXELS * part.resolution:
         raise InputError(
             f"The tolerance of {tolerance:g} m is more than {MOST_TOLERANCE_PIXELS} pixels of "
@@ -139,6 +144,7 @@ class _Total:
 
     def __init__(self, grid: Grid, step: int, reference: Reader, maps: list[Reader]) -> None:
         self.grid, self.step = grid, step
+        self._positions = Positions(grid)
         shape = tuple(-(-side // step) for side in grid.shape)
         self.known = np.zeros(shape, np.int32)
         self.area = 0.0
@@ -157,20 +163,21 @@ class _Total:
         """Add a block, read with `halo` more rows above and below."""
         inner = slice(halo, known.shape[0] - halo)
         rows = np.arange(first_row, first_row + known.shape[0] - 2 * halo)
-        width, height = self.grid.pixel_metres(rows.astype(np.float64))
-        pixel_area = width * height
-        middle = len(rows) // 2
-        pixel = float(height[middle]), float(width[middle])
-        self.area += float(known[inner].sum(axis=1) @ pixel_area)
+        pixel_area = self.grid.geodesic_areas(rows, np.arange(self.grid.width))
+        self.area += _area(known[inner], pixel_area)
         self._count(self.known, known[inner], first_row)
         landslide = (truth.ids > 0) & known
-        edge = Outline(outline(landslide, known), inner, pixel)
+
+        def positions(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
+            return self._positions.at(rows + (first_row - halo), columns)
+
+        edge = Outline(outline(landslide, known), inner, positions)
         truth_ids = np.where(known[inner], truth.ids[inner], 0)
         numbers = self.reference.add(truth_ids, pixel_area, first_row)
         for one, reading in zip(self.maps, ours, strict=True):
             mapped = (reading.ids > 0) & known
             one.boundary += compare_outlines(
-                Outline(outline(mapped, known), inner, pixel), edge, tolerance
+                Outline(outline(mapped, known), inner, positions), edge, tolerance
             )
             ids = np.where(known[inner], reading.ids[inner], 0)
             one.pairs.add(numbers, one.objects.add(ids, pixel_area, first_row), pixel_area)
@@ -183,9 +190,8 @@ class _Total:
                 known[inner] & ~mapped[inner] & ~landslide[inner],
             )
             for index, flags in enumerate(confusion):
-                by_row = flags.sum(axis=1)
-                one.counts[index] += int(by_row.sum())
-                one.areas[index] += float(by_row @ pixel_area)
+                one.counts[index] += int(flags.sum())
+                one.areas[index] += _area(flags, pixel_area)
                 if index < len(one.errors):
                     self._count(one.errors[index], flags, first_row)
 
@@ -224,6 +230,13 @@ class _Total:
         padded[: flags.shape[0], : flags.shape[1]] = flags
         sums = padded.reshape(rows, step, columns, step).sum(axis=(1, 3))
         cells[first : first + rows] = sums
+
+
+def _area(flags: NDArray[np.bool_], pixel_area: NDArray[np.float64]) -> float:
+    """Return the square metres of pixels, whose areas are (rows, columns) or (rows, 1)."""
+    if pixel_area.shape[1] == 1:
+        return float(flags.sum(axis=1) @ pixel_area[:, 0])
+    return float(pixel_area[flags].sum())
 
 
 class _MapTotal:

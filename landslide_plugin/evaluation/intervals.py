@@ -111,8 +111,8 @@ def _sums(comparison: Comparison, result: Result, blocks: Blocks) -> NDArray[np.
     used = blocks.of_cell >= 0
     place = blocks.of_cell[used]
     known = comparison.known.astype(np.float64)
-    width, height = comparison.map_grid.pixel_metres()
-    square_km = known * (width * height / comparison.step**2 / 1e6)[:, np.newaxis]
+    cells = comparison.map_grid.geodesic_areas(columns=np.arange(known.shape[1]))
+    square_km = known * cells / comparison.step**2 / 1e6
     errors = [*result.errors, known - result.errors.sum(axis=0)]
     planes: list[NDArray[Any]] = [np.bincount(place, plane[used], blocks.count) for plane in errors]
     planes += [

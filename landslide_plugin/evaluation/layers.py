@@ -176,7 +176,7 @@ class Layer:
             progress.message(f"The {self.what} is brought to {grid.describe().split(',')[0]}.")
         if isinstance(data, Source):
             return _raster(self, data, grid, threshold, progress)
-        return PolygonReader(self._polygons_on(grid, window_grid(grid, window), progress))
+        return PolygonReader(self._polygons_on(grid, grid.part(window), progress))
 
     def _polygons_on(self, grid: Grid, evaluated: Grid, progress: Progress) -> Polygons:
         frame = self.frame.to_crs(grid.crs)
@@ -222,12 +222,6 @@ def common_grid(
     return _polygon_grid(layers[0] if layers else None, around, progress)
 
 
-def window_grid(grid: Grid, window: Window) -> Grid:
-    """Return a window of a grid as a grid."""
-    transform = grid.window_transform(window)
-    return Grid(grid.crs, transform, int(window.width), int(window.height))
-
-
 def evaluated_window(grid: Grid, area: Layer | None) -> Window:
     """Return the part of the grid around the area; the whole grid when there is none.
 
@@ -259,10 +253,11 @@ def _polygon_grid(
     least = float(np.sqrt((right - left) * (top - bottom) / _MOST_PIXELS))
     wanted = 0.0 if truth is None else float(np.sqrt(truth.to_crs(crs).area.median())) / 10
     pixel = max(wanted, least) if wanted else 10 * least
-    progress.message(f"The polygons are compared on pixels of {pixel:.3g} CRS units.")
     width, height = (int(np.ceil(side / pixel)) + 2 for side in (right - left, top - bottom))
     transform = Affine(pixel, 0, left - pixel, 0, -pixel, top + pixel)
-    return Grid(CRS.from_user_input(crs), transform, width, height)
+    grid = Grid(CRS.from_user_input(crs), transform, width, height)
+    progress.message(f"The polygons are compared on pixels of {grid.resolution:.3g} m.")
+    return grid
 
 
 def _overlap(one: NDArray[np.float64], other: tuple[float, float, float, float]) -> bool:

@@ -79,7 +79,7 @@ class Objects:
 
         Args:
             ids: landslide numbers, 0 or below elsewhere, (rows, columns).
-            pixel_area: square metres a pixel of each row, (rows,).
+            pixel_area: square metres of each pixel, (rows, columns), or (rows, 1) for each row's.
             first_row: the block's first row on the evaluated grid.
 
         Returns:
@@ -92,9 +92,10 @@ class Objects:
             self._join(numbers)
         rows, columns = np.nonzero(numbers)
         found, place = np.unique(numbers[rows, columns], return_inverse=True)
+        areas = np.broadcast_to(pixel_area, ids.shape)
         sums = [
             _summed(place, weights, len(found))
-            for weights in (pixel_area[rows], np.ones(len(rows)), rows + first_row, columns)
+            for weights in (areas[rows, columns], np.ones(len(rows)), rows + first_row, columns)
         ]
         self._numbers.append(found)
         self._parts.append(np.stack(sums))
@@ -152,7 +153,8 @@ class Pairs:
         keys = one[rows, columns] * span + other[rows, columns]
         found, place = np.unique(keys, return_inverse=True)
         self._pairs.append(np.stack([found // span, found % span]))
-        self._areas.append(_summed(place, pixel_area[rows], len(found)))
+        areas = np.broadcast_to(pixel_area, one.shape)
+        self._areas.append(_summed(place, areas[rows, columns], len(found)))
 
     def agreement(self, one: Objects, other: Objects) -> tuple[Agreement, Agreement]:
         """Return how the first map's landslides lie on the second's, and the other way round."""

@@ -13,13 +13,13 @@ from ..errors import InputError
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Source
-from ..raster.grid import require_north_up
+from ..raster.grid import Grid, require_north_up, tell_metres
 from ..threshold import USUAL, Threshold, threshold_tag
 from ..vector import require_vector_output
 from .attributes import make_inventory
 from .division import ELEVATION, PROBABILITY, SPLITS, Divider, divide
 from .layer import write_inventory
-from .morphology import Brush, Morphology
+from .morphology import NEARLY, Brush, Morphology
 from .polygons import simplified, smoothed, to_map, without_holes
 from .trace import Scene, is_mask, open_terrain
 
@@ -105,7 +105,8 @@ def vectorize(
         grid = source.grid
         _check_layers(scene, split, parts)
         morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
-        _warn_of_no_effect({"opening": opening, "closing": closing}, grid.resolution, progress)
+        sizes = {"opening": opening, "closing": closing, "simplification": simplify}
+        _tell_metres(grid, sizes, progress)
         divider = Divider(grid, split, split_depth, parts, min_area, base)
         found = _find(scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85))
         shaped = smoothed(simplified(found.polygons, simplify / grid.resolution), smooth)
@@ -290,10 +291,15 @@ def _date(text: str) -> str:
         ) from error
 
 
-def _warn_of_no_effect(radii: dict[str, float], resolution: float, progress: Progress) -> None:
-    for name, radius in radii.items():
-        if 0 < radius < resolution:
+def _tell_metres(grid: Grid, sizes: dict[str, float], progress: Progress) -> None:
+    """Say what the metres are, and which sizes have no effect or are not the same everywhere."""
+    used = [name for name, size in sizes.items() if size > 0]
+    if grid.crs is not None:  # or it has been said
+        tell_metres(grid, progress, ("each of " if used[1:] else "") + " and ".join(used))
+    pixel, nearly = grid.resolution, 1 if grid.keeps_own_metres else NEARLY
+    for name in used:
+        if name != "simplification" and sizes[name] * nearly < pixel:
             progress.warning(
-                f"The {name} of {radius:g} m is less than a pixel ({resolution:.3g} m): it changes "
+                f"The {name} of {sizes[name]:g} m is less than a pixel ({pixel:.3g} m): it changes "
                 "nothing."
             )

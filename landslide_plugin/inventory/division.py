@@ -82,16 +82,17 @@ class Divider:
     def __bool__(self) -> bool:
         return self.split != "none" or self.parts
 
-    def labels(self, inside: Mask, layers: Layers, row: float) -> Ints:
+    def labels(self, inside: Mask, layers: Layers, row: float, column: float) -> Ints:
         """Return the number of the piece of each pixel, 0 outside.
 
         Twice the number of the landslide, from 1, plus 1 for runout.
         """
-        (dx,), (dy,) = self.grid.pixel_metres(np.array([row]))
+        pixel = self.grid.ground.pixels_at(np.array([row]), np.array([column]))
+        dx, dy = pixel.width.item(), pixel.height.item()
         pieces = inside.astype(np.int64)
         if self.split != "none":
-            surface = self._surface(inside, layers, float(dx), float(dy))
-            least = max(int(np.ceil(self.least_area / (dx * dy))), 4)
+            surface = self._surface(inside, layers, dx, dy)
+            least = max(int(np.ceil(self.least_area / pixel.area.item())), 4)
             pieces = basins(surface, inside, self.depth, least)
         labels = 2 * pieces
         if self.parts and layers[ELEVATION][1][inside].all():
@@ -160,7 +161,7 @@ def divide(
             shape = int(window.height), int(window.width)
             inside = geometry_mask([polygon], shape, move, invert=True)
             layers = read(window)
-            labels = divider.labels(inside, layers, (top + bottom) / 2)
+            labels = divider.labels(inside, layers, (top + bottom) / 2, (left + right) / 2)
         kinds = np.unique(labels[labels > 0])
         if len(kinds) < 2:
             made.add(polygon, index, slides + 1, None, True)

@@ -9,10 +9,12 @@ from ..raster import Grid
 
 LARGEST_RADIUS = 50
 """Pixels."""
+NEARLY = 1.01
+"""Where pixels' sizes vary, one that is no farther than this is within a radius."""
 
 
 class Brush:
-    """A disc in metres, as pixels of the grid's middle row.
+    """A disc in metres, as pixels in the middle of the grid.
 
     Args:
         radius: metres.
@@ -25,11 +27,13 @@ class Brush:
 
     def __init__(self, radius: float, grid: Grid, what: str) -> None:
         (dx,), (dy,) = grid.pixel_metres(np.array([grid.height / 2]))
+        most = LARGEST_RADIUS * min(dx, dy)
+        radius *= 1 if grid.keeps_own_metres else NEARLY
         self.rows, self.columns = int(radius / dy), int(radius / dx)
         if max(self.rows, self.columns) > LARGEST_RADIUS:
             raise InputError(
                 f"The {what} of {radius:g} m is more than {LARGEST_RADIUS} pixels: choose at most "
-                f"{LARGEST_RADIUS * min(dx, dy):g} m."
+                f"{most:.4g} m."
             )
         y, x = np.ogrid[-self.rows : self.rows + 1, -self.columns : self.columns + 1]
         self.pixels = ((y * dy) ** 2 + (x * dx) ** 2 <= radius**2).astype(np.uint8)

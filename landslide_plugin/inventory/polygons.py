@@ -24,7 +24,7 @@ def without_holes(
     Args:
         polygons: in pixel coordinates, object, (n,).
         max_hole: square metres; nothing is filled at 0.
-        grid: gives the size of a pixel in metres at each hole's row.
+        grid: gives the area of pixels in the middle of each hole.
 
     Returns:
         The polygons, those that were swallowed unchanged, and for each the index of the polygon
@@ -33,21 +33,19 @@ def without_holes(
     owner = np.arange(len(polygons))
     if max_hole <= 0:
         return polygons, owner
-    filled = polygons.copy()
-    gone, into = [], []
-    for index in np.flatnonzero(shapely.get_num_interior_rings(polygons) > 0):
-        holes = shapely.polygons(polygons[index].interiors)
-        dx, dy = grid.pixel_metres(shapely.get_y(shapely.centroid(holes)) - 0.5)
-        small = shapely.area(holes) * dx * dy <= max_hole
-        rings = [hole.exterior for hole in holes[~small]]
-        filled[index] = shapely.Polygon(polygons[index].exterior, rings)
-        gone += list(holes[small])
-        into += [index] * int(small.sum())
-    hole, inside = shapely.STRtree(polygons).query(np.array(gone, object), predicate="contains")
+    rings, of_polygon = shapely.get_rings(polygons, return_index=True)
+    small = np.diff(of_polygon, prepend=-1) == 0  # no outer ring
+    holes = shapely.polygons(rings[small])
+    middle = shapely.centroid(holes)
+    pixels = grid.ground.pixels_at(shapely.get_y(middle) - 0.5, shapely.get_x(middle) - 0.5)
+    few = shapely.area(holes) * pixels.area <= max_hole
+    small[small] = few
+    filled = shapely.polygons(rings[~small], indices=of_polygon[~small])
+    into = of_polygon[small]
+    hole, inside = shapely.STRtree(polygons).query(holes[few], predicate="contains")
     # A landslide may lie in a hole of one that itself lies in a hole: the largest one takes all.
-    into_array = np.array(into, np.int64)
     for one, holder in sorted(
-        zip(inside, into_array[hole], strict=True), key=lambda pair: polygons[pair[1]].area
+        zip(inside, into[hole], strict=True), key=lambda pair: polygons[pair[1]].area
     ):
         owner[one] = holder
     return filled, owner

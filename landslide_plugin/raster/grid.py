@@ -111,6 +111,12 @@ class Grid:
         """Return the area of pixels in true square metres, of the shapes of `pixel_metres`."""
         return self.pixels(rows, columns).area
 
+    def geodesic_areas(
+        self, rows: Places | None = None, columns: Places | None = None
+    ) -> NDArray[np.float64]:
+        """Return the same as geodesic polygons have it, also where a grid keeps its own metres."""
+        return self.ground.areas(np.arange(self.height) if rows is None else rows, columns)
+
     @property
     def keeps_own_metres(self) -> bool:
         """Whether the CRS's own metres count: its scale is within .2 % of 1, or it is local."""

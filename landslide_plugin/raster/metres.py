@@ -59,16 +59,26 @@ class Ground:
             Arrays of shape (n,) without columns; else (n, m), or (n, 1) where the pixels of a row
             are the same to 1 in 10,000.
         """
-        down = np.asarray(rows, np.float64) + self._first[0]
-        across = np.array([(self._shape[1] - 1) / 2]) if columns is None else columns
-        across = np.asarray(across, np.float64) + self._first[1]
-        if self.keeps_own_metres:
-            found = self._own(len(down))
-        elif self._varies_along_rows:
-            found = self._between_nodes(down, across)
-        else:
-            found = self._of_rows(down)
+        found = self._own(len(rows)) if self.keeps_own_metres else self._measured(rows, columns)
         return found if columns is not None else found.each(lambda values: values[:, 0])
+
+    def areas(self, rows: Places, columns: Places | None = None) -> Floats:
+        """Return square metres on the ground, also where the CRS's own metres count for lengths.
+
+        There a length is off by up to .2 %, but an area would be by .4 %.
+
+        Args:
+            rows: see `pixels`, as for `columns` and the shape of what is returned.
+            columns: the same.
+        """
+        found = self._own(len(rows)) if self.is_local else self._measured(rows, columns)
+        return found.area if columns is not None else found.area[:, 0]
+
+    def pixels_at(self, rows: Places, columns: Places) -> Pixels:
+        """Measure single pixels, (n,), of rows and columns (n,); see `pixels`."""
+        if self.keeps_own_metres:
+            return self._own(len(rows)).each(lambda values: values[:, 0])
+        return self._single(np.add(rows, self._first[0]), np.add(columns, self._first[1]))
 
     def part(self, row: int, column: int, shape: tuple[int, int]) -> "Ground":
         """Return the ground of a window: each pixel has the metres that it has in the whole."""
@@ -140,6 +150,13 @@ class Ground:
         ]
         return bool(np.isnan(found.width).any() or np.abs(differences).max() > _SAME)
 
+    def _measured(self, rows: Places, columns: Places | None) -> Pixels:
+        down = np.asarray(rows, np.float64) + self._first[0]
+        across = np.array([(self._shape[1] - 1) / 2]) if columns is None else columns
+        if not self._varies_along_rows:
+            return self._of_rows(down)
+        return self._between_nodes(down, np.asarray(across, np.float64) + self._first[1])
+
     def _own(self, rows: int) -> Pixels:
         one, nothing = np.ones((rows, 1)), np.zeros((rows, 1))
         width, height = (self._surface.metres * step * one for step in self._steps)
@@ -172,10 +189,12 @@ class Ground:
         return self._nodes.each(lambda field: field[tuple(nearest)])
 
     def _at(self, rows: Floats, columns: Floats) -> Pixels:
+        return self._single(*np.meshgrid(rows, columns, indexing="ij"))
+
+    def _single(self, rows: Floats, columns: Floats) -> Pixels:
         x = self._transform.c + (columns + 0.5) * self._transform.a
         y = self._transform.f + (rows + 0.5) * self._transform.e
-        all_x, all_y = np.meshgrid(x, y)
-        return self._surface.measure(all_x, all_y, *self._steps)
+        return self._surface.measure(x, y, *self._steps)
 
 
 def _how_many(metres: float) -> int:

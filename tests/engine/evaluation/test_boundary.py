@@ -16,8 +16,12 @@ from scipy.ndimage import binary_erosion, distance_transform_edt
 
 def counted(ours, truth, tolerance, pixel=(1.0, 1.0), known=None):
     known = np.ones(ours.shape, bool) if known is None else known
+
+    def places(rows, columns):
+        return np.stack([rows * pixel[0], columns * pixel[1]], axis=1)
+
     edges = [
-        Outline(outline(mask & known, known), slice(0, len(mask)), pixel) for mask in (ours, truth)
+        Outline(outline(mask & known, known), slice(0, len(mask)), places) for mask in (ours, truth)
     ]
     return compare_outlines(*edges, tolerance)
 

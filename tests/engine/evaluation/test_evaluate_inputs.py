@@ -72,7 +72,9 @@ def test_a_reference_without_landslides(make_raster, write_polygons):
     values = run(make_raster("p.tif", mask((10, 10, 5, 5))), write_polygons("empty.gpkg"))
     assert values["recall"] is values["hit_rate"] is values["area_bias"] is None
     assert (values["precision"], values["fpr"]) == (0, 25 / 4800)
-    assert values["false_alarms_km2"] == pytest.approx(1 / 0.48)
+    assert values["false_alarms_km2"] == pytest.approx(
+        1 / 0.48, rel=1e-3
+    )  # UTM in its middle: .9996
 
 
 def test_two_empty_inventories_need_an_area(write_polygons):
@@ -112,7 +114,7 @@ def test_area_among_the_landslides_but_without_one_is_warned_of(make_raster, wri
     )
     assert "no polygon in the area" in told(events)
     assert values["recall"] is None
-    assert values["area_km2"] == pytest.approx(0.04)
+    assert values["area_km2"] == pytest.approx(0.04, rel=1e-3)
 
 
 def test_only_the_area_is_read_and_drawn(make_raster, write_polygons, tmp_path):

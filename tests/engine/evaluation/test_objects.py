@@ -15,7 +15,7 @@ from scipy.ndimage import label
 from scipy.stats import ks_2samp
 
 EIGHT = np.ones((3, 3), int)
-ONE = np.ones(100)
+ONE = np.ones((100, 1))
 
 
 def gathered(ours, other, rows):
@@ -67,8 +67,8 @@ def test_blocks_give_the_same_objects_as_the_whole(ours, other, rows):
 def test_polygon_in_two_blocks_is_one():
     objects = Objects(ids_are_global=True)
     ids = np.array([[7, 7, 0], [0, 0, 3]], np.int32)
-    objects.add(ids, np.array([10.0, 20.0]), 0)
-    objects.add(ids, np.array([10.0, 20.0]), 2)
+    objects.add(ids, np.array([[10.0], [20.0]]), 0)
+    objects.add(ids, np.array([[10.0], [20.0]]), 2)
     landslides = objects.landslides()
     assert landslides.area.tolist() == [40, 40]
     assert landslides.row.tolist() == [2, 1]  # of number 3, then of number 7
