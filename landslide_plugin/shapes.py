@@ -144,6 +144,19 @@ def locate(
     return path, names[0] if names else 0
 
 
+def fields_of(source: str | Path, what: str) -> list[str]:
+    """Return the names of a layer's fields.
+
+    Raises:
+        InputError: see `locate`, or it can't be read.
+    """
+    path, layer = locate(source, what)
+    try:
+        return [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
+    except (DataSourceError, DataLayerError) as error:
+        raise unreadable(source, what) from error
+
+
 def refuse_both(path: str | Path) -> None:
     """Refuse a file of rasters that holds vector layers too.
 

@@ -40,7 +40,8 @@ class Classes(EngineAlgorithm):
         )
         yield (
             field("FIELD", "Field with the class", "INPUT"),
-            "The polygons' field that names the class; not needed for a raster.",
+            "The polygons' field that names the class; not needed for a raster. For an expression, "
+            "give the layer a virtual field of it.",
         )
         yield (
             QgsProcessingParameterRasterLayer("REFERENCE", "Reference raster"),

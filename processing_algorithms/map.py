@@ -92,7 +92,7 @@ class MapLandslides(EngineAlgorithm):
         yield (
             field("GEOLOGY_FIELD", "Field with the lithology", "GEOLOGY"),
             "The field of the polygons that names the class, spelt as in training; not needed for "
-            "a raster.",
+            "a raster. For an expression, give the layer a virtual field of it.",
         )
         yield area(), "The area to map; empty for the whole image."
         yield (

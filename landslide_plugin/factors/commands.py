@@ -17,6 +17,7 @@ from ..raster.reflectance import given_units
 from ..raster.source import Source
 from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.writer import RasterWriter
+from ..shapes import fields_of
 from ..vector import read_vector, require_overlap, require_vector_output, write_vector
 from . import categorical, spectral
 from . import streams as stream_lines
@@ -276,7 +277,8 @@ def _write_one_hot(
 def _class_polygons(path: str, field: str, grid: Grid, progress: Progress) -> gpd.GeoDataFrame:
     """Read the polygons that lie on a grid and have a class."""
     if not field:
-        raise InputError(f"Choose the field of {path} that holds the classes.")
+        fields = ", ".join(fields_of(path, "class"))
+        raise InputError(f"Choose the field of {path} that holds the classes: {fields}.")
     polygons = read_vector(
         path, "class", crs=grid.crs, kinds=("Polygon",), columns=[field], progress=progress
     )

@@ -231,7 +231,7 @@ class TestBadInput:
             run(geology([1, 2, 3]), field="lithology")
 
     def test_no_field_given(self, run, geology):
-        with pytest.raises(InputError, match="Choose the field"):
+        with pytest.raises(InputError, match=r"Choose the field of .* the classes: unit."):
             run(geology([1, 2, 3]), field="")
 
     def test_empty_field(self, run, geology):
