@@ -6,12 +6,15 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
     QgsProcessingOutputRasterLayer,
     QgsProcessingOutputVectorLayer,
     QgsProcessingParameterFolderDestination,
 )
 
 from .algorithm import EngineAlgorithm
+from .demo_layers import load
 from .parameters import Declaration, advanced, whole
 
 
@@ -32,7 +35,9 @@ class DemoArea(EngineAlgorithm):
         Method: terrain with valleys carved along its own drainage; seven bands with forest,
         grass, bare soil, rock, fields, roads and river water, shaded by the relief; landslides
         that start more often on steep slopes, in weak rock and near rivers and faults, and run
-        out along the flow. The same seed gives the same area. UTM, 10 m.
+        out along the flow. The same seed gives the same area. UTM, 10 m. Run from the Toolbox, it
+        loads the layers as a group: the image in natural colours, over geology and relief; without
+        a project it only writes them.
 
         Source: made for this plugin; the factors behind its landslides are those of Gao et al.
         2021, IEEE JSTARS 14:7881.
@@ -63,3 +68,17 @@ class DemoArea(EngineAlgorithm):
             QgsProcessingOutputVectorLayer("LANDSLIDES", "Landslides", polygon),
         ):
             self.addOutput(output)
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Generate the area, and have its layers loaded."""
+        values = super().processAlgorithm(parameters, context, feedback)
+        if values:  # not canceled
+            names = {output.name(): output.description() for output in self.outputDefinitions()}
+            title = f"{self.NAME}, seed {self._request.get('seed', 0)}"
+            load(values, names, title, context)
+        return values

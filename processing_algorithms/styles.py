@@ -11,6 +11,7 @@ from qgis.core import (
     QgsFillSymbol,
     QgsGradientColorRamp,
     QgsGradientStop,
+    QgsHillshadeRenderer,
     QgsLineSymbol,
     QgsMapLayer,
     QgsMultiBandColorRenderer,
@@ -29,7 +30,7 @@ from qgis.core import (
     QgsSingleSymbolRenderer,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtGui import QColor
+from qgis.PyQt.QtGui import QColor, QPainter
 
 from ..landslide_plugin.inventory.fields import FIELDS
 from .ramps import DISTANCE, NEARNESS, PROBABILITY, UNCERTAINTY, Ramp, label, ramp_of
@@ -37,6 +38,7 @@ from .ramps import DISTANCE, NEARNESS, PROBABILITY, UNCERTAINTY, Ramp, label, ra
 LANDSLIDE = QColor(215, 25, 28)
 SOURCE = QColor(253, 141, 60)
 WATER = QColor(31, 120, 180)
+FAULT = QColor(35, 38, 42)
 _SAMPLE_PIXELS = 250_000
 
 
@@ -69,8 +71,8 @@ def apply(style: str, layer: QgsMapLayer) -> None:
     """Style a layer.
 
     Args:
-        style: "probability", "mask", "distance", "factors" or "classes" for rasters,
-            "inventory" or "lines" for vectors.
+        style: "probability", "mask", "distance", "factors", "classes", "natural colours" or
+            "relief" for rasters, "inventory", "lines", "faults" or "geology" for vectors.
         layer: left as it is when it is of the other kind.
     """
     if isinstance(layer, QgsRasterLayer) and style in _RASTER_STYLES:
@@ -120,8 +122,7 @@ def _classes(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
     names = sorted(_class_names(layer).items())
     if not names:  # one band a class
         names = [(0, "another class"), (1, _band_name(layer, 1))]
-    # The golden angle keeps the hues of neighbouring classes apart, however many there are.
-    hues = [QColor.fromHsv(int(index * 137.5) % 360, 110, 225) for index in range(len(names))]
+    hues = _hues(len(names))
     if _metadata(layer).get("ordinal") == "yes":  # levels, which follow each other
         hues = [_between(NEARNESS, place / max(len(names) - 1, 1)) for place in range(len(names))]
     classes = [
@@ -150,6 +151,32 @@ def _factors(layer: QgsRasterLayer) -> QgsRasterRenderer:
         QgsContrastEnhancement.StretchToMinimumMaximum, QgsRasterMinMaxOrigin.CumulativeCut
     )
     return layer.renderer().clone()
+
+
+def _natural_colours(layer: QgsRasterLayer) -> QgsRasterRenderer:
+    """Show red, green and blue, stretched alike so that their balance stays."""
+    provider, extent = layer.dataProvider(), layer.extent()
+    names = {_band_name(layer, band): band for band in range(1, layer.bandCount() + 1)}
+    bands = [names[name] for name in ("red", "green", "blue")]
+    ends = [provider.cumulativeCut(band, 0.02, 0.98, extent, _SAMPLE_PIXELS) for band in bands]
+    renderer = QgsMultiBandColorRenderer(provider, *bands)
+    stretches = []
+    for band in bands:
+        stretch = QgsContrastEnhancement(provider.dataType(band))
+        stretch.setMinimumValue(min(low for low, _ in ends))
+        stretch.setMaximumValue(max(high for _, high in ends))
+        stretch.setContrastEnhancementAlgorithm(QgsContrastEnhancement.StretchToMinimumMaximum)
+        stretches.append(stretch)
+    renderer.setRedContrastEnhancement(stretches[0])
+    renderer.setGreenContrastEnhancement(stretches[1])
+    renderer.setBlueContrastEnhancement(stretches[2])
+    return renderer
+
+
+def _relief(layer: QgsRasterLayer) -> QgsHillshadeRenderer:
+    renderer = QgsHillshadeRenderer(layer.dataProvider(), 1, 315, 45)
+    renderer.setMultiDirectional(True)
+    return renderer
 
 
 def _inventory(layer: QgsVectorLayer) -> QgsFeatureRenderer:
@@ -182,6 +209,27 @@ def _lines(layer: QgsVectorLayer) -> QgsFeatureRenderer:
     return QgsCategorizedSymbolRenderer("strahler", categories)
 
 
+def _faults(layer: QgsVectorLayer) -> QgsFeatureRenderer:
+    dashes = {"line_color": FAULT.name(), "line_width": "0.5", "line_style": "dash"}
+    return QgsSingleSymbolRenderer(QgsLineSymbol.createSimple(dashes))
+
+
+def _geology(layer: QgsVectorLayer) -> QgsFeatureRenderer:
+    """A colour a lithology, through which the relief below shows."""
+    layer.setBlendMode(QPainter.CompositionMode_Multiply)
+    names = sorted(layer.uniqueValues(layer.fields().indexFromName("lithology")))
+    categories = []
+    for name, hue in zip(names, _hues(len(names))):  # noqa: B905 - Python 3.9
+        symbol = QgsFillSymbol.createSimple({"color": hue.name(), "outline_style": "no"})
+        categories.append(QgsRendererCategory(name, symbol, str(name)))
+    return QgsCategorizedSymbolRenderer("lithology", categories)
+
+
+def _hues(count: int) -> list:
+    """Return colours of classes: the golden angle keeps the hues of neighbours apart."""
+    return [QColor.fromHsv(int(index * 137.5) % 360, 110, 225) for index in range(count)]
+
+
 def _line(width: float) -> QgsLineSymbol:
     return QgsLineSymbol.createSimple({"line_color": WATER.name(), "line_width": str(width)})
 
@@ -202,8 +250,15 @@ _RASTER_STYLES = {
     "distance": _distance,
     "factors": _factors,
     "classes": _classes,
+    "natural colours": _natural_colours,
+    "relief": _relief,
 }
-_VECTOR_STYLES = {"inventory": _inventory, "lines": _lines}
+_VECTOR_STYLES = {
+    "inventory": _inventory,
+    "lines": _lines,
+    "faults": _faults,
+    "geology": _geology,
+}
 
 
 def _pseudo_color(layer: QgsRasterLayer, ramp: Ramp) -> QgsSingleBandPseudoColorRenderer:
