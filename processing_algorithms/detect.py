@@ -8,7 +8,18 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, area, device, later, model_file, number, whole
+from .parameters import (
+    FILL_HELP,
+    Declaration,
+    advanced,
+    area,
+    device,
+    fill,
+    later,
+    model_file,
+    number,
+    whole,
+)
 
 
 class Detect(EngineAlgorithm):
@@ -56,6 +67,7 @@ class Detect(EngineAlgorithm):
         )
         yield area(), "Landslides are looked for within these polygons; empty for all."
         yield device(), "What the network runs on; auto takes a GPU where there is one."
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", "Landslides", QgsProcessing.TypeVectorPolygon

@@ -3,7 +3,15 @@
 from qgis.core import QgsProcessingParameterFileDestination, QgsProcessingParameterRasterLayer
 
 from .algorithm import EngineAlgorithm
-from .parameters import HTML_FILES, Declaration, area, polygons_or_raster, whole
+from .parameters import (
+    FILL_HELP,
+    HTML_FILES,
+    Declaration,
+    area,
+    fill,
+    polygons_or_raster,
+    whole,
+)
 
 
 class FactorAnalysis(EngineAlgorithm):
@@ -58,6 +66,7 @@ class FactorAnalysis(EngineAlgorithm):
             whole("SEED", "Seed", 0, 0),
             "The same seed draws the same pixels and grows the same forests.",
         )
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterFileDestination(
                 "HTML", "Factor report", HTML_FILES, optional=True

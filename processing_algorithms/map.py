@@ -10,6 +10,7 @@ from qgis.core import (
 
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    FILL_HELP,
     HTML_FILES,
     SENSORS,
     Z_UNIT_HELP,
@@ -19,6 +20,7 @@ from .parameters import (
     choice,
     device,
     field,
+    fill,
     later,
     model_file,
     number,
@@ -118,6 +120,7 @@ class MapLandslides(EngineAlgorithm):
         )
         yield z_unit(), Z_UNIT_HELP
         yield device(), "What the network runs on; auto takes a GPU where there is one."
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination("INVENTORY", "Landslide inventory", polygon),
             "Valid polygons, one for each landslide, with their attributes.",

@@ -28,6 +28,11 @@ DEVICES = ("auto", "cpu", "cuda", "mps")
 RUNTIMES = ("auto", "torch", "openvino", "onnx")
 SENSORS = ("auto", "sentinel2", "landsat89", "landsat57", "planet4", "custom")
 Z_UNITS = ("auto", "metre", "foot", "us_survey_foot")
+FILLS = ("auto", "keep")
+FILL_HELP = """What becomes of values that look like fill but are not declared as nodata: black or
+white borders of images, elevations that no ground has, and -9999, -32768 and the like where no
+other value is near. auto takes them for nodata and says on how many pixels; keep takes them as
+values."""
 MODEL_FILES = "Landslide model (*.safetensors)"
 ANY_MODEL_FILES = "Models (*.safetensors *.onnx)"
 HTML_FILES = "HTML report (*.html)"
@@ -185,6 +190,11 @@ def rasters(key: str, label: str) -> QgsProcessingParameterMultipleLayers:
 def device() -> QgsProcessingParameterEnum:
     """Return DEVICE, what the network runs on."""
     return advanced(choice("DEVICE", "Device", DEVICES, "auto"))
+
+
+def fill() -> QgsProcessingParameterEnum:
+    """Return FILL, what becomes of fill that nobody declared as nodata."""
+    return advanced(later(choice("FILL", "Undeclared fill", FILLS, "auto")))
 
 
 def advanced(parameter: Parameter) -> Parameter:

@@ -9,6 +9,7 @@ from qgis.core import (
 from .algorithm import EngineAlgorithm
 from .parameters import (
     ANY_MODEL_FILES,
+    FILL_HELP,
     RUNTIMES,
     Declaration,
     advanced,
@@ -16,6 +17,7 @@ from .parameters import (
     choice,
     device,
     files,
+    fill,
     later,
     model_file,
     number,
@@ -105,6 +107,7 @@ class Predict(EngineAlgorithm):
             """What computes the network. Auto measures those that are installed once, and takes the
             fastest that keeps the probabilities.""",
         )
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterRasterDestination("PROBABILITY", "Landslide probability"),
             """A float32 GeoTIFF from 0 to 1, nodata -9999; for a model of several kinds of

@@ -10,11 +10,13 @@ from qgis.core import (
 
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    FILL_HELP,
     Declaration,
     advanced,
     area,
     choice,
     field,
+    fill,
     later,
     number,
     whole,
@@ -137,6 +139,7 @@ class Samples(EngineAlgorithm):
             advanced(whole("SEED", "Random seed", 0, 0)),
             "The same seed gives the same patches and split.",
         )
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterFolderDestination("OUTPUT", "Sample folder"),
             "A folder with images, labels and a manifest that training reads.",

@@ -9,7 +9,16 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import SENSORS, Declaration, advanced, choice, choices, scaling
+from .parameters import (
+    FILL_HELP,
+    SENSORS,
+    Declaration,
+    advanced,
+    choice,
+    choices,
+    fill,
+    scaling,
+)
 
 INDICES = ("ndvi", "mndwi", "ndwi", "ndbi", "bsi", "savi", "nbr", "brightness")
 DEFAULT = ("ndvi", "mndwi")
@@ -110,6 +119,7 @@ class SpectralIndices(EngineAlgorithm):
             )
         yield from scaling()
         yield from scaling("EARLIER_", " of the earlier image")
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Spectral indices"),
             "A float32 GeoTIFF on the image's grid with a band for each index, then one for the "

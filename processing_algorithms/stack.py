@@ -8,7 +8,16 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import SENSORS, Declaration, advanced, area, choice, later
+from .parameters import (
+    FILL_HELP,
+    SENSORS,
+    Declaration,
+    advanced,
+    area,
+    choice,
+    fill,
+    later,
+)
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
 
@@ -70,6 +79,7 @@ class Stack(EngineAlgorithm):
             "Landsat 5. auto goes by the names, and knows those of Sentinel-2; custom "
             "leaves them as they are.",
         )
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Stack"),
             "A float32 GeoTIFF with every band and its name.",

@@ -7,7 +7,7 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Z_UNIT_HELP, Declaration, number, z_unit
+from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, fill, number, z_unit
 
 
 class Streams(EngineAlgorithm):
@@ -46,6 +46,7 @@ class Streams(EngineAlgorithm):
             "denser network.",
         )
         yield z_unit(), Z_UNIT_HELP
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", "Streams", QgsProcessing.TypeVectorLine

@@ -3,7 +3,7 @@
 from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
 
 from .algorithm import EngineAlgorithm
-from .parameters import Z_UNIT_HELP, Declaration, choices, number, z_unit
+from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, choices, fill, number, z_unit
 
 FACTORS = (
     "elevation",
@@ -78,6 +78,7 @@ class TerrainFactors(EngineAlgorithm):
             "it as it is. One or two cells take the terraces out of a DEM in whole metres.",
         )
         yield z_unit(), Z_UNIT_HELP
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Terrain factors"),
             "A float32 GeoTIFF on the DEM's grid with a band for each factor.",

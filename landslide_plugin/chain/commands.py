@@ -44,6 +44,7 @@ def map(
     threshold: float | None = None,
     min_area: float = 0.0,
     device: str = "auto",
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Map landslides from image and DEM: derive what the model wants, predict, vectorize.
@@ -70,6 +71,7 @@ def map(
         threshold: probability from which a pixel is landslide; the model's own when None.
         min_area: smallest polygon kept, m2.
         device: "auto", "cpu", "cuda" or "mps".
+        fill: one of `undeclared.FILLS`: fill that image or DEM do not declare is nodata, or kept.
         progress: where progress goes.
 
     Returns:
@@ -94,7 +96,7 @@ def map(
     if smoothing is None:
         smoothing = _smoothing(card, progress) if dem else 0.0
     date = scene_date(image)
-    how = Derivation(geology_field, sensor, smoothing, stream_area, z_unit)
+    how = Derivation(geology_field, sensor, smoothing, stream_area, z_unit, fill)
     with (
         scratch_folder(inventory) as folder,
         whole_file(probability) as mapped,
@@ -106,6 +108,7 @@ def map(
             reference=image,
             area=area,
             sensor=sensor,
+            fill=fill,
             output=str(folder / "stack.tif"),
             progress=progress.part(0.3, 0.45),
         )["output"]
@@ -114,6 +117,7 @@ def map(
             model=model,
             probability=str(mapped),
             device=device,
+            fill="keep",  # the stack declares it
             threshold=threshold,
             progress=progress.part(0.45, 0.9),
         )
@@ -200,7 +204,10 @@ def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:
         return "".join(derived.attributes)
     silent = Progress()  # the table of bands would be a second one
     stacked = stack(
-        layers=derived.attributes, output=str(folder / "attributes.tif"), progress=silent
+        layers=derived.attributes,
+        output=str(folder / "attributes.tif"),
+        fill="keep",
+        progress=silent,
     )
     progress.update(1.0)
     return str(stacked["output"])

@@ -19,6 +19,7 @@ class Derivation:
         smoothing: of the DEM, metres.
         stream_area: km2 that a derived stream drains at least.
         z_unit: of the DEM's heights, see `terrainfactors`.
+        fill: what becomes of undeclared fill; see `undeclared.FILLS`.
     """
 
     geology_field: str = ""
@@ -26,6 +27,7 @@ class Derivation:
     smoothing: float = 0.0
     stream_area: float = 1.0
     z_unit: str = "auto"
+    fill: str = "auto"
 
 
 @dataclass
@@ -67,6 +69,7 @@ def derive(
             output=str(folder / "indices.tif"),
             indices=wanted.indices,
             sensor=how.sensor,
+            fill=how.fill,
             progress=progress.part(0.3, 0.4),
         )
         result.layers.append(indices["output"])
@@ -103,6 +106,7 @@ def _terrain(
         factors=wanted.terrain,
         smoothing=how.smoothing,
         z_unit=how.z_unit,
+        fill=how.fill,
         progress=progress,
     )["output"]
     smoothed = f"smoothed by {how.smoothing:g} m" if how.smoothing else "not smoothed"
@@ -121,6 +125,7 @@ def _streams(
         output=str(folder / "streams.gpkg"),
         min_area=how.stream_area,
         z_unit=how.z_unit,
+        fill=how.fill,
         progress=progress,
     )
     result.steps.append(

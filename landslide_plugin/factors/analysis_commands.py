@@ -46,6 +46,7 @@ def factoranalysis(
     classes: int = 5,
     area: str = "",
     seed: int = 0,
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Say which factors of a stack have to do with the landslides in it, and how.
@@ -59,6 +60,7 @@ def factoranalysis(
         classes: natural-break intervals a factor of values gets, at most.
         area: polygons; only pixels within them count.
         seed: of the sample, the forests, the folds and the shuffles.
+        fill: one of `undeclared.FILLS`: fill that the stack does not declare is nodata, or is kept.
         progress: told which factors matter.
 
     Returns:
@@ -78,7 +80,9 @@ def factoranalysis(
     with ExitStack() as files:
         page = files.enter_context(whole_file(html)) if html else None
         rows = files.enter_context(whole_file(table)) if table else None
-        layers = files.enter_context(LayerStack.open([stack], area=area, progress=progress))
+        layers = files.enter_context(
+            LayerStack.open([stack], area=area, fill=fill, progress=progress)
+        )
         labels = _open_landslides(landslides, layers.grid, files, progress)
         analysis = _analyse(layers, labels, classes, seed, progress)
         progress.message(summary(analysis))

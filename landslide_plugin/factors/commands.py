@@ -16,6 +16,7 @@ from ..raster.heights import metres_of_heights
 from ..raster.reflectance import given_units
 from ..raster.source import Source
 from ..raster.stack import LayerStack, class_band, write_stack
+from ..raster.undeclared import ELEVATION, mark_fill
 from ..raster.writer import RasterWriter
 from ..shapes import fields_of
 from ..vector import read_vector, require_overlap, require_vector_output, write_vector
@@ -42,6 +43,7 @@ def spectralindices(
     offset: float | None = None,
     earlier_scale: float | None = None,
     earlier_offset: float | None = None,
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive spectral indices from an image; see `spectral.INDICES`.
@@ -68,6 +70,7 @@ def spectralindices(
         offset: what is added then; None is 0.
         earlier_scale: likewise of the earlier image.
         earlier_offset: likewise.
+        fill: one of `undeclared.FILLS`: fill that an image does not declare is nodata, or is kept.
         progress: where to report.
 
     Raises:
@@ -85,7 +88,7 @@ def spectralindices(
     with ExitStack() as opened:
         images = [
             spectral.open_image(
-                files, names, opened, sensor=sensor, numbers=numbers, given=given,
+                files, names, opened, sensor=sensor, numbers=numbers, given=given, fill=fill,
                 progress=progress,
             )
         ]  # fmt: skip
@@ -93,7 +96,7 @@ def spectralindices(
         if earlier:
             before = spectral.open_image(
                 [earlier], names, opened, sensor=sensor, numbers=numbers, given=given_earlier,
-                reference=input, what="earlier image", progress=progress,
+                reference=input, what="earlier image", fill=fill, progress=progress,
             )  # fmt: skip
             spectral.require_same_units(images[0], before)
             images.append(before)
@@ -106,7 +109,13 @@ def spectralindices(
 
 
 def streams(
-    *, input: str, output: str, min_area: float = 1.0, z_unit: str = "auto", progress: Progress
+    *,
+    input: str,
+    output: str,
+    min_area: float = 1.0,
+    z_unit: str = "auto",
+    fill: str = "auto",
+    progress: Progress,
 ) -> dict[str, Any]:
     """Derive stream lines from a DEM; see `streams.stream_network`.
 
@@ -116,6 +125,7 @@ def streams(
         min_area: km2 that a stream drains where it begins.
         z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
             metres.
+        fill: one of `undeclared.FILLS`: fill that the DEM does not declare is nodata, or is kept.
         progress: where to report.
 
     Raises:
@@ -135,6 +145,7 @@ def streams(
         tell_metres(grid, progress)
         to_metres = metres_of_heights(dem, z_unit, progress)
         stream_lines.require_memory(grid, progress)
+        mark_fill(dem, fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
         elevation, valid = (part[0] for part in dem.read(bands=dem.bands[:1]))
     elevation *= np.float32(to_metres)
     if not valid.any():
@@ -206,6 +217,7 @@ def stack(
     resampling: str = "bilinear",
     area: str = "",
     sensor: str = "auto",
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring layers of any CRS and resolution onto one grid as bands of one raster.
@@ -219,6 +231,7 @@ def stack(
             aspect are read nearest.
         area: polygons; outside them is nodata, and the extent is cut to theirs.
         sensor: whose names the layers' bands bear; see `bands.common_name`.
+        fill: one of `undeclared.FILLS`: fill that a layer does not declare is nodata, or is kept.
         progress: where to report, with a table of the bands.
 
     Raises:
@@ -231,6 +244,7 @@ def stack(
         resampling=resampling,
         area=area,
         sensor=sensor,
+        fill=fill,
         progress=progress,
     ) as together:
         statistics = write_stack(together, output, progress)

@@ -15,6 +15,7 @@ from ..raster.bands import find_bands
 from ..raster.products import Units
 from ..raster.reflectance import ADDED_SINCE, day_in_path, how_to_mend, read_as_reflectance
 from ..raster.stack import LayerStack
+from ..raster.undeclared import IMAGE
 
 Floats = NDArray[np.float32]
 Blocks = Iterator[tuple[Window, Floats, NDArray[np.bool_]]]
@@ -136,6 +137,7 @@ def open_image(
     given: Units | None = None,
     reference: str | Path = "",
     what: str = "image",
+    fill: str = "keep",
     progress: Progress,
 ) -> Image:
     """Open an image and find the bands that indices need.
@@ -149,6 +151,7 @@ def open_image(
         given: units that go before what the image tells.
         reference: the raster whose grid counts instead.
         what: the image's role in messages.
+        fill: one of `undeclared.FILLS`.
         progress: where it is said how numbers are understood.
 
     Raises:
@@ -156,7 +159,15 @@ def open_image(
         GridError: as `LayerStack.open`.
     """
     layers = opened.enter_context(
-        LayerStack.open(paths, reference=reference, sensor=sensor, what=what)
+        LayerStack.open(
+            paths,
+            reference=reference,
+            sensor=sensor,
+            what=what,
+            fill=fill,
+            kind=IMAGE,
+            progress=progress,
+        )
     )
     wanted = list(dict.fromkeys(band for name in names for band in INDICES[name].bands))
     places = find_bands(layers.bands, wanted, sensor, numbers, what)

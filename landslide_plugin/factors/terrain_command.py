@@ -8,6 +8,7 @@ from ..progress import Progress
 from ..raster.grid import tell_metres, tell_north
 from ..raster.heights import metres_of_heights
 from ..raster.source import Source
+from ..raster.undeclared import ELEVATION, mark_fill
 from ..raster.writer import RasterWriter
 from . import terrain
 from .neighbourhood import NOTHING
@@ -21,6 +22,7 @@ def terrainfactors(
     factors: Sequence[str] = terrain.DEFAULT,
     smoothing: float = 0.0,
     z_unit: str = "auto",
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive terrain factors from a DEM, all in one pass; see `terrain.FACTORS`.
@@ -34,6 +36,7 @@ def terrainfactors(
         smoothing: sigma of a Gaussian in metres, applied to the DEM first; 0 = none.
         z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
             metres. They become metres.
+        fill: one of `undeclared.FILLS`: fill that the DEM does not declare is nodata, or is kept.
         progress: where to report.
 
     Raises:
@@ -48,6 +51,7 @@ def terrainfactors(
         if set(names) & set(terrain.DIRECTIONS):
             tell_north(dem.grid, progress)
         to_metres = metres_of_heights(dem, z_unit, progress)
+        mark_fill(dem, fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
         with RasterWriter(output, dem.grid, names) as writer:
             for index, name in enumerate(names, start=1):
                 classes = terrain.CLASSES.get(name, {})

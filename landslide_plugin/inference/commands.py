@@ -40,6 +40,7 @@ def predict(
     area: str = "",
     more_models: Sequence[str] = (),
     more_stacks: Sequence[str] = (),
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Map the landslide probability of a stack by semantic models and overlapping windows.
@@ -72,6 +73,7 @@ def predict(
         more_models: files of further models to average with.
         more_stacks: further stacks; their rasters are written beside those of the first, with the
             stack's name added to theirs.
+        fill: one of `undeclared.FILLS`: fill that a stack does not declare is nodata, or is kept.
         progress: told of each batch.
 
     Returns:
@@ -110,7 +112,7 @@ def predict(
         key={
             "models": [digest_of(path) for path in models],
             "runtimes": [member.runtime.name for member in members],
-            "options": [tta, bool(uncertainty)],
+            "options": [tta, bool(uncertainty), fill],
         },
     )
     for path in stacks:  # before the work on any
@@ -118,7 +120,7 @@ def predict(
             require_bands(source, predictor.card)
     for number, (path, written) in enumerate(_written(outputs, stacks)):
         part = progress.part(number / len(stacks), (number + 1) / len(stacks))
-        with open_stack(path, predictor.card, part) as source:
+        with open_stack(path, predictor.card, part, fill) as source:
             lit = [replace(one, card=fit_to_scene(one.card, source, part)) for one in members]
             asked = Predictor(lit, turns=tta, uncertainty=bool(uncertainty))
             map_scene(source, asked, written, settings, place, part)

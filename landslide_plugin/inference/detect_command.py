@@ -41,6 +41,7 @@ def detect(
     overlap: float = 0.25,
     area: str = "",
     device: str = "auto",
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Find single landslides by an instance model (Mask R-CNN, Yang, R. et al. 2022).
@@ -58,6 +59,7 @@ def detect(
         overlap: share of a window that it has in common with the next, 0 to 0.9.
         area: polygons; landslides are looked for within, and cut at their border.
         device: auto, cpu, cuda or mps.
+        fill: one of `undeclared.FILLS`: fill that the stack does not declare is nodata, or is kept.
         progress: told of each window.
 
     Returns:
@@ -74,7 +76,7 @@ def detect(
         raise InputError(f"The score is {score:g}: choose 0 to 1.")
     network, card, place = load_network(model, INSTANCE_TASK, device, progress)
     least = card.threshold if score is None else score
-    with open_stack(stack, card, progress) as source:
+    with open_stack(stack, card, progress, fill) as source:
         wanted = Area.read(area, source.grid, progress) if area else None
         wished = tile_size or card.tile_size
         Tiling(source.grid.shape, wished, overlap)  # refuses what makes no windows

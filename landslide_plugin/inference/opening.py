@@ -16,6 +16,7 @@ from ..provenance import CURRENT
 from ..raster import Grid, Source
 from ..raster.grid import require_north_up
 from ..raster.heights import require_metres
+from ..raster.undeclared import mark_fill
 from .runtimes.opening import require_task
 from .windows import Reader
 
@@ -42,8 +43,17 @@ def placed(network: nn.Module, place: torch.device) -> nn.Module:
 
 
 @contextmanager
-def open_stack(path: str, card: ModelCard, progress: Progress) -> Iterator[Source]:
-    """Open the stack, and warn where its pixels are of another size than the model's."""
+def open_stack(
+    path: str, card: ModelCard, progress: Progress, fill: str = "keep"
+) -> Iterator[Source]:
+    """Open the stack, and warn where its pixels are of another size than the model's.
+
+    Args:
+        path: the stack.
+        card: the model's.
+        progress: where to warn.
+        fill: one of `undeclared.FILLS`.
+    """
     with Source.open(path, what="stack", need_crs=False) as source:
         if source.grid.crs is None:
             progress.warning(f"{path} has no CRS: lengths and areas are counted in pixels.")
@@ -51,6 +61,7 @@ def open_stack(path: str, card: ModelCard, progress: Progress) -> Iterator[Sourc
             require_north_up(source.grid.transform, path)
             require_metres(source)
             check_resolution(source.grid, card, progress)
+        mark_fill(source, fill, progress, bands=[b for b in source.bands if b in card.bands])
         yield source
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -20,6 +20,9 @@ from .grid import Grid, require_north_up
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
 from .validity import UNDECLARED_FILL, known_by_nodata
 from .warped import Warp
+
+if TYPE_CHECKING:
+    from .fill import Fill
 
 _CLASS = "class_"
 """What the tags of a band begin with that name its classes; the value follows."""
@@ -37,6 +40,8 @@ class Source:
         dataset: what rasterio opened, also where this is a view of it on another grid.
         scaling: of each band, as the file declares it; what is changed here counts in each read,
             and in those of this raster's views on other grids.
+        fill: what counts as nodata without being declared, if any; see
+            `undeclared.mark_fill`.
     """
 
     def __init__(
@@ -51,6 +56,7 @@ class Source:
         self.file = file_of(dataset) or path
         self.bands = list(numbers)
         self.grid = Grid.of(dataset)
+        self.fill: Fill | None = None
         self._numbers = numbers
         self.scaling = scaling_of(dataset, numbers)
         self._zero_is_data = zero_is_data
@@ -186,6 +192,37 @@ class Source:
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return values and validity of what is chosen of (bands, rows, columns)."""
         indexes = self._indexes(bands)
+        read, mask = self.read_stored(inside, indexes, choose)
+        if self.fill:
+            mask &= ~self.fill.of(read, indexes, inside, choose)
+        for values, band in zip(read, bands, strict=True):
+            scaling = self.scaling[band]
+            if (scaling.scale, scaling.offset) != (1, 0):
+                values *= scaling.scale
+                values += scaling.offset
+        if not mask.all():
+            np.copyto(read, 0, where=~mask)
+        return read, mask
+
+    def read_stored(
+        self,
+        inside: Window,
+        indexes: Sequence[int],
+        choose: Callable[[NDArray[Any]], NDArray[Any]] = lambda layers: layers,
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Read a window as it is stored: without scale and offset, undeclared fill valid.
+
+        Args:
+            inside: pixels of the raster.
+            indexes: GDAL's numbers of the bands.
+            choose: takes (bands, rows, columns), returns what is wanted of them.
+
+        Returns:
+            Values, float32, anything where invalid; and validity, bool, same shape.
+
+        Raises:
+            InputError: the file is damaged.
+        """
         try:
             read = choose(self._values(indexes, inside))
             mask = known_by_nodata(self.dataset, read, indexes)
@@ -201,14 +238,8 @@ class Source:
             raise InputError(
                 f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
             ) from error
-        for values, known, band in zip(read, mask, bands, strict=True):
+        for values, known in zip(read, mask, strict=True):
             known &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
-            scaling = self.scaling[band]
-            if (scaling.scale, scaling.offset) != (1, 0):
-                values *= scaling.scale
-                values += scaling.offset
-        if not mask.all():
-            np.copyto(read, 0, where=~mask)
         return read, mask
 
     def _values(self, indexes: Sequence[int], inside: Window) -> NDArray[np.float32]:

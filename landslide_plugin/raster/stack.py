@@ -25,6 +25,7 @@ from .heights import require_metres
 from .kinds import THEMATIC, is_direction
 from .source import Source
 from .statistics import BandStatistics, table
+from .undeclared import mark_fill
 from .writer import RasterWriter
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
@@ -67,6 +68,8 @@ class LayerStack:
         area: str | Path = "",
         sensor: str = "auto",
         what: str = "layer",
+        fill: str = "keep",
+        kind: str = "",
         progress: Progress | None = None,
     ) -> "LayerStack":
         """Open the layers on the reference's grid.
@@ -80,7 +83,9 @@ class LayerStack:
                 along the reference's pixels.
             sensor: whose names the layers' bands bear, as `common_name` takes it.
             what: the layers' role in messages.
-            progress: where warnings about the area go.
+            fill: one of `undeclared.FILLS`, what becomes of fill that a layer does not declare.
+            kind: `undeclared.IMAGE` where the layers are known to be images.
+            progress: where warnings about the area and about fill go.
 
         Raises:
             InputError: no layer, an unknown resampling, or something that can't be read.
@@ -104,6 +109,10 @@ class LayerStack:
                     area, "area", crs=grid.crs, kinds=("Polygon",), progress=progress
                 ).geometry
                 grid = _cut(grid, polygons)
+            for layer in layers:
+                mark_fill(
+                    layer, fill, progress or Progress(), kind=kind, sensor=sensor, within=grid
+                )
             bands = [
                 band
                 for layer in layers

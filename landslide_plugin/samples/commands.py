@@ -9,6 +9,7 @@ from ..outputs import whole_folder
 from ..progress import Progress
 from ..raster.heights import require_metres
 from ..raster.source import Source
+from ..raster.undeclared import mark_fill
 from ..threshold import USUAL, Threshold
 from .cutter import Cutter, Hardness, find_layers
 from .import_tiles import TileImport, find_tiles
@@ -38,6 +39,7 @@ def samples(
     validation: float = 0.2,
     test: float = 0.0,
     seed: int = 0,
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Cut labelled patches out of one or several stacks, seeded on landslides.
@@ -74,6 +76,7 @@ def samples(
         validation: share of validation patches.
         test: share of test patches.
         seed: of the split and of the choice of background.
+        fill: one of `undeclared.FILLS`: fill that a stack does not declare is nodata, or is kept.
         progress: told counts and class balance.
 
     Returns:
@@ -95,6 +98,7 @@ def samples(
         for source in stacks:
             require_tile_fits(source.grid, source.path, tile_size)
             require_metres(source)
+            mark_fill(source, fill, progress)
         writer = SampleWriter(folder, stacks[0].bands, IMAGE_LABELS if field else PIXEL_LABELS)
         before = None
         if field:

@@ -8,6 +8,7 @@ import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.chain.commands import map as map_landslides
 from landslide_mapper.landslide_plugin.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.progress import Progress
 from shapely import box
 
 
@@ -81,3 +82,22 @@ def test_bands_are_named_by_the_sensor(layers, make_model, make_raster):
 def test_rivers_give_the_inventory_its_distance_to_them(layers, make_model):
     values = map_landslides(**layers, model=make_model(["red"]), threshold=0.0)
     assert gpd.read_file(values["inventory"]).river_m[0] == pytest.approx(0, abs=10)
+
+
+def test_undeclared_fill_is_told_once_and_is_not_mapped(layers, make_model):
+    """Of the DEM, which factors and streams are derived from, and of the image."""
+    for name, part, fill in (("dem", np.s_[:, 5, 5], -32768), ("image", np.s_[:, :, :10], 0)):
+        with rasterio.open(layers[name], "r+") as dataset:
+            values = dataset.read()
+            values[part] = fill
+            dataset.write(values)
+    told = []
+    layers["progress"] = Progress(told.append)
+    del layers["rivers"]
+    model = make_model(["nir", "slope", "river_distance"])
+    map_landslides(**layers, model=model, threshold=0.0, stream_area=0.05)
+    texts = [event["text"] for event in told if event["type"] == "warning"]
+    assert sum("look like fill" in text for text in texts) == 2
+    with rasterio.open(layers["probability"]) as probability:
+        assert (probability.read(1, masked=True).mask[:, :10]).all()
+        assert not (probability.read(1, masked=True).mask[:, 10:]).any()

@@ -1,0 +1,369 @@
+"""Fill that a raster holds and does not declare: what it is, and which pixels hold it.
+
+Three kinds are told from data. Single values that stand for "nothing here" (-9999, -32768), where
+no other value lies near. Elevations that no ground has, unless the values go on there, as those of
+a sea floor do. And pixels that are black, or white, in all bands of an image at once, where they
+lie along its border or, in more than 8 bits, in large pieces: shadow and glint are speckle.
+
+All is decided once from all pixels of a raster, so that no window or tile changes it.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rasterio.windows import Window
+
+from .pieces import PackedMask, Pieces
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+VOIDS = (
+    -999.0, -9999.0, -32767.0, -32768.0, -99999.0, -999999.0, float(-(2**31)),
+    32767.0, 65535.0, float(2**31 - 1), float(2**32 - 1), 1e20,
+)  # fmt: skip
+"""Values that programs write where there is nothing."""
+NEAR = 0.5
+"""No other value lies within this share of a void's size around it, or it is data."""
+FEW = 0.01
+"""So many others for each pixel of a void are overlooked."""
+GROUND = (-500.0, 9000.0)
+"""Lowest and highest elevation of ground in metres: the Dead Sea's shore, Mount Everest's top."""
+PLANETS = (-12_000.0, 22_000.0)
+"""No elevation lies beyond, be it of a sea floor or of Mars."""
+GAP = 500.0
+"""Values go on beyond `GROUND` while the next one is no farther than these metres."""
+RUN = 16
+"""Pixels in a row along the border, of a band of black or white."""
+PIECE = RUN * RUN
+"""Pixels of a piece of black within an image of more than 8 bits."""
+FEW_CLASSES = 16
+"""Nameless bands of whole numbers up to this are taken for classes, not for an image."""
+BLUR = 5.0
+"""Black and white of 8 bits differ by so much where a file is compressed with losses (JPEG)."""
+NEARLY_WHITE = (0.9, 0.05)
+"""From this share of the highest value on a pixel is nearly white; where there are more of them
+than this share of the white ones, these are clouds and no border."""
+
+_STEP = 100.0
+"""Width in metres of the bins in which elevations beyond `GROUND` are counted."""
+
+
+@dataclass(frozen=True)
+class Collar:
+    """The pixels of an image that are black, or white, in all its bands.
+
+    Attributes:
+        bands: GDAL's numbers of these bands.
+        low: lowest value that is fill, as it is stored.
+        high: highest; that of lossless files is the same.
+        mask: where they are.
+        count: how many pixels that is.
+    """
+
+    bands: tuple[int, ...]
+    low: float
+    high: float
+    mask: PackedMask
+    count: int
+
+
+@dataclass(frozen=True)
+class Fill:
+    """Undeclared fill of a raster, by GDAL's numbers of bands; values are as they are stored.
+
+    Attributes:
+        voids: values of a band that are fill, and how many pixels hold each.
+        limits: lowest and highest elevation, and how many pixels lie beyond.
+        collars: black or white parts of images.
+        pixels: how many were looked at.
+    """
+
+    voids: Mapping[int, Mapping[float, int]] = field(default_factory=dict)
+    limits: Mapping[int, tuple[float, float, int]] = field(default_factory=dict)
+    collars: Sequence[Collar] = ()
+    pixels: int = 0
+
+    def __bool__(self) -> bool:
+        """Whether there is any."""
+        return bool(self.voids or self.limits or self.collars)
+
+    def of(
+        self,
+        values: Floats,
+        indexes: Sequence[int],
+        window: Window,
+        choose: Callable[[NDArray[Any]], NDArray[Any]] = lambda layers: layers,
+    ) -> Mask:
+        """Return which of a window's values are fill.
+
+        Args:
+            values: as they are stored, the first axis that of the bands.
+            indexes: GDAL's numbers of the bands.
+            window: where they lie in the raster.
+            choose: what `values` were chosen by, of (bands, rows, columns).
+        """
+        found = np.zeros(values.shape, bool)
+        for band, here, index in zip(values, found, indexes, strict=True):
+            for void in self.voids.get(index, ()):
+                here |= band == np.float32(void)
+            if index in self.limits:
+                low, high, _ = self.limits[index]
+                here |= (band < low) | (band > high)
+        for collar in self.collars:
+            held = [place for place, index in enumerate(indexes) if index in collar.bands]
+            if held:
+                found[held] |= choose(collar.mask.read(window)[None])
+        return found
+
+    def describe(self) -> str:
+        """Return what was found and on which share of the pixels, for a sentence."""
+        counts: Counter[str] = Counter()
+        for band in self.voids.values():
+            for void, count in band.items():
+                counts[f"{void:g}"] = max(counts[f"{void:g}"], count)
+        for low, high, count in self.limits.values():
+            counts[f"elevations below {low:g} or above {high:g}"] += count
+        for collar in self.collars:
+            bands = " in all bands" if len(collar.bands) > 1 else ""
+            span = f" to {collar.high:g}" if collar.high > collar.low else ""
+            counts[f"{collar.low:g}{span}{bands}"] += collar.count
+        return " and ".join(
+            f"{what} on {_percent(count / max(self.pixels, 1))}" for what, count in counts.items()
+        )
+
+
+@dataclass(frozen=True)
+class Sought:
+    """What is looked for in a raster, by GDAL's numbers of its bands.
+
+    Attributes:
+        types: the type of each band that may hold voids, as it is stored.
+        elevations: of the bands that hold elevations, by how much the stored value grows with a
+            metre, and that of 0 metres.
+        images: bands that are of one image, to the values, lowest and highest, that its border may
+            hold in all.
+        named: whether the images' bands are known to be such by their names.
+    """
+
+    types: Mapping[int, np.dtype]
+    elevations: Mapping[int, tuple[float, float]]
+    images: Mapping[tuple[int, ...], Sequence[tuple[float, float]]]
+    named: bool
+
+    @property
+    def indexes(self) -> list[int]:
+        """The bands that must be read, in order."""
+        voids = {n for n, kind in self.types.items() if any(_may_be_void(v, kind) for v in VOIDS)}
+        return sorted(voids.union(self.elevations, *self.images))
+
+
+class Search:
+    """Looks at a raster block by block, and says in the end what fill it holds.
+
+    Args:
+        sought: what is looked for.
+        window: the part of the raster that is looked at.
+        rows: rows of each block but the last.
+    """
+
+    def __init__(self, sought: Sought, window: Window, rows: int) -> None:
+        self._voids = {
+            index: {void: _Void() for void in VOIDS if _may_be_void(void, kind)}
+            for index, kind in sought.types.items()
+        }
+        self._elevations = {
+            index: _Elevations(*units) for index, units in sought.elevations.items()
+        }
+        self._collars = [
+            _Collar(bands, low, high, Pieces(window, rows), sought.named)
+            for bands, values in sought.images.items()
+            for low, high in values
+        ]
+        self._types = sought.types
+        self._pixels = int(window.width) * int(window.height)
+
+    def add(self, values: Floats, valid: Mask, indexes: Sequence[int]) -> None:
+        """Look at the next block.
+
+        Args:
+            values: as they are stored, (bands, rows, columns).
+            valid: what is not nodata anyway, same shape.
+            indexes: GDAL's numbers of the bands.
+        """
+        for index, band, known in zip(indexes, values, valid, strict=True):
+            own = band if known.all() else band[known]
+            if not own.size:
+                continue
+            low, high = float(own.min()), float(own.max())
+            for void, found in self._voids.get(index, {}).items():
+                found.add(void, own, low, high)
+            if index in self._elevations:
+                self._elevations[index].add(own, low, high)
+        for collar in self._collars:
+            places = [indexes.index(index) for index in collar.bands]
+            collar.add(values[places], valid[places])
+
+    def finish(self) -> Fill:
+        """Return what was found."""
+        voids = {
+            index: {
+                void: found.count
+                for void, found in candidates.items()
+                if found.count and found.near <= FEW * found.count
+            }
+            for index, candidates in self._voids.items()
+        }
+        measured = {index: found.limits() for index, found in self._elevations.items()}
+        limits = {index: found for index, found in measured.items() if found}
+        collars = [collar.finish(self._types) for collar in self._collars]
+        return Fill(
+            {index: found for index, found in voids.items() if found and index not in limits},
+            limits,
+            [collar for collar in collars if collar],
+            self._pixels,
+        )
+
+
+@dataclass
+class _Void:
+    """How many pixels hold a value, and how many one near it."""
+
+    count: int = 0
+    near: int = 0
+
+    def add(self, void: float, values: Floats, low: float, high: float) -> None:
+        margin = NEAR * abs(void)
+        if high <= void - margin or low >= void + margin:
+            return
+        near = values[(values > void - margin) & (values < void + margin)]
+        own = near == np.float32(void)
+        self.count += int(own.sum())
+        self.near += int((~own & ~np.isin(near, np.array(VOIDS, np.float32))).sum())
+
+
+class _Elevations:
+    """The elevations of a band that no ground has, by bins, and the range of the others.
+
+    Args:
+        metre: the stored value of a metre.
+        zero: the stored value of 0 metres.
+    """
+
+    def __init__(self, metre: float, zero: float) -> None:
+        self._metre, self._zero = metre, zero
+        self._range = (np.inf, -np.inf)
+        self._bins: Counter[int] = Counter()
+        self._ground = 0
+
+    def add(self, values: Floats, low: float, high: float) -> None:
+        """Count in stored values, of which these are the lowest and the highest."""
+        least, most = (self._stored(limit) for limit in GROUND)
+        if least <= low and high <= most:
+            inside = values
+        else:
+            beyond = (values < least) | (values > most)
+            inside = values[~beyond]
+            bins = np.floor((values[beyond].astype(float) - self._zero) / self._metre / _STEP)
+            for number, count in zip(*np.unique(bins, return_counts=True), strict=True):
+                self._bins[int(number)] += int(count)
+        if inside.size:
+            metres = [(float(v) - self._zero) / self._metre for v in (inside.min(), inside.max())]
+            self._range = min(self._range[0], metres[0]), max(self._range[1], metres[1])
+            self._ground += inside.size
+
+    def limits(self) -> tuple[float, float, int] | None:
+        """Return what elevations count, as they are stored, and how many pixels lie beyond.
+
+        None where all do, or where most lie beyond: they are no metres then.
+        """
+        if not self._bins or not self._ground:
+            return None
+        depths = {-number - 1: count for number, count in self._bins.items()}
+        low = -self._reach(depths, -self._range[0], -GROUND[0], -PLANETS[0])
+        high = self._reach(self._bins, self._range[1], GROUND[1], PLANETS[1])
+        beyond = sum(c for n, c in self._bins.items() if n * _STEP < low or n * _STEP >= high)
+        if not 0 < beyond <= self._ground:
+            return None
+        return self._stored(low), self._stored(high), beyond
+
+    def _reach(self, bins: Mapping[int, int], top: float, ground: float, most: float) -> float:
+        """Return up to where values go on, negated for the lower limit.
+
+        A few that go on beyond what planets have are a mixture of voids and their neighbours.
+        """
+        reached, count = top, 0
+        for number in sorted(number for number in bins if number * _STEP >= ground):
+            if number * _STEP - reached > GAP:
+                break
+            reached = (number + 1) * _STEP
+            count += bins[number]
+        blended = reached > most and count <= FEW * self._ground
+        return ground if blended else max(reached, ground)
+
+    def _stored(self, metres: float) -> float:
+        return metres * self._metre + self._zero
+
+
+@dataclass
+class _Collar:
+    """Where an image is black, or white, in all bands."""
+
+    bands: tuple[int, ...]
+    low: float
+    high: float
+    pieces: Pieces
+    named: bool
+    near: int = 0
+    highest: float = 0.0
+
+    def add(self, values: Floats, valid: Mask) -> None:
+        inside = (values >= np.float32(self.low)) & (values <= np.float32(self.high))
+        same = inside.all(axis=0) & valid.any(axis=0)
+        self.pieces.add(same)
+        if self.low:
+            white = (values >= NEARLY_WHITE[0] * self.high).all(axis=0)
+            self.near += int((white & ~same).sum())
+        if not self.named:
+            self.highest = max(self.highest, float(values.max(where=valid, initial=0)))
+
+    def finish(self, types: Mapping[int, np.dtype]) -> Collar | None:
+        if not self.named and self.highest <= FEW_CLASSES:
+            return None
+        bytes_only = all(types[index].itemsize == 1 for index in self.bands)
+        mask, count = self.pieces.chosen(RUN, None if bytes_only else PIECE)
+        if not count or (self.low and self.near > NEARLY_WHITE[1] * count):
+            return None
+        return Collar(self.bands, self.low, self.high, mask, count)
+
+
+def _may_be_void(void: float, kind: np.dtype) -> bool:
+    """Return whether a band of a type can hold a value, other than by saturation."""
+    if kind.kind == "f":
+        return True
+    limits = np.iinfo(kind)
+    return kind.itemsize > 1 and limits.min <= void < limits.max
+
+
+def collar_values(types: Sequence[np.dtype], lossy: bool) -> list[tuple[float, float]]:
+    """Return what the border of an image may hold, lowest and highest: black, then white.
+
+    Args:
+        types: those of its bands; fractions have no white.
+        lossy: whether it is compressed so that values come out a little different.
+    """
+    if any(kind.kind == "f" for kind in types):
+        return [(0.0, 0.0)]
+    white = float(min(np.iinfo(kind).max for kind in types))
+    blur = BLUR if lossy and white == 255 else 0.0
+    return [(0.0, blur), (white - blur, white)]
+
+
+def _percent(share: float) -> str:
+    return (
+        "less than 0.01 % of the pixels" if share < 1e-4 else f"{100 * share:.2g} % of the pixels"
+    )

@@ -1,0 +1,150 @@
+"""Looks for undeclared fill in open rasters, and has it count as nodata."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from rasterio.enums import Compression
+from rasterio.windows import Window
+
+from ..errors import InputError
+from ..progress import Progress
+from .bands import SENSORS, layer_names
+from .fill import Fill, Search, Sought, collar_values
+from .grid import Grid
+from .source import Source
+
+FILLS = ("auto", "keep")
+"""What may be done with undeclared fill: it is nodata, or it is taken as values."""
+
+IMAGE, ELEVATION = "image", "elevation"
+"""What a raster may be known to be."""
+
+_SPECTRAL = {name for bands in SENSORS.values() for name in bands.values()}
+_ELEVATION = re.compile(r"(^|[\W_\d])(dem|dsm|dtm|elevation|srtm|aw3d30)([\W_\d]|$)", re.I)
+_NUMBERED = re.compile(r"(band|sr_b|b|layer|channel)[\s_-]?\d+a?", re.I)
+_LOSSY = ("JPEG", "WEBP", "JP2OpenJPEG", Compression.jpeg, Compression.webp)
+_MEGABYTES = 64
+_MARGIN = 8
+"""Pixels around what is read, for resampling, and as many in a hundred."""
+
+FEW_BANDS = 3
+"""So many bands that are 0 at once are a sign of fill, as are names of an image's bands and whole
+numbers; two of the three signs make an image."""
+
+
+def mark_fill(
+    source: Source,
+    fill: str,
+    progress: Progress,
+    *,
+    kind: str = "",
+    bands: Sequence[str] | None = None,
+    metre: float = 1.0,
+    sensor: str = "auto",
+    within: Grid | None = None,
+) -> None:
+    """Have a raster's undeclared fill count as nodata from now on, and say so.
+
+    Args:
+        source: the raster; all of it is read once.
+        fill: one of `FILLS`.
+        progress: where it is said.
+        kind: `IMAGE` or `ELEVATION` where all bands are known to be that; else their names tell.
+        bands: names of those that matter; all when None.
+        metre: units of elevation in a metre: 1, or 3.28 for feet.
+        sensor: whose names the bands bear.
+        within: the grid that it is to be read on, beyond which nothing matters; all when None.
+
+    Raises:
+        InputError: an unknown `fill`, or the file is damaged.
+    """
+    if fill not in FILLS:
+        raise InputError(f"There is no way {fill!r} with fill: choose {' or '.join(FILLS)}.")
+    if fill == "keep":
+        return
+    found = find_fill(source, kind=kind, bands=bands, metre=metre, sensor=sensor, within=within)
+    if found:
+        source.fill = found
+        progress.warning(
+            f"{source.path} holds values that look like fill but are not declared as nodata: "
+            f"{found.describe()}. They are treated as nodata; choose FILL = keep to take them as "
+            "values."
+        )
+
+
+def find_fill(
+    source: Source,
+    *,
+    kind: str = "",
+    bands: Sequence[str] | None = None,
+    metre: float = 1.0,
+    sensor: str = "auto",
+    within: Grid | None = None,
+) -> Fill:
+    """Return the undeclared fill of a raster; the arguments are those of `mark_fill`."""
+    sought = _sought(source, source.bands if bands is None else bands, kind, metre, sensor)
+    indexes = sought.indexes
+    part = _part(source.grid, within)
+    if not indexes or part is None:
+        return Fill()
+    rows = source.grid.rows_within(_MEGABYTES, 3 * len(indexes))
+    search = Search(sought, part, rows)
+    bottom = int(part.row_off + part.height)
+    for top in range(int(part.row_off), bottom, rows):
+        block = Window(part.col_off, top, part.width, min(rows, bottom - top))
+        search.add(*source.read_stored(block, indexes), indexes)
+    return search.finish()
+
+
+def _part(own: Grid, grid: Grid | None) -> Window | None:
+    """Return the pixels of a raster that a grid is made of, and some around; None without any."""
+    whole = Window(0, 0, own.width, own.height)
+    bounds = None if grid is None else grid.bounds_in(own.crs)
+    if bounds is None or bounds[0] > bounds[2]:
+        return whole
+    (left, bottom), (right, top) = own.pixel(*bounds[:2]), own.pixel(*bounds[2:])
+    margin = _MARGIN + _MARGIN * max(right - left, bottom - top) / 100
+    first = max(math.floor(left - margin), 0), max(math.floor(top - margin), 0)
+    last = min(math.ceil(right + margin), own.width), min(math.ceil(bottom + margin), own.height)
+    if first[0] >= last[0] or first[1] >= last[1]:
+        return None
+    return Window(*first, last[0] - first[0], last[1] - first[1])
+
+
+def _sought(source: Source, wanted: Sequence[str], kind: str, metre: float, sensor: str) -> Sought:
+    """Return what may be fill in a raster, by what its bands are."""
+    names = dict(zip(source.bands, layer_names(source, sensor), strict=True))
+    plain = {band: source.index_of(band) for band in wanted if not source.is_classes(band)}
+    types = {number: np.dtype(source.dataset.dtypes[number - 1]) for number in plain.values()}
+    heights = {
+        number: _units(source, band, metre)
+        for band, number in plain.items()
+        if kind == ELEVATION or (not kind and _ELEVATION.search(names[band]))
+    }
+    image, named = _image({number: names[band] for band, number in plain.items()}, kind, types)
+    lossy = source.dataset.driver in _LOSSY or source.dataset.compression in _LOSSY
+    values = {image: collar_values([types[number] for number in image], lossy)} if image else {}
+    for number in sorted(set(types) - set(image) - set(heights)):
+        if types[number].kind in "iu" and types[number].itemsize > 1:
+            values[number,] = collar_values([types[number]], lossy=False)[1:]
+    return Sought(types, heights, values, named)
+
+
+def _image(
+    names: Mapping[int, str], kind: str, types: Mapping[int, np.dtype]
+) -> tuple[tuple[int, ...], bool]:
+    """Return the bands that are of one image, and whether their names or role say so."""
+    known = [n for n, name in names.items() if kind == IMAGE or (not kind and name in _SPECTRAL)]
+    nameless = not kind and all(_NUMBERED.fullmatch(name) for name in names.values())
+    bands = known or (list(names) if nameless else [])
+    whole = all(types[number].kind in "iu" for number in bands)
+    signs = bool(known), whole, len(bands) >= FEW_BANDS
+    return (tuple(bands), bool(known)) if sum(signs) >= 2 else ((), False)
+
+
+def _units(source: Source, band: str, metre: float) -> tuple[float, float]:
+    """Return by how much the stored value grows with a metre, and that of 0 metres."""
+    scaling = source.scaling[band]
+    return metre / scaling.scale, -scaling.offset / scaling.scale
