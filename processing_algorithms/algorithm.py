@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -25,6 +26,7 @@ from ..landslide_plugin.engine_process import (
     run_command,
 )
 from ..landslide_plugin.errors import LandslideError
+from .layers import files_behind
 from .request import destination, input_value, is_destination, listed, problem_of
 from .styles import post_processor
 
@@ -141,8 +143,10 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     ) -> bool:
         """Turn the inputs into what the engine reads, in the thread that the layers live in."""
         self._request: dict[str, Any] = {}
+        self._read: set[str] = set()
         for definition in self.parameterDefinitions():
             if not is_destination(definition):
+                self._read |= files_behind(definition, parameters.get(definition.name()), context)
                 value = input_value(self, definition, parameters, context, feedback)
                 if definition.name() in self.LISTS:
                     value = listed(value, definition, self.LISTS[definition.name()])
@@ -160,6 +164,11 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         request = dict(self._request)
         for definition in self.destinationParameterDefinitions():
             path = destination(self, definition, parameters, context)
+            # The engine knows no more than the copies of layers that were exported.
+            if path and os.path.realpath(path) in self._read:
+                raise QgsProcessingException(
+                    f"{definition.description()}: {path} is read in this run: choose another file."
+                )
             if path:
                 request[definition.name().lower()] = path
                 self._style(definition.name(), path, context)

@@ -20,6 +20,7 @@ from qgis.core import (
     QgsProcessingParameterVectorLayer,
     QgsProcessingUtils,
     QgsProperty,
+    QgsProviderRegistry,
     QgsRasterLayer,
     QgsVectorLayer,
 )
@@ -72,6 +73,19 @@ def layer_files(
         else:
             files.append(vector_file(layer, wanted, context, feedback))
     return files if several else files[0]
+
+
+def files_behind(
+    definition: QgsProcessingParameterDefinition, given: Any, context: QgsProcessingContext
+) -> set[str]:
+    """Return the files that layers are stored in, also of those that are exported for a run."""
+    if not takes_layers(definition):
+        return set()
+    found = (_find(definition, item, context)[0] for item in _flat(given) if item not in (None, ""))
+    sources = [(layer.providerType(), layer.source()) for layer in found if layer is not None]
+    decode = QgsProviderRegistry.instance().decodeUri
+    paths = [str(decode(*source).get("path") or "") for source in sources]
+    return {os.path.realpath(path) for path in paths if os.path.exists(path)}
 
 
 def layer_problem(

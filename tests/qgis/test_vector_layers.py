@@ -17,6 +17,7 @@ from qgis.core import (
     QgsGeometry,
     QgsMeshLayer,
     QgsProcessingContext,
+    QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProject,
     QgsVectorFileWriter,
@@ -239,6 +240,18 @@ class TestFeatures:
         layer = QgsVectorLayer(query, "moved", "virtual")
         assert layer.isValid()
         assert engine_reads(request_of(layer))["x"] == [10, 11, 12]
+
+
+def test_the_file_of_an_exported_layer_is_no_output(stored, engine, tmp_path):
+    """The engine reads a copy, and could not know that it writes over what was copied."""
+    assert stored.setSubsetString("code > 1")
+    path = stored.source().split("|")[0]
+    before = Path(path).read_bytes()
+    probability = write_raster(tmp_path / "probability.tif")
+    parameters = {"PREDICTED": [stored.id()], "REFERENCE": probability, "JSON": path}
+    with pytest.raises(QgsProcessingException, match=r"geology\.gpkg is read in this run"):
+        processing.run("landslide:evaluate", parameters)
+    assert Path(path).read_bytes() == before
 
 
 class TestWhereTheyLie:
