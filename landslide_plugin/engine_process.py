@@ -32,9 +32,8 @@ PACKAGES = ("torch", "torchvision", "segmentation_models_pytorch", "rasterio", "
 """What QGIS's own Python must have to serve as the engine."""
 
 _POLL_SECONDS = 0.1
-_GRACE_SECONDS = 3.0
-_LONG_GRACE = {"train": 30.0}
-"""Seconds for commands that keep on cancel what they have, after a long step that can't be left."""
+_GRACE_SECONDS = 4.0
+"""The worker ends by itself a little sooner, see `interruption.LAST_SECONDS`."""
 _KILL_SECONDS = 0.5
 _LOG_LINES = 400
 _DROPPED_PREFIXES = ("PYTHON", "PROJ_", "GDAL_")
@@ -88,14 +87,13 @@ def run_command(
     """
     program = [str(python or find_engine()), "-u", str(worker)]
     request = {"command": command, "parameters": parameters, "attached": True}
-    return run_program(program, feedback, request, _LONG_GRACE.get(command, _GRACE_SECONDS))
+    return run_program(program, feedback, request)
 
 
 def run_program(
     words: list[str],
     feedback: QgsProcessingFeedback,
     request: dict[str, Any] | None = None,
-    grace: float = _GRACE_SECONDS,
 ) -> dict[str, Any]:
     """Run a program that reports in the worker's JSON lines; return its result's values.
 
@@ -104,7 +102,6 @@ def run_program(
         feedback: as in `run_command`.
         request: sent as one line on its stdin, which then stays open: its end would tell the
             worker to end.
-        grace: seconds that it has to end by itself when it is canceled.
 
     Raises:
         LandslideError, EngineFailure, EngineCanceled: as `run_command`.
@@ -115,7 +112,7 @@ def run_program(
             _send(process, json.dumps(request) + "\n")
         return _Session(process, feedback).values()
     finally:
-        stop(process, grace)
+        stop(process)
         clear_away((request or {}).get("parameters", {}))
 
 
@@ -206,7 +203,7 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
 def stop(process: subprocess.Popen[str], grace: float = _GRACE_SECONDS) -> None:
     """End a program and its children, politely for `grace` seconds, and close its pipes."""
     if process.poll() is None:
-        _signal(process, "SIGTERM")
+        _ask_to_end(process)
         with suppress(subprocess.TimeoutExpired):
             process.wait(grace)
     ended = time.monotonic()
@@ -356,6 +353,15 @@ def _read(name: str, pipe: IO[str], lines: queue.Queue[tuple[str, str | None]]) 
         for line in pipe:
             lines.put((name, line))
     lines.put((name, None))
+
+
+def _ask_to_end(process: subprocess.Popen[str]) -> None:
+    """Tell the program to end: by a signal, on Windows by the end of its stdin."""
+    if os.name != "nt":
+        _signal(process, "SIGTERM")
+    elif process.stdin is not None:
+        with suppress(OSError):
+            process.stdin.close()
 
 
 def _signal(process: subprocess.Popen[str], name: str) -> bool:

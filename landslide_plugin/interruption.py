@@ -1,18 +1,70 @@
-"""What must not be interrupted is ended first."""
+"""Ending when asked to: soon, whatever swallows the exception, but not amid what must be whole."""
 
 from __future__ import annotations
 
+import _thread
+import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+INSIST_SECONDS = 1.0
+"""A process that is to end and has not is told again."""
+LAST_SECONDS = 3.5
+"""Then it ends without ceremony: a cancel is to be done within five seconds, QGIS's part too."""
+
+_asked = threading.Event()
+"""Set from the first signal on, until what there is is being kept."""
+_insisting = threading.Lock()
+_depth = 0
+"""Of blocks that must not be interrupted."""
+
+
+def end(number: int, frame: FrameType | None = None) -> None:
+    """End by an exception, so that temporary files are removed; the handler of SIGTERM.
+
+    A callback from C swallows exceptions, so it comes again, by the signal and by `check`.
+    """
+    if _insisting.acquire(blocking=False):
+        threading.Thread(target=_insist, daemon=True).start()
+    _asked.set()
+    raise SystemExit(128 + number)
+
+
+def check() -> None:
+    """Raise `SystemExit` if the process was asked to end and goes on; called wherever it tells.
+
+    Raises:
+        SystemExit: see `end`.
+    """
+    if _asked.is_set() and not _depth and _is_main():
+        raise SystemExit(128 + signal.SIGTERM)
+
+
+def accept() -> None:
+    """Say that the exception was caught to keep what there is: it comes no more.
+
+    The process ends all the same within `LAST_SECONDS`.
+    """
+    _asked.clear()
+
+
+def end_main_thread() -> None:
+    """Send SIGTERM to this process's main thread, so that a wait there ends too."""
+    if hasattr(signal, "pthread_kill"):
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
+    else:
+        _thread.interrupt_main(signal.SIGTERM)
 
 
 @contextmanager
 def uninterrupted() -> Iterator[None]:
     """Hold SIGTERM and SIGINT back until the end of the block, which must be short."""
-    if threading.current_thread() is not threading.main_thread():
+    global _depth
+    if not _is_main():
         yield  # signals reach the main thread alone
         return
     held: list[int] = []
@@ -21,10 +73,25 @@ def uninterrupted() -> Iterator[None]:
         held.append(number)
 
     handlers = {number: signal.signal(number, hold) for number in (signal.SIGTERM, signal.SIGINT)}
+    _depth += 1
     try:
         yield
     finally:
+        _depth -= 1
         for number, handler in handlers.items():
             signal.signal(number, handler)
         for late in dict.fromkeys(held):
             signal.raise_signal(late)
+
+
+def _insist() -> None:
+    until = time.monotonic() + LAST_SECONDS
+    while (left := until - time.monotonic()) > 0:
+        time.sleep(min(left, INSIST_SECONDS))
+        if _asked.is_set():
+            end_main_thread()
+    os._exit(128 + signal.SIGTERM)
+
+
+def _is_main() -> bool:
+    return threading.current_thread() is threading.main_thread()

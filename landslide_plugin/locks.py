@@ -10,6 +10,7 @@ from pathlib import Path
 
 from . import owners
 from .errors import OutputError
+from .interruption import uninterrupted
 
 PREFIX = ".lock-"
 _A_MOMENT = 10.0
@@ -36,8 +37,9 @@ def locked(place: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        if _holder(lock).get("owner") == owners.me():
-            lock.unlink(missing_ok=True)
+        with uninterrupted():
+            if _holder(lock).get("owner") == owners.me():
+                lock.unlink(missing_ok=True)
 
 
 def remove_stale(folder: Path) -> None:

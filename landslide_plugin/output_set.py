@@ -147,7 +147,8 @@ def drop(folder: Path) -> None:
     """Remove a hidden folder, unless it holds what stood somewhere and could not be put back."""
     aside = folder / ASIDE
     if not (aside.is_dir() and any(aside.iterdir())):
-        shutil.rmtree(folder, ignore_errors=True)
+        with uninterrupted():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def recover(folder: Path) -> None:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeVar
 
+from .interruption import check
+
 T = TypeVar("T")
 Sink = Callable[[dict[str, Any]], None]
 
@@ -27,7 +29,12 @@ class Progress:
         self._last = -1.0
 
     def update(self, fraction: float) -> None:
-        """Say how much of this part is done, 0..1."""
+        """Say how much of this part is done, 0..1.
+
+        Raises:
+            SystemExit: the process was asked to end, and something has swallowed that.
+        """
+        check()
         fraction = min(max(fraction, 0.0), 1.0)
         percent = 100 * (self._start + (self._stop - self._start) * fraction)
         if percent - self._last >= self._STEP_PERCENT or (fraction == 1.0 and percent > self._last):

@@ -9,7 +9,6 @@ user can mend has a `text` alone; any other also has `details`, its traceback.
 It needs no QGIS: `echo '{"command": ...}' | python landslide_plugin/worker.py`.
 """
 
-import _thread
 import importlib
 import importlib.util
 import inspect
@@ -21,7 +20,6 @@ import threading
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 PACKAGE = "landslide_mapper"
@@ -108,10 +106,11 @@ def main() -> int:
     """Run one request; return the exit status: 0 done, 1 the user's error, 2 a bug."""
     report = _claim_stdout()
     set_up_gdal()
-    signal.signal(signal.SIGTERM, _stop)
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
     errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
+    interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
+    signal.signal(signal.SIGTERM, interruption.end)
 
     def send(event: dict[str, Any]) -> None:
         report.write(json.dumps(event, default=str) + "\n")
@@ -158,7 +157,9 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dic
     if name not in COMMANDS:
         raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")
     if request.get("attached"):
-        threading.Thread(target=_end_with_parent, daemon=True).start()
+        interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
+        end = interruption.end_main_thread
+        threading.Thread(target=_end_with_parent, args=(end,), daemon=True).start()
     if name in WITHOUT_FRAMES:
         for package in ("geopandas", "pandas"):
             sys.modules[package] = None  # type: ignore[assignment]
@@ -216,20 +217,10 @@ def _claim_stdout() -> TextIO:
     return report
 
 
-def _stop(number: int, frame: FrameType | None) -> None:
-    """End on SIGTERM by an exception, so that temporary files are removed on the way out."""
-    raise SystemExit(128 + number)
-
-
-def _end_with_parent() -> None:
-    """Wait for the end of stdin, then end as on SIGTERM; at last without ceremony."""
+def _end_with_parent(end: Callable[[], None]) -> None:
+    """Wait for the end of stdin, then end as on SIGTERM."""
     sys.stdin.read()
-    if hasattr(signal, "pthread_kill"):  # to the main thread itself, so that a wait there ends
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-    else:
-        _thread.interrupt_main(signal.SIGTERM)
-    threading.Event().wait(3)
-    os._exit(128 + signal.SIGTERM)
+    end()
 
 
 if __name__ == "__main__":

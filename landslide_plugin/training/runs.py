@@ -9,6 +9,7 @@ from typing import Any
 from torch import nn
 
 from ...models.ensemble import Ensemble
+from ..interruption import accept
 from ..progress import Progress
 from ..samples.splits import Fold
 from .assessment import Assessment, assess
@@ -135,6 +136,7 @@ def train_folds(job: Job, folds: Sequence[Fold], progress: Progress) -> Result:
         except (SystemExit, KeyboardInterrupt):
             if not trained:
                 raise
+            accept()
             return Result(trained, canceled=True)
         if trained[-1].outcome.ending == CANCELED:
             return Result(trained, canceled=True)

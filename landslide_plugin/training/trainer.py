@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..interruption import accept
 from ..progress import Progress
 from ..samples.sample_set import UNKNOWN
 from . import checkpoint as checkpoints
@@ -78,6 +79,7 @@ def fit(
     except (SystemExit, KeyboardInterrupt):
         if training.best is None:
             raise
+        accept()
         ending = CANCELED
     return training.finish(ending)
 

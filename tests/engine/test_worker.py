@@ -52,7 +52,18 @@ def slow(*, output, stubborn=False, progress):
         if stubborn:
             time.sleep(60)
 
-worker.COMMANDS.update(dict.fromkeys(["asks", "prints", "fails", "fills", "slow"], "tests"))
+def swallows(*, forever=False, progress):
+    # in a callback from C an exception is ignored
+    kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
+    pair = (ctypes.c_int * 2)(2, 1)
+    progress.message("begun")
+    while True:
+        ctypes.CDLL(None).qsort(pair, 2, 4, kind(lambda one, other: time.sleep(0.3) or 0))
+        if not forever:
+            progress.update(0.5)
+
+for name in ("asks", "swallows", "prints", "fails", "fills", "slow"):
+    worker.COMMANDS[name] = "tests"
 find = worker.find_command
 worker.find_command = lambda name: globals()[name] if name in globals() else find(name)
 sys.exit(worker.main())
@@ -199,6 +210,17 @@ class TestEnding:
         process = writing(attached=True, parameters={"stubborn": True})
         process.stdin.close()
         assert process.wait(timeout=30) == 128 + signal.SIGTERM
+
+    @pytest.mark.parametrize("forever", [False, True])
+    def test_even_when_something_swallows_the_exception(self, forever):
+        process = start({"command": "swallows", "parameters": {"forever": forever}}, True)
+        assert "begun" in process.stdout.readline()
+        time.sleep(0.1)  # so that it is in the callback
+        begun = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+        assert process.returncode == 128 + signal.SIGTERM
+        assert time.monotonic() - begun < 5
 
     def test_a_worker_that_is_not_attached_outlives_its_stdin(self, writing):
         process = writing()

@@ -37,7 +37,8 @@ worker = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(worker)
 worker.register_package()
 import signal
-signal.signal(signal.SIGTERM, worker._stop)
+from landslide_mapper.landslide_plugin import interruption
+signal.signal(signal.SIGTERM, interruption.end)
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.training import commands, trainer
 from landslide_mapper.models import fc_densenet
