@@ -154,22 +154,34 @@ class Mask:
         return ids
 
 
-def least_landslide(mask: Source, remedy: str, progress: Progress) -> float | None:
-    """Return the value from which a raster of landslides says so, where the user gives none.
+def least_landslide(
+    mask: Source, asked: float | None, remedy: str, progress: Progress
+) -> float | None:
+    """Return the value from which a raster of landslides says so.
 
     Args:
         mask: the raster; what matters is its first band.
+        asked: by the user; None to leave it to the raster.
         remedy: what to do where decimal values are probabilities without a threshold.
         progress: told what is taken.
 
     Returns:
-        The threshold that probabilities carry; None where any value above 0 is landslide.
+        What was asked for, else the threshold that probabilities carry; None where any value above
+        0 is landslide.
 
     Raises:
         InputError: it is a mosaic whose parts carry different thresholds.
     """
-    if not mask.dataset.dtypes[0].startswith("float"):
-        return None
+    band = mask.bands[0]
+    if len(mask.bands) > 1:
+        progress.warning(
+            f"Of the {len(mask.bands)} bands of {mask.path} the first, {band}, alone says where "
+            "landslides are: export the one that does if it is another."
+        )
+    scaling = mask.scaling[band]
+    whole = not mask.dataset.dtypes[mask.index_of(band) - 1].startswith("float")
+    if asked is not None or (whole and (scaling.scale, scaling.offset) == (1, 0)):
+        return asked
     found = carried(mask)
     if found is None:
         progress.warning(

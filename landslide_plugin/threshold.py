@@ -7,6 +7,7 @@ from pathlib import Path
 
 import rasterio
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader
 
 from .errors import InputError, ModelFileError
 from .raster.source import Source
@@ -70,10 +71,7 @@ def carried(raster: Source) -> Threshold | None:
     Raises:
         InputError: the parts of a mosaic carry different thresholds.
     """
-    own = _of_tags(raster.dataset.tags())
-    if own is not None or raster.dataset.driver != "VRT":
-        return own
-    found = {part.value: part for part in _parts(raster.dataset.files) if part is not None}
+    found = {one.value: one for one in _found(raster.dataset)}
     if len(found) > 1:
         values = " and ".join(f"{value:g}" for value in sorted(found))
         raise InputError(
@@ -83,14 +81,19 @@ def carried(raster: Source) -> Threshold | None:
     return next(iter(found.values()), None)
 
 
-def _parts(files: list[str]) -> Iterator[Threshold | None]:
-    """Yield the threshold of each raster that a mosaic is made of."""
-    for path in files:
-        try:
-            with rasterio.open(path) as part:
-                yield _of_tags(part.tags())
-        except RasterioError:
-            continue
+def _found(dataset: DatasetReader) -> Iterator[Threshold]:
+    """Yield the threshold of a raster, or of those that a mosaic without any is made of."""
+    own = _of_tags(dataset.tags())
+    if own is not None:
+        yield own
+    elif dataset.driver == "VRT":
+        for path in dataset.files:
+            if path != dataset.name and Path(path).suffix.lower() not in (".xml", ".ovr", ".msk"):
+                try:
+                    with rasterio.open(path) as part:
+                        yield from _found(part)
+                except RasterioError:  # a part that is not there is empty
+                    continue
 
 
 def _of_tags(tags: Mapping[str, str]) -> Threshold | None:

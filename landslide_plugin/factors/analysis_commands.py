@@ -103,7 +103,7 @@ def _open_landslides(path: str, grid: Grid, files: ExitStack, progress: Progress
     if not is_raster(path):
         return read_polygons(path, grid, "landslides", progress)
     mask = files.enter_context(Source.open(path, what="landslide mask", zero_is_data=True))
-    least = least_landslide(mask, "give a mask of what is landslide", progress)
+    least = least_landslide(mask, None, "give a mask of what is landslide", progress)
     return Mask(files.enter_context(mask.on(grid, "nearest")), least)
 
 

@@ -21,7 +21,7 @@ from .division import ELEVATION, PROBABILITY, SPLITS, Divider, divide
 from .layer import write_inventory
 from .morphology import NEARLY, Brush, Morphology
 from .polygons import simplified, smoothed, to_map, without_holes
-from .trace import Scene, is_mask, open_terrain
+from .trace import BAND, Scene, band_of, is_mask, open_terrain
 
 Ints = NDArray[np.int64]
 COLUMNS = {
@@ -152,6 +152,11 @@ def _open(path: str, stack: ExitStack, progress: Progress) -> Source:
         progress.warning(f"{path} has no CRS: areas and lengths are in its own units.")
     else:
         require_north_up(source.grid.transform, path)
+    if len(source.bands) > 1 and band_of(source) != BAND:
+        progress.warning(
+            f"Of the {len(source.bands)} bands of {path} the first, {source.bands[0]}, is drawn "
+            "alone; for another export it first."
+        )
     return source
 
 

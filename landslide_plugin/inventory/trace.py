@@ -22,6 +22,8 @@ from .outlines import Block, Polygonizer, outline
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+BAND = "landslide_probability"
+"""What is drawn of a raster of several bands."""
 TERRAIN = {
     "elevation": "bilinear",
     "slope": "bilinear",
@@ -51,7 +53,7 @@ class Scene:
     """
 
     def __init__(self, source: Source, terrain: dict[str, Source], base: float) -> None:
-        self.band = _band(source)
+        self.band = band_of(source)
         self.source, self.terrain, self.base = source, terrain, base
         self.is_mask = is_mask(source)
         self.statistics = {
@@ -147,14 +149,14 @@ class Scene:
 
 def is_mask(source: Source) -> bool:
     """Return whether a raster holds whole numbers, not probabilities; see `Scene`."""
-    index = source.index_of(_band(source)) - 1
+    index = source.index_of(band_of(source)) - 1
     scaled = (source.dataset.scales[index], source.dataset.offsets[index]) != (1, 0)
     return bool(np.dtype(source.dataset.dtypes[index]).kind != "f" and not scaled)
 
 
-def _band(source: Source) -> str:
-    name = "landslide_probability"
-    return name if name in source.bands else source.bands[0]
+def band_of(source: Source) -> str:
+    """Return the name of the band of probabilities, or else of the first."""
+    return BAND if BAND in source.bands else source.bands[0]
 
 
 def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, Source]:

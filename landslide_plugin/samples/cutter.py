@@ -293,9 +293,8 @@ def find_layers(
     mask = None
     if is_raster(landslides):
         mask = Source.open(landslides, what="landslide mask", zero_is_data=True)
-        if high is None:
-            remedy = "say by low and high from which on they are"
-            high = least_landslide(mask, remedy, progress)
+        remedy = "say by low and high from which on they are"
+        high = least_landslide(mask, high, remedy, progress)
     _check_values(landslides, mask, low, high, progress)
     alarm = Source.open(alarms, what="raster of false alarms") if alarms else None
     layers = []

@@ -103,6 +103,18 @@ def test_copies_windows_and_mosaics_of_gdal_keep_it(make, tmp_path):
         assert threshold(target).value == 0.7, name
 
 
+def test_a_mosaic_of_mosaics_keeps_it(make, tmp_path):
+    path, names = make(tags={TAG: "0.7"}), ["inner.vrt", "outer.vrt"]
+    for name in names:
+        target = str(tmp_path / name)
+        try:
+            subprocess.run(["gdalbuildvrt", target, path], check=True, capture_output=True)
+        except FileNotFoundError:
+            pytest.skip("GDAL's commands are absent")
+        path = target
+    assert threshold(path).value == 0.7
+
+
 def test_a_mosaic_of_two_models_needs_to_be_told(make, tmp_path):
     east = from_origin(500000 + 1100, 5000000, 10, 10)
     paths = [make("a.tif", {TAG: "0.7"}), make("b.tif", {TAG: "0.4"}, transform=east)]
@@ -187,6 +199,43 @@ def test_pseudo_labels_and_false_alarms_begin_at_the_rasters_threshold(make, mak
     assert "False alarms are background where" in told and "all above 0" not in told
     assert "before sampling: 1 : 1.8." in told  # 40 columns of 110
     assert made["train"] > 0
+
+
+def test_bytes_with_a_scale_are_probabilities_too(make, make_raster, tmp_path):
+    stack = make_raster("stack.tif", np.random.default_rng(0).normal(size=STEPS.shape))
+    path = make_raster("bytes.tif", np.round(STEPS * 200).astype(np.uint8))
+    with rasterio.open(path, "r+") as dataset:
+        dataset.scales = (1 / 200,)
+        dataset.update_tags(**{TAG: "0.65"})
+    events = []
+    samples(
+        stack=stack, landslides=path, output=str(tmp_path / "samples"), tile_size=8, stride=8,
+        split="random", progress=Progress(events.append),
+    )  # fmt: skip
+    told = " ".join(event.get("text", "") for event in events)
+    assert "at least 0.65" in told and "before sampling: 1 : 1.8." in told
+
+
+def test_that_one_of_several_bands_alone_counts_is_told(make, make_raster, tmp_path):
+    """Such as the picture of a mask, or the probabilities of several kinds of landslide."""
+    stack = make_raster("stack.tif", np.random.default_rng(0).normal(size=STEPS.shape))
+    path = make("kinds.tif", {TAG: "0.7"}, np.stack([STEPS, 1 - STEPS]), bands=["fall", "flow"])
+    events = []
+    progress = Progress(events.append)
+    vectorize(input=path, output=str(tmp_path / "i.gpkg"), progress=progress)
+    samples(
+        stack=stack, landslides=path, output=str(tmp_path / "samples"), tile_size=8, stride=8,
+        split="random", progress=progress,
+    )  # fmt: skip
+    told = [event["text"] for event in events if event["type"] == "warning"]
+    assert sum("Of the 2 bands of" in text and "the first, fall" in text for text in told) == 2
+    events.clear()
+    named = make(
+        "named.tif", {}, np.stack([1 - STEPS, STEPS]), bands=["b", "landslide_probability"]
+    )
+    found = vectorize(input=named, output=str(tmp_path / "n.gpkg"), progress=progress)
+    assert round(found["area_m2"] / 4000) == 60
+    assert not [event for event in events if event["type"] == "warning"]
 
 
 def test_factors_are_analysed_at_the_rasters_threshold(make, make_raster, tmp_path):
