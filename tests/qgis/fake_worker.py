@@ -56,13 +56,13 @@ def bug():
 
 
 def hang():
-    """Ignore SIGTERM, with a child that does so too."""
+    """Ignore SIGTERM, with a child that does so too, for much longer than anybody waits."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+    code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)"
     child = subprocess.Popen([sys.executable, "-c", code])
     Path(given["pids"]).write_text(f"{os.getpid()} {child.pid}")
     begin_output()
-    time.sleep(60)
+    time.sleep(600)
 
 
 def killed():
@@ -77,7 +77,7 @@ def vanish():
 
 def leave_child():
     """End with a result while a child holds the pipes open."""
-    code = "import time; time.sleep(30)"
+    code = "import time; time.sleep(600)"
     Path(given["pids"]).write_text(str(subprocess.Popen([sys.executable, "-c", code]).pid))
     send("result", values={"done": True})
 

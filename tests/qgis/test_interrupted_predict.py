@@ -3,7 +3,6 @@
 import os
 import signal
 import subprocess
-import time
 
 import numpy as np
 import processing
@@ -93,15 +92,9 @@ def test_kill_9(inputs, outputs, recorder, pids):
 
 @pytest.mark.usefixtures("provider")
 def test_cancel(inputs, outputs, recorder, pids):
+    """Within a small part of the work, which is slow on a busy machine too."""
     feedback = recorder()
-    moment = []
-
-    def cancel(percent):
-        if percent > 0 and not moment:
-            moment.append(time.monotonic())
-            feedback.cancel()
-
-    feedback.progressChanged.connect(cancel)
+    feedback.progressChanged.connect(lambda percent: percent > 0 and feedback.cancel())
     predict(inputs, outputs, feedback)
-    assert time.monotonic() - moment[0] < 5
+    assert feedback.percents[-1] < 20
     assert_nothing_is_left(outputs, pids)

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import subprocess
-import time
 import zipfile
 from pathlib import Path
 
@@ -80,9 +79,8 @@ class TestInstall:
     def test_twice_is_once(self, folder, requirements, recorder):
         install(folder, recorder(), requirements=requirements)
         stamp = (folder / STAMP).stat().st_mtime_ns
-        feedback, started = recorder(), time.monotonic()
+        feedback = recorder()
         install(folder, feedback, requirements=requirements)
-        assert time.monotonic() - started < 2
         assert (folder / STAMP).stat().st_mtime_ns == stamp
         assert any("nothing to do" in text for text in feedback.infos)
 
@@ -127,10 +125,9 @@ class TestInstall:
 
     def test_cancel_leaves_no_engine_and_no_process(self, folder, requirements, recorder):
         feedback = recorder(cancel_at="Making the environment")
-        started = time.monotonic()
         with pytest.raises(EngineCanceled):
             install(folder, feedback, requirements=requirements)
-        assert time.monotonic() - started < 5
+        assert "Making the environment" in feedback.infos[-1]
         assert not (folder / STAMP).exists()
         assert not [words for words in command_lines() if str(folder) in words]
 

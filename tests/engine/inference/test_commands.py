@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import geopandas as gpd
@@ -271,11 +270,12 @@ def running(make_raster, tmp_path, model):
 
 
 def test_cancel_ends_soon_and_leaves_nothing(running, tmp_path):
+    """Soon in terms of the work, which is slow on a busy machine too."""
     process, old = running
-    start = time.monotonic()
     process.send_signal(signal.SIGTERM)
-    process.wait(10)
-    assert time.monotonic() - start < 5
+    later = [json.loads(line) for line in process.stdout]
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert all(event.get("percent", 0) < 50 for event in later)
     assert [path.read_bytes() for path in old] == [b"old", b"old"]
     left = [name for name in os.listdir(tmp_path) if not name.startswith(".resume-p.tif-")]
     assert sorted(left) == ["m.tif", "p.tif", "stack.tif"]
@@ -284,5 +284,5 @@ def test_cancel_ends_soon_and_leaves_nothing(running, tmp_path):
 def test_kill_leaves_the_old_outputs(running):
     process, old = running
     process.kill()
-    process.wait(10)
+    process.wait(60)
     assert [path.read_bytes() for path in old] == [b"old", b"old"]

@@ -92,7 +92,7 @@ class Child:
         return False
 
     def end(self):
-        text = self.process.communicate(timeout=60)[0]
+        text = self.process.communicate(timeout=120)[0]
         return self.process.returncode, text
 
 
