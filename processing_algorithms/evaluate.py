@@ -37,7 +37,8 @@ class Evaluate(EngineAlgorithm):
         the area count. From the confusion matrix come overall accuracy, precision, recall, F1,
         kappa, intersection over union of both classes and their mean, false positive rate and
         Matthews correlation. Areas and outlines: bias, mapping error and degree of matching, F
-        score of outlines within a tolerance. Landslides: how many the map touches, by size class,
+        score of outlines within a tolerance; areas and tolerance are of the ground, whatever the
+        CRS, as those of the inventory. Landslides: how many the map touches, by size class,
         false alarms per square kilometre, matches at an intersection over union above 0.5, and
         the frequency of their areas. Of a probability also average precision, ROC, Brier score,
         reliability and the best threshold. Intervals that hold 95 % come from a bootstrap over

@@ -29,7 +29,8 @@ class Vectorize(EngineAlgorithm):
         Method: pixels from the threshold on that share an edge are one landslide. In this order
         it grows down to a lower probability, is opened and closed, has its holes filled, is parted
         from those it touches and into source and runout; then outlines are made simpler and
-        smoother, so that neighbours keep shared edges, and small ones go.
+        smoother, so that neighbours keep shared edges, and small ones go. All sizes are metres on
+        the ground; opening, closing and simplification take those of the pixels in the middle.
 
         Fields: area and perimeter (m2 and m) are geodesic whatever the CRS; length (m) is the
         extent along the mean slope direction and width that across it (without an aspect those of

@@ -22,6 +22,8 @@ MAP_PIXELS = 1200
 MOST_TOLERANCE_PIXELS = 100
 _BLOCK_MEGABYTES = 32
 _SAMPLES = 9
+_NEARLY = 1.01
+"""So much of two pixels' side is two pixels too, where pixels are not quite the same."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +106,9 @@ def compare(
     part = grid.part(window)
     widths, heights = part.pixel_metres(columns=np.linspace(0, part.width - 1, _SAMPLES))
     least = float(min(widths.min(), heights.min()))
-    if not tolerance:  # of the largest pixels, so that two of any are within it
+    if not tolerance:
         tolerance = 2 * float(np.sqrt((widths * heights).max()))
-        tolerance *= 1 if part.keeps_own_metres else 1 + 1e-4
+        tolerance *= 1 if part.keeps_own_metres else _NEARLY
     if tolerance > MOST_TOLERANCE_PIXELS * part.resolution:
         raise InputError(
             f"The tolerance of {tolerance:g} m is more than {MOST_TOLERANCE_PIXELS} pixels of "

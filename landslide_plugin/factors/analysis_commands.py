@@ -13,7 +13,7 @@ from ..errors import InputError
 from ..landslides import Landslides, Mask, is_raster, least_landslide, read_polygons
 from ..outputs import whole_file
 from ..progress import Progress
-from ..raster.grid import Grid
+from ..raster.grid import Grid, tell_metres
 from ..raster.source import Source
 from ..raster.stack import LayerStack
 from .analysis import (
@@ -83,6 +83,7 @@ def factoranalysis(
         layers = files.enter_context(
             LayerStack.open([stack], area=area, fill=fill, progress=progress)
         )
+        tell_metres(layers.grid, progress, "the side of the blocks that are held back")
         labels = _open_landslides(landslides, layers.grid, files, progress)
         analysis = _analyse(layers, labels, classes, seed, progress)
         progress.message(summary(analysis))

@@ -14,7 +14,7 @@ from ..errors import GridError
 from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Grid, Source
-from ..raster.grid import require_north_up
+from ..raster.grid import require_north_up, tell_metres
 from ..raster.heights import require_metres
 from ..raster.undeclared import mark_fill
 from .runtimes.opening import require_task
@@ -72,6 +72,9 @@ def check_resolution(grid: Grid, card: ModelCard, progress: Progress) -> None:
         GridError: they are ten times as wide or more, or a tenth and less.
     """
     ratio = resolution_ratio(grid, card)
+    like = 1 / LIKE_THE_MODELS <= ratio <= LIKE_THE_MODELS
+    if ratio != 1 and not (like and grid.metres_vary < LIKE_THE_MODELS - 1):
+        tell_metres(grid, progress, "resampling to the model's pixels")
     if 0.5 <= ratio <= 2:
         return
     apart = (

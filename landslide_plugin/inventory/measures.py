@@ -5,37 +5,36 @@ from typing import Any
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS, Geod, Transformer
 
-from ..errors import InputError
+from ..raster.surface import Ellipsoid, surface_of
 
 Floats = NDArray[np.float64]
 
 
-def measures(polygons: NDArray[np.object_], crs: object | None) -> tuple[Floats, Floats]:
+def measures(polygons: NDArray[np.object_], crs: Any) -> tuple[Floats, Floats]:
     """Return geodesic areas in square metres and lengths of the outer rings in metres.
 
     Measured on the CRS's own ellipsoid (Karney 2013, J. Geodesy 87:43), so it is right on any
-    projection, in degrees, and on other planets. Without a CRS the plane's units are taken.
+    projection, in degrees, and on other planets. Without a CRS, or with a local one, the
+    plane's units are taken.
 
     Args:
         polygons: Polygons or MultiPolygons, object, (n,).
         crs: their CRS.
     """
-    geodetic, geod = _ellipsoid(crs)
-    if geodetic is None or geod is None:
-        rings = shapely.get_exterior_ring(polygons)
-        return shapely.area(polygons), shapely.length(rings)
+    surface = surface_of(crs)
+    if not isinstance(surface, Ellipsoid):
+        rings, unit = shapely.get_exterior_ring(polygons), surface.metres
+        return shapely.area(polygons) * unit**2, shapely.length(rings) * unit
     parts, of_part = shapely.get_parts(polygons, return_index=True)
     rings, of_ring = shapely.get_rings(parts, return_index=True)
     xy, of_point = shapely.get_coordinates(rings, return_index=True)
-    transform = Transformer.from_crs(crs, geodetic, always_xy=True).transform
-    longitude, latitude = transform(*xy.T.copy())
+    longitude, latitude = map(np.degrees, surface.geodetic(*xy.T.copy()))
     stops = np.append(np.flatnonzero(np.diff(of_point)) + 1, len(xy))
     area, length = np.zeros(len(rings)), np.zeros(len(rings))
     start = 0
     for index, stop in enumerate(stops[: len(rings)]):
-        area[index], length[index] = geod.polygon_area_perimeter(
+        area[index], length[index] = surface.geod.polygon_area_perimeter(
             longitude[start:stop], latitude[start:stop]
         )
         start = stop
@@ -49,7 +48,7 @@ def measures(polygons: NDArray[np.object_], crs: object | None) -> tuple[Floats,
 
 def extents(
     polygons: NDArray[np.object_],
-    crs: object | None,
+    crs: Any,
     direction: Floats,
     north_is_true: bool = False,
 ) -> tuple[Floats, Floats]:
@@ -90,23 +89,22 @@ def extents(
     return length, width
 
 
-def _metres_per_unit(centre: Floats, crs: object | None) -> tuple[Floats, Floats]:
+def _metres_per_unit(centre: Floats, crs: Any) -> tuple[Floats, Floats]:
     """Return what one unit along x and along y is in metres east and north, both (n, 2)."""
-    geodetic, geod = _ellipsoid(crs)
-    if geodetic is None or geod is None:
-        return np.tile([1.0, 0.0], (len(centre), 1)), np.tile([0.0, 1.0], (len(centre), 1))
-    known = CRS.from_user_input(crs)
-    step = 1e-5 if known.is_geographic else 1.0
+    surface = surface_of(crs)
+    if not isinstance(surface, Ellipsoid):
+        unit, count = surface.metres, len(centre)
+        return np.tile([unit, 0.0], (count, 1)), np.tile([0.0, unit], (count, 1))
+    step = 1e-5 if surface.is_angular else 1.0
     # Each centre, a step along x from it, and a step along y.
     places = centre + step * np.array([[[0.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]]])
-    transform = Transformer.from_crs(known, geodetic, always_xy=True).transform
-    degrees = np.stack(transform(*places.reshape(-1, 2).T), axis=1).reshape(places.shape)
-    latitude = np.radians(degrees[0, :, 1])
+    angles = np.stack(surface.geodetic(places[..., 0], places[..., 1]), axis=-1)
+    latitude, geod = angles[0, :, 1], surface.geod
     root = np.sqrt(1 - geod.es * np.sin(latitude) ** 2)
     # Snyder 1987, equations 4-20 and 4-19.
     parallel, meridian = geod.a / root * np.cos(latitude), geod.a * (1 - geod.es) / root**3
-    away = (degrees[1:] - degrees[0] + 180) % 360 - 180  # over the antimeridian too
-    metres = np.radians(away) * np.stack([parallel, meridian], axis=1) / step
+    away = (angles[1:] - angles[0] + np.pi) % (2 * np.pi) - np.pi  # over the antimeridian too
+    metres = away * np.stack([parallel, meridian], axis=1) / step
     return metres[0], metres[1]
 
 
@@ -124,15 +122,3 @@ def _span(along: Floats, starts: NDArray[np.int64]) -> Floats:
 def _unit(vectors: Floats) -> Floats:
     units: Floats = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
     return units
-
-
-def _ellipsoid(crs: object | None) -> tuple[CRS | None, Geod | None]:
-    """Return the CRS in degrees on the same ellipsoid, and its geodesics."""
-    if crs is None:
-        return None, None
-    known: Any = CRS.from_user_input(crs)
-    geodetic, geod = known.geodetic_crs, known.get_geod()
-    if geodetic is None or geod is None:
-        raise InputError("The CRS has no ellipsoid to measure areas on: assign another CRS.")
-    in_degrees = all(axis.unit_name.startswith("degree") for axis in geodetic.axis_info[:2])
-    return (geodetic, geod) if in_degrees else (CRS.from_epsg(4326), Geod(ellps="WGS84"))

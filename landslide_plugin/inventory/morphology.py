@@ -27,16 +27,15 @@ class Brush:
 
     def __init__(self, radius: float, grid: Grid, what: str) -> None:
         (dx,), (dy,) = grid.pixel_metres(np.array([grid.height / 2]))
-        most = LARGEST_RADIUS * min(dx, dy)
-        radius *= 1 if grid.keeps_own_metres else NEARLY
-        self.rows, self.columns = int(radius / dy), int(radius / dx)
+        reach = radius * (1 if grid.keeps_own_metres else NEARLY)
+        self.rows, self.columns = int(reach / dy), int(reach / dx)
         if max(self.rows, self.columns) > LARGEST_RADIUS:
             raise InputError(
                 f"The {what} of {radius:g} m is more than {LARGEST_RADIUS} pixels: choose at most "
-                f"{most:.4g} m."
+                f"{LARGEST_RADIUS * min(dx, dy):.4g} m."
             )
         y, x = np.ogrid[-self.rows : self.rows + 1, -self.columns : self.columns + 1]
-        self.pixels = ((y * dy) ** 2 + (x * dx) ** 2 <= radius**2).astype(np.uint8)
+        self.pixels = ((y * dy) ** 2 + (x * dx) ** 2 <= reach**2).astype(np.uint8)
 
     def __bool__(self) -> bool:
         return self.pixels.size > 1

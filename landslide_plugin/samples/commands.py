@@ -7,6 +7,7 @@ from typing import Any
 from ..errors import InputError
 from ..outputs import whole_folder
 from ..progress import Progress
+from ..raster.grid import tell_metres
 from ..raster.heights import require_metres
 from ..raster.source import Source
 from ..raster.undeclared import mark_fill
@@ -99,6 +100,7 @@ def samples(
             require_tile_fits(source.grid, source.path, tile_size)
             require_metres(source)
             mark_fill(source, fill, progress)
+            tell_metres(source.grid, progress, "the tiles' resolution")
         writer = SampleWriter(folder, stacks[0].bands, IMAGE_LABELS if field else PIXEL_LABELS)
         before = None
         if field:

@@ -10,7 +10,7 @@ import rasterio.shutil
 import torch
 from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.inference.commands import predict
-from landslide_mapper.landslide_plugin.inference.opening import window_sides
+from landslide_mapper.landslide_plugin.inference.opening import check_resolution, window_sides
 from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor
 from landslide_mapper.landslide_plugin.inference.scene import (
     Outputs,
@@ -160,6 +160,12 @@ def grid(size=10.0, rows=4000, cols=5000):
     return Grid(CRS.from_epsg(32632), from_origin(5e5, 5e6, size, size), cols, rows)
 
 
+def mercator(size, rows=4000, cols=5000):
+    """At 60 N a metre on the ground is two on Web Mercator's map."""
+    top = 8_400_000 + size * rows / 2
+    return Grid(CRS.from_epsg(3857), from_origin(1e6, top, size, size), cols, rows)
+
+
 @pytest.mark.parametrize(
     ("given", "settings", "sides"),
     [
@@ -171,10 +177,30 @@ def grid(size=10.0, rows=4000, cols=5000):
         (grid(5, rows=70, cols=90), {"side": 512}, (96, 48)),
         (grid(rows=70, cols=90), {"side": 512, "fixed": True}, (512, 512)),
         (grid(20), {"side": 512, "fixed": True}, (256, 512)),
+        (mercator(20), {"side": 512}, (512, 512)),  # 10 m on the ground
+        (mercator(40), {"side": 512}, (256, 513)),
     ],
 )
 def test_windows_sides_in_the_stacks_and_in_the_models_pixels(given, settings, sides):
     assert window_sides(given, CARD, **{"fixed": False, **settings}) == sides
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (grid(), []),
+        (mercator(20, 400, 500), []),
+        (mercator(10, 400, 500), ["A metre of EPSG:3857 is 0.50"]),
+        (mercator(20, 120_000), ["A metre of EPSG:3857 is 0.4", "Pixels differ by 3"]),
+        (mercator(50, 400, 500), ["A metre of EPSG:3857 is 0.", "The stack's pixels are 25 m"]),
+    ],
+)
+def test_the_ground_decides_whether_a_stack_is_resampled(given, said):
+    """A model of 10 m and a Web Mercator stack at 60 N: pixels of 20 on the map are its own."""
+    events = []
+    check_resolution(given, CARD, Progress(events.append))
+    assert len(events) == len(said)
+    assert all(event["text"].startswith(text) for event, text in zip(events, said, strict=True))
 
 
 @pytest.mark.parametrize(

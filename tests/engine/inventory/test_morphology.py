@@ -62,3 +62,19 @@ def test_scipy_finds_the_same(mask, opening, closing):
 def test_a_brush_of_many_pixels_is_refused():
     with pytest.raises(InputError, match=r"opening of 600 m is more than 50 pixels.*500 m"):
         Brush(600, GRID, "opening")
+
+
+def test_a_brush_is_as_wide_on_the_ground_on_any_crs():
+    """At 60 N pixels of 20 on Web Mercator's map are 10 m wide; in degrees half as wide as high."""
+    mercator = Grid(CRS.from_epsg(3857), from_origin(1_113_194.9, 8_399_737.9, 20, 20), 40, 40)
+    for radius in (10, 20, 50):
+        np.testing.assert_array_equal(
+            Brush(radius, mercator, "opening").pixels, Brush(radius, GRID, "opening").pixels
+        )
+    step = 10 / 111_400
+    degrees = Grid(CRS.from_epsg(4326), from_origin(10, 60, 2 * step, step), 40, 40)
+    np.testing.assert_array_equal(
+        Brush(20, degrees, "opening").pixels, Brush(20, GRID, "opening").pixels
+    )
+    with pytest.raises(InputError, match=r"opening of 600 m.*choose at most 500.4 m"):
+        Brush(600, mercator, "opening")

@@ -468,3 +468,24 @@ def test_a_random_split_of_two_dates_of_one_place_is_told(
     events = []
     _, made = make(tmp_path / "blocks", [stack, other], landslides, events, stride=32)
     assert not too_good(events) and len({sample.source for sample in made.samples}) == 2
+
+
+def test_the_resolution_is_that_of_the_ground(tmp_path, make_raster, make_polygons):
+    """At 60 N pixels of 20 on Web Mercator's map are 10 m wide, and go with UTM's of 10 m."""
+    values = np.random.default_rng(0).normal(size=(2, 128, 128)).astype(np.float32)
+    x, y = 1_113_194.9, 8_399_737.9  # 10 E, 60 N
+    mercator = make_raster(
+        "m.tif", values, crs="EPSG:3857", transform=from_origin(x, y, 20, 20), bands=["a", "b"]
+    )
+    utm = make_raster(
+        "u.tif", values, transform=from_origin(555_776, 6_651_832, 10, 10), bands=["a", "b"]
+    )
+    places = [
+        box(x + 20 * c, y - 20 * r - 120, x + 20 * c + 120, y - 20 * r)
+        for c in range(10, 128, 32)
+        for r in range(10, 128, 32)
+    ]
+    landslides = make_polygons("l.gpkg", places, crs="EPSG:3857")
+    made = make(tmp_path / "one", mercator, landslides)[1]
+    assert made.resolution == pytest.approx(10, rel=0.01)
+    assert make(tmp_path / "two", [utm, mercator], landslides)[1].resolution == 10
