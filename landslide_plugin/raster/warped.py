@@ -30,8 +30,11 @@ _MOST_VALUES = 8_000_000
 """Values of the raster that are held at once; wide reductions are read in parts."""
 _LEAST_SIDE = 16
 """Windows are not cut smaller, whatever they need: over the antimeridian, the whole width."""
-_STRIP = 512
-"""Columns warped in one go: GDAL takes what lies between them for straight."""
+_STRIP = 128
+"""Columns warped in one go between two CRSs: GDAL takes what lies between them for straight.
+
+Of a row of 1500 pixels of 8 m, places are so wrong by less than .01 pixels, not .1.
+"""
 _LATTICE = 33
 """Places a side that tell where a window lies in another CRS."""
 _PLANE = CRS.from_epsg(3857)
@@ -154,22 +157,34 @@ class Warp:
 
     def _warp(self, layers: Floats, needed: Window, window: Window, resampling: str) -> Floats:
         """Return layers of the raster as a window of the grid has them, NaN outside the raster."""
+        if self._plane:
+            return self._reproject(layers, needed, window, resampling)
         shape = (len(layers), int(window.height), int(window.width))
-        result = np.empty(shape, np.float32)
-        strip = shape[2] if self._plane else _STRIP
-        for left in range(0, shape[2], strip):
-            piece = np.empty((*shape[:2], min(strip, shape[2] - left)), np.float32)
-            reproject(
-                layers,
-                piece,
-                dst_nodata=np.nan,
-                resampling=Resampling[resampling],
-                # Said, as GDAL else takes what the rounded sides of a window come to.
-                XSCALE=1 / abs(self._step[0]),
-                YSCALE=1 / abs(self._step[1]),
-                **self._frames(needed, window.col_off + left, window.row_off),
-            )
-            result[..., left : left + strip] = piece
+        result = np.full(shape, np.nan, np.float32)
+        for left in range(0, shape[2], _STRIP):
+            width = min(_STRIP, shape[2] - left)
+            strip = Window(window.col_off + left, window.row_off, width, shape[1])
+            part = self._needed(strip, resampling)
+            if part is not None:
+                part = part.intersection(needed)
+                top, start = int(part.row_off - needed.row_off), int(part.col_off - needed.col_off)
+                rows, columns = slice(top, top + part.height), slice(start, start + part.width)
+                own = np.ascontiguousarray(layers[:, rows, columns])
+                result[..., left : left + width] = self._reproject(own, part, strip, resampling)
+        return result
+
+    def _reproject(self, layers: Floats, needed: Window, window: Window, resampling: str) -> Floats:
+        result = np.empty((len(layers), int(window.height), int(window.width)), np.float32)
+        reproject(
+            layers,
+            result,
+            dst_nodata=np.nan,
+            resampling=Resampling[resampling],
+            # Said, as GDAL else takes what the rounded sides of a window come to.
+            XSCALE=1 / abs(self._step[0]),
+            YSCALE=1 / abs(self._step[1]),
+            **self._frames(needed, window.col_off, window.row_off),
+        )
         return result
 
     def _frames(self, needed: Window, column: float, row: float) -> dict[str, CRS | Affine]:

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.raster import Grid, Source, warped
+from pyproj import Transformer
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_origin
@@ -234,6 +235,21 @@ def test_holes_stay_where_they_are_in_another_crs(make_raster):
             assert valid[1].all() and (values[1] == 7).all()
             assert (valid[0] != near[0]).mean() < 0.05  # at edges and where four squares meet
             np.testing.assert_allclose(values[0][valid[0]], 1000, rtol=1e-5)
+
+
+def test_places_in_another_crs_are_exact(make_raster):
+    """A plane over rows as long as scenes are, held against PROJ."""
+    plane = np.add.outer(2 * np.arange(300.0), np.arange(2000.0)).astype(np.float32)
+    path = make_raster("a.tif", plane)
+    grid = Grid(CRS.from_epsg(4326), from_origin(9.001, 45.145, 1e-4, 8e-5), 2400, 200)
+    with Source.open(path) as source:
+        (values,), (valid,) = source.on(grid).read()
+    rows, columns = np.nonzero(valid)
+    to_utm = Transformer.from_crs(4326, 32632, always_xy=True)
+    east, north = to_utm.transform(*grid.point(columns + 0.5, rows + 0.5))
+    expected = (east - LEFT) / 10 - 0.5 + 2 * ((TOP - north) / 10 - 0.5)
+    assert valid.mean() > 0.5
+    assert np.abs(values[valid] - expected).max() < 3 * 0.01
 
 
 @pytest.mark.parametrize(("west", "width"), [(-180, 720), (170, 40)])
