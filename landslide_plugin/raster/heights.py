@@ -3,11 +3,13 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+
+from rasterio.crs import CRS
 
 from ..errors import InputError
 from ..progress import Progress
 from .source import Source
+from .surface import as_pyproj
 
 AUTO = "auto"
 Z_UNITS = {"metre": 1.0, "foot": 0.3048, "us_survey_foot": 1200 / 3937}
@@ -117,11 +119,9 @@ def _tell_doubt(dem: Source, declared: _Declared, progress: Progress) -> None:
     )
 
 
-def _vertical_unit(crs: Any) -> float | None:
+def _vertical_unit(crs: CRS | None) -> float | None:
     """Return the length in metres of a CRS's unit of height; None where it has none."""
-    from pyproj import CRS as ProjCRS
-
-    axes = ProjCRS.from_user_input(crs).axis_info
+    axes = [] if crs is None else as_pyproj(crs).axis_info
     return float(axes[2].unit_conversion_factor) if len(axes) > 2 else None
 
 

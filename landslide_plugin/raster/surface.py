@@ -184,6 +184,8 @@ class Projection(Ellipsoid):
         self.is_angular = bool(crs.is_geographic)  # with poles of its own
         super().__init__(base, float(crs.axis_info[0].unit_conversion_factor))
         self._inverse = Transformer.from_crs(crs, base, always_xy=True)
+        # pyproj puts longitude first where it counts east, not where it counts west (planets).
+        self._latitude_first = [axis.direction for axis in base.axis_info[:2]] == ["north", "west"]
 
     def measure(self, x: Floats, y: Floats, width: float, height: float) -> Pixels:
         """Measure pixels: the way in space between the middles of their sides.
@@ -230,13 +232,22 @@ class Projection(Ellipsoid):
             np.where(np.isfinite(angle), angle, np.nan) * self._radians
             for angle in self._inverse.transform(x, y)
         )
-        return longitude, latitude
+        return (-latitude, longitude) if self._latitude_first else (longitude, latitude)
 
     def on_map(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
         """Return x and y of longitudes and latitudes in radians; infinite for none."""
+        if self._latitude_first:
+            longitude, latitude = latitude, -longitude
         angles = longitude / self._radians, latitude / self._radians
         x, y = self._inverse.transform(*angles, direction="INVERSE")
         return np.asarray(x), np.asarray(y)
+
+
+def as_pyproj(crs: CRS) -> "ProjCRS":
+    """Return pyproj's form of a CRS; through WKT 2, which keeps what WKT 1 loses of methods."""
+    from pyproj import CRS as ProjCRS
+
+    return ProjCRS.from_wkt(crs.to_wkt(version="WKT2_2019"))
 
 
 @lru_cache(maxsize=64)
@@ -244,9 +255,7 @@ def horizontal(crs: CRS | None) -> CRS | None:
     """Return the horizontal part of a CRS with heights: pixels lie in it, whatever they hold."""
     if crs is None or not any(mark in crs.to_wkt() for mark in _WITH_HEIGHTS):
         return crs
-    from pyproj import CRS as ProjCRS
-
-    known: Any = ProjCRS.from_user_input(crs)
+    known: Any = as_pyproj(crs)
     return CRS.from_user_input(known.sub_crs_list[0] if known.is_compound else known.to_2d())
 
 
@@ -259,10 +268,9 @@ def surface_of(crs: CRS | None) -> Plane:
     """
     if crs is None:
         return Plane(1.0)
-    from pyproj import CRS as ProjCRS
     from pyproj.exceptions import ProjError
 
-    known: Any = ProjCRS.from_user_input(crs)
+    known: Any = as_pyproj(crs)
     while known.is_compound or known.is_bound:
         known = known.sub_crs_list[0] if known.is_compound else known.source_crs
     if known.is_geocentric:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import GridError
 from landslide_mapper.landslide_plugin.progress import Progress
@@ -97,6 +97,43 @@ class TestOfAnyCrs:
                 assert grid.pixel_metres()[0].tolist() == [pixel * unit] * 9
 
 
+METHODS = [
+    "lcc +lat_1={a} +lat_2={b} +lat_0={b}", "aea +lat_1={a} +lat_2={b} +lat_0={b}",
+    "laea +lat_0={a}", "aeqd +lat_0={a}", "stere +lat_0={a}", "tmerc +lat_0={a}", "cass +lat_0={a}",
+    "merc +lat_ts={a}", "cea +lat_ts={a}", "eqc +lat_ts={a}", "poly +lat_0={a}", "sinu", "moll",
+    "eck4", "krovak", "omerc +lat_0={a} +lonc=5 +alpha={b}", "somerc +lat_0={a}",
+]  # fmt: skip
+
+
+@given(
+    st.sampled_from(METHODS),
+    st.sampled_from(["+ellps=GRS80", "+ellps=bessel", "+R=3396190", "+ellps=GRS80 +units=us-ft"]),
+    st.integers(-60, 60).filter(bool),
+    st.integers(1, 60),
+    st.floats(-15, 15),
+    st.floats(-70, 70),
+    st.sampled_from([0.5, 10.0, 1000.0]),
+)
+@settings(max_examples=150, deadline=None)
+def test_pixels_of_any_projection_have_their_size_on_the_ground(
+    method, ellipsoid, first, second, longitude, latitude, pixel
+):
+    text = f"+proj={method.format(a=first, b=second + 0.5)} {ellipsoid}"
+    known = ProjCRS.from_user_input(text)
+    to_map = Transformer.from_crs(known.geodetic_crs, known, always_xy=True)
+    x, y = to_map.transform(longitude, latitude, errcheck=False)
+    assume(np.isfinite([x, y]).all() and max(abs(x), abs(y)) < 1e8)
+    grid = Grid(CRS.from_user_input(known), from_origin(x, y, pixel, pixel), 30, 30)
+    width, height, cosine = by_geodesics(grid, 15.0, 15.0)
+    assume(np.isfinite([width, height]).all() and 1e-3 < width / pixel < 1e3)
+    assert not grid.ground.is_local
+    (dx,), (dy,) = grid.pixel_metres(np.array([15.0]))
+    within = 2e-3 if grid.keeps_own_metres else 1e-4
+    assert (dx, dy) == pytest.approx((width, height), rel=within)
+    area = width * height * np.sqrt(1 - cosine**2)
+    assert grid.pixel_areas(np.array([15.0]))[0] == pytest.approx(area, rel=3 * within)
+
+
 @pytest.mark.parametrize(
     ("crs", "bounds"),
     [
@@ -174,6 +211,31 @@ def test_the_moon_is_measured_as_the_moon():
     width, height, _ = by_geodesics(grid, 2.0, 2.0)
     assert grid.pixel_metres()[0][2] == pytest.approx(width, rel=1e-5)
     assert grid.pixel_metres()[1][2] == pytest.approx(height, rel=1e-5)
+
+
+def test_a_planet_whose_longitudes_count_west():
+    """Jupiter, flattened by 1 in 15, in an orthographic projection: true in its middle."""
+    jupiter = CRS.from_user_input("IAU_2015:59966")
+    grid = Grid(jupiter, from_origin(-50, 2e7, 10, 10), 10, 10)
+    assert not grid.keeps_own_metres
+    geod = ProjCRS.from_user_input("IAU_2015:59966").get_geod()
+    inverse = Transformer.from_crs(ProjCRS.from_user_input("IAU_2015:59966"), "IAU_2015:59901")
+    (south, north), _ = inverse.transform([0, 0], [2e7 - 500, 2e7 + 500])
+    _, _, metres = geod.inv(0, south, 0, north)
+    assert grid.pixel_metres()[1] == pytest.approx(metres / 100, rel=1e-4)
+    assert grid.pixel_metres()[0] == pytest.approx(10, rel=1e-4)
+    middle = Grid(jupiter, from_origin(-50, 50, 10, 10), 10, 10)
+    assert middle.keeps_own_metres and not middle.ground.is_local
+
+
+def test_methods_of_the_sphere_are_not_taken_for_those_of_the_ellipsoid():
+    """EPSG:9311 projects the ellipsoid's latitudes as if it were a sphere."""
+    grid = grid_at(9311, -75.0, 45.0, 10.0)
+    known, x, y = ProjCRS.from_epsg(9311), *grid.point(3.5, 4.5)
+    inverse = Transformer.from_crs(known, known.geodetic_crs, always_xy=True)
+    xs, ys = inverse.transform([x - 50, x + 50], [y, y])
+    _, _, metres = known.get_geod().inv(xs[0], ys[0], xs[1], ys[1])
+    assert grid.pixel_metres()[0][4] == pytest.approx(metres / 10, rel=1e-5)
 
 
 def test_turned_poles_are_measured_on_the_ellipsoid_below():
