@@ -49,6 +49,8 @@ class ModelCard:
         members: networks whose probabilities are averaged; 1 is a single network.
         scene: "low" and "high", a value a band: the percentiles of the training images that a
             scene's are brought to; empty where images are taken as they are.
+        units: a unit a band, such as "reflectance", "" where it is not known; empty where nothing
+            is said.
         digest: SHA-256 of the weights, see `model_file.digest_of`; empty where unknown.
     """
 
@@ -69,6 +71,7 @@ class ModelCard:
     created: str = ""
     members: int = 1
     scene: dict[str, list[float]] = field(default_factory=dict)
+    units: list[str] = field(default_factory=list)
     digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -97,6 +100,8 @@ class ModelCard:
             )
         if self.scene and not _is_range(self.scene, len(self.bands)):
             raise ValueError("the low and high values of a scene do not fit the bands")
+        if self.units and len(self.units) != len(self.bands):
+            raise ValueError("bands and their units differ in number")
         if not 1 <= self.members <= MOST_MEMBERS:
             raise ValueError(f"{self.members} members are not 1 to {MOST_MEMBERS}")
         if self.members > 1 and self.task != SEMANTIC_TASK:
@@ -138,6 +143,7 @@ class ModelCard:
             "landslide:licence": self.licence,
             "landslide:members": self.members,
             "landslide:scene": self.scene,
+            "landslide:units": self.units,
             "landslide:digest": self.digest,
         }
         if parameters is not None:
@@ -194,6 +200,7 @@ class ModelCard:
                 created=str(created or ""),
                 members=int(properties.get("landslide:members", 1)),
                 scene=dict(properties.get("landslide:scene", {})),
+                units=[str(unit) for unit in properties.get("landslide:units", [])],
                 digest=str(properties.get("landslide:digest", "")),
             )
         except (KeyError, IndexError) as error:

@@ -25,6 +25,7 @@ from .parameters import (
     model_file,
     number,
     polygons_or_raster,
+    scaling,
     vector,
     z_unit,
 )
@@ -50,6 +51,10 @@ class MapLandslides(EngineAlgorithm):
         stack, and the result is vectorized with attributes. Each step can be had by itself from
         the algorithms of the other groups, for more say in it. The report shows what was mapped,
         which model was taken and why, and what to beware of.
+
+        The image is brought to reflectance, or to the numbers that the model was trained on, where
+        its file, its product or Scale and Offset say how (docs/imagery_units.md); models of
+        pictures in natural colours take it in its own light.
 
         Several scenes: Run as Batch Process, at the foot of the dialog, takes a folder of images,
         one run each; without a screen it is a loop over qgis_process run landslide:map.
@@ -109,6 +114,7 @@ class MapLandslides(EngineAlgorithm):
             choice("SENSOR", "Sensor", SENSORS[:-1], "auto"),
             "Whose band names and order the image follows; auto goes by the band names.",
         )
+        yield from scaling()
         yield (
             advanced(number("SMOOTHING", "Smoothing of the DEM (m)", None, 0.0)),
             "Standard deviation in metres of the Gaussian on the DEM, as in training; empty for "

@@ -47,6 +47,10 @@ class Predict(EngineAlgorithm):
         smaller than those the model was trained on, each window is resampled for the network and
         its answer back.
 
+        Where it is known how the stack's imagery and the model's training relate to reflectance,
+        the numbers are brought to those of the training; where it is not known, a stack on another
+        scale is warned of.
+
         A run that is canceled or broken off leaves its finished rows in a hidden folder beside
         the probability raster. The same run, to the same file, goes on from there; any other run
         to that file removes them.

@@ -49,6 +49,9 @@ class Samples(EngineAlgorithm):
         where that model takes it for landslide. The ratio of landslide to background pixels is
         told before and after.
 
+        Bands of imagery are read as reflectance where it is known how; the samples, and models
+        trained with them, keep the units of each band.
+
         Source: patches of 64 pixels at a stride of 32 seeded on landslides after Gao et al. 2021,
         IEEE JSTARS 14:7881.
     """

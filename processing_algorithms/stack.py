@@ -17,6 +17,7 @@ from .parameters import (
     choice,
     fill,
     later,
+    scaling,
 )
 
 RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
@@ -46,6 +47,11 @@ class Stack(EngineAlgorithm):
         weight. A pixel that is nodata in any band is nodata in all. The log ends with a table of
         each band's source, minimum, mean, maximum and share of nodata, so that a wrong layer is
         seen at once.
+
+        Bands of imagery become reflectance from 0 to 1 where their files or products tell how, or
+        Scale and Offset do, which count for all bands of imagery that hold digital numbers
+        (docs/imagery_units.md); their unit says so in the stack. Pictures in natural colours, from
+        0 to 255, and other numbers of unknown units stay as they are.
 
         Bilinear and cubic weigh all pixels of a finer layer that lie near a pixel of the grid, so
         that nothing is skipped; average takes exactly those within it, as a coarser sensor would.
@@ -80,6 +86,7 @@ class Stack(EngineAlgorithm):
             "leaves them as they are.",
         )
         yield fill(), FILL_HELP
+        yield from scaling()
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Stack"),
             "A float32 GeoTIFF with every band and its name.",

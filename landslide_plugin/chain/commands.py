@@ -38,6 +38,8 @@ def map(
     geology_field: str = "",
     area: str = "",
     sensor: str = "auto",
+    scale: float | None = None,
+    offset: float | None = None,
     smoothing: float | None = None,
     stream_area: float = 1.0,
     z_unit: str = "auto",
@@ -64,6 +66,8 @@ def map(
         geology_field: the field of the polygons that names the class.
         area: polygons to map within; the whole image when empty.
         sensor: see `spectralindices`.
+        scale: of the image, likewise; so is `offset`.
+        offset: see `scale`.
         smoothing: Gaussian standard deviation in metres, as when the model's terrain was derived;
             what the model's card says when None, and 0 where it says nothing.
         stream_area: km2 that a derived stream drains at least.
@@ -96,7 +100,16 @@ def map(
     if smoothing is None:
         smoothing = _smoothing(card, progress) if dem else 0.0
     date = scene_date(image)
-    how = Derivation(geology_field, sensor, smoothing, stream_area, z_unit, fill)
+    how = Derivation(
+        geology_field,
+        sensor,
+        smoothing,
+        stream_area,
+        z_unit,
+        fill,
+        scale=scale,
+        offset=offset,
+    )
     with (
         scratch_folder(inventory) as folder,
         whole_file(probability) as mapped,
@@ -109,6 +122,8 @@ def map(
             area=area,
             sensor=sensor,
             fill=fill,
+            scale=scale,
+            offset=offset,
             output=str(folder / "stack.tif"),
             progress=progress.part(0.3, 0.45),
         )["output"]
@@ -227,5 +242,6 @@ def _check_image(image: str, wanted: Plan, sensor: str) -> None:
         if missing:
             raise InputError(
                 f"The image {image} lacks {', '.join(missing)}, which the model wants; it has "
-                f"{', '.join(layer.bands)}: name its bands so, or take another model."
+                f"{', '.join(layer.bands)}: name its bands so, choose the sensor (SENSOR), or "
+                "take another model."
             )

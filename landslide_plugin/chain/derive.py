@@ -20,6 +20,8 @@ class Derivation:
         stream_area: km2 that a derived stream drains at least.
         z_unit: of the DEM's heights, see `terrainfactors`.
         fill: what becomes of undeclared fill; see `undeclared.FILLS`.
+        scale: see `spectralindices`; so is `offset`.
+        offset: see `scale`.
     """
 
     geology_field: str = ""
@@ -28,6 +30,8 @@ class Derivation:
     stream_area: float = 1.0
     z_unit: str = "auto"
     fill: str = "auto"
+    scale: float | None = None
+    offset: float | None = None
 
 
 @dataclass
@@ -70,6 +74,8 @@ def derive(
             indices=wanted.indices,
             sensor=how.sensor,
             fill=how.fill,
+            scale=how.scale,
+            offset=how.offset,
             progress=progress.part(0.3, 0.4),
         )
         result.layers.append(indices["output"])

@@ -10,10 +10,11 @@ import numpy as np
 from ..errors import InputError
 from ..landslides import is_raster
 from ..progress import Progress
+from ..raster.bands import is_imagery
 from ..raster.declared import unique_names
 from ..raster.grid import Grid, tell_metres
 from ..raster.heights import metres_of_heights
-from ..raster.reflectance import given_units
+from ..raster.reflectance import given_units, take_as_reflectance
 from ..raster.source import Source
 from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.undeclared import ELEVATION, mark_fill
@@ -218,6 +219,8 @@ def stack(
     area: str = "",
     sensor: str = "auto",
     fill: str = "auto",
+    scale: float | None = None,
+    offset: float | None = None,
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring layers of any CRS and resolution onto one grid as bands of one raster.
@@ -232,12 +235,16 @@ def stack(
         area: polygons; outside them is nodata, and the extent is cut to theirs.
         sensor: whose names the layers' bands bear; see `bands.common_name`.
         fill: one of `undeclared.FILLS`: fill that a layer does not declare is nodata, or is kept.
+        scale: what the stored numbers of imagery (bands that bear common names, and hold digital
+            numbers) are multiplied by to give reflectance; None for what each image tells.
+        offset: what is added then; None is 0.
         progress: where to report, with a table of the bands.
 
     Raises:
         InputError: no layers, an unknown resampling, or a layer without any valid pixel.
         GridError: a layer without CRS, or layers that don't overlap.
     """
+    given = given_units(scale, offset)
     with LayerStack.open(
         layers,
         reference=reference,
@@ -247,6 +254,8 @@ def stack(
         fill=fill,
         progress=progress,
     ) as together:
+        located = {name: together.source_of(name) for name in together.bands if is_imagery(name)}
+        take_as_reflectance(located, sensor, given, what="layers", progress=progress)
         statistics = write_stack(together, output, progress)
     return {"output": output, "bands": [band.name for band in statistics]}
 

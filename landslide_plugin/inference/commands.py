@@ -20,6 +20,7 @@ from .predictor import Predictor
 from .resume import digest_of
 from .scene import Outputs, Settings, map_scene
 from .tiling import Tiling
+from .units import fit_units
 from .windows import require_bands
 
 
@@ -121,7 +122,11 @@ def predict(
     for number, (path, written) in enumerate(_written(outputs, stacks)):
         part = progress.part(number / len(stacks), (number + 1) / len(stacks))
         with open_stack(path, predictor.card, part, fill) as source:
-            lit = [replace(one, card=fit_to_scene(one.card, source, part)) for one in members]
+            cards = [fit_units(one.card, source, part) for one in members]
+            lit = [
+                replace(one, card=fit_to_scene(card, source, part))
+                for one, card in zip(members, cards, strict=True)
+            ]
             asked = Predictor(lit, turns=tta, uncertainty=bool(uncertainty))
             map_scene(source, asked, written, settings, place, part)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}

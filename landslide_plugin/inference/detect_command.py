@@ -24,6 +24,7 @@ from ..vector import require_vector_output
 from .instances import Detections, detect_instances
 from .opening import load_network, open_stack, warn_if_far, window_sides
 from .tiling import Tiling
+from .units import fit_units
 from .windows import Area, Reader
 
 MASK_MEGABYTES = 64.0
@@ -77,6 +78,7 @@ def detect(
     network, card, place = load_network(model, INSTANCE_TASK, device, progress)
     least = card.threshold if score is None else score
     with open_stack(stack, card, progress, fill) as source:
+        card = fit_units(card, source, progress)
         wanted = Area.read(area, source.grid, progress) if area else None
         wished = tile_size or card.tile_size
         Tiling(source.grid.shape, wished, overlap)  # refuses what makes no windows

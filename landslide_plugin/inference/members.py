@@ -20,6 +20,7 @@ from .runtimes import open_runtime
 from .runtimes.opening import require_task
 from .semantic import side_for
 from .tiling import Tiling
+from .units import fit_units
 from .windows import Reader, require_bands
 
 EXAMPLES = 2
@@ -119,6 +120,7 @@ def _example_side(
 def _examples(source: Source, card: ModelCard, side: int) -> Tensor:
     """Return some windows of the scene, (N, C, side, side), z-scored; none where it is empty."""
     require_bands(source, card)
+    card = fit_units(card, source, Progress())
     tiling = Tiling(source.grid.shape, side, 0.0)
     tiles = list(tiling)
     middle_out = np.argsort(np.abs(np.arange(len(tiles)) - len(tiles) // 2))[:LOOKED_AT]

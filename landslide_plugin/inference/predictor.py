@@ -141,6 +141,7 @@ def joint_card(cards: Sequence[ModelCard]) -> ModelCard:
         bands=list(scaling),
         mean=[mean for mean, _ in scaling.values()],
         std=[std for _, std in scaling.values()],
+        units=[],
     )
 
 

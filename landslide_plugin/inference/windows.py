@@ -151,7 +151,7 @@ class Reader:
         self._tiling = tiling
         self._area = area
         self._threads = threads
-        self._path, self._fill = source.path, source.fill
+        self._path, self._fill, self._scaling = source.path, source.fill, source.scaling
         self._sources: SimpleQueue[Source] = SimpleQueue()  # each serves one thread at a time
         self._sources.put(source)
         self._sum = np.zeros(len(self.bands))
@@ -176,6 +176,7 @@ class Reader:
             for _ in range(self._threads - 1):
                 again = opened.enter_context(Source.open(self._path, need_crs=False))
                 again.fill = self._fill
+                again.scaling = self._scaling
                 self._sources.put(again)
             tiles = self._chunks(batch_size, finished)
             chunks = read_ahead(self._load, tiles, self._threads, batch_size)

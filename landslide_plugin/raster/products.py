@@ -60,7 +60,9 @@ class Units:
     certain: bool = True
 
 
-def told_units(path: str, own: str, place: int, tags: Mapping[str, str]) -> Units | None:
+def told_units(
+    path: str, own: str, place: int, tags: Mapping[str, str], is_bytes: bool = False
+) -> Units | None:
     """Return what a product tells of one of its bands; None where it tells nothing.
 
     Args:
@@ -68,7 +70,11 @@ def told_units(path: str, own: str, place: int, tags: Mapping[str, str]) -> Unit
         own: the sensor's own name of the band, such as "B04" or "SR_B4"; empty where not known.
         place: of the band in the file, from 0.
         tags: of the file and the band.
+        is_bytes: whether it holds bytes, of which of all products only Landsat's first level does:
+            others are pictures made for the eye, such as Sentinel-2's TCI.
     """
+    if is_bytes:
+        return _of_own_tags(tags) or _by_landsat_metadata(path, own, place, tags)
     texts = [*PurePath(path.replace("\\", "/")).parts, *tags.values()]
     if any(map(_HARMONISED.search, texts)):
         return Units(SENTINEL2_SCALE, 0.0, "it is harmonised")
@@ -109,13 +115,20 @@ def _of_baseline(text: str) -> Units | None:
 
 def _by_tags(path: str, own: str, place: int, tags: Mapping[str, str]) -> Units | None:
     """Return what the file's own metadata items say."""
+    own_tags = _of_own_tags(tags)
+    if own_tags is not None:
+        return own_tags
     known = dict(_whole(key, str(value)) for key, value in tags.items())
-    if "reflectance_scale" in known:
-        pair = _numbers(known["reflectance_scale"], known.get("reflectance_offset", 0))
-        return pair and Units(*pair, "its tags say so")
     if "atmospheric_correction" in known.get("tifftag_imagedescription", ""):
         return Units(1e-4, 0.0, "it is surface reflectance of PlanetScope")
     return _of_properties(known)
+
+
+def _of_own_tags(tags: Mapping[str, str]) -> Units | None:
+    """Return what tags made for this say."""
+    known = {key.lower(): value for key, value in tags.items()}
+    pair = _numbers(known.get("reflectance_scale"), known.get("reflectance_offset", 0))
+    return pair and Units(*pair, "its tags say so")
 
 
 def _whole(key: str, value: str) -> tuple[str, str]:

@@ -1,7 +1,7 @@
 """In what units a raster's imagery is stored, and reading it as reflectance."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -28,6 +28,7 @@ _DARKEST = 800
 """Numbers below this in `_DARK` of the pixels hold no added 1000: the ground would be darker than
 nothing by more than atmospheric correction ever is."""
 _DARK = 0.05
+_DECLARED = "the file declares it"
 _DARK_TELLS = "its dark pixels leave no room for an added 1000"
 _UNSURE = Units(SENTINEL2_SCALE, 0.0, "nothing tells of an added 1000", certain=False)
 _LOOKED_AT = 3
@@ -74,7 +75,7 @@ def reflectance_units(source: Source, band: str, sensor: str = "auto") -> Units 
     """
     declared = source.scaling[band]
     if declared.unit == REFLECTANCE or (declared.scale, declared.offset) != (1, 0):
-        return Units(declared.scale, declared.offset, "the file declares it")
+        return Units(declared.scale, declared.offset, _DECLARED)
     if _is_reflectance(source, band):
         return Units(1.0, 0.0, "they are decimal numbers")
     number = source.index_of(band)
@@ -82,13 +83,14 @@ def reflectance_units(source: Source, band: str, sensor: str = "auto") -> Units 
     paths = _files(source, number)
     sensor = _sensor(source, sensor)
     own = _own_name(source, band, sensor)
-    told = {told_units(path, own, number - 1, tags) for path in paths}
+    is_bytes = source.dataset.dtypes[number - 1] == "uint8"
+    told = {told_units(path, own, number - 1, tags, is_bytes) for path in paths}
     if len(told) == 1 and None not in told:
         return told.pop()
     if len(told) > 1:
         return None  # a mosaic of products that differ
     is_sentinel2 = sensor == "sentinel2" or re.fullmatch(r"B0\d", own, re.IGNORECASE)
-    return _UNSURE if is_sentinel2 else None
+    return _UNSURE if is_sentinel2 and not _is_picture(source, band) else None
 
 
 def read_as_reflectance(
@@ -128,19 +130,74 @@ def read_as_reflectance(
         if units is not None:
             source, own = bands[name]
             source.scaling[own] = Scaling(units.scale, units.offset, REFLECTANCE)
-    told = {units for units in found.values() if units and (units.scale, units.offset) != (1, 0)}
-    for units in sorted(told, key=lambda one: (one.scale, one.offset)):
-        if units.told != "the file declares it":
+    for units in sorted({one for one in found.values() if one}, key=str):
+        if (units.scale, units.offset) != (1, 0) and units.told != _DECLARED:
+            named = ", ".join(name for name, one in found.items() if one == units)
             progress.message(
-                f"The {what}'s numbers are taken as reflectance: value x {units.scale:g} "
+                f"Reflectance of {named} of the {what} is taken to be value x {units.scale:g} "
                 f"{units.offset:+g}, as {units.told}."
             )
     return found
 
 
-def imagery_of(bands: Iterable[str], located: Located) -> Located:
-    """Return those of some bands that hold reflected light, by their common names."""
-    return {name: located[name] for name in bands if is_imagery(name)}
+def take_as_reflectance(
+    bands: Located,
+    sensor: str = "auto",
+    given: Units | None = None,
+    *,
+    what: str = "stack",
+    progress: Progress,
+) -> dict[str, Units | None]:
+    """Have what is known of imagery read as reflectance, and warn of what is not.
+
+    Nothing is said of numbers up to 255, whose level says little: pictures in natural colours.
+
+    Args:
+        bands: bands of imagery.
+        sensor: as `common_names` takes it.
+        given: what the user says of those that hold digital numbers.
+        what: their role in messages.
+        progress: told how numbers are understood.
+
+    Returns:
+        The units of each band; None where they are not known, and numbers stay as they are.
+
+    Raises:
+        InputError: units are given, but no band holds digital numbers.
+    """
+    numbers = {name: place for name, place in bands.items() if not _is_reflectance(*place)}
+    if given and not numbers:
+        raise InputError(
+            "SCALE and OFFSET are given, but no band of the layers is known as one of imagery "
+            "that holds digital numbers: choose the SENSOR, or leave them empty."
+        )
+    decimal = {name: place for name, place in bands.items() if name not in numbers}
+    found = {
+        **read_as_reflectance(decimal, sensor, what=what, progress=progress),
+        **read_as_reflectance(numbers, sensor, given, what=what, progress=progress),
+    }
+    warn_of_unknown(found, bands, what, progress)
+    return found
+
+
+def warn_of_unknown(
+    found: Mapping[str, Units | None], bands: Located, what: str, progress: Progress
+) -> None:
+    """Warn of bands of imagery whose units are not known, or their offset, but for pictures."""
+    unsure = [name for name, units in found.items() if units and not units.certain]
+    strange = [
+        name for name, units in found.items() if units is None and not _is_picture(*bands[name])
+    ]
+    if unsure:
+        progress.warning(
+            f"It is not known whether an offset was added to the reflectance of {', '.join(unsure)}"
+            f" of the {what}: {how_to_mend()}."
+        )
+    if strange:
+        progress.warning(
+            f"The numbers of {', '.join(strange)} of the {what} are of unknown units, and stay as "
+            f"they are: {how_to_mend()}."
+        )
 
 
 def how_to_mend(prefix: str = "") -> str:
@@ -179,6 +236,14 @@ def _is_reflectance(source: Source, band: str) -> bool:
         return False
     values = sampled(source, band)
     return not values.size or bool(np.percentile(np.abs(values), 98) <= LARGEST)
+
+
+def _is_picture(source: Source, band: str) -> bool:
+    """Whether a band's numbers go up to 255."""
+    if source.dataset.dtypes[source.index_of(band) - 1] == "uint8":
+        return True
+    values = sampled(source, band)
+    return not values.size or float(values.max()) <= 255
 
 
 def _holds_no_offset(source: Source, band: str, sensor: str) -> bool:

@@ -247,6 +247,9 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
         _require_valid(statistics)
         for index, (band, tags) in enumerate(zip(statistics, stack.tags, strict=True), start=1):
             writer.tag_band(index, band.tags() | tags)
+            source, own = stack.source_of(band.name)
+            if source.scaling[own].unit:
+                writer.set_unit(index, source.scaling[own].unit)
     progress.message(table(statistics))
     classes = [band for band, tags in zip(stack.bands, stack.tags, strict=True) if tags == THEMATIC]
     if classes:

@@ -144,6 +144,10 @@ class RasterWriter:
         """Add metadata items to a band, numbered from 1, such as its statistics."""
         self._dataset.update_tags(index, **tags)
 
+    def set_unit(self, index: int, unit: str) -> None:
+        """Say what a band, numbered from 1, is measured in."""
+        self._dataset.set_band_unit(index, unit)
+
     def __exit__(
         self,
         kind: type[BaseException] | None,

@@ -7,8 +7,10 @@ from typing import Any
 from ..errors import InputError
 from ..outputs import whole_folder
 from ..progress import Progress
+from ..raster.bands import is_imagery
 from ..raster.grid import tell_metres
 from ..raster.heights import require_metres
+from ..raster.reflectance import REFLECTANCE, take_as_reflectance
 from ..raster.source import Source
 from ..raster.undeclared import mark_fill
 from ..threshold import USUAL, Threshold
@@ -101,7 +103,9 @@ def samples(
             require_metres(source)
             mark_fill(source, fill, progress)
             tell_metres(source.grid, progress, "the tiles' resolution")
-        writer = SampleWriter(folder, stacks[0].bands, IMAGE_LABELS if field else PIXEL_LABELS)
+        units = _units(stacks, progress)
+        labels = IMAGE_LABELS if field else PIXEL_LABELS
+        writer = SampleWriter(folder, stacks[0].bands, labels, units)
         before = None
         if field:
             places = find_places(stacks, landslides, field, area, tile_size, progress)
@@ -213,6 +217,26 @@ def _hardness(
     found = Threshold.of(alarms, threshold)
     progress.message(f"False alarms are background where {alarms.path} is at least {found}.")
     return Hardness(found.value, share)
+
+
+def _units(stacks: Sequence[Source], progress: Progress) -> list[str]:
+    """Have imagery read as reflectance where it is known; return the units of the bands.
+
+    Raises:
+        InputError: a band is reflectance in one stack, and not known to be in another.
+    """
+    for source in stacks:
+        light = {band: (source, band) for band in source.bands if is_imagery(band)}
+        take_as_reflectance(light, what=f"stack {source.path}", progress=progress)
+    units = {band: stacks[0].scaling[band].unit for band in stacks[0].bands}
+    for source in stacks[1:]:
+        for band, unit in units.items():
+            if (unit == REFLECTANCE) != (source.scaling[band].unit == REFLECTANCE):
+                raise InputError(
+                    f"The band {band} is reflectance in one of {stacks[0].path} and {source.path} "
+                    "and of unknown units in the other: stack that one anew with SCALE and OFFSET."
+                )
+    return list(units.values())
 
 
 def _check_numbers(

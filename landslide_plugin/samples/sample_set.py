@@ -83,6 +83,8 @@ class SampleSet:
         provenance: how the set came about.
         labels: what is labelled, "pixel" or "image". With image labels the pixels of images with
             landslide are all `UNKNOWN`.
+        units: a unit a band, such as "reflectance", "" where it is not known; empty where nothing
+            is said.
     """
 
     folder: Path
@@ -102,6 +104,7 @@ class SampleSet:
     provenance: dict[str, str] = field(default_factory=dict)
     # not shown, so that trainings begun before there was a choice find their checkpoints
     labels: str = field(default=PIXEL_LABELS, repr=False)
+    units: list[str] = field(default_factory=list, repr=False)
 
     @classmethod
     def read(cls, folder: str | Path) -> "SampleSet":
@@ -162,6 +165,11 @@ class SampleSet:
             )
         return values, valid.all(axis=0), labels
 
+    def units_of(self, bands: Sequence[str]) -> list[str]:
+        """Return the units of some bands; none where the set says nothing of units."""
+        said = dict(zip(self.bands, self.units, strict=False))
+        return [said[band] for band in bands] if said else []
+
     def image_path(self, sample: Sample) -> Path:
         """Return where a patch's image lies."""
         return self.folder / "images" / f"{sample.id}.tif"
@@ -181,6 +189,8 @@ class SampleSet:
             raise ValueError("bands, mean and std differ in number")
         if not np.isfinite([*self.mean, *self.std]).all() or min(self.std) <= 0:
             raise ValueError("mean or std are no usable numbers")
+        if self.units and len(self.units) != len(self.bands):
+            raise ValueError("bands and units differ in number")
         if self.labels not in (PIXEL_LABELS, IMAGE_LABELS):
             raise ValueError(f"no labels are called {self.labels}")
         for sample in self.samples:

@@ -1,6 +1,7 @@
 """Writes patches one by one and gathers what the manifest says about them."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -73,11 +74,19 @@ class SampleWriter:
         folder: an empty folder.
         bands: their band names.
         labels: what is labelled; see `SampleSet`.
+        units: of the bands, likewise.
     """
 
-    def __init__(self, folder: Path, bands: list[str], labels: str = PIXEL_LABELS) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        bands: list[str],
+        labels: str = PIXEL_LABELS,
+        units: Sequence[str] = (),
+    ) -> None:
         self.folder = folder
         self.bands = bands
+        self.units = list(units)
         self.labels = labels
         self.samples: list[Sample] = []
         self._statistics = BandStatistics(len(bands))
@@ -204,6 +213,7 @@ class SampleWriter:
             samples=self.samples,
             provenance=CURRENT.tags(),
             labels=self.labels,
+            units=self.units,
         )
         result.write_manifest()
         self._tell(split, before, progress)

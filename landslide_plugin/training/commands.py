@@ -219,6 +219,7 @@ def _card(job: Job, result: Result) -> ModelCard:
         metrics={"split": recipe.split(), "samples": recipe.validated(), **result.figures()},
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         members=len(result.folds),
+        units=recipe.data.units_of(recipe.bands),
     )
 
 

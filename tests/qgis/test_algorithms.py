@@ -87,6 +87,8 @@ INTERFACE = {
         "AREA": "source",
         "SENSOR": "enum",
         "FILL": "enum",
+        "SCALE": "number",
+        "OFFSET": "number",
         "OUTPUT": "rasterDestination",
     },
     "factoranalysis": {
@@ -203,6 +205,8 @@ INTERFACE = {
         "THRESHOLD": "number",
         "MIN_AREA": "number",
         "SENSOR": "enum",
+        "SCALE": "number",
+        "OFFSET": "number",
         "SMOOTHING": "number",
         "STREAM_AREA": "number",
         "Z_UNIT": "enum",

@@ -339,4 +339,5 @@ def _card(
             **{f"{name}_f1_of_image_labels": part.best.f1 for name, part in epochs.items() if part},
         },
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        units=data.units_of(images.bands),
     )

@@ -101,3 +101,23 @@ def test_undeclared_fill_is_told_once_and_is_not_mapped(layers, make_model):
     with rasterio.open(layers["probability"]) as probability:
         assert (probability.read(1, masked=True).mask[:, :10]).all()
         assert not (probability.read(1, masked=True).mask[:, 10:]).any()
+
+
+def test_what_reaches_a_network_of_reflectance_is_reflectance(layers, make_model, make_raster):
+    """The same ground, stored by Sentinel-2's old and new baseline, or told by the user."""
+    ground = np.random.default_rng(0).uniform(0.02, 0.4, (2, 80, 70))
+    model = make_model(["red", "ndvi"], mean=0.2, std=0.2)
+    maps = []
+    for name, offset, told in (
+        ("S2A_MSIL2A_20210523T101031_N0300_R022_T32TQQ_20210523T141200.tif", 0, {}),
+        ("S2B_MSIL2A_20230523T101031_N0509_R022_T32TQQ_20230523T141200.tif", 1000, {}),
+        ("image.tif", 1000, {"scale": 1e-4, "offset": -0.1}),
+    ):
+        stored = np.round(ground * 10000 + offset).astype(np.uint16)
+        layers["image"] = make_raster(name, stored, bands=["B04", "B08"])
+        values = map_landslides(**layers, model=model, threshold=0.0, **told)
+        with rasterio.open(values["probability"]) as dataset:
+            maps.append(dataset.read(1))
+    assert maps[0].std() > 1e-4
+    np.testing.assert_allclose(maps[1], maps[0], atol=1e-5)
+    np.testing.assert_allclose(maps[2], maps[0], atol=1e-5)

@@ -489,3 +489,51 @@ def test_the_resolution_is_that_of_the_ground(tmp_path, make_raster, make_polygo
     made = make(tmp_path / "one", mercator, landslides)[1]
     assert made.resolution == pytest.approx(10, rel=0.01)
     assert make(tmp_path / "two", [utm, mercator], landslides)[1].resolution == 10
+
+
+class TestUnits:
+    """Imagery is read as reflectance where it is known how, and the set keeps the units."""
+
+    @pytest.fixture
+    def imagery(self, make_raster):
+        def write(name, **tags):
+            values = np.random.default_rng(0).integers(1200, 4000, (2, 256, 256)).astype(np.uint16)
+            path = make_raster(name, values, bands=["red", "height"])
+            with rasterio.open(path, "r+") as dataset:
+                dataset.update_tags(**tags)
+            return path
+
+        return write
+
+    def test_digital_numbers_of_a_known_product(self, tmp_path, imagery, landslides):
+        path = imagery("image.tif", PROCESSING_BASELINE="05.09")
+        _, made = make(tmp_path / "a", path, landslides)
+        assert made.units == ["reflectance", ""]
+        assert made.units_of(["height", "red"]) == ["", "reflectance"]
+        image, _, _ = made.load(made.samples[0])
+        column, row, width, height = made.samples[0].window
+        with rasterio.open(path) as dataset:
+            stored = dataset.read()[:, row : row + height, column : column + width]
+        np.testing.assert_allclose(image[0], stored[0] * 1e-4 - 0.1, atol=1e-6)
+        np.testing.assert_array_equal(image[1], stored[1])
+        assert 0.1 < made.mean[0] < 0.2
+
+    def test_stacks_of_which_one_tells_are_refused(self, tmp_path, imagery, landslides):
+        known, unknown = imagery("a.tif", PROCESSING_BASELINE="05.09"), imagery("b.tif")
+        with pytest.raises(InputError, match=r"red is reflectance in one of .* SCALE and OFFSET"):
+            make(tmp_path / "a", [known, unknown], landslides)
+
+    def test_unknown_numbers_are_told(self, tmp_path, imagery, landslides):
+        events = []
+        _, made = make(tmp_path / "a", imagery("b.tif"), landslides, events)
+        assert made.units == ["", ""]
+        assert any("unknown units" in event.get("text", "") for event in events)
+
+    def test_folders_made_before_units_were_kept(self, tmp_path, stack, landslides):
+        _, made = make(tmp_path / "a", stack, landslides)
+        manifest = json.loads((made.folder / "manifest.json").read_text())
+        del manifest["units"]
+        (made.folder / "manifest.json").write_text(json.dumps(manifest))
+        old = SampleSet.read(made.folder)
+        assert old.units_of(old.bands) == []
+        assert repr(old) == repr(made)  # by which trainings find their checkpoints

@@ -28,7 +28,7 @@ def make_samples(tmp_path):
     ):
         folder = tmp_path / name
         folder.mkdir()
-        writer = SampleWriter(folder, list(bands))
+        writer = SampleWriter(folder, list(bands), units=change.get("units", ()))
         rng = np.random.default_rng(0)
         background = change.get("background", 0)
         splits = ["train"] * (train + background) + ["validation"] * validation

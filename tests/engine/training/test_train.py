@@ -79,7 +79,9 @@ def test_train_writes_a_model_and_a_report(make_samples, tmp_path):
     events = []
     model, html = tmp_path / "my model.safetensors", tmp_path / "report.html"
     result = train(
-        samples=make_samples(bands=("slope", "ndvi", "red", "green", "blue")),
+        samples=make_samples(
+            bands=("slope", "ndvi", "red", "green", "blue"), units=["", "", *["reflectance"] * 3]
+        ),
         model=str(model),
         html=str(html),
         bands=["red", "green", "blue"],
@@ -91,6 +93,7 @@ def test_train_writes_a_model_and_a_report(make_samples, tmp_path):
     assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
     assert card.name == "my-model"
     assert card.bands == ["red", "green", "blue"]
+    assert card.units == ["reflectance"] * 3
     assert card.resolution == 10 and card.tile_size == 32
     assert card.training["loss"] == "focal_dice"
     assert (card.training["train_samples"], card.training["validation_samples"]) == (12, 4)
