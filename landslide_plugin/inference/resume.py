@@ -1,12 +1,15 @@
 """Keeps the finished rows of a run, so that one that is broken off can go on from there.
 
-They lie in a hidden folder beside the output. A run that ends well removes it, and so does a run
-with other inputs for the same output.
+They lie in a hidden folder beside the output, whatever broke the run off: a kill, a full disk, a
+network drive that was lost. A run that ends well removes it, and so does a run with other inputs
+for the same output.
 """
 
 import hashlib
 import json
+import math
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,19 +21,23 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import LandslideError
+from ..claims import files_of
 from ..outputs import afterwards
 from ..raster import Grid, Source
 from .accumulator import BLOCK_ROWS, Write
 
 PREFIX = ".resume-"
+DIGEST_BYTES = 32
+STATISTICS = re.compile(r'<MDI key="STATISTICS_.*?</MDI>|<Histograms>.*?</Histograms>', re.DOTALL)
+"""What QGIS adds to `.aux.xml` by showing a raster."""
 
 
 class Journal:
     """The finished rows of one output.
 
     Args:
-        folder: where they are kept, one file a block: plain float32, NaN where invalid.
+        folder: where they are kept, one file a block: the SHA-256 of what follows, then plain
+            float32, NaN where invalid.
         grid: the output's grid.
         channels: values a pixel.
     """
@@ -57,17 +64,23 @@ class Journal:
         """Keep finished rows: a file that is whole or not there."""
         path = self._path(int(window.row_off))
         unfinished = path.with_suffix(".part")
-        kept = np.where(valid, values, np.float32("nan"))
+        kept = np.where(valid, values, np.float32("nan")).tobytes()
         with unfinished.open("wb") as file:
-            file.write(kept.tobytes())
+            file.write(hashlib.sha256(kept).digest())
+            file.write(kept)
         os.replace(unfinished, path)
 
     def _load(self, row: int, count: int) -> NDArray[np.float32] | None:
-        path = self._path(row)
+        """Return the rows that a file keeps; None where there is none, or not as it was written."""
         shape = (self._channels, count, self._grid.width)
-        if not path.is_file() or path.stat().st_size != 4 * np.prod(shape, dtype=np.int64):
+        try:
+            content = self._path(row).read_bytes()
+        except OSError:
             return None
-        return np.fromfile(path, np.float32).reshape(shape)
+        digest, kept = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
+        if hashlib.sha256(kept).digest() != digest or len(kept) != 4 * math.prod(shape):
+            return None
+        return np.frombuffer(kept, np.float32).reshape(shape)
 
     def _path(self, row: int) -> Path:
         return self._folder / f"rows-{row:08d}.f32"
@@ -94,9 +107,6 @@ def journal(
     folder.mkdir(exist_ok=True)
     try:
         yield Journal(folder, grid, channels)
-    except LandslideError:  # going on would end the same way
-        shutil.rmtree(folder, ignore_errors=True)
-        raise
     finally:
         if folder.is_dir() and not any(folder.glob("*.f32")):
             shutil.rmtree(folder, ignore_errors=True)
@@ -104,10 +114,36 @@ def journal(
 
 
 def identity(source: Source) -> list[Any]:
-    """Return what tells a raster's content from that of a changed file: names, sizes, times."""
-    files = [Path(name) for name in source.dataset.files if not name.endswith(".aux.xml")]
-    there = [(str(path.resolve()), path.stat()) for path in files if path.is_file()]
-    return [source.path, *[[name, stat.st_size, stat.st_mtime_ns] for name, stat in there]]
+    """Return what tells a raster's content from that of a changed one.
+
+    That is names, sizes and times of all its files, which are those of its sources too where it is
+    a VRT; of what GDAL noted beside it (`.aux.xml`) all but statistics, which QGIS adds to any
+    raster that it shows.
+    """
+    files = {Path(name) for name in source.dataset.files}
+    files |= {file for name in source.dataset.files for file in files_of(name)}
+    facts: list[Any] = [source.path]
+    for path in sorted(files):
+        if path.name.endswith(".aux.xml"):
+            facts.append([str(path), _noted(path)])
+        elif path.is_file():
+            facts.append([str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns])
+    return [fact for fact in facts if fact[-1]]
+
+
+def _noted(path: Path) -> str:
+    """Return the digest of what GDAL noted but for statistics; empty where there is no more."""
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+    text = re.sub(
+        r'<MDI key="STATISTICS_.*?</MDI>|<Histograms>.*?</Histograms>', "", text, flags=re.S
+    )
+    found = 1
+    while found:  # what is empty now, from within
+        text, found = re.subn(r"<(\w+)[^>]*>\s*</\1>", "", text)
+    return hashlib.sha256(text.encode()).hexdigest() if text.strip() else ""
 
 
 def digest_of(path: str | Path) -> str:

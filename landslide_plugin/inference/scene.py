@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ...models.model_card import ModelCard
+from ..errors import InputError
 from ..progress import Progress
 from ..raster import Grid, RasterWriter, Source
 from ..threshold import threshold_tag
@@ -77,7 +78,8 @@ def map_scene(
     """Write the rasters of one scene; going on from the rows that a broken run has finished.
 
     Raises:
-        InputError: the stack or the area is damaged or unfit, or the memory too small.
+        InputError: the stack or the area is damaged or unfit, or was changed meanwhile, or the
+            memory is too small.
         GridError: the area lies elsewhere.
         OutputError: an output can't be written.
     """
@@ -125,6 +127,11 @@ def map_scene(
             finished=finished,
             progress=progress.part(0, 0.98),
         )
+        if identity(source) != key["stack"]:
+            raise InputError(
+                f"The stack {source.path} was changed while it was mapped: map it again once "
+                "nothing writes to it."
+            )
     progress.update(1)
 
 

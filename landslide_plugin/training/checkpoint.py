@@ -17,10 +17,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ...models.model_file import digest_of
+from ..outputs import together, whole_file
+
 FORMAT = 2
 KEY = "landslide_checkpoint"
 SUFFIX = ".checkpoint"
-UNFINISHED = ".new"
 
 
 @dataclass
@@ -58,40 +60,46 @@ def write(path: Path, saved: Saved) -> None:
     """Replace the checkpoint at `path`; a kill at any moment leaves the old or the new one whole.
 
     Raises:
-        OSError: the disk is full or read-only; the old checkpoint stands.
+        OutputError: the disk is full or read-only; the old checkpoint stands.
     """
     tensors = {name: value.detach().cpu().contiguous() for name, value in saved.tensors.items()}
-    header = {KEY: json.dumps({"format": FORMAT, **saved.facts})}
-    fresh = _unfinished(path)
-    try:
-        save_file(tensors, str(fresh), header)
-        with fresh.open("rb") as file:
-            os.fsync(file.fileno())
-        os.replace(fresh, path)
-    except SafetensorError as error:  # it wraps the system's error in its own
-        fresh.unlink(missing_ok=True)
-        raise OSError(str(error)) from error
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
+    facts = {"format": FORMAT, "tensors": digest_of(tensors), **saved.facts}
+    with together(), whole_file(path) as partial:
+        try:
+            save_file(tensors, str(partial), {KEY: json.dumps(facts)})
+        except SafetensorError as error:  # it wraps the system's error in its own
+            raise OSError(str(error)) from error
 
 
 def read(path: Path) -> Saved | None:
-    """Return what the checkpoint holds; None where there is none that can be read."""
+    """Return what the checkpoint holds; None where there is none that is as it was written."""
     try:
         with safe_open(str(path), "pt") as file:
             facts = json.loads((file.metadata() or {})[KEY])
-            if facts["format"] != FORMAT:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            if facts["format"] != FORMAT or facts["tensors"] != digest_of(tensors):
                 return None
-            return Saved(facts, {name: file.get_tensor(name) for name in file.keys()})
+            return Saved(facts, tensors)
     except (SafetensorError, OSError, ValueError, KeyError, TypeError):
         return None
 
 
+def set_aside(path: Path, saved: Saved) -> Path:
+    """Keep a checkpoint of other samples or settings under a name of its own; return that."""
+    kept = aside(path, str(saved.facts["digest"]))
+    os.replace(path, kept)
+    return kept
+
+
+def aside(path: Path, digest: str) -> Path:
+    """Return the name that a checkpoint of these samples and settings is kept under."""
+    return path.with_name(f"{path.name}-{digest[:8]}")
+
+
 def there(model: str | Path) -> list[Path]:
-    """Return the checkpoints beside a model, and what kills while writing them have left."""
+    """Return the checkpoints beside a model, without those that were set aside."""
     name = glob.escape(Path(model).name)
-    patterns = [f"{name}{fold}{SUFFIX}{end}" for fold in ("", ".fold*") for end in ("", UNFINISHED)]
+    patterns = [f"{name}{fold}{SUFFIX}" for fold in ("", ".fold*")]
     return [path for pattern in patterns for path in Path(model).parent.glob(pattern)]
 
 
@@ -143,7 +151,3 @@ def restore_random(device: torch.device, tensors: dict[str, Tensor]) -> None:
     torch.set_rng_state(tensors["cpu"])
     if device.type == "cuda" and "cuda" in tensors:
         torch.cuda.set_rng_state(tensors["cuda"], device)
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f"{path.name}{UNFINISHED}")

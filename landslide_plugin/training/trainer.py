@@ -1,6 +1,7 @@
 """The training loop, the same for all networks."""
 
 import hashlib
+import os
 import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -11,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ..errors import OutputError
 from ..interruption import accept
 from ..progress import Progress
 from ..samples.sample_set import UNKNOWN
@@ -178,15 +180,13 @@ class _Training:
         return Outcome(self.state.history, self.best.epoch, self.best.figures, ending, precision)
 
     def keep_in(self, file: Path, digest: str) -> None:
-        """Go on from the checkpoint if it fits, and write it from now on."""
+        """Go on from the checkpoint if it fits, and write it from now on.
+
+        One of other samples or settings is set aside, where it is found when these come again.
+        """
         self._file, self._digest = file, digest
-        if not file.exists():
-            return
-        saved = checkpoints.read(file)
-        if saved is None or saved.facts.get("digest") != digest:
-            self.progress.message(
-                f"{file.name} is of other samples or settings, or damaged: training begins anew."
-            )
+        saved = self._found(file)
+        if saved is None:
             return
         self._restore(saved)
         self._written = time.monotonic()
@@ -194,6 +194,27 @@ class _Training:
         self.progress.message(
             f"Going on from {file.name}: {'nothing is left to train' if self.done() else where}."
         )
+
+    def _found(self, file: Path) -> checkpoints.Saved | None:
+        """Return the checkpoint that fits, which then has the file's name."""
+        if file.exists():
+            saved = checkpoints.read(file)
+            if saved is None:
+                self.progress.message(f"{file.name} is damaged: training begins anew.")
+            elif saved.facts.get("digest") == self._digest:
+                return saved
+            else:
+                kept = checkpoints.set_aside(file, saved)
+                self.progress.message(
+                    f"{file.name} is of other samples or settings, so that this training begins "
+                    f"anew; it is kept as {kept.name}: to go on with it, run again with these."
+                )
+        kept = checkpoints.aside(file, self._digest)
+        saved = checkpoints.read(kept)
+        if saved is not None and saved.facts.get("digest") == self._digest:
+            os.replace(kept, file)
+            return saved
+        return None
 
     def _step(self, batch: Batch) -> float:
         """Make one step; return the loss."""
@@ -279,7 +300,7 @@ class _Training:
         try:
             checkpoints.write(self._file, saved)
             self._warned = False
-        except OSError as error:
+        except OutputError as error:
             if not self._warned:
                 self.progress.warning(
                     f"The state of the training can't be written to {self._file} ({error}): "

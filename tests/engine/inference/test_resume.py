@@ -1,5 +1,6 @@
 """Runs of predict that are broken off at any moment, and those that go on from there."""
 
+import errno
 import json
 import os
 import random
@@ -13,11 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 import torch
-from landslide_mapper.landslide_plugin.errors import LandslideError
+from landslide_mapper.landslide_plugin.claims import sweep
+from landslide_mapper.landslide_plugin.errors import InputError, OutputError
 from landslide_mapper.landslide_plugin.inference.commands import predict
-from landslide_mapper.landslide_plugin.inference.resume import PREFIX
+from landslide_mapper.landslide_plugin.inference.resume import PREFIX, identity
 from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
@@ -125,8 +129,7 @@ def test_ended_at_random_moments_and_then_the_same_raster(given, whole, tmp_path
         assert_nothing_half_written(tmp_path)
         rows.append(kept_rows(tmp_path))
     print("rows kept after each end:", rows)
-    for left in tmp_path.glob(".partial-*"):  # whoever started the worker removes these
-        shutil.rmtree(left)
+    sweep(tmp_path)  # as whoever started the worker does
     predict(**given, **outputs(tmp_path), progress=Progress(events.append))
     going_on = any("Going on from row" in event.get("text", "") for event in events)
     assert going_on == (rows[-1] > 0)
@@ -179,14 +182,90 @@ def test_rows_cut_off_by_a_full_disk_are_computed_again(given, whole, broken):
         np.testing.assert_array_equal(ours, theirs)
 
 
-def test_an_error_that_would_come_again_leaves_nothing(given, tmp_path):
+def test_rows_that_are_not_as_they_were_written_are_computed_again(given, whole, broken):
+    kept = sorted(broken.glob(f"{PREFIX}*/*.f32"))
+    content = bytearray(kept[-1].read_bytes())
+    content[1000] ^= 1
+    kept[-1].write_bytes(content)
+    predict(**given, **outputs(broken), progress=Progress())
+    for ours, theirs in zip(contents(broken), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        OutputError("The disk is full"),
+        InputError("the file is damaged"),
+        OSError(errno.ESTALE, "lost drive"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_whatever_breaks_a_run_off_keeps_what_is_finished(given, whole, tmp_path, error):
     def fail(event):
         if event.get("percent", 0) > 50:
-            raise LandslideError("no more")
+            raise error
 
-    with pytest.raises(LandslideError, match="no more"):
+    with pytest.raises(type(error)):
         predict(**given, **outputs(tmp_path), progress=Progress(fail))
-    assert not list(tmp_path.iterdir())
+    assert kept_rows(tmp_path) > 0
+    assert any("Going on" in text for text in said(given, tmp_path))
+    for ours, theirs in zip(contents(tmp_path), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_stack_that_changes_meanwhile_gives_no_map_of_both(given, tmp_path):
+    stack = Path(shutil.copy(given["stack"], tmp_path / "stack.tif"))
+    (tmp_path / "results").mkdir()
+
+    def change(event):
+        if event.get("percent", 0) > 50:
+            os.utime(stack)
+
+    with pytest.raises(InputError, match="was changed while it was mapped"):
+        changing = {**given, "stack": str(stack)}
+        predict(**changing, **outputs(tmp_path / "results"), progress=Progress(change))
+    assert_nothing_half_written(tmp_path / "results")
+
+
+class TestIdentity:
+    @pytest.fixture
+    def raster(self, make_raster):
+        return Path(make_raster("a.tif", np.arange(16.0).reshape(4, 4)))
+
+    def identity_of(self, path):
+        with Source.open(path) as source:
+            return identity(source)
+
+    def test_statistics_that_qgis_notes_beside_it_change_nothing(self, raster):
+        before = self.identity_of(raster)
+        note = raster.with_name("a.tif.aux.xml")
+        band = '<PAMRasterBand band="1">{}<Metadata>{}</Metadata></PAMRasterBand>'
+        statistics = '<MDI key="STATISTICS_MEAN">7.5</MDI>'
+        histogram = "<Histograms><HistItem><HistMin>0</HistMin></HistItem></Histograms>"
+        note.write_text(f"<PAMDataset>{band.format(histogram, statistics)}</PAMDataset>")
+        assert self.identity_of(raster) == before
+
+    def test_all_else_that_is_noted_beside_it_counts(self, raster):
+        before = self.identity_of(raster)
+        note = raster.with_name("a.tif.aux.xml")
+        note.write_text("<PAMDataset><SRS>EPSG:32633</SRS></PAMDataset>")
+        assert self.identity_of(raster) != before
+
+    def test_overviews_count(self, raster):
+        before = self.identity_of(raster)
+        shutil.copy(raster, raster.with_name("a.tif.ovr"))
+        assert self.identity_of(raster) != before
+
+    def test_what_a_vrt_of_vrts_reads_counts(self, raster):
+        for name, source in (("inner", "a.tif"), ("outer", "inner.vrt")):
+            rasterio.shutil.copy(
+                raster.with_name(source), raster.with_name(f"{name}.vrt"), driver="VRT"
+            )
+        outer = raster.with_name("outer.vrt")
+        before = self.identity_of(outer)
+        os.utime(raster)
+        assert self.identity_of(outer) != before
 
 
 def test_a_run_that_goes_on_marks_from_the_threshold_that_it_is_given_now(given, tmp_path):

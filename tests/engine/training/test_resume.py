@@ -185,10 +185,32 @@ def test_only_the_same_samples_and_settings_go_on(
     assert written(model)
     training(samples, model, events, **change)
     assert not any("Going on" in text for text in texts(events))
-    if "resume" not in change:
-        assert any("training begins anew" in text for text in texts(events))
     assert load_card(model).training["ending"] == "all epochs"
     assert not written(model)
+    kept = list(tmp_path.glob("m.safetensors.checkpoint-*"))
+    if "resume" in change:
+        assert not kept
+        return
+    assert any(f"is kept as {kept[0].name}" in text for text in texts(events))
+    events.clear()  # and the first one can still be ended
+    training(samples, model, events)
+    assert any("Going on from m.safetensors.checkpoint: epoch" in text for text in texts(events))
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
+def test_a_checkpoint_that_is_not_as_it_was_written_is_passed_over(
+    make_samples, tmp_path, tiny, monkeypatch
+):
+    samples, model, events = make_samples(train=6, validation=2), tmp_path / "m.safetensors", []
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        break_off(patch, 1)
+        training(samples, model)
+    file = Path(f"{model}.checkpoint")
+    content = bytearray(file.read_bytes())
+    content[-1] ^= 1
+    file.write_bytes(content)
+    training(samples, model, events)
+    assert any("damaged: training begins anew" in text for text in texts(events))
 
 
 def test_a_damaged_checkpoint_is_passed_over(make_samples, tmp_path, tiny):
