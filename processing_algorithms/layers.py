@@ -106,7 +106,7 @@ def _find(
     definition: QgsProcessingParameterDefinition, item: Any, context: QgsProcessingContext
 ) -> tuple[QgsMapLayer | None, str]:
     """Return the layer that a value stands for, and what is wrong with it."""
-    if isinstance(item, QgsProcessingFeatureSourceDefinition):
+    if isinstance(getattr(item, "source", None), QgsProperty):  # a definition, with more to it
         item = item.source
     if isinstance(item, QgsProperty):
         item, _ = item.valueAsString(context.expressionContext())

@@ -151,4 +151,9 @@ def _features(
 
 def _stored(field: QgsField, value: Any) -> Any:
     """Return a value as a file takes it: a key to be made up when edits are saved is none yet."""
-    return None if field.isNumeric() and isinstance(value, str) else value
+    if field.isNumeric() and isinstance(value, str):
+        try:
+            float(value)
+        except ValueError:
+            return None
+    return value

@@ -247,6 +247,28 @@ class TestNoData:
         layer.dataProvider().setUserNoDataValue(1, no_data(3) + no_data(4))
         assert engine_reads(request(layer))["values"] == [[None, 2, None, None]]
 
+    @pytest.mark.parametrize("seed", range(12))
+    def test_whatever_is_set(self, tmp_path, engine_reads, seed):
+        """Bands, types, the file's own value, its switch, further values and the CRS at random."""
+        draw = np.random.default_rng(seed)
+        kinds = [gdal.GDT_Byte, gdal.GDT_UInt16, gdal.GDT_Int32, gdal.GDT_Float32, gdal.GDT_Float64]
+        bands = draw.integers(1, 7, (int(draw.integers(1, 4)), 5, 4)).astype(float)
+        own = None if draw.random() < 0.3 else int(draw.integers(0, 7))
+        path = write(tmp_path / "a.tif", bands, own, kind=kinds[seed % len(kinds)])
+        layer = QgsRasterLayer(path, "a")
+        if draw.random() < 0.5:
+            layer.setCrs(QgsCoordinateReferenceSystem("EPSG:2056"))
+        expected = []
+        for number, band in enumerate(bands, start=1):
+            further = draw.choice(7, int(draw.integers(0, 4)), replace=False).tolist()
+            counts = bool(draw.random() < 0.6)
+            provider = layer.dataProvider()
+            provider.setUserNoDataValue(number, [QgsRasterRange(v, v) for v in further])
+            provider.setUseSourceNoDataValue(number, counts)
+            missing = further + ([own] if counts and own is not None else [])
+            expected.append([None if value in missing else value for value in band.ravel()])
+        assert engine_reads(request(layer))["values"] == expected
+
     def test_a_range_is_refused(self, dem):
         layer = QgsRasterLayer(dem, "dem")
         layer.dataProvider().setUserNoDataValue(1, [QgsRasterRange(1, 2)])

@@ -150,12 +150,14 @@ class TestEveryInput:
         stored.startEditing()
         stored.deleteFeature(1)
         stored.changeAttributeValue(2, stored.fields().indexOf("rock"), "chalk")
+        stored.changeAttributeValue(3, stored.fields().indexOf("code"), "7")
         moved = QgsGeometry.fromWkt(square(20)[0])
         stored.changeGeometry(3, moved)
         # A new feature has no key yet: forms show a word, and a copied one repeats its original's.
         for given in (square(5, rock="new", fid="Autogenerate"), square(6, rock="copy", fid=2)):
             stored.addFeature(feature_of(stored, *given))
         read = engine_reads(self.asked(request_of, stored, name, key))
+        assert read["code"][read["rock"].index("slate")] == 7
         assert dict(zip(read["x"], read["rock"])) == {  # noqa: B905 - Python 3.9
             1: "chalk", 20: "slate", 5: "new", 6: "copy"
         }  # fmt: skip
