@@ -26,7 +26,7 @@ Read = Callable[[Window], tuple[Floats, Mask]]
 HALF = 0.5 - 1e-5
 """The share of its kernel's weight that must be valid for a pixel to be, but for rounding."""
 
-_MOST_VALUES = 8_000_000
+_MOST_VALUES = 3_000_000
 """Values of the raster that are held at once; wide reductions are read in parts."""
 _LEAST_SIDE = 16
 """Windows are not cut smaller, whatever they need: over the antimeridian, the whole width."""

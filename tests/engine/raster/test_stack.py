@@ -14,6 +14,7 @@ from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack
 from landslide_mapper.landslide_plugin.raster.statistics import BandStatistics
 from landslide_mapper.landslide_plugin.raster.writer import RasterWriter
+from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.transform import from_origin
 from rasterio.vrt import WarpedVRT
@@ -260,6 +261,19 @@ class TestGrids:
         expected[:, 20:] = True
         np.testing.assert_array_equal(found["swir1"].mask, expected)
         assert set(np.unique(found["swir1"].compressed())) == {1500}
+
+    def test_a_local_grid_is_stacked_with_its_own_kind_alone(self, make_raster, tmp_path):
+        """An engineering CRS, as drones write; on the Earth it has no place."""
+        local = CRS.from_wkt('LOCAL_CS["site grid",UNIT["metre",1]]')
+        site = make_raster("site.tif", noise(1), crs=local, bands=["a"])
+        again = make_raster(
+            "again.tif", noise(2), crs=local, bands=["b"], transform=from_origin(500004, 5e6, 9, 9)
+        )
+        found, _ = run([site, again], tmp_path / "out.tif")
+        assert found["b"].count() == 18 * 27 and not found["a"].mask[:18, 1:27].any()
+        earth = make_raster("earth.tif", noise(3))
+        with pytest.raises(GridError, match=r"site\.tif .*can't be brought to EPSG:32632"):
+            run([earth, site], tmp_path / "other.tif")
 
 
 class TestArea:
