@@ -168,14 +168,11 @@ class Ground:
         if np.isnan(found.width).any():
             inside = np.clip(rows, self._places[0][0], self._places[0][-1])
             found = self._at(inside, self._places[1].mean(keepdims=True))
-        return found
+        return _without_noise(found)
 
     def _between_nodes(self, rows: Floats, columns: Floats) -> Pixels:
         down, across = map(_weights, (rows, columns), self._places)
-        found = self._filled.each(lambda field: down @ field @ across.T)
-        if np.abs(found.cosine).max() > _SAME:
-            return found
-        return replace(found, cosine=np.zeros((len(rows), 1)))
+        return _without_noise(self._filled.each(lambda field: down @ field @ across.T))
 
     @cached_property
     def _filled(self) -> Pixels:
@@ -195,6 +192,16 @@ class Ground:
         x = self._transform.c + (columns + 0.5) * self._transform.a
         y = self._transform.f + (rows + 0.5) * self._transform.e
         return self._surface.measure(x, y, *self._steps)
+
+
+def _without_noise(found: Pixels) -> Pixels:
+    """Return pixels with right angles, and north-up, where they nearly are: less to reckon with."""
+    nothing = np.zeros((len(found.width), 1))
+    if np.abs(found.cosine).max() < _SAME:
+        found = replace(found, cosine=nothing)
+    if np.abs(found.bearing).max() < _SAME_BEARING:
+        found = replace(found, east=nothing)
+    return found
 
 
 def _how_many(metres: float) -> int:
