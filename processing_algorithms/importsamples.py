@@ -91,8 +91,8 @@ class ImportSamples(EngineAlgorithm):
                     )
                 )
             ),
-            "Each value of a mask is one landslide, instead of each connected patch; for Mask "
-            "R-CNN.",
+            "Each value or colour of a mask is one landslide, instead of each connected patch; for "
+            "Mask R-CNN.",
         )
         yield (
             later(choice("SPLIT", "Split", SPLITS, "random")),

@@ -73,8 +73,9 @@ class Predict(EngineAlgorithm):
         yield area(), "Pixels outside these polygons are not predicted; empty for all."
         yield (
             number("THRESHOLD", "Threshold", None, 0.0, 1.0),
-            "Probability from which a pixel of the mask is landslide; empty for the model's own. "
-            "The probability raster carries it, so that later steps take the same.",
+            "Probability from which a pixel of the mask is landslide; empty for the model's own, "
+            "of several the first one's. The probability raster carries it, so that later steps "
+            "take the same.",
         )
         yield (
             later(files("MORE_MODELS", "Further models to average with")),

@@ -119,7 +119,7 @@ class Vectorize(EngineAlgorithm):
         yield (
             advanced(text("DATE", "Date of the scene")),
             "Written to every polygon, as year-month-day; empty takes the date in the raster's "
-            "metadata.",
+            "metadata, which stack and prediction hand on from the image where it tells one.",
         )
         yield (
             QgsProcessingParameterVectorDestination(

@@ -13,6 +13,7 @@ from ..inventory.commands import vectorize
 from ..outputs import require_folder, scratch_folder, whole_file
 from ..progress import Progress
 from ..provenance import CURRENT
+from ..raster.scene_date import scene_date
 from ..raster.source import Source
 from ..raster.stack import LayerStack
 from ..report import write_report
@@ -21,7 +22,6 @@ from .choice import Choice, choose_model
 from .derive import Derivation, Derived, derive
 from .plan import Given, Plan, plan
 from .report import Mapped, map_report
-from .scene_date import scene_date
 
 
 def map(
@@ -99,7 +99,8 @@ def map(
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
     if smoothing is None:
         smoothing = _smoothing(card, progress) if dem else 0.0
-    date = scene_date(image)
+    with Source.open(image, what="image") as scene:
+        date = scene_date(scene)
     how = Derivation(
         geology_field,
         sensor,

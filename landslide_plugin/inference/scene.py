@@ -16,6 +16,8 @@ from ...models.model_card import ModelCard
 from ..errors import InputError
 from ..progress import Progress
 from ..raster import Grid, RasterWriter, Source
+from ..raster.scene_date import TAG as DATE_TAG
+from ..raster.scene_date import scene_date
 from ..threshold import threshold_tag
 from .accumulator import Write
 from .opening import window_sides
@@ -104,7 +106,7 @@ def map_scene(
     }
     with (
         journal(outputs.probability, key, grid, predictor.channels) as kept,
-        open_outputs(outputs, grid, card, settings.threshold) as write,
+        open_outputs(outputs, grid, card, settings.threshold, scene_date(source)) as write,
     ):
 
         def keep(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
@@ -137,17 +139,17 @@ def map_scene(
 
 @contextmanager
 def open_outputs(
-    outputs: Outputs, grid: Grid, card: ModelCard, threshold: float
+    outputs: Outputs, grid: Grid, card: ModelCard, threshold: float, date: str = ""
 ) -> Iterator[Write]:
     """Yield a function that writes finished rows to all rasters; they appear together at the end.
 
     With two classes the mask says landslide from the threshold on; with more, it gives the
     likeliest class but the background where all these together reach the threshold. Probability and
-    mask carry the threshold.
+    mask carry the threshold, and the scene's date where it is known.
     """
     classes = card.classes
     bands = probability_bands(classes)
-    tags = threshold_tag(threshold)
+    tags = threshold_tag(threshold) | ({DATE_TAG: date} if date else {})
     writers = [RasterWriter(outputs.probability, grid, bands, tags=tags, overviews="average")]
     if outputs.uncertainty:
         band = [UNCERTAINTY_BAND]

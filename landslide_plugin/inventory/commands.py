@@ -14,6 +14,7 @@ from ..progress import Progress
 from ..provenance import CURRENT
 from ..raster import Source
 from ..raster.grid import Grid, require_north_up, tell_metres
+from ..raster.scene_date import scene_date
 from ..threshold import USUAL, Threshold, threshold_tag
 from ..vector import require_vector_output
 from .attributes import make_inventory
@@ -115,7 +116,7 @@ def vectorize(
         columns = _columns(scene, found.groups, len(shaped))
         columns |= {"slide_id": found.slide, "part": found.part}
         columns["model"] = model or tags.get("LANDSLIDE_MODEL") or None
-        columns["date"] = dated or tags.get("LANDSLIDE_DATE") or None
+        columns["date"] = dated or scene_date(scene.source) or None
         outlines, is_true = to_map(shaped, grid), not grid.keeps_own_metres
         frame = make_inventory(outlines, grid.crs, columns, north_is_true=is_true)
     progress.update(0.95)

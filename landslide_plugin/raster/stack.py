@@ -23,6 +23,8 @@ from .declared import unique_names
 from .grid import Grid
 from .heights import require_metres
 from .kinds import THEMATIC, is_direction
+from .scene_date import TAG as DATE_TAG
+from .scene_date import scene_date
 from .source import Source
 from .statistics import BandStatistics, table
 from .undeclared import mark_fill
@@ -45,12 +47,19 @@ class LayerStack:
             (B04 to red), a categorical band as one 0/1 band a class, `<band>_<class>`.
         origins: the file each band is from.
         tags: metadata items that say of a band that it holds classes, and which.
+        date: of the scene, year-month-day; "" where no layer tells, or several tell others.
     """
 
     def __init__(
-        self, bands: Sequence["_Band"], grid: Grid, area: gpd.GeoSeries | None, opened: ExitStack
+        self,
+        bands: Sequence["_Band"],
+        grid: Grid,
+        area: gpd.GeoSeries | None,
+        date: str,
+        opened: ExitStack,
     ) -> None:
         self.grid = grid
+        self.date = date
         self.bands = unique_names([band.name for band in bands])
         self.origins = [band.view.file for band in bands]
         self.tags = [band.tags for band in bands]
@@ -118,7 +127,9 @@ class LayerStack:
                 for layer in layers
                 for band in _bands_of(layer, grid, resampling, sensor, opened)
             ]
-            return cls(bands, grid, polygons, opened.pop_all())
+            dates = {date for layer in layers if (date := scene_date(layer))}
+            date = dates.pop() if len(dates) == 1 else ""
+            return cls(bands, grid, polygons, date, opened.pop_all())
 
     @property
     def class_of(self) -> list[tuple[str, str] | None]:
@@ -232,7 +243,8 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
         for band, origin in zip(stack.bands, stack.origins, strict=True)
     ]
     done = 0
-    with RasterWriter(path, stack.grid, stack.bands) as writer:
+    dated = {DATE_TAG: stack.date} if stack.date else {}
+    with RasterWriter(path, stack.grid, stack.bands, tags=dated) as writer:
         for window in stack.windows():
             values, there = stack.read(window)
             valid = there.all(axis=0)

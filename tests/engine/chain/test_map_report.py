@@ -13,9 +13,10 @@ import rasterio
 from landslide_mapper.landslide_plugin.chain import commands
 from landslide_mapper.landslide_plugin.chain.choice import choose_model
 from landslide_mapper.landslide_plugin.chain.commands import map as map_landslides
-from landslide_mapper.landslide_plugin.chain.scene_date import scene_date
 from landslide_mapper.landslide_plugin.errors import OutputError
 from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.raster import Source
+from landslide_mapper.landslide_plugin.raster.scene_date import scene_date
 from shapely import Point, box
 
 
@@ -141,7 +142,8 @@ def test_the_date_is_that_of_the_scene(make_raster, tags, day):
     path = make_raster("image.tif", np.ones((1, 2, 2), np.uint8))
     with rasterio.open(path, "r+") as dataset:
         dataset.update_tags(**tags)
-    assert scene_date(path) == day
+    with Source.open(path) as source:
+        assert scene_date(source) == day
 
 
 def test_the_inventory_bears_the_date(layers, make_model, predicted):

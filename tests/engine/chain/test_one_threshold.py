@@ -61,8 +61,12 @@ def middling(make_model, layers, tmp_path):
     return make_model(["red", "nir"], half, mean=1600, std=800), half
 
 
-def test_single_steps_give_the_inventory_of_the_chain(layers, middling, single_steps):
+@pytest.mark.parametrize("date", ["", "2018-09-06"])
+def test_single_steps_give_the_inventory_of_the_chain(layers, middling, single_steps, date):
     model, threshold = middling
+    if date:
+        with rasterio.open(layers["image"], "r+") as dataset:
+            dataset.update_tags(ns="IMAGERY", ACQUISITIONDATETIME=f"{date} 10:00:00")
     whole = map_landslides(**layers, model=model)
     inventory = gpd.read_file(whole["inventory"], layer=0)
     found, tag, message = single_steps(layers["image"], model)
@@ -70,6 +74,7 @@ def test_single_steps_give_the_inventory_of_the_chain(layers, middling, single_s
     assert float(tag) == threshold == float(tag_of(whole["probability"]))
     assert "of the model untrained" in message
     assert found.geometry.geom_equals(inventory.geometry).all()
+    assert set(found.date) == {date or None}
     assert found.drop(columns="geometry").equals(inventory.drop(columns="geometry"))
 
 

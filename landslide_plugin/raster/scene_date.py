@@ -4,13 +4,12 @@ import datetime
 import re
 from collections.abc import Iterator
 
-from rasterio.io import DatasetReader
-from rasterio.vrt import WarpedVRT
+from .source import Source
 
-from ..raster.source import Source
-
+TAG = "LANDSLIDE_DATE"
+"""Metadata item of our own rasters that holds it."""
 KEYS = (
-    "LANDSLIDE_DATE",
+    TAG,
     "ACQUISITIONDATETIME",  # GDAL's own, domain IMAGERY
     "DATATAKE_1_DATATAKE_SENSING_START",  # Sentinel-2
     "PRODUCT_START_TIME",  # Sentinel
@@ -23,14 +22,9 @@ KEYS = (
 _DAY = re.compile(r"(\d{4})[-:/]?(\d{2})[-:/]?(\d{2})(?!\d)")
 
 
-def scene_date(path: str) -> str:
-    """Return the day a scene was taken as year-month-day; "" where its metadata don't say.
-
-    Raises:
-        InputError: it can't be opened.
-    """
-    with Source.open(path, what="image") as source:
-        tags = {key.upper(): value for key, value in _tags(source.dataset)}
+def scene_date(raster: Source) -> str:
+    """Return the day a scene was taken as year-month-day; "" where its metadata don't say."""
+    tags = {key.upper(): value for key, value in _tags(raster)}
     for key in KEYS:
         found = _DAY.match(str(tags.get(key, "")).strip())
         if found:
@@ -41,6 +35,6 @@ def scene_date(path: str) -> str:
     return ""
 
 
-def _tags(dataset: DatasetReader | WarpedVRT) -> Iterator[tuple[str, str]]:
-    yield from dataset.tags().items()
-    yield from dataset.tags(ns="IMAGERY").items()
+def _tags(raster: Source) -> Iterator[tuple[str, str]]:
+    yield from raster.dataset.tags().items()
+    yield from raster.dataset.tags(ns="IMAGERY").items()
