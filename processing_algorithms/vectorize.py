@@ -8,7 +8,7 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, choice, later, number, text, whole
+from .parameters import FILL_HELP, Declaration, advanced, choice, fill, later, number, text, whole
 
 SPLITS = ("none", "probability", "necks", "drainage")
 
@@ -121,6 +121,7 @@ class Vectorize(EngineAlgorithm):
             "Written to every polygon, as year-month-day; empty takes the date in the raster's "
             "metadata, which stack and prediction hand on from the image where it tells one.",
         )
+        yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination(
                 "OUTPUT", "Landslide inventory", QgsProcessing.TypeVectorPolygon

@@ -144,6 +144,7 @@ def map(
             factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
             model=card.name,
             date=date,
+            fill="keep",
             progress=progress.part(0.93, 0.98 if html else 1.0),
         )
         if html:

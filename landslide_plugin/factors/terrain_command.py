@@ -51,7 +51,7 @@ def terrainfactors(
         if set(names) & set(terrain.DIRECTIONS):
             tell_north(dem.grid, progress)
         to_metres = metres_of_heights(dem, z_unit, progress)
-        mark_fill(dem, fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
+        mark_fill([dem], fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
         with RasterWriter(output, dem.grid, names) as writer:
             for index, name in enumerate(names, start=1):
                 classes = terrain.CLASSES.get(name, {})

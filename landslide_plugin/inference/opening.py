@@ -61,7 +61,7 @@ def open_stack(
             require_north_up(source.grid.transform, path)
             require_metres(source)
             check_resolution(source.grid, card, progress)
-        mark_fill(source, fill, progress, bands=[b for b in source.bands if b in card.bands])
+        mark_fill([source], fill, progress, bands=[b for b in source.bands if b in card.bands])
         yield source
 
 

@@ -56,6 +56,7 @@ def vectorize(
     factors: str = "",
     model: str = "",
     date: str = "",
+    fill: str = "auto",
     progress: Progress,
 ) -> dict[str, Any]:
     """Turn a probability raster or a mask into polygons with the attributes of the inventory.
@@ -84,6 +85,7 @@ def vectorize(
         factors: stack with bands elevation, slope, aspect, river_distance (any of them).
         model: name for the field `model`; the one in the raster's metadata when empty.
         date: of the scene, year-month-day; the one in the raster's metadata when empty.
+        fill: one of `undeclared.FILLS`: fill that the factors do not declare is nodata, or kept.
         progress: told of each block.
 
     Returns:
@@ -102,7 +104,9 @@ def vectorize(
     with ExitStack() as stack:
         source = _open(input, stack, progress)
         threshold, base = _thresholds(source, threshold, grow, progress)
-        scene = Scene(source, open_terrain(factors, source, stack) if factors else {}, base)
+        scene = Scene(
+            source, open_terrain(factors, source, stack, fill, progress) if factors else {}, base
+        )
         grid = source.grid
         _check_layers(scene, split, parts)
         morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))

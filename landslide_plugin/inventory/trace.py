@@ -14,6 +14,7 @@ from ..errors import InputError
 from ..progress import Progress
 from ..raster import Source
 from ..raster.heights import require_metres
+from ..raster.undeclared import mark_fill
 from .attributes import Statistics
 from .division import PROBABILITY, Layers
 from .morphology import Morphology
@@ -159,8 +160,17 @@ def band_of(source: Source) -> str:
     return BAND if BAND in source.bands else source.bands[0]
 
 
-def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, Source]:
+def open_terrain(
+    factors: str, source: Source, stack: ExitStack, fill: str, progress: Progress
+) -> dict[str, Source]:
     """Return a view on the input's grid per terrain band that the factor stack has.
+
+    Args:
+        factors: path of the factor stack.
+        source: the input.
+        stack: closes the files.
+        fill: one of `undeclared.FILLS`.
+        progress: where to warn.
 
     Raises:
         InputError: it has none, or its elevation is not in metres.
@@ -175,10 +185,13 @@ def open_terrain(factors: str, source: Source, stack: ExitStack) -> dict[str, So
             f"The factor stack {factors} has none of the bands {', '.join(TERRAIN)}; it has "
             f"{', '.join(layer.bands)}: name the bands or leave the stack out."
         )
-    return {
-        name: stack.enter_context(Source.open(factors)).on(source.grid, TERRAIN[name])
-        for name in found
-    }
+    mark_fill([layer], fill, progress, bands=found, within=source.grid)
+    views = {}
+    for name in found:  # read by several threads
+        own = stack.enter_context(Source.open(factors))
+        own.fill = layer.fill
+        views[name] = own.on(source.grid, TERRAIN[name])
+    return views
 
 
 def _has_terrain(name: str, values: NDArray[np.float32], valid: Mask) -> Mask:

@@ -40,14 +40,17 @@ GAP = 500.0
 RUN = 16
 """Pixels in a row along the border, of a band of black or white."""
 PIECE = RUN * RUN
-"""Pixels of a piece of black within an image of more than 8 bits."""
+"""Pixels of a piece that touches the border (but for losses), or within more than 8 bits."""
 FEW_CLASSES = 16
 """Nameless bands of whole numbers up to this are taken for classes, not for an image."""
-BLUR = 5.0
-"""Black and white of 8 bits differ by so much where a file is compressed with losses (JPEG)."""
-NEARLY_WHITE = (0.9, 0.05)
-"""From this share of the highest value on a pixel is nearly white; where there are more of them
-than this share of the white ones, these are clouds and no border."""
+BLUR = (5.0, 3)
+"""Black and white of 8 bits differ by so much, and so many pixels around are neither, where a file
+is compressed with losses (JPEG)."""
+ALIKE = (10.0, 0.9)
+"""Up to this value a pixel is nearly black, and from this share of the highest on nearly white. A
+piece whose rim is so is no border but shadow, night or cloud."""
+CLOUDS = 0.05
+"""Where more is nearly white than this share of what is white, there are clouds and no border."""
 
 _STEP = 100.0
 """Width in metres of the bins in which elevations beyond `GROUND` are counted."""
@@ -132,9 +135,9 @@ class Fill:
             bands = " in all bands" if len(collar.bands) > 1 else ""
             span = f" to {collar.high:g}" if collar.high > collar.low else ""
             counts[f"{collar.low:g}{span}{bands}"] += collar.count
-        return " and ".join(
-            f"{what} on {_percent(count / max(self.pixels, 1))}" for what, count in counts.items()
-        )
+        shares = {what: count / max(self.pixels, 1) for what, count in counts.items()}
+        told = [f"{what} on {_percent(share)}" for what, share in shares.items()]
+        return f"{' and '.join(told)} of the pixels"
 
 
 @dataclass(frozen=True)
@@ -180,9 +183,10 @@ class Search:
             index: _Elevations(*units) for index, units in sought.elevations.items()
         }
         self._collars = [
-            _Collar(bands, low, high, Pieces(window, rows), sought.named)
+            _Collar(bands, low, high, _alike(low, high, bands, sought.types), pieces, sought.named)
             for bands, values in sought.images.items()
             for low, high in values
+            for pieces in [Pieces(window, rows, BLUR[1] if high > low else 0)]
         ]
         self._types = sought.types
         self._pixels = int(window.width) * int(window.height)
@@ -316,6 +320,7 @@ class _Collar:
     bands: tuple[int, ...]
     low: float
     high: float
+    alike: float
     pieces: Pieces
     named: bool
     near: int = 0
@@ -324,21 +329,29 @@ class _Collar:
     def add(self, values: Floats, valid: Mask) -> None:
         inside = (values >= np.float32(self.low)) & (values <= np.float32(self.high))
         same = inside.all(axis=0) & valid.any(axis=0)
-        self.pieces.add(same)
+        near = (values >= self.alike if self.low else values <= self.alike).all(axis=0)
+        self.pieces.add(same, near)
         if self.low:
-            white = (values >= NEARLY_WHITE[0] * self.high).all(axis=0)
-            self.near += int((white & ~same).sum())
+            self.near += int((near & ~same).sum())
         if not self.named:
             self.highest = max(self.highest, float(values.max(where=valid, initial=0)))
 
     def finish(self, types: Mapping[int, np.dtype]) -> Collar | None:
         if not self.named and self.highest <= FEW_CLASSES:
             return None
-        bytes_only = all(types[index].itemsize == 1 for index in self.bands)
-        mask, count = self.pieces.chosen(RUN, None if bytes_only else PIECE)
-        if not count or (self.low and self.near > NEARLY_WHITE[1] * count):
+        inside = any(types[index].itemsize > 1 for index in self.bands)
+        area = PIECE if self.low == self.high else None
+        mask, count = self.pieces.chosen(RUN, area, inside)
+        if not count or (self.low and self.near > CLOUDS * count):
             return None
         return Collar(self.bands, self.low, self.high, mask, count)
+
+
+def _alike(low: float, high: float, bands: Sequence[int], types: Mapping[int, np.dtype]) -> float:
+    """Return up to, or for white from, which value pixels are nearly what a border holds."""
+    if any(types[index].kind == "f" for index in bands):
+        return 0.0  # as no unit is known
+    return ALIKE[1] * high if low else ALIKE[0]
 
 
 def _may_be_void(void: float, kind: np.dtype) -> bool:
@@ -359,11 +372,9 @@ def collar_values(types: Sequence[np.dtype], lossy: bool) -> list[tuple[float, f
     if any(kind.kind == "f" for kind in types):
         return [(0.0, 0.0)]
     white = float(min(np.iinfo(kind).max for kind in types))
-    blur = BLUR if lossy and white == 255 else 0.0
+    blur = BLUR[0] if lossy and white == 255 else 0.0
     return [(0.0, blur), (white - blur, white)]
 
 
 def _percent(share: float) -> str:
-    return (
-        "less than 0.01 % of the pixels" if share < 1e-4 else f"{100 * share:.2g} % of the pixels"
-    )
+    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.2g} %"

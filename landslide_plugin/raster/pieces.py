@@ -66,27 +66,37 @@ class Pieces:
     Args:
         window: the part of a raster that the mask covers.
         rows: rows of each block but the last.
+        blurred: pixels around a piece that are overlooked where its rim is looked at.
     """
 
-    def __init__(self, window: Window, rows: int) -> None:
-        self._window, self._rows = window, rows
+    def __init__(self, window: Window, rows: int, blurred: int = 0) -> None:
+        self._window, self._rows, self._blurred = window, rows, blurred
         self._blocks: list[bytes] = []
         self._firsts: list[int] = []
         self._parents = np.zeros(1, np.int64)  # of each label; 0 is no piece
-        self._areas = np.zeros(1, np.int64)
+        self._counts = np.zeros((3, 1), np.int64)  # of its pixels, its rim, what is alike there
         self._above = np.zeros(int(window.width), np.int64)
         self._sides: list[NDArray[np.int64]] = []  # first and last column, block by block
         self._top = self._above
 
-    def add(self, mask: Mask) -> None:
-        """Count in the next block, (rows, columns), full width."""
+    def add(self, mask: Mask, alike: Mask) -> None:
+        """Count in the next block, full width.
+
+        Args:
+            mask: of the pieces, (rows, columns).
+            alike: what is not in the mask, but nearly.
+        """
         labels = np.zeros(mask.shape, np.int64)
         count = ndimage.label(mask, _TOUCHING, output=labels) if mask.any() else 0
         before = len(self._parents) - 1
         self._firsts.append(before)
         self._blocks.append(packed(mask))
-        areas = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-        self._areas = np.concatenate([self._areas, areas])
+        counts = np.zeros((3, count), np.int64)
+        if count:
+            rim = self._rim(labels)
+            for own, part in zip(counts, (labels, rim, rim * alike), strict=True):
+                own[:] = np.bincount(part.ravel(), minlength=count + 1)[1:]
+        self._counts = np.concatenate([self._counts, counts], axis=1)
         self._parents = np.concatenate([self._parents, np.arange(before + 1, before + count + 1)])
         labels[labels > 0] += before
         if len(self._blocks) == 1:
@@ -95,31 +105,46 @@ class Pieces:
         self._above = labels[-1].copy()
         self._sides.append(labels[:, [0, -1]].copy())
 
-    def chosen(self, run: int, area: int | None) -> tuple[PackedMask, int]:
-        """Return the pieces that lie along the border, or are large, and how many pixels they are.
+    def chosen(self, run: int, area: int | None, inside: bool) -> tuple[PackedMask, int]:
+        """Return pieces with a sharp rim that lie along the border or are large, and their pixels.
+
+        A rim is sharp where at most half of it is alike.
 
         Args:
             run: pixels in a row along one side of the border that make a piece lie along it; a
                 side shorter than that is enough where all of it is in one piece.
-            area: pixels from which on a piece is large wherever it lies; None for none.
+            area: pixels that make a piece large; None for none.
+            inside: whether large pieces count that don't touch the border.
         """
         roots = self._parents
         while (roots[roots] != roots).any():
             roots = roots[roots]
+        areas, rims, alike = (np.bincount(roots, part, len(roots)) for part in self._counts)
+        large = areas >= (np.inf if area is None else area)
         good = np.zeros(len(roots), bool)
         sides = np.concatenate(self._sides)
         for line in (self._top, self._above, sides[:, 0], sides[:, 1]):
+            good[roots[line]] |= large[roots[line]]
             for start, stop in _runs(line > 0):
                 if stop - start >= min(run, len(line)):
                     good[roots[line[start]]] = True
-        areas = np.bincount(roots, self._areas, len(roots))
-        if area is not None:
-            good |= areas >= area
+        if inside:
+            good |= large
+        good &= 2 * alike <= rims
         good[0] = False
         if not good.any():
             return PackedMask(self._window, self._rows, ()), 0
         kept = tuple(self._kept(number, good[roots]) for number in range(len(self._blocks)))
         return PackedMask(self._window, self._rows, kept), int(areas[good].sum())
+
+    def _rim(self, labels: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the pixels around each piece, beyond what is blurred, with the piece's label."""
+        inner = labels > 0
+        if self._blurred:
+            inner = ndimage.binary_dilation(inner, _TOUCHING, self._blurred)
+        wide = ndimage.grey_dilation(labels, size=2 * self._blurred + 3)
+        rim: NDArray[np.int64] = np.where(inner, 0, wide)
+        return rim
 
     def _kept(self, number: int, good: Mask) -> bytes:
         """Return a block's pixels that belong to good labels, packed."""

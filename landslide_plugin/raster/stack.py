@@ -118,10 +118,7 @@ class LayerStack:
                     area, "area", crs=grid.crs, kinds=("Polygon",), progress=progress
                 ).geometry
                 grid = _cut(grid, polygons)
-            for layer in layers:
-                mark_fill(
-                    layer, fill, progress or Progress(), kind=kind, sensor=sensor, within=grid
-                )
+            mark_fill(layers, fill, progress or Progress(), kind=kind, sensor=sensor, within=grid)
             bands = [
                 band
                 for layer in layers

@@ -24,6 +24,9 @@ IMAGE, ELEVATION = "image", "elevation"
 _SPECTRAL = {name for bands in SENSORS.values() for name in bands.values()}
 _ELEVATION = re.compile(r"(^|[\W_\d])(dem|dsm|dtm|elevation|srtm|aw3d30)([\W_\d]|$)", re.I)
 _NUMBERED = re.compile(r"(band|sr_b|b|layer|channel)[\s_-]?\d+a?", re.I)
+MOST_TOLD = 3
+"""Files that a sentence names."""
+
 _LOSSY = ("JPEG", "WEBP", "JP2OpenJPEG", Compression.jpeg, Compression.webp)
 _MEGABYTES = 64
 _MARGIN = 8
@@ -35,7 +38,7 @@ numbers; two of the three signs make an image."""
 
 
 def mark_fill(
-    source: Source,
+    sources: Sequence[Source],
     fill: str,
     progress: Progress,
     *,
@@ -45,10 +48,10 @@ def mark_fill(
     sensor: str = "auto",
     within: Grid | None = None,
 ) -> None:
-    """Have a raster's undeclared fill count as nodata from now on, and say so.
+    """Have the undeclared fill of rasters count as nodata from now on, and say so in a sentence.
 
     Args:
-        source: the raster; all of it is read once.
+        sources: the rasters; all of each is read once.
         fill: one of `FILLS`.
         progress: where it is said.
         kind: `IMAGE` or `ELEVATION` where all bands are known to be that; else their names tell.
@@ -64,13 +67,16 @@ def mark_fill(
         raise InputError(f"There is no way {fill!r} with fill: choose {' or '.join(FILLS)}.")
     if fill == "keep":
         return
-    found = find_fill(source, kind=kind, bands=bands, metre=metre, sensor=sensor, within=within)
-    if found:
-        source.fill = found
+    for source in sources:
+        source.fill = find_fill(
+            source, kind=kind, bands=bands, metre=metre, sensor=sensor, within=within
+        )
+    told = [f"{source.fill.describe()} of {source.path}" for source in sources if source.fill]
+    if told:
+        more = f", and likewise in {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
         progress.warning(
-            f"{source.path} holds values that look like fill but are not declared as nodata: "
-            f"{found.describe()}. They are treated as nodata; choose FILL = keep to take them as "
-            "values."
+            "Values that look like fill but are not declared as nodata are treated as nodata: "
+            f"{'; '.join(told[:MOST_TOLD])}{more}. Choose FILL = keep to take them as values."
         )
 
 

@@ -101,8 +101,8 @@ def samples(
         for source in stacks:
             require_tile_fits(source.grid, source.path, tile_size)
             require_metres(source)
-            mark_fill(source, fill, progress)
             tell_metres(source.grid, progress, "the tiles' resolution")
+        mark_fill(stacks, fill, progress)
         units = _units(stacks, progress)
         labels = IMAGE_LABELS if field else PIXEL_LABELS
         writer = SampleWriter(folder, stacks[0].bands, labels, units)

@@ -139,6 +139,34 @@ def test_factors_are_analysed_without(make_raster, tmp_path, scene, landslides):
     assert found[0] == found[1]
 
 
+def test_attributes_do_not_come_from_voids(make_raster, tmp_path, dem):
+    probability = np.zeros(dem.shape, "float32")
+    probability[30:60, 60:100] = 1
+    band = ["landslide_probability"]
+    given = {"input": make_raster("p.tif", probability, bands=band), "threshold": 0.5}
+    factors = [
+        {"factors": make_raster(name, dem, nodata=nodata, bands=["elevation"])}
+        for name, nodata in (("a.tif", -32768), ("b.tif", None))
+    ]
+    declared, undeclared, kept = both("vectorize", tmp_path, *factors, suffix="gpkg", **given)
+    assert undeclared.elev_min[0] == declared.elev_min[0] > 900 > 0 > kept.elev_min[0]
+
+
+def test_files_of_one_band_each_are_told_of_in_one_sentence(make_raster, tmp_path, scene):
+    """As Sentinel-2's products come."""
+    layers = [
+        make_raster(f"T32TQQ_20230523T101031_B{number:02}_10m.tif", scene[0])
+        for number in (2, 3, 4, 8, 11)
+    ]
+    told = []
+    find_command("stack")(
+        layers=layers, output=str(tmp_path / "s.tif"), progress=Progress(told.append)
+    )
+    (sentence,) = [event["text"] for event in told if SAYS in event.get("text", "")]
+    assert "_B02_" in sentence and "likewise in 2 more" in sentence
+    assert (read(tmp_path / "s.tif")[:, scene[0] == 0] == -1).all()
+
+
 class TestPrediction:
     MODEL = WEIGHTS / "sentinel2-rgb.safetensors"
 
@@ -163,7 +191,7 @@ class TestPrediction:
 
         card = load_card(self.MODEL)
         with Source.open(make_raster("b.tif", scene, bands=BANDS)) as source:
-            mark_fill(source, "auto", Progress())
+            mark_fill([source], "auto", Progress())
             tiling = Tiling(source.grid.shape, 32, 0.25)
             read = [
                 item

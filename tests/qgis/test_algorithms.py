@@ -262,6 +262,7 @@ INTERFACE = {
         "FACTORS": "raster",
         "MODEL": "string",
         "DATE": "string",
+        "FILL": "enum",
         "OUTPUT": "vectorDestination",
     },
     "evaluate": {

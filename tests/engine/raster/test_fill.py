@@ -26,7 +26,7 @@ def look(path, **options):
     """Return validity as it is read, and what was warned of."""
     told = []
     with Source.open(path, need_crs=False) as source:
-        mark_fill(source, options.pop("fill", "auto"), Progress(told.append), **options)
+        mark_fill([source], options.pop("fill", "auto"), Progress(told.append), **options)
         return source.read()[1], [event["text"] for event in told]
 
 
@@ -85,6 +85,28 @@ class TestBlackAndWhite:
         array = image()
         array[:, 10:50, 10:50] = 0
         assert (~look(make_raster("a.tif", array, bands=RGB))[0]).sum() == 3 * 1600
+
+    def test_a_narrow_gap_from_border_to_border(self, make_raster):
+        array = image("uint8")
+        array[:, :, 30:35] = 0
+        assert (~look(make_raster("a.tif", array, bands=RGB))[0]).sum() == 3 * 60 * 5
+
+    def test_night_stays(self, make_raster):
+        """Most is 0, what is around it nearly, and few lights."""
+        rng = np.random.default_rng(4)
+        array = rng.poisson(0.1, (3, 60, 70)).clip(0, 255).astype("uint8")
+        array[:, rng.random((60, 70)) < 0.02] = 200
+        assert (array == 0).all(axis=0).mean() > 0.6
+        valid, told = look(make_raster("a.tif", array, bands=RGB))
+        assert valid.all() and not told
+
+    def test_a_dark_sea_that_reaches_the_border_stays(self, make_raster):
+        """It is 0 offshore and shades off, and the black strip beside it is told from it."""
+        rows, columns = np.mgrid[:60, :70]
+        array = (np.hypot(rows - 30, columns) / 5).astype("uint8")[None].repeat(3, 0)
+        array[:, :, 60:] = 0
+        valid, _ = look(make_raster("a.tif", array, bands=RGB))
+        assert valid[:, :, :60].all() and not valid[:, :, 60:].any()
 
     def test_black_in_one_band_alone_is_a_value(self, make_raster):
         array = image()
@@ -272,7 +294,7 @@ class TestWherever:
         array[STRIP] = 0
         grid = Grid("EPSG:32632", from_origin(500000, 5000000, 20, 20), 35, 30)
         with Source.open(make_raster("a.tif", array, bands=RGB)) as source:
-            mark_fill(source, "auto", Progress())
+            mark_fill([source], "auto", Progress())
             values, valid = source.on(grid, "average").read()
         assert not valid[:, :, :4].any() and valid[:, :, 4:].all() and values[valid].min() > 5
 
@@ -280,7 +302,7 @@ class TestWherever:
         array = image("uint8")
         array[STRIP] = 0
         with Source.open(make_raster("a.tif", array, bands=RGB)) as source:
-            mark_fill(source, "auto", Progress())
+            mark_fill([source], "auto", Progress())
             whole = source.read()[1]
             window = Window(5, 50, 20, 20)
             np.testing.assert_array_equal(source.read(window)[1][:, :10], whole[:, 50:, 5:25])
@@ -310,14 +332,14 @@ class TestPieces:
     @settings(deadline=None, max_examples=60)
     @given(
         seed=st.integers(0, 10**6), rows=st.integers(1, 40), share=st.floats(0.05, 0.7),
-        run=st.integers(1, 6), area=st.one_of(st.none(), st.integers(1, 60)),
+        run=st.integers(1, 6), area=st.integers(1, 60), inside=st.booleans(),
     )  # fmt: skip
-    def test_as_scipy_labels_the_whole(self, seed, rows, share, run, area):
+    def test_as_scipy_labels_the_whole(self, seed, rows, share, run, area, inside):
         mask = np.random.default_rng(seed).random((37, 23)) < share
         pieces = Pieces(Window(4, 3, 23, 37), rows)
         for top in range(0, 37, rows):
-            pieces.add(mask[top : top + rows])
-        chosen, count = pieces.chosen(run, area)
+            pieces.add(mask[top : top + rows], np.zeros_like(mask[top : top + rows]))
+        chosen, count = pieces.chosen(run, area, inside)
         labels, _ = ndimage.label(mask, np.ones((3, 3)))
         good = set()
         for line in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
@@ -325,7 +347,8 @@ class TestPieces:
                 if (line[start : start + run] > 0).all():
                     good.add(line[start])
         sizes = np.bincount(labels.ravel())
-        good |= {n for n in range(1, len(sizes)) if area is not None and sizes[n] >= area}
+        touching = {*labels[0], *labels[-1], *labels[:, 0], *labels[:, -1]}
+        good |= {n for n in range(1, len(sizes)) if sizes[n] >= area and (inside or n in touching)}
         expected = np.isin(labels, sorted(good))
         np.testing.assert_array_equal(chosen.read(Window(4, 3, 23, 37)), expected)
         assert count == expected.sum()
