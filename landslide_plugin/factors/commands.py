@@ -14,7 +14,7 @@ from ..raster.bands import is_imagery
 from ..raster.declared import unique_names
 from ..raster.grid import Grid, tell_metres
 from ..raster.heights import metres_of_heights
-from ..raster.reflectance import given_units, take_as_reflectance
+from ..raster.reflectance import LAYERS, given_units, take_as_reflectance
 from ..raster.source import Source
 from ..raster.stack import LayerStack, class_band, write_stack
 from ..raster.undeclared import ELEVATION, mark_fill
@@ -255,7 +255,7 @@ def stack(
         progress=progress,
     ) as together:
         located = {name: together.source_of(name) for name in together.bands if is_imagery(name)}
-        take_as_reflectance(located, sensor, given, what="layers", progress=progress)
+        take_as_reflectance(located, sensor, given, what=LAYERS, progress=progress)
         statistics = write_stack(together, output, progress)
     return {"output": output, "bands": [band.name for band in statistics]}
 

@@ -16,6 +16,8 @@ from .declared import Scaling
 from .products import SENTINEL2_SCALE, Units, parse_xml, told_units
 from .source import Source
 
+LAYERS = "layers"
+"""The role in messages of what is being stacked; stacks that are there are mended by another."""
 REFLECTANCE = "reflectance"
 """The unit of bands from 0 to 1, as it is written into files."""
 LARGEST = 2.0
@@ -184,6 +186,7 @@ def warn_of_unknown(
     found: Mapping[str, Units | None], bands: Located, what: str, progress: Progress
 ) -> None:
     """Warn of bands of imagery whose units are not known, or their offset, but for pictures."""
+    mend = how_to_mend("", "give" if what == LAYERS else "stack its layers anew with")
     unsure = [name for name, units in found.items() if units and not units.certain]
     strange = [
         name for name, units in found.items() if units is None and not _is_picture(*bands[name])
@@ -191,19 +194,19 @@ def warn_of_unknown(
     if unsure:
         progress.warning(
             f"It is not known whether an offset was added to the reflectance of {', '.join(unsure)}"
-            f" of the {what}: {how_to_mend()}."
+            f" of the {what}: {mend}."
         )
     if strange:
         progress.warning(
             f"The numbers of {', '.join(strange)} of the {what} are of unknown units, and stay as "
-            f"they are: {how_to_mend()}."
+            f"they are: {mend}."
         )
 
 
-def how_to_mend(prefix: str = "") -> str:
-    """Return what a user can give where units are not known."""
+def how_to_mend(prefix: str = "", first: str = "give") -> str:
+    """Return what a user can give where units are not known; `first` leads over to the keys."""
     return (
-        f"give {prefix}SCALE and {prefix}OFFSET (Sentinel-2: 0.0001, and -0.1 since processing "
+        f"{first} {prefix}SCALE and {prefix}OFFSET (Sentinel-2: 0.0001, and -0.1 since processing "
         "baseline 04.00, else 0; Landsat Collection 2 surface reflectance: 0.0000275 and -0.2)"
     )
 

@@ -77,6 +77,7 @@ def test_numbers_of_unknown_units_are_warned_of(stacks):
     assert [kind for kind, _ in said] == ["warning"]
     assert "red, nir" in said[0][1]
     assert "unknown units" in said[0][1]
+    assert "stack its layers anew with SCALE and OFFSET" in said[0][1]
 
 
 def test_a_model_of_such_numbers_gets_them_as_they_are(stacks):

@@ -537,7 +537,8 @@ class TestUnits:
     def test_unknown_numbers_stay_and_are_told_but_pictures(self, layers, tmp_path):
         found, texts = run([layers["unknown"]], tmp_path / "a.tif")
         assert (found["red"] == self.RED).all()
-        assert any("red, nir of the layers are of unknown units" in text for text in texts)
+        told = [text for text in texts if "red, nir of the layers are of unknown units" in text]
+        assert len(told) == 1 and ": give SCALE and OFFSET" in told[0]
         found, texts = run([layers["picture"]], tmp_path / "b.tif")
         assert (found["red"] == self.RED // 20).all()
         assert self.units(tmp_path / "b.tif")["red"] is None
