@@ -36,7 +36,8 @@ class Vectorize(EngineAlgorithm):
         extent along the mean slope direction and width that across it (without an aspect those of
         the smallest box); mean and highest probability, and with a stack of factors lowest and
         highest elevation, relief (m), mean slope (degrees), circular mean of the aspect (degrees)
-        and least distance to a river (m) are those of the pixels inside.
+        and least distance to a river (m) are those of the pixels inside; the distance is NULL where
+        it is unknown for one of them, as a river may be nearer there.
 
         Confidence: the steps of the USGS inventory from the mean probability p: 8 (high) from 0.9,
         5 (confident) from 0.75, 3 (likely) from 0.6, 2 (probable) from 0.4, 1 (possible) below;
