@@ -243,11 +243,12 @@ class Projection(Ellipsoid):
         return np.asarray(x), np.asarray(y)
 
 
-def as_pyproj(crs: CRS) -> "ProjCRS":
-    """Return pyproj's form of a CRS; through WKT 2, which keeps what WKT 1 loses of methods."""
+def as_pyproj(crs: object) -> "ProjCRS":
+    """Return pyproj's form of a CRS; rasterio's through WKT 2: WKT 1 loses some of its methods."""
     from pyproj import CRS as ProjCRS
 
-    return ProjCRS.from_wkt(crs.to_wkt(version="WKT2_2019"))
+    text = crs.to_wkt(version="WKT2_2019") if isinstance(crs, CRS) else crs
+    return ProjCRS.from_user_input(text)
 
 
 @lru_cache(maxsize=64)
@@ -260,8 +261,8 @@ def horizontal(crs: CRS | None) -> CRS | None:
 
 
 @lru_cache(maxsize=64)
-def surface_of(crs: CRS | None) -> Plane:
-    """Return what measures the pixels of a CRS.
+def surface_of(crs: object | None) -> Plane:
+    """Return what measures the pixels of a CRS, in any form that pyproj takes.
 
     Raises:
         GridError: the CRS is geocentric.
