@@ -270,7 +270,9 @@ def _alike_within(around: Grid, inner: Inner) -> float:
         for axis, way in enumerate(_ways(pixels, rows, columns))
         for size in (pixels.width, pixels.height)
     )  # of the logarithm of a length, a metre
-    return max(0.0, _NEARLY - other_shape) / change if change else np.inf
+    if other_shape >= _NEARLY:
+        return 0.0
+    return (_NEARLY - other_shape) / change if change else np.inf
 
 
 def _ways(pixels: Pixels, rows: Floats, columns: Floats) -> tuple[Floats, Floats]:

@@ -114,9 +114,11 @@ class Reach:
         """Return how many pixels, across and down, the limit is, and those that features touch."""
         rows = np.linspace(around.row_off, around.row_off + around.height, _SAMPLES)
         columns = np.linspace(around.col_off, around.col_off + around.width, _SAMPLES)
+        pixels = self._grid.pixels(rows, columns)
+        upright = np.sqrt(1 - pixels.cosine**2)  # sheared ones lie closer than they are large
         across, down = (
-            math.ceil(self._limit / float(size.min())) + 2
-            for size in self._grid.pixel_metres(rows, columns)
+            math.ceil(self._limit / float((size * upright).min())) + 2
+            for size in (pixels.width, pixels.height)
         )
         return across, down
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import GridError
 from landslide_mapper.landslide_plugin.factors import distance as rooms
@@ -107,7 +107,23 @@ def test_distances_are_geodesic_on_any_crs(place, pixel):
     assert expected.max() > 5 * pixel / 2.5
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=60, deadline=None)
+@example(  # one row, whose pixels are alike, but sheared
+    place="Mollweide, sheared",
+    ends=[(0, 0), (0, 1)],
+    pixel=20,
+    block=60,
+    coarse=4,
+    limit=np.inf,
+)
+@example(  # sheared pixels lie closer than they are large
+    place="Mollweide, sheared",
+    ends=[(0, 0), (0, -1)],
+    pixel=20,
+    block=600,
+    coarse=4,
+    limit=30.0,
+)
 @given(
     place=st.sampled_from(sorted(PLACES)),
     ends=st.lists(
