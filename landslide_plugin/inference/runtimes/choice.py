@@ -99,8 +99,8 @@ def _first_accurate(
             runtime = candidate.make()
             result = runtime.run(trial.images)
         except Exception as error:  # foreign libraries fail in ways of their own
-            trial.progress.message(f"{candidate.kind} can't run this model ({_line(error)}).")
-            return None
+            trial.progress.message(f"{candidate.key} can't run this model ({_line(error)}).")
+            continue
         mean, flipped = deviation(result, trial.reference, trial.threshold)
         if mean < MEAN_DIFFERENCE and flipped < FLIPPED:
             return candidate, runtime
@@ -150,9 +150,9 @@ class Memory:
     """
 
     def __init__(self, model: str, shape: Sequence[int], device: str, asked: str) -> None:
-        parts = [model, list(shape), device, asked, platform.processor(), torch.get_num_threads()]
+        parts = [model, list(shape), device, asked, *_processor(), torch.get_num_threads()]
         packages = {name: _version(name) for names in PACKAGES.values() for name in names}
-        text = json.dumps([*parts, platform.machine(), packages, __version__])
+        text = json.dumps([*parts, packages, __version__])
         self._key = hashlib.sha256(text.encode()).hexdigest()
 
     def recall(self) -> str | None:
@@ -189,6 +189,13 @@ def _remembered() -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _processor() -> list[str | None]:
+    """Return what kernels depend on, for several machines may share a user's cache."""
+    able = [str(name) for name, there in torch.cpu.get_capabilities().items() if there is True]
+    limits = [os.environ.get(name) for name in ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")]
+    return [platform.machine(), platform.processor(), *sorted(able), *limits]
 
 
 def _version(package: str) -> str | None:

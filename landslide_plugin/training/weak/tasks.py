@@ -86,7 +86,7 @@ class Buffer:
     def exchange(self, images: Tensor) -> Tensor:
         """Return as many images, some of them older ones, in whose place the given ones stay."""
         shown = []
-        for image in images.detach():
+        for image in images.detach().float():  # shown in float32 too, once half is left
             if len(self._kept) < self._size:
                 self._kept.append(image)
                 shown.append(image)

@@ -168,6 +168,8 @@ def test_a_runtime_that_changes_the_result_is_not_chosen(network):
     best, _ = choose([Candidate("a", False, broken), candidate("b", 0)], trial)
     assert best.key == "b full"
     assert any("no such operator)" in event.get("text", "") for event in said)
+    best, _ = choose([Candidate("a", True, broken), candidate("a", 0)], trial)
+    assert best.key == "a full"
 
 
 @pytest.mark.parametrize(
@@ -202,6 +204,9 @@ def test_auto_remembers_what_it_chose(network, cache, monkeypatch):
         opened(build("fc_densenet", 3, 2, **SMALL), "auto")
     with pytest.raises(AssertionError, match="again"):
         opened(network, "auto", size=32)
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # as on a processor that can less
+    with pytest.raises(AssertionError, match="again"):
+        opened(network, "auto")
 
 
 def test_a_damaged_or_locked_cache_does_no_harm(network, cache):

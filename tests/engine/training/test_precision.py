@@ -23,7 +23,7 @@ from landslide_mapper.landslide_plugin.training.precision import (
 from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
 from landslide_mapper.landslide_plugin.training.tiles import Batch, Tiles
 from landslide_mapper.landslide_plugin.training.trainer import fit
-from landslide_mapper.landslide_plugin.training.weak.tasks import CycleGanTask
+from landslide_mapper.landslide_plugin.training.weak.tasks import Buffer, CycleGanTask
 from landslide_mapper.models.cyclegan import CycleGAN
 from landslide_mapper.models.registry import backbone_arguments, build
 from torch import nn
@@ -206,17 +206,20 @@ def test_networks_of_instances_do_not_take_up_gradients_that_are_no_numbers():
     assert net.weight.item() == 0
 
 
-def test_cyclegan_goes_on_in_float32_and_its_buffers_hold_numbers():
+@pytest.mark.parametrize("calls", [3, 11])
+def test_cyclegan_goes_on_in_float32_and_its_buffers_hold_numbers(calls):
+    """Also where they are full already, and show what half precision has made."""
     torch.manual_seed(0)
     gan, task = CycleGAN(3, 4, 1), CycleGanTask([1.0] * 3, 32.0)
-    gan.clear = nn.Sequential(gan.clear, Faulty(lambda x: x * math.nan, calls=3))
+    task._cleared, task._slid = Buffer(3, seed=0), Buffer(3, seed=1)
+    gan.clear = nn.Sequential(gan.clear, Faulty(lambda x: x * math.nan, calls=calls))
     labels = np.array([1, 0, 1, 0], np.uint16)[:, None, None]
-    warnings, _, losses = stepped(gan, 3, task, Batch(batch(32, 3).images, labels))
+    warnings, _, losses = stepped(gan, 6, task, Batch(batch(32, 3).images, labels))
     assert len(warnings) == 1 and not task.half
     assert is_finite(gan) and np.isfinite(losses).all()
     kept, _ = task.memory()
     assert all(torch.isfinite(images).all() for images in kept.values())
-    assert kept["cleared"].shape[0] == 6
+    assert len(kept["cleared"]) == 3 and kept["cleared"].dtype == torch.float32
 
 
 def test_the_average_the_best_weights_and_a_resumed_training_stay_sound(

@@ -185,6 +185,13 @@ def test_the_buffer_shows_old_images_half_the_time():
     assert 0.4 < fresh.float().mean() < 0.6
 
 
+def test_the_buffer_shows_images_of_half_precision_in_float32():
+    """So that they can be shown once half precision is left."""
+    buffer = Buffer(2)
+    assert buffer.exchange(torch.ones(2, 1, 2, 2, dtype=torch.bfloat16)).dtype == torch.float32
+    assert all(image.dtype == torch.float32 for image in buffer.images)
+
+
 @pytest.mark.parametrize("method", ["cam", "cyclegan", "both"])
 def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     model, html = tmp_path / "weak.safetensors", tmp_path / "weak.html"
