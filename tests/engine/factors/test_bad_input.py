@@ -17,9 +17,12 @@ RASTER_COMMANDS = ("terrainfactors", "spectralindices", "streams", "distance", "
 
 @pytest.fixture
 def dem():
-    """A slope of 30 x 40 cells with a hollow that water runs down."""
+    """A slope of 30 x 40 cells with a hollow that water runs down.
+
+    So low that its numbers are reflectance, too: others are of units that an image must tell.
+    """
     rows, columns = np.mgrid[:30, :40]
-    return (500 - 2.0 * rows + np.abs(columns - 20)).astype(np.float32)
+    return (0.5 - 0.002 * rows + 0.001 * np.abs(columns - 20)).astype(np.float32)
 
 
 @pytest.fixture
@@ -36,7 +39,7 @@ def good(make_raster, dem, tmp_path):
     for name, frame in (("rivers", rivers), ("rocks", rocks)):
         frame.to_file(tmp_path / f"{name}.gpkg")
     return {
-        "raster": make_raster("raster.tif", np.stack([dem, dem + 9]), bands=["red", "nir"]),
+        "raster": make_raster("raster.tif", np.stack([dem, dem + 0.2]), bands=["red", "nir"]),
         "rivers": str(tmp_path / "rivers.gpkg"),
         "rocks": str(tmp_path / "rocks.gpkg"),
         "folder": tmp_path,
@@ -205,7 +208,7 @@ class TestGrids:
     def test_one_row_or_column(self, good, make_raster, dem, command, shape):
         """Enough for all but terrain, which needs neighbours."""
         thin = dem[: shape[0], : shape[1]]
-        path = make_raster("thin.tif", np.stack([thin, thin + 9]), bands=["red", "nir"])
+        path = make_raster("thin.tif", np.stack([thin, thin + 0.2]), bands=["red", "nir"])
         if command in ("terrainfactors", "streams"):
             text = f"thin.tif has {shape[1]} x {shape[0]} "
             refused(command, with_raster(good, path), InputError, text)
@@ -228,7 +231,7 @@ class TestGrids:
             np.testing.assert_allclose(dataset.read(1)[1:-1, 1:-1], 45, atol=1e-3)
 
     def test_nan_as_nodata(self, good, make_raster, dem):
-        values = np.stack([dem, dem + 9])
+        values = np.stack([dem, dem + 0.2])
         values[:, 10:12, 5:9] = np.nan
         path = make_raster("nan.tif", values, bands=["red", "nir"], nodata=np.nan)
         for command in ("terrainfactors", "spectralindices", "stack"):
