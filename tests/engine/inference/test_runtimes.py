@@ -204,7 +204,7 @@ def test_auto_remembers_what_it_chose(network, cache, monkeypatch):
         opened(build("fc_densenet", 3, 2, **SMALL), "auto")
     with pytest.raises(AssertionError, match="again"):
         opened(network, "auto", size=32)
-    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "AVX2")  # as on a processor that can less
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", "SSE41")  # as on a processor that can less
     with pytest.raises(AssertionError, match="again"):
         opened(network, "auto")
 
