@@ -141,7 +141,7 @@ def test_where_memory_is_short_batches_are_halved_and_the_result_is_the_same(mak
     assert not list(tmp_path.glob(".*"))
 
 
-def test_a_damaged_file_is_told_and_nothing_is_left(make_raster, tmp_path):
+def test_a_damaged_file_is_told_and_no_output_is_left(make_raster, tmp_path):
     path = tmp_path / "damaged.tif"
     rasterio.shutil.copy(
         make_raster("s.tif", noise(900, 96), bands=["a", "b"]), path, compress="deflate"
@@ -153,7 +153,8 @@ def test_a_damaged_file_is_told_and_nothing_is_left(make_raster, tmp_path):
     (tmp_path / "out").mkdir()
     with pytest.raises(InputError, match="file is damaged"):
         mapped(str(path), tmp_path / "out")
-    assert not list((tmp_path / "out").iterdir())
+    # the rows finished before it are kept: a drive that was lost for a moment looks the same
+    assert all(left.name.startswith(".resume-p.tif") for left in (tmp_path / "out").iterdir())
 
 
 def grid(size=10.0, rows=4000, cols=5000):
