@@ -7,7 +7,6 @@ untouched until the new one is whole. What belongs together is moved together, s
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import stat
@@ -18,6 +17,7 @@ from pathlib import Path
 
 from . import owners
 from .errors import OutputError
+from .failures import is_full, reason
 from .output_set import Move, OutputSet, drop, recover
 
 PARTIAL_PREFIX = ".partial-"
@@ -203,15 +203,21 @@ def _partial_folder(destination: Path) -> Iterator[Path]:
 
 
 def _mended(error: OSError, destination: Path) -> str:
-    """Turn what a full or read-only disk raises into a sentence; else return none."""
-    if error.errno in (errno.ENOSPC, errno.EDQUOT) or "No space left" in str(error):
+    """Turn what the system says of an output into a sentence; return none of other files."""
+    named = error.filename2 or error.filename
+    if named and not _concerns(Path(os.fsdecode(named)), destination):
+        return ""
+    if is_full(error):
         return (
             f"The disk is full while writing {destination}: free some space or choose another "
             "folder; nothing was written."
         )
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return (
-            f"{destination} can't be written (no permission, or open in another program): choose "
-            "another folder or close the layer."
-        )
-    return ""
+    if error.errno is None:
+        return ""
+    return f"{destination} can't be written: {reason(error)}; nothing was written."
+
+
+def _concerns(file: Path, destination: Path) -> bool:
+    """Whether a file is the output, its folder, or what is made on the way to it."""
+    hidden = any(part.startswith(PARTIAL_PREFIX) for part in file.parts)
+    return hidden or file in (destination, destination.parent)

@@ -121,6 +121,11 @@ def figure(
     return f'<figure><img alt="{escape(alt)}" src="data:image/png;base64,{data}">{text}</figure>'
 
 
+def lettering(text: str) -> str:
+    """Return a name from outside as matplotlib draws it to the letter: its $ begin no formula."""
+    return text.replace("$", r"\$")
+
+
 def gallery(figures: Sequence[str]) -> str:
     """Return figures side by side, as many as the page is wide for."""
     return f'<div class="gallery">{"".join(figures)}</div>'

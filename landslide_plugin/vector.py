@@ -1,5 +1,6 @@
 """Reading and writing vector layers."""
 
+import sqlite3
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -115,7 +116,7 @@ def write_vector(
             whole = len(pyogrio.raw.read(partial)[2]) >= len(frame)
             if whole and finish is not None:
                 finish(partial)
-        except (DataSourceError, DataLayerError, ValueError) as error:
+        except (DataSourceError, DataLayerError, ValueError, sqlite3.Error) as error:
             raise OutputError(
                 f"{path} can't be written ({error}): choose a format such as .gpkg, a writable "
                 "folder, and a disk with free space."

@@ -11,7 +11,6 @@ It needs no QGIS: `echo '{"command": ...}' | python landslide_plugin/worker.py`.
 
 import importlib
 import importlib.util
-import inspect
 import json
 import os
 import signal
@@ -109,6 +108,7 @@ def main() -> int:
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
     errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
+    failures = importlib.import_module(f"{PACKAGE}.landslide_plugin.failures")
     interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
     signal.signal(signal.SIGTERM, interruption.end)
 
@@ -117,7 +117,7 @@ def main() -> int:
         report.flush()
 
     try:
-        send({"type": "result", "values": _run(_read_request(), send)})
+        send({"type": "result", "values": _run(send)})
     except errors.LandslideError as error:
         send({"type": "error", "text": str(error)})
         return 1
@@ -128,33 +128,26 @@ def main() -> int:
         if lacking := _missing_package(error):
             send({"type": "error", "text": lacking})
             return 1
+        if told := failures.explain(error):
+            print(failures.trail(error), file=sys.stderr)
+            send({"type": "error", "text": told})
+            return 1
         text = f"Unexpected {type(error).__name__}: {error}"
         send({"type": "error", "text": text, "details": traceback.format_exc()})
         return 2
     return 0
 
 
-def _read_request() -> dict[str, Any]:
-    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
-    try:
-        request = json.loads(sys.stdin.readline())
-    except ValueError:
-        request = None
-    if not isinstance(request, dict) or not isinstance(request.get("parameters", {}), dict):
-        raise errors.InputError(
-            'The request is not one line of JSON such as {"command": "streams", "parameters": {}}.'
-        )
-    return request
-
-
-def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _run(send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
     provenance = importlib.import_module(f"{PACKAGE}.landslide_plugin.provenance")
     progress = importlib.import_module(f"{PACKAGE}.landslide_plugin.progress")
     claims = importlib.import_module(f"{PACKAGE}.landslide_plugin.claims")
     outputs = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs")
-    name, parameters = request.get("command", ""), dict(request.get("parameters", {}))
-    if name not in COMMANDS:
+    requests = importlib.import_module(f"{PACKAGE}.landslide_plugin.request")
+    request = requests.read_request(sys.stdin)
+    name, parameters = request.get("command", ""), request.get("parameters", {})
+    if not isinstance(name, str) or name not in COMMANDS:
         raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")
     if request.get("attached"):
         interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
@@ -166,35 +159,13 @@ def _run(request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> dic
     if not parameters.get("pretrained"):  # no other wish asks for what lies on the internet
         os.environ["HF_HUB_OFFLINE"] = "1"
     function = find_command(name)
-    _check_parameters(name, function, parameters, errors.InputError)
+    parameters = requests.checked(name, function, parameters)
     provenance.CURRENT.algorithm = f"landslide:{name}"
     provenance.CURRENT.parameters = parameters
     wanted = {key: parameters.get(key) for key in OUTPUTS.get(name, ("output",))}
     inputs = [value for key, value in parameters.items() if key not in wanted]
     with claims.claimed(wanted, inputs), outputs.together():
         return function(**parameters, progress=progress.Progress(send))
-
-
-def _check_parameters(
-    name: str,
-    function: Callable[..., dict[str, Any]],
-    given: dict[str, Any],
-    error: type[Exception],
-) -> None:
-    known = {
-        key: item
-        for key, item in inspect.signature(function).parameters.items()
-        if key != "progress"
-    }
-    unknown = sorted(set(given) - set(known))
-    missing = [
-        key for key, item in known.items() if item.default is item.empty and key not in given
-    ]
-    if unknown or missing:
-        raise error(
-            f"{name}: unknown parameters {unknown}, missing parameters {missing}; "
-            f"it takes {', '.join(known)}."
-        )
 
 
 def _missing_package(error: Exception) -> str:

@@ -1,6 +1,5 @@
 """The numbers of a comparison, for programs: JSON and CSV."""
 
-import csv
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..provenance import CURRENT
+from ..table import write_csv
 from .compare import Comparison, Result
 from .figures import area_edges
 from .objects import area_frequency
@@ -69,16 +69,14 @@ def all_numbers(comparison: Comparison, maps: list[Judged], setting: Setting) ->
 
 def write_table(path: Path, maps: list[Judged]) -> None:
     """Write one row a map and score; cells of undefined values are empty."""
-    with path.open("w", newline="", encoding="utf-8") as file:
-        table = csv.writer(file)
-        table.writerow(
-            ["map", "score", "value", "low", "high", "no_landslide", "all_landslide", "title"]
-        )
-        for one in maps:
-            for key, score in SCORES.items():
-                low, high = one.intervals.get(key) or (None, None)
-                trivial = one.no_landslide[key], one.all_landslide[key]
-                table.writerow([one.name, key, one.values[key], low, high, *trivial, score.title])
+    header = ["map", "score", "value", "low", "high", "no_landslide", "all_landslide", "title"]
+    rows = []
+    for one in maps:
+        for key, score in SCORES.items():
+            low, high = one.intervals.get(key) or (None, None)
+            trivial = one.no_landslide[key], one.all_landslide[key]
+            rows.append([one.name, key, one.values[key], low, high, *trivial, score.title])
+    write_csv(path, header, rows)
 
 
 def _frequency(areas: np.ndarray, edges: np.ndarray) -> dict[str, list[Any]]:

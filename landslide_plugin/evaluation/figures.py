@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..report import lettering
 from .compare import Comparison
 from .objects import area_frequency
 from .probability import Probabilities
@@ -31,7 +32,7 @@ def draw_precision_recall(maps: Curves, thresholds: list[float]) -> "Figure":
         if curve is None:
             continue
         thin = curve.thinned()
-        axes.plot(thin.recall, thin.precision, color=colour, label=name)
+        axes.plot(thin.recall, thin.precision, color=colour, label=lettering(name))
         highest = max(highest, float(thin.precision.max()))
         above = curve.threshold >= threshold
         if above.any():
@@ -53,7 +54,7 @@ def draw_thresholds(maps: Curves, thresholds: list[float]) -> "Figure":
         if curve is None:
             continue
         thin = curve.thinned()
-        axes.plot(thin.threshold, thin.f1, color=colour, label=name)
+        axes.plot(thin.threshold, thin.f1, color=colour, label=lettering(name))
         highest = max(highest, curve.best[1])
         axes.plot(*curve.best, "*", color=colour, markersize=11)
     axes.plot([], [], "*", color=_QUIET, markersize=11, label="highest F1")
@@ -72,7 +73,8 @@ def draw_reliability(maps: Curves) -> "Figure":
     for name, colour, found in maps:
         bins = found.reliability()
         used = bins.pixels > 0
-        axes.plot(bins.probability[used], bins.share[used], "o-", color=colour, label=name)
+        label = lettering(name)
+        axes.plot(bins.probability[used], bins.share[used], "o-", color=colour, label=label)
     axes.set(
         xlabel="Mean probability of the bin", ylabel="Share of landslide", xlim=(0, 1), ylim=(0, 1)
     )
@@ -107,7 +109,7 @@ def draw_area_frequency(comparison: Comparison, maps: list[tuple[str, str]]) -> 
     for name, colour, areas in sets:
         counts, density = area_frequency(areas, edges)
         used = counts > 0
-        label = f"{name} ({len(areas):,})"
+        label = f"{lettering(name)} ({len(areas):,})"
         axes.loglog(middles[used], density[used], "o-", color=colour, markersize=4, label=label)
     axes.set(xlabel="Landslide area (m²)", ylabel="Probability density (1/m²)")
     return _finished(figure, axes)

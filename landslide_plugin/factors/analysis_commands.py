@@ -1,6 +1,5 @@
 """Command `factoranalysis`."""
 
-import csv
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,6 +15,7 @@ from ..progress import Progress
 from ..raster.grid import Grid, tell_metres
 from ..raster.source import Source
 from ..raster.stack import LayerStack
+from ..table import write_csv
 from .analysis import (
     Factor,
     Sample,
@@ -164,20 +164,19 @@ def _auc(factor: Factor, sample: Sample) -> float | None:
 
 
 def _write_table(path: Path, factors: Sequence[FactorResult]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(_COLUMNS)
-        for each in factors:
-            kind = "classes" if each.factor.classes else "values"
-            measured = (
-                each.gini, each.permutation, each.deviation, each.auc, each.auc_intervals, each.vif,
+    rows = []
+    for each in factors:
+        kind = "classes" if each.factor.classes else "values"
+        measured = (
+            each.gini, each.permutation, each.deviation, each.auc, each.auc_intervals, each.vif,
+        )  # fmt: skip
+        for interval in each.intervals:
+            counted = (
+                interval.label, interval.low, interval.high, interval.pixels,
+                interval.landslide_pixels, interval.frequency, interval.ratio,
             )  # fmt: skip
-            for interval in each.intervals:
-                counted = (
-                    interval.label, interval.low, interval.high, interval.pixels,
-                    interval.landslide_pixels, interval.frequency, interval.ratio,
-                )  # fmt: skip
-                writer.writerow(map(_cell, (each.factor.name, kind, *counted, *measured)))
+            rows.append(map(_cell, (each.factor.name, kind, *counted, *measured)))
+    write_csv(path, _COLUMNS, rows)
 
 
 def _cell(value: object) -> object:

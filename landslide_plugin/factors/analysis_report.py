@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ..report import Section, figure, gallery, listing, page, paragraph, provenance, table
+from ..report import (
+    Section,
+    figure,
+    gallery,
+    lettering,
+    listing,
+    page,
+    paragraph,
+    provenance,
+    table,
+)
 from .analysis import Factor, Interval, Sample
 from .importance import FOLDS, REPEATS, TREES, Importance
 
@@ -258,7 +268,7 @@ def _bars(
 
     drawing = Figure(figsize=(_WIDTH, 0.8 + 0.27 * len(ranked)), layout="constrained")
     axes = drawing.subplots()
-    names = [each.factor.name for each in ranked]
+    names = [lettering(each.factor.name) for each in ranked]
     axes.barh(names, lengths, xerr=spread, color=_NEUTRAL, height=0.7, ecolor="#444")
     axes.axvline(0, color="#444", linewidth=0.8)
     axes.invert_yaxis()
@@ -289,7 +299,8 @@ def _ratios(each: FactorResult) -> "Figure":
     axes.set_xlim(0, right)
     axes.invert_yaxis()
     unit = _unit(each.factor.name)
-    axes.set_title(f"{each.factor.name} ({unit})" if unit else each.factor.name, fontsize=10)
+    name = lettering(each.factor.name)
+    axes.set_title(f"{name} ({unit})" if unit else name, fontsize=10)
     axes.set_xlabel("Frequency ratio")
     _plain(axes)
     return drawing
@@ -302,6 +313,7 @@ def _heatmap(matrix: NDArray[np.float64], names: Sequence[str]) -> "Figure":
     drawing = Figure(figsize=(side + 0.4, side), layout="constrained")
     axes = drawing.subplots()
     image = axes.imshow(matrix, vmin=-1, vmax=1, cmap="RdBu_r")
+    names = [lettering(name) for name in names]
     axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
     axes.set_yticks(range(len(names)), names, fontsize=8)
     for (row, column), value in np.ndenumerate(matrix):
@@ -328,7 +340,7 @@ def _labels(intervals: Sequence[Interval]) -> list[str]:
     highs = [interval.high for interval in intervals if interval.high is not None]
     if not lows:
         names = [interval.label for interval in intervals]
-        return [name if len(name) <= 24 else f"{name[:23]}…" for name in names]
+        return [lettering(name if len(name) <= 24 else f"{name[:23]}…") for name in names]
     span = max(highs) - min(lows)
     decimals = max(0, 2 - int(np.floor(np.log10(span)))) if span > 0 else 2
     return [

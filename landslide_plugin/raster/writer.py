@@ -12,6 +12,7 @@ import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import Resampling
 from rasterio.errors import RasterioError
+from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from ..errors import OutputError
@@ -80,27 +81,11 @@ class RasterWriter:
             self._partial = stack.enter_context(whole_file(self.path))
             # Without one, the dataset makes one and ends it on close, also one nested in it.
             stack.enter_context(rasterio.Env())
-            self._dataset = stack.enter_context(
-                rasterio.open(
-                    self._partial,
-                    "w",
-                    driver="GTiff",
-                    width=self.grid.width,
-                    height=self.grid.height,
-                    count=len(self.bands),
-                    dtype=self.dtype,
-                    crs=self.grid.crs,
-                    transform=self.grid.transform,
-                    nodata=self.nodata,
-                    tiled=True,
-                    blockxsize=256,
-                    blockysize=256,
-                    interleave="band",  # tiles of one band each: less to move, one band reads fast
-                    bigtiff="if_safer",
-                    **self._compression,
-                )
-            )
-            self._describe()
+            try:
+                self._dataset = stack.enter_context(self._create())
+                self._describe()
+            except RasterioError as error:
+                raise self._write_error() from error
             self._stack = stack.pop_all()
         return self
 
@@ -162,6 +147,26 @@ class RasterWriter:
         self._stack.__exit__(type(failure), failure, failure.__traceback__)
         if failure is not error:
             raise failure
+
+    def _create(self) -> DatasetWriter:
+        return rasterio.open(
+            self._partial,
+            "w",
+            driver="GTiff",
+            width=self.grid.width,
+            height=self.grid.height,
+            count=len(self.bands),
+            dtype=self.dtype,
+            crs=self.grid.crs,
+            transform=self.grid.transform,
+            nodata=self.nodata,
+            tiled=True,
+            blockxsize=256,
+            blockysize=256,
+            interleave="band",  # tiles of one band each: less to move, one band reads fast
+            bigtiff="if_safer",
+            **self._compression,
+        )
 
     def _finish(self) -> OutputError | None:
         """Close the file and read the last block of each band back.

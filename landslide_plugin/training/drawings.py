@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ..evaluation.metrics import Confusion, f1, iou_landslide, precision, recall
-from ..report import ERROR_COLOURS
+from ..report import ERROR_COLOURS, lettering
 from ..samples.sample_set import UNKNOWN
 from .assessment import Assessment, Example
 from .baselines import ConstantMask
@@ -166,8 +166,9 @@ def _title(example: Example) -> str:
     counts = example.counts
     iou = iou_landslide(counts)
     scored = "no landslide there, none mapped" if iou is None else f"IoU {iou:.3f}"
+    name = lettering(example.name)
     return (
-        f"{example.name}: {scored}; pixels found {counts.tp:,}, false alarm {counts.fp:,}, "
+        f"{name}: {scored}; pixels found {counts.tp:,}, false alarm {counts.fp:,}, "
         f"missed {counts.fn:,}"
     )
 

@@ -241,3 +241,13 @@ def test_kashmir_polygons_against_polygons(data_dir, tmp_path):
     values = run(polygons, polygons, html=str(path), image=dem)
     assert values["f1"] == values["iou_landslide"] == 1
     assert 1e5 < path.stat().st_size < 1e6
+
+
+@pytest.mark.parametrize("name", [r"$\frac$", "$a$_$b$", r"a\$b$^$"])
+def test_dollars_in_a_name_are_no_formula(make_raster, tmp_path, name):
+    probability = np.random.default_rng(1).random((40, 40), np.float32)
+    path = make_raster("p.tif", probability)
+    path = Path(path).rename(tmp_path / f"{name}.tif")
+    page = tmp_path / "report.html"
+    run(str(path), make_raster("r.tif", masks(shape=(40, 40))[1]), html=str(page), threshold=0.5)
+    assert name in page.read_text(encoding="utf-8")

@@ -462,3 +462,12 @@ def test_kashmir_fails_on_steep_slopes(data_dir, tmp_path, monkeypatch):
     first = {row["factor"]: float(row["permutation_mean"]) for row in rows}
     assert max(first, key=first.get) == "slope"
     assert 0.65 < made["auc_blocks"] < made["auc_random"] + 0.05
+
+
+def test_dollars_in_a_band_s_name_are_no_formula(make_raster, random, tmp_path):
+    values = random.normal(size=(2, 40, 40)).astype(np.float32)
+    stack = make_raster("stack.tif", values, bands=[r"$\frac$", "$x$_$y$"])
+    mask = make_raster("mask.tif", (values[0] > 0.5).astype(np.uint8))
+    page = tmp_path / "report.html"
+    run(stack, mask, html=str(page))
+    assert r"$\frac$" in page.read_text(encoding="utf-8")
