@@ -2,9 +2,10 @@
 ENGINE = .venv/bin/python
 PYTHON ?= /usr/bin/python3
 DATA ?= $(or $(LANDSLIDE_DATA),../shared/data)
+FAULTS ?= 1000
 PACKAGE = build/plugins/landslide_mapper
 
-.PHONY: demo real test zip setup setup-tests lint test-engine test-qgis
+.PHONY: demo real test faults zip setup setup-tests lint test-engine test-qgis
 
 demo: setup
 	rm -rf build/demo
@@ -15,6 +16,9 @@ real: setup
 	$(ENGINE) scripts/real.py $(DATA) build/real
 
 test: setup-tests lint test-engine test-qgis
+
+faults: setup-tests
+	$(ENGINE) -m tests.faults $(FAULTS)
 
 zip:
 	mkdir -p dist
@@ -38,7 +42,7 @@ lint:
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
 
 test-engine:
-	$(ENGINE) -m pytest tests/engine
+	$(ENGINE) -m pytest tests/engine tests/faults
 
 test-qgis:
 	QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest tests/qgis

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import shutil
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,8 +15,11 @@ from pathlib import Path
 from . import owners
 from .errors import OutputError
 from .interruption import uninterrupted
+from .outputs import PARTIAL_PREFIX
 
 PREFIX = ".lock-"
+_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
+"""What file systems without hard links say, such as FAT."""
 _A_MOMENT = 10.0
 """Seconds."""
 
@@ -52,8 +59,7 @@ def remove_stale(folder: Path) -> None:
 def _take(lock: Path, note: str) -> None:
     for _ in range(3):
         try:
-            lock.touch(exist_ok=False)
-            lock.write_text(note, encoding="utf-8")
+            _create(lock, note)
             return
         except FileExistsError:
             holder = _holder(lock)
@@ -66,6 +72,27 @@ def _take(lock: Path, note: str) -> None:
                     f"for its end, choose another file, or remove {lock} if that run is no more."
                 ) from None
             lock.unlink(missing_ok=True)
+
+
+def _create(lock: Path, note: str) -> None:
+    """Have the lock appear with what it says; a kill leaves none that says nothing.
+
+    Raises:
+        FileExistsError: it is there.
+        OSError: the folder is read-only or full.
+    """
+    folder = Path(tempfile.mkdtemp(prefix=f"{PARTIAL_PREFIX}{owners.me()}-", dir=lock.parent))
+    try:
+        (folder / "note").write_text(note, encoding="utf-8")
+        try:
+            os.link(folder / "note", lock)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            with lock.open("x", encoding="utf-8") as file:
+                file.write(note)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_fresh(lock: Path) -> bool:

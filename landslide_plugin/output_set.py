@@ -104,8 +104,9 @@ class OutputSet:
                 _sync_folder(folder)
             for action in self._after:
                 action()
-            for move in self._moves:
-                shutil.rmtree(move.folder, ignore_errors=True)
+            for move in self._moves:  # the list last: with it, what is left can be told
+                shutil.rmtree(move.folder / ASIDE, ignore_errors=True)
+                drop(move.folder)
 
     def discard(self) -> None:
         """Remove the hidden folders with the outputs in them."""
