@@ -13,6 +13,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+from .access import require_ending
 from .errors import InputError, OutputError
 from .locks import locked, remove_stale
 from .outputs import end_what_was_killed, protect, require_plain
@@ -44,6 +45,8 @@ def claimed(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> Iterator[None]
         if isinstance(path, str) and path
     }
     read = {file for value in inputs for file in files_of(value)}
+    for file in read:
+        require_ending(file)
     for key, place in places.items():
         _require_no_input(key, place, read)
         if not place.is_dir():
@@ -90,7 +93,7 @@ def _file_of(text: str) -> Path | None:
         for place in (path, *path.parents):
             if _exists(place):
                 # A folder above what is not there is not meant.
-                if place == path or place.is_file():
+                if place == path or not place.is_dir():
                     return Path(os.path.realpath(place))
                 break
     return None
@@ -105,12 +108,12 @@ def _exists(path: Path) -> bool:
 
 def _sources_of(file: Path, depth: int = 5) -> Iterator[Path]:
     """Yield the files that a VRT, and the VRTs in it, read."""
-    if file.suffix.lower() != ".vrt" or not depth:
+    if file.suffix.lower() != ".vrt" or not depth or not file.is_file():
         return
     text = file.read_text(encoding="utf-8", errors="replace")
     for name in re.findall(r"<Source(?:Filename|DataSource|Dataset)[^>]*>([^<]+)<", text):
         for path in (Path(name), file.parent / name):
-            if _exists(path) and path.is_file():
+            if _exists(path) and not path.is_dir():
                 source = Path(os.path.realpath(path))
                 yield source
                 yield from _sources_of(source, depth - 1)

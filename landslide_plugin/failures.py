@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import traceback
 from pathlib import Path
 
@@ -138,5 +139,5 @@ def trail(error: BaseException) -> str:
 
 def _plain(text: str) -> str:
     """Return a library's message as a part of a sentence: one line, not too long, no full stop."""
-    line = " ".join(text.split()).rstrip(". ")
+    line = re.sub(r"\b\w+Exception: ", "", " ".join(text.split())).rstrip(". ")
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "..."

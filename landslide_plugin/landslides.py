@@ -1,5 +1,6 @@
 """Landslides given as polygons or as a raster, read window by window on a grid."""
 
+import os
 from pathlib import Path
 from typing import Protocol
 
@@ -8,12 +9,14 @@ import numpy as np
 import rasterio
 import shapely
 from numpy.typing import NDArray
-from rasterio.errors import RasterioIOError
+from rasterio.errors import RasterioError
 from rasterio.features import rasterize
 from rasterio.windows import Window
 from scipy.ndimage import label
 from shapely import GeometryType, STRtree, box, get_type_id
 
+from .access import no_answer, require_allowed
+from .errors import InputError
 from .progress import Progress
 from .raster.grid import Grid
 from .raster.source import Source
@@ -201,11 +204,14 @@ def is_raster(path: str | Path) -> bool:
     """
     if "|layername=" in str(path) or "|layerid=" in str(path):
         return False
+    require_allowed(str(path))
     try:
         with rasterio.open(path) as dataset:
             found = bool(dataset.count or dataset.subdatasets)
-    except RasterioIOError:
-        return Path(path).exists() and Path(path).suffix.lower() in _RASTER_SUFFIXES
+    except (RasterioError, OSError, ValueError, TypeError) as error:
+        if said := no_answer(error):
+            raise InputError(f"The layer {path} {said}.") from error
+        return os.path.exists(path) and Path(path).suffix.lower() in _RASTER_SUFFIXES
     if found and str(path).lower().endswith(".gpkg"):
         refuse_both(path)
     return found

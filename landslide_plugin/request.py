@@ -13,6 +13,8 @@ from .errors import InputError
 
 _LARGEST = 2**63
 """Whole numbers from here on fit into no type that is calculated with."""
+LARGEST_SEED = 2**32 - 1
+"""Of all random generators that are used, scikit-learn's takes the fewest."""
 _LONGEST_LINE = 2**26
 _SHOWN = 60
 """Letters that are shown of a wrong value."""
@@ -49,8 +51,9 @@ def checked(
         given: the request's parameters.
 
     Raises:
-        InputError: an unknown or missing parameter, or a value of another type; numbers that are
-            not finite or beyond all types, and texts that are no Unicode, are of no type.
+        InputError: an unknown or missing parameter, a value of another type, or a seed that is
+            none; numbers that are not finite or beyond all types, and texts that are no Unicode,
+            are of no type.
     """
     known = {
         key: item
@@ -67,7 +70,10 @@ def checked(
             f"it takes {', '.join(known)}."
         )
     hints = get_type_hints(function)
-    return {key: _fitting(name, key, value, hints.get(key, Any)) for key, value in given.items()}
+    taken = {key: _fitting(name, key, value, hints.get(key, Any)) for key, value in given.items()}
+    if not 0 <= taken.get("seed", 0) <= LARGEST_SEED:
+        raise InputError(f"{name}: SEED is {taken['seed']}: choose one from 0 to {LARGEST_SEED}.")
+    return taken
 
 
 def _fitting(name: str, key: str, value: Any, hint: Any) -> Any:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS, Transformer
 
+from .access import formats, no_answer, require_allowed
 from .errors import GridError, InputError
 from .progress import Progress
 
@@ -76,10 +77,11 @@ def read_shapes(
     try:
         meta, _, encoded, _ = pyogrio.raw.read(path, layer=layer, columns=[], force_2d=True)
     except (DataSourceError, DataLayerError) as error:
-        raise unreadable(source, what) from error
+        raise unreadable(source, what, error) from error
     if encoded is None:
         raise no_geometry(source, what)
-    geometries, _ = usable(shapely.from_wkb(encoded), what, kinds, progress or Progress())
+    read = shapely.from_wkb(encoded, on_invalid="fix")
+    geometries, _ = usable(read, what, kinds, progress or Progress())
     require_some(geometries, source, what, kinds)
     if not meta["crs"]:
         raise no_crs(source, what)
@@ -106,9 +108,10 @@ def locate(
         InputError: there is no such file or layer, or what follows the path is something else, such
             as a filter.
     """
-    path, *options = str(source).split("|") if not Path(source).exists() else [str(source)]
-    if not path.startswith("/vsi") and not Path(path).exists():
+    path, *options = str(source).split("|") if not _exists(source) else [str(source)]
+    if not path.startswith("/vsi") and not (path.strip() and _exists(path)):
         raise InputError(f"The {what} layer {path} does not exist: check the path.")
+    require_allowed(path)
     chosen = {key.lower(): value for key, _, value in (one.partition("=") for one in options)}
     unknown = sorted(set(chosen) - {"layername", "layerid"})
     if unknown:
@@ -121,7 +124,7 @@ def locate(
     try:
         layers = pyogrio.list_layers(path)
     except DataSourceError as error:
-        raise unreadable(source, what) from error
+        raise unreadable(source, what, error) from error
     everything = [str(name) for name, _ in layers]
     # Not the styles that QGIS keeps beside the layers.
     names = [str(name) for name, geometry in layers if geometry]
@@ -144,6 +147,13 @@ def locate(
     return path, names[0] if names else 0
 
 
+def _exists(path: str | Path) -> bool:
+    try:
+        return Path(path).exists()
+    except OSError:  # a name that is too long is none
+        return False
+
+
 def fields_of(source: str | Path, what: str) -> list[str]:
     """Return the names of a layer's fields.
 
@@ -154,7 +164,7 @@ def fields_of(source: str | Path, what: str) -> list[str]:
     try:
         return [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
     except (DataSourceError, DataLayerError) as error:
-        raise unreadable(source, what) from error
+        raise unreadable(source, what, error) from error
 
 
 def refuse_both(path: str | Path) -> None:
@@ -189,6 +199,7 @@ def usable(
     Returns:
         The geometries, and for each the number of the one that it was.
     """
+    geometries = _finite(geometries, what, progress)
     origin = np.flatnonzero(~(shapely.is_missing(geometries) | shapely.is_empty(geometries)))
     geometries = geometries[origin]
     invalid = ~shapely.is_valid(geometries)
@@ -207,6 +218,20 @@ def usable(
     return geometries, origin
 
 
+def _finite(geometries: Geometries, what: str, progress: Progress) -> Geometries:
+    """Return geometries without those of coordinates that are no numbers, which become None."""
+    coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
+    nowhere = np.unique(owner[~np.isfinite(coordinates).all(axis=1)])
+    if not len(nowhere):
+        return geometries
+    progress.warning(
+        f"{len(nowhere)} features of the {what} have coordinates that are no numbers: left."
+    )
+    geometries = geometries.copy()
+    geometries[nowhere] = None
+    return geometries
+
+
 def require_some(
     geometries: Geometries, source: str | Path, what: str, kinds: tuple[str, ...]
 ) -> None:
@@ -220,9 +245,14 @@ def require_some(
         raise InputError(f"The {what} layer {source} holds no {wanted}: choose another layer.")
 
 
-def unreadable(source: str | Path, what: str) -> InputError:
+def unreadable(source: str | Path, what: str, error: Exception) -> InputError:
     """Return the error of a file that GDAL can't read."""
-    return InputError(f"The {what} layer {source} can't be read as a vector layer.")
+    if said := no_answer(error):
+        return InputError(f"The {what} layer {source} {said}.")
+    return InputError(
+        f"The {what} layer {source} can't be read as a vector layer: it is damaged or of another "
+        f"kind{formats()}."
+    )
 
 
 def no_geometry(source: str | Path, what: str) -> InputError:

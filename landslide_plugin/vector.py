@@ -51,9 +51,9 @@ def read_vector(
     """
     path, layer = locate(source, what, progress)
     try:
-        frame = pyogrio.read_dataframe(path, force_2d=True, layer=layer)
+        frame = pyogrio.read_dataframe(path, force_2d=True, layer=layer, on_invalid="fix")
     except (DataSourceError, DataLayerError) as error:
-        raise unreadable(source, what) from error
+        raise unreadable(source, what, error) from error
     if "geometry" not in frame:
         raise no_geometry(source, what)
     for column in columns or []:

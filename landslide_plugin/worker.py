@@ -64,6 +64,19 @@ WITHOUT_FRAMES = ("distance",)
 """Commands that do without geopandas, which pyogrio else loads wherever it finds it: 0.3 s."""
 
 
+PATIENCE = {
+    "GDAL_HTTP_CONNECTTIMEOUT": "6",
+    "GDAL_HTTP_LOW_SPEED_TIME": "6",  # seconds with less than a byte in each
+    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
+    "GDAL_HTTP_TIMEOUT": "600",
+}
+"""How long GDAL waits for a server, in seconds: up to four times, for a file and what is beside."""
+
+
+LONGEST_TEXT = 3000
+"""Letters of an error's sentence."""
+
+
 def register_package() -> None:
     """Make the checkout importable as `landslide_mapper`, whatever its folder is called.
 
@@ -96,19 +109,19 @@ def find_command(name: str) -> Callable[..., dict[str, Any]]:
 
 
 def set_up_gdal() -> None:
-    """Bound GDAL's memory and let it decompress in parallel, unless the user has set it."""
+    """Bound GDAL's memory and patience, let it decompress in parallel; what the user set stays."""
     os.environ.setdefault("GDAL_CACHEMAX", "128")  # MB; else 5 % of the memory, however much it is
     os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
+    for name, value in PATIENCE.items():
+        os.environ.setdefault(name, value)
 
 
 def main() -> int:
-    """Run one request; return the exit status: 0 done, 1 the user's error, 2 a bug."""
+    """Run the request on stdin; return the exit status, see `answer`."""
     report = _claim_stdout()
     set_up_gdal()
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
-    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
-    failures = importlib.import_module(f"{PACKAGE}.landslide_plugin.failures")
     interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
     signal.signal(signal.SIGTERM, interruption.end)
 
@@ -116,36 +129,53 @@ def main() -> int:
         report.write(json.dumps(event, default=str) + "\n")
         report.flush()
 
+    return answer(sys.stdin, send)
+
+
+def answer(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> int:
+    """Run one request; return the exit status: 0 done, 1 the user's error, 2 a bug.
+
+    Args:
+        lines: where the request is read.
+        send: takes what is reported.
+    """
+    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
+    failures = importlib.import_module(f"{PACKAGE}.landslide_plugin.failures")
     try:
-        send({"type": "result", "values": _run(send)})
+        send({"type": "result", "values": _run(lines, send)})
+        return 0
     except errors.LandslideError as error:
-        send({"type": "error", "text": str(error)})
-        return 1
+        text = _short(str(error))
     except MemoryError:
-        send({"type": "error", "text": "The memory is used up: choose smaller tiles or batches."})
-        return 1
+        text = "The memory is used up: choose smaller tiles or batches."
     except Exception as error:
-        if lacking := _missing_package(error):
-            send({"type": "error", "text": lacking})
-            return 1
-        if told := failures.explain(error):
-            print(failures.trail(error), file=sys.stderr)
-            send({"type": "error", "text": told})
-            return 1
-        text = f"Unexpected {type(error).__name__}: {error}"
-        send({"type": "error", "text": text, "details": traceback.format_exc()})
-        return 2
-    return 0
+        text = _missing_package(error) or failures.explain(error)
+        if not text:
+            text = f"Unexpected {type(error).__name__}: {error}"
+            send({"type": "error", "text": text, "details": traceback.format_exc()})
+            return 2
+        print(failures.trail(error), file=sys.stderr)
+    send({"type": "error", "text": text})
+    return 1
 
 
-def _run(send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
+def _short(text: str) -> str:
+    """Return a sentence as one line, of bounded length: names may hold breaks, lists thousands."""
+    line = " ".join(text.split())
+    return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT // 2]} ... {line[-300:]}"
+
+
+def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
     errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
     provenance = importlib.import_module(f"{PACKAGE}.landslide_plugin.provenance")
     progress = importlib.import_module(f"{PACKAGE}.landslide_plugin.progress")
     claims = importlib.import_module(f"{PACKAGE}.landslide_plugin.claims")
     outputs = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs")
     requests = importlib.import_module(f"{PACKAGE}.landslide_plugin.request")
-    request = requests.read_request(sys.stdin)
+    access = importlib.import_module(f"{PACKAGE}.landslide_plugin.access")
+    access.restrict_drivers()
+    access.restrict_network()
+    request = requests.read_request(lines)
     name, parameters = request.get("command", ""), request.get("parameters", {})
     if not isinstance(name, str) or name not in COMMANDS:
         raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")

@@ -3,9 +3,12 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
+from math import isfinite
 
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
+
+from ..errors import InputError
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -41,8 +44,19 @@ def band_numbers(dataset: DatasetReader) -> dict[str, int]:
 
 
 def scaling_of(dataset: DatasetReader, numbers: Mapping[str, int]) -> dict[str, Scaling]:
-    """Return what a file declares of its bands' scale, offset and unit."""
+    """Return what a file declares of its bands' scale, offset and unit.
+
+    Raises:
+        InputError: a scale or offset that no value can be made with.
+    """
     scales, offsets, units = dataset.scales, dataset.offsets, dataset.units
+    for band, number in numbers.items():
+        scale, offset = scales[number - 1], offsets[number - 1]
+        if not (isfinite(scale) and isfinite(offset) and scale):
+            raise InputError(
+                f"{dataset.name} declares the scale {scale:g} and offset {offset:g} for its band "
+                f"{band}, which give no values: correct them (gdal_edit -scale 1 -offset 0)."
+            )
     return {
         band: Scaling(scales[number - 1], offsets[number - 1], units[number - 1] or "")
         for band, number in numbers.items()

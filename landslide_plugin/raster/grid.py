@@ -223,11 +223,21 @@ class Grid:
 
 
 def require_north_up(transform: Affine, name: str) -> None:
-    """Refuse rotated, sheared or south-up rasters.
+    """Refuse rotated, sheared or south-up rasters, and those of no true place.
 
     Raises:
-        GridError: the transform is not north-up.
+        GridError: the transform is not north-up, or its numbers are not finite or too far out.
     """
+    if not np.isfinite(transform[:6]).all():
+        raise GridError(
+            f"{name} has a georeference that is no number: assign the place of its corners anew "
+            "(gdal_edit -a_ullr)."
+        )
+    if transform.c + transform.a / 2 == transform.c or transform.f + transform.e / 2 == transform.f:
+        raise GridError(
+            f"{name} has pixels of {transform.a:g} x {-transform.e:g} at {transform.c:g} "
+            f"{transform.f:g}, where numbers can't tell them apart: assign its true place."
+        )
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise GridError(
             f"{name} is rotated or not north-up: warp it to a north-up grid first (gdalwarp)."

@@ -11,6 +11,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.shutil import copy as copy_raster
 
+from ..access import require_allowed
 from .declared import file_of
 
 DIRECTIONS = {"aspect", "azimuth", "direction"}
@@ -53,9 +54,11 @@ def kinds_of(dataset: DatasetReader) -> dict[int, Kind]:
     """
     file = file_of(dataset)
     if file:
-        with rasterio.open(file) as own:
-            return kinds_of(own)
+        require_allowed(file)
     try:
+        if file:
+            with rasterio.open(file) as own:
+                return kinds_of(own)
         with MemoryFile(ext=".vrt") as memory:
             copy_raster(dataset, memory.name, driver="VRT")
             text = memory.read().decode("utf-8", "replace")

@@ -10,11 +10,13 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
-from rasterio.errors import RasterioError, RasterioIOError
+from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
+from ..access import formats, is_format_allowed, no_answer, require_allowed
 from ..errors import GridError, InputError
+from ..failures import reason
 from .declared import band_numbers, file_of, scaling_of
 from .grid import Grid, require_north_up
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
@@ -86,10 +88,14 @@ class Source:
             GridError: no CRS, or not north-up.
         """
         name = str(path)
+        require_allowed(name)
         try:
             dataset = rasterio.open(name)
-        except RasterioIOError as error:
-            raise InputError(_why_unreadable(name, what)) from error
+        except (RasterioError, OSError, ValueError, TypeError) as error:
+            raise InputError(_why_unreadable(name, what, error)) from error
+        if not is_format_allowed(dataset.driver):
+            dataset.close()
+            raise InputError(f"The {what} {name} is of the format {dataset.driver}{formats()}.")
         if dataset.count == 0:
             dataset.close()
             raise InputError(f"The {what} {name} holds no band: choose one of its subdatasets.")
@@ -395,7 +401,16 @@ def _is_class(key: str) -> bool:
     return key.startswith(_CLASS) and key[len(_CLASS) :].lstrip("-").isdigit()
 
 
-def _why_unreadable(name: str, what: str) -> str:
-    if "://" not in name and not name.startswith("/vsi") and not Path(name).exists():
+def _why_unreadable(name: str, what: str, error: Exception) -> str:
+    if said := no_answer(error):
+        return f"The {what} {name} {said}."
+    try:
+        missing = "://" not in name and not name.startswith("/vsi") and not Path(name).exists()
+    except OSError as long:
+        return f"The {what} {name} can't be read: {reason(long)}."
+    if missing or not name.strip():
         return f"The {what} {name} does not exist: check the path."
-    return f"The {what} {name} is not a raster that can be read: it is damaged or of another kind."
+    return (
+        f"The {what} {name} is not a raster that can be read: it is damaged or of another kind"
+        f"{formats()}."
+    )

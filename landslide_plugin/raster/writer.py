@@ -181,8 +181,7 @@ class RasterWriter:
                 return self._write_error()
             with rasterio.open(self._partial) as written:
                 last = Window(self.grid.width - 1, self.grid.height - 1, 1, 1)
-                for index in written.indexes:
-                    written.read(index, window=last)
+                written.read(window=last)  # of all bands at once: rasterio looks at all each time
         except RasterioError:
             return self._write_error()
         return None

@@ -83,6 +83,15 @@ def test_what_it_does_not_take_is_named(key, value, wanted):
     assert len(text) < 200
 
 
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_a_seed_is_one_of_those_that_all_generators_take(seed):
+    def seeded(*, seed: int = 0, progress: Progress):
+        return {}
+
+    with pytest.raises(InputError, match=f"SEED is {seed}: choose one from 0 to 4294967295"):
+        checked("seeded", seeded, {"seed": seed})
+
+
 def test_null_is_what_is_not_given():
     assert given(size=None, names=None, limit=None) == {"input": "a.tif"}
 
