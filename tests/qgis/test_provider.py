@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin import engine_process
+from landslide_mapper.landslide_plugin import engine_process, worker
 from landslide_mapper.landslide_plugin.engine_process import EngineCanceled, EngineFailure
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.processing_algorithms import ALGORITHMS, algorithm, styles
@@ -411,3 +411,11 @@ class TestStyles:
         before = layer.renderer().type()
         styles.apply("probability", layer)
         assert layer.renderer().type() == before
+
+
+def test_the_worker_knows_every_destination_as_an_output(provider):
+    """So that none of them is an input, another output or in the work of another run."""
+    for found in provider.algorithms():
+        if found.name() in worker.COMMANDS:
+            keys = {each.name().lower() for each in found.destinationParameterDefinitions()}
+            assert keys == set(worker.OUTPUTS.get(found.name(), ("output",)))
