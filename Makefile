@@ -19,6 +19,7 @@ test: setup-tests lint test-engine test-qgis
 
 faults: setup-tests
 	$(ENGINE) -m tests.faults $(FAULTS)
+	LANDSLIDE_BAD_REQUESTS=2000 $(ENGINE) -m pytest -s tests/faults/test_bad_requests.py
 
 zip:
 	mkdir -p dist

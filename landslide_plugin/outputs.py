@@ -141,7 +141,7 @@ def _move(outputs: OutputSet) -> None:
     try:
         outputs.move()
     except OSError as error:
-        destination = Path(error.filename2 or error.filename or "The output")
+        destination = _meant(Path(error.filename2 or error.filename or "The output"))
         raise OutputError(
             _mended(error, destination)
             or f"{destination} can't be moved to its place ({error}): choose another folder."
@@ -215,6 +215,14 @@ def _mended(error: OSError, destination: Path) -> str:
     if error.errno is None:
         return ""
     return f"{destination} can't be written: {reason(error)}; nothing was written."
+
+
+def _meant(file: Path) -> Path:
+    """Return the place of a file that is still in its hidden folder; others as they are."""
+    for folder in file.parents:
+        if folder.name.startswith(PARTIAL_PREFIX):
+            return folder.parent / file.name
+    return file
 
 
 def _concerns(file: Path, destination: Path) -> bool:

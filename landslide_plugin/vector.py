@@ -12,6 +12,7 @@ from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 from shapely import box
 
+from .access import formats
 from .errors import GridError, InputError, OutputError
 from .outputs import require_folder, whole_file
 from .progress import Progress
@@ -135,7 +136,7 @@ def require_vector_output(path: str | Path) -> None:
         pyogrio.detect_write_driver(path)
     except ValueError as error:
         raise OutputError(
-            f"{path} has no ending that tells its format: choose one such as .gpkg."
+            f"{path} has no ending that tells its format: choose one such as .gpkg{formats()}."
         ) from error
     require_folder(path)
 

@@ -56,6 +56,16 @@ class TestOfADisk:
         assert ": " in reason(of_system(name))
 
 
+def test_an_output_that_can_not_be_synced_is_named_by_its_place(tmp_path, monkeypatch):
+    def fails(path, mode="r", *more, **options):
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))
+
+    with pytest.raises(OutputError) as raised, whole_file(tmp_path / "out.tif") as partial:
+        partial.write_bytes(b"new")
+        monkeypatch.setattr(Path, "open", fails)
+    assert str(raised.value).startswith(f"{tmp_path / 'out.tif'} can't be written: the disk or")
+
+
 def deep():
     return [deep()]
 

@@ -65,6 +65,26 @@ class TestRead:
         frame, _ = messages(save([box(0, 0, 1, 1), None, Polygon()]))
         assert len(frame) == 1
 
+    def test_rings_that_do_not_close_are_closed(self, tmp_path):
+        path = tmp_path / "open.geojson"
+        path.write_text(
+            '{"type": "Feature", "properties": {}, "geometry": {"type": "Polygon", "coordinates": '
+            "[[[9, 45], [10, 45], [10, 46]]]}}"
+        )
+        frame, _ = messages(path)
+        assert frame.area[0] == pytest.approx(0.5)
+        assert shapely.area(read_shapes(path, "rocks", crs=4326)) == pytest.approx([0.5])
+
+    @pytest.mark.parametrize("number", [np.nan, np.inf])
+    def test_coordinates_that_are_no_numbers_are_left_with_a_warning(self, save, number):
+        strange = LineString([(0, 0), (number, 5), (9, 9)])
+        path = save([strange, LineString([(0, 0), (1, 1)])])
+        frame, warnings = messages(path)
+        assert frame.length.tolist() == [pytest.approx(2**0.5)]
+        assert warnings == ["1 features of the rivers have coordinates that are no numbers: left."]
+        with pytest.raises(InputError, match="holds no linestring"):
+            read_vector(save([strange], "b.gpkg"), "rivers", kinds=("LineString",))
+
     def test_other_kinds_are_dropped_with_a_warning(self, save):
         path = save([LineString([(0, 0), (1, 1)]), Point(0, 0)], "mixed.geojson")
         frame, warnings = messages(path, kinds=("LineString",))

@@ -153,7 +153,8 @@ class TestBadRequests:
         assert "unknown parameters ['colour']" in text and "missing parameters ['output']" in text
 
     @pytest.mark.parametrize(
-        "request_line", ["", "no JSON", "[1, 2]", '{"command": 3}', '{"parameters": 1}']
+        "request_line",
+        ["", "no JSON", "[1, 2]", '{"command": 3}', '{"command": []}', '{"parameters": 1}'],
     )
     def test_not_a_request(self, request_line):
         status, events, _ = run(request_line)

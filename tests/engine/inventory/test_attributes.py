@@ -11,6 +11,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.errors import OutputError
 from landslide_mapper.landslide_plugin.inventory.attributes import (
     FIELDS,
     Statistics,
@@ -181,3 +182,14 @@ def test_a_geopackage_holds_aliases_and_a_style(tmp_path):
     assert layer == "inventory"
     root = ElementTree.fromstring(style)  # noqa: S314 - our own
     assert [item.get("field") for item in root.find("aliases")] == list(FIELDS)
+
+
+def test_a_disk_that_fails_while_the_style_is_added_is_told_of(tmp_path, monkeypatch):
+    def fails(path):
+        raise sqlite3.OperationalError("disk I/O error")
+
+    frame = make_inventory(np.array([SQUARE], object), "EPSG:32632", {})
+    monkeypatch.setattr(sqlite3, "connect", fails)
+    with pytest.raises(OutputError, match="disk I/O error"):
+        write_inventory(frame, str(tmp_path / "inventory.gpkg"), Progress())
+    assert not list(tmp_path.iterdir())

@@ -330,6 +330,20 @@ class TestBadInput:
             Source.open(path, what="DEM")
         assert read_plain(path)[1].all()
 
+    @pytest.mark.parametrize("place", [np.nan, np.inf, 1e30])
+    def test_no_true_place(self, make_raster, values, place):
+        path = make_raster("a.tif", values, transform=from_origin(place, 5e6, 10, 10))
+        with pytest.raises(GridError, match=r"that is no number|tell them apart"):
+            Source.open(path)
+
+    @pytest.mark.parametrize(("scale", "offset"), [(0, 0), (np.nan, 0), (1, np.inf)])
+    def test_a_scale_that_gives_no_values(self, make_raster, values, scale, offset):
+        path = make_raster("a.tif", values)
+        with rasterio.open(path, "r+") as dataset:
+            dataset.scales, dataset.offsets = (scale,) * dataset.count, (offset,) * dataset.count
+        with pytest.raises(InputError, match="which give no values: correct them"):
+            Source.open(path)
+
     def test_rotated(self, make_raster, values):
         transform = from_origin(500000, 5000000, 10, 10) @ rasterio.Affine.rotation(10)
         path = make_raster("a.tif", values.astype(np.float32), transform=transform)
