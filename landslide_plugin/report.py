@@ -122,8 +122,12 @@ def figure(
 
 
 def lettering(text: str) -> str:
-    """Return a name from outside as matplotlib draws it to the letter: its $ begin no formula."""
-    return text.replace("$", r"\$")
+    """Return a name from outside as matplotlib draws it to the letter: its $ begin no formula.
+
+    Of long ones the beginning: thousands of letters would take minutes and all of the drawing.
+    """
+    short = text if len(text) <= _LETTERS else f"{text[: _LETTERS - 1]}…"
+    return short.replace("$", r"\$")
 
 
 def gallery(figures: Sequence[str]) -> str:
@@ -174,6 +178,7 @@ def _plain(value: object) -> str:
     return value if isinstance(value, str) else json.dumps(value, default=str)
 
 
+_LETTERS = 60
 _NUMBER = ' class="number"'
 _STYLE = """
 :root { color-scheme: light; }

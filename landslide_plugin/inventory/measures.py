@@ -109,9 +109,13 @@ def _metres_per_unit(centre: Floats, crs: Any) -> tuple[Floats, Floats]:
 
 
 def _smallest_box(polygons: NDArray[np.object_]) -> tuple[Floats, Floats]:
-    corners = shapely.get_coordinates(shapely.oriented_envelope(polygons)).reshape(-1, 5, 2)
+    boxes = shapely.oriented_envelope(polygons)
+    length, width = shapely.length(boxes), np.zeros(len(boxes))  # of what is but a line, or nothing
+    whole = shapely.get_num_coordinates(boxes) == 5
+    corners = shapely.get_coordinates(boxes[whole]).reshape(-1, 5, 2)
     sides = np.linalg.norm(np.diff(corners[:, :3], axis=1), axis=2)
-    return sides.max(axis=1), sides.min(axis=1)
+    length[whole], width[whole] = sides.max(axis=1), sides.min(axis=1)
+    return length, width
 
 
 def _span(along: Floats, starts: NDArray[np.int64]) -> Floats:

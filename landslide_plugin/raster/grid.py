@@ -24,6 +24,10 @@ NOTABLE_TURN = 1.0
 """Degrees between the way up the map and true north that are told of."""
 
 
+_HIGHEST, _FARTHEST = 1.05 * np.pi / 2, 4 * np.pi
+"""Radians: rasters may reach half a pixel over a pole, and begin at any meridian."""
+
+
 @dataclass(frozen=True)
 class Grid:
     """A north-up pixel grid.
@@ -241,6 +245,22 @@ def require_north_up(transform: Affine, name: str) -> None:
     if transform.b or transform.d or transform.a <= 0 or transform.e >= 0:
         raise GridError(
             f"{name} is rotated or not north-up: warp it to a north-up grid first (gdalwarp)."
+        )
+
+
+def require_on_earth(grid: Grid, name: str) -> None:
+    """Refuse angles that no place has, as those of metres that are called degrees.
+
+    Raises:
+        GridError: the coordinates are beyond the poles, or twice around the Earth.
+    """
+    if grid.crs is None or not grid.is_geographic:
+        return
+    left, bottom, right, top = np.abs(grid.bounds) * grid.crs.units_factor[1]  # radians
+    if max(bottom, top) > _HIGHEST or max(left, right) > _FARTHEST:
+        raise GridError(
+            f"{name} ({grid.describe()}) lies where there are no such degrees: assign the CRS that "
+            "its coordinates are in."
         )
 
 

@@ -18,7 +18,7 @@ from ..access import formats, is_format_allowed, no_answer, require_allowed
 from ..errors import GridError, InputError
 from ..failures import reason
 from .declared import band_numbers, file_of, scaling_of
-from .grid import Grid, require_north_up
+from .grid import Grid, require_north_up, require_on_earth
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
 from .validity import UNDECLARED_FILL, known_by_nodata
 from .warped import Warp
@@ -110,6 +110,7 @@ class Source:
                 dataset.close()
                 raise GridError(f"The {what} {name} has no CRS: assign its projection first.")
             require_north_up(dataset.transform, f"The {what} {name}")
+            require_on_earth(Grid.of(dataset), f"The {what} {name}")
         return cls(dataset, name, band_numbers(dataset), zero_is_data=zero_is_data)
 
     def on(self, grid: Grid, resampling: str = "bilinear") -> "Source":

@@ -6,6 +6,7 @@ from landslide_mapper.landslide_plugin.errors import OutputError
 from landslide_mapper.landslide_plugin.report import (
     Section,
     figure,
+    lettering,
     listing,
     page,
     paragraph,
@@ -57,3 +58,8 @@ def test_page_is_written_whole_or_not(tmp_path):
     assert "Größe" in (tmp_path / "r.html").read_text(encoding="utf-8")
     with pytest.raises(OutputError, match="does not exist"):
         write_report(tmp_path / "no" / "r.html", "")
+
+
+def test_names_are_drawn_to_the_letter_and_not_for_ever():
+    assert lettering("$x$_$y$") == r"\$x\$_\$y\$"
+    assert len(lettering("x" * 3000)) == 60 and lettering("x" * 60) == "x" * 60

@@ -193,3 +193,11 @@ def test_a_disk_that_fails_while_the_style_is_added_is_told_of(tmp_path, monkeyp
     with pytest.raises(OutputError, match="disk I/O error"):
         write_inventory(frame, str(tmp_path / "inventory.gpkg"), Progress())
     assert not list(tmp_path.iterdir())
+
+
+def test_a_polygon_that_is_but_a_line_is_as_long_and_of_no_width():
+    line = shapely.Polygon([(500000, 5000000), (500030, 5000040), (500000, 5000000)])
+    shapes = np.array([line, SQUARE], object)
+    length, width = extents(shapes, "EPSG:32632", np.full(2, np.nan))
+    assert length[0] == pytest.approx(50, rel=1e-3) and width[0] == 0
+    assert width[1] > 0

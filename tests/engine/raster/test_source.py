@@ -336,6 +336,24 @@ class TestBadInput:
         with pytest.raises(GridError, match=r"that is no number|tell them apart"):
             Source.open(path)
 
+    @pytest.mark.parametrize(
+        ("crs", "left", "top", "right"),
+        [
+            ("EPSG:4326", 500000, 5000000, False),
+            ("EPSG:4326", -180.25, 90.25, True),  # whole degrees in the pixels' centres
+            ("EPSG:4326", 355, 10, True),
+            ("EPSG:4807", 2, 52, True),  # grads
+            ("EPSG:4807", 2, 120, False),
+        ],
+    )
+    def test_degrees_that_there_are_not(self, make_raster, values, crs, left, top, right):
+        path = make_raster("a.tif", values, crs=crs, transform=from_origin(left, top, 0.5, 0.5))
+        if right:
+            Source.open(path).close()
+            return
+        with pytest.raises(GridError, match="no such degrees: assign the CRS"):
+            Source.open(path)
+
     @pytest.mark.parametrize(("scale", "offset"), [(0, 0), (np.nan, 0), (1, np.inf)])
     def test_a_scale_that_gives_no_values(self, make_raster, values, scale, offset):
         path = make_raster("a.tif", values)
