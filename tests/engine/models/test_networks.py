@@ -79,8 +79,8 @@ def test_a_saved_network_predicts_the_same(architecture, tmp_path):
     loaded, description = load_model(tmp_path / "m.safetensors")
     assert description == card(architecture)
     image = torch.randn(2, 5, 40, 56)
-    with torch.inference_mode():
-        torch.testing.assert_close(loaded(image), saved(image), rtol=0, atol=1e-6)
+    with torch.inference_mode():  # where weights lie in memory decides how sums are rounded
+        torch.testing.assert_close(loaded(image), saved(image), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("architecture", [*SEMANTIC, *INSTANCE])
