@@ -90,7 +90,8 @@ def read_shapes(
         return geometries
     transformer = Transformer.from_crs(theirs, wanted, always_xy=True)
     moved: Geometries = shapely.transform(geometries, transformer.transform, interleaved=False)
-    return moved
+    there = placed(moved, source, what, progress or Progress())
+    return moved[there]
 
 
 def locate(
@@ -199,7 +200,14 @@ def usable(
     Returns:
         The geometries, and for each the number of the one that it was.
     """
-    geometries = _finite(geometries, what, progress)
+    finite = _are_finite(geometries)
+    if not finite.all():
+        progress.warning(
+            f"{int((~finite).sum())} features of the {what} have coordinates that are no numbers: "
+            "left."
+        )
+        geometries = geometries.copy()
+        geometries[~finite] = None
     origin = np.flatnonzero(~(shapely.is_missing(geometries) | shapely.is_empty(geometries)))
     geometries = geometries[origin]
     invalid = ~shapely.is_valid(geometries)
@@ -218,18 +226,34 @@ def usable(
     return geometries, origin
 
 
-def _finite(geometries: Geometries, what: str, progress: Progress) -> Geometries:
-    """Return geometries without those of coordinates that are no numbers, which become None."""
+def placed(
+    geometries: Geometries, source: str | Path, what: str, progress: Progress
+) -> NDArray[np.bool_]:
+    """Return which geometries have a place in the CRS that they were brought to, (n,).
+
+    Raises:
+        GridError: none has.
+    """
+    there = _are_finite(geometries)
+    if not there.any():
+        raise GridError(
+            f"The {what} layer {source} lies where the other layers' CRS has no place: check its "
+            "CRS."
+        )
+    if not there.all():
+        progress.warning(
+            f"{int((~there).sum())} parts of the {what} lie where the other layers' CRS has no "
+            "place: left."
+        )
+    return there
+
+
+def _are_finite(geometries: Geometries) -> NDArray[np.bool_]:
+    """Return which geometries have numbers alone as coordinates, (n,)."""
     coordinates, owner = shapely.get_coordinates(geometries, return_index=True)
-    nowhere = np.unique(owner[~np.isfinite(coordinates).all(axis=1)])
-    if not len(nowhere):
-        return geometries
-    progress.warning(
-        f"{len(nowhere)} features of the {what} have coordinates that are no numbers: left."
-    )
-    geometries = geometries.copy()
-    geometries[nowhere] = None
-    return geometries
+    finite = np.ones(len(geometries), bool)
+    finite[owner[~np.isfinite(coordinates).all(axis=1)]] = False
+    return finite
 
 
 def require_some(

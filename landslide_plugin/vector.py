@@ -18,7 +18,7 @@ from .outputs import require_folder, whole_file
 from .progress import Progress
 from .provenance import CURRENT
 from .raster.grid import Grid
-from .shapes import locate, no_crs, no_geometry, require_some, unreadable, usable
+from .shapes import locate, no_crs, no_geometry, placed, require_some, unreadable, usable
 
 
 def read_vector(
@@ -73,6 +73,9 @@ def read_vector(
         if frame.crs is None:
             raise no_crs(source, what)
         frame = frame.to_crs(CRS.from_user_input(crs))
+        if len(frame):
+            shapes = np.asarray(frame.geometry.array)
+            frame = frame[placed(shapes, source, what, progress or Progress())]
     return frame.reset_index(drop=True)
 
 

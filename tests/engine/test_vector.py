@@ -85,6 +85,22 @@ class TestRead:
         with pytest.raises(InputError, match="holds no linestring"):
             read_vector(save([strange], "b.gpkg"), "rivers", kinds=("LineString",))
 
+    def test_what_has_no_place_in_the_other_crs_is_left_or_refused(self, save):
+        """A gnomonic map shows half the Earth."""
+        gnomonic = "+proj=gnom +lat_0=90 +lon_0=0"
+        south, north = Point(0, -60), Point(0, 60)
+        path = save([south, north], crs=4326)
+        frame, warnings = messages(path, crs=gnomonic)
+        assert len(frame) == 1
+        assert warnings == [
+            "1 parts of the rivers lie where the other layers' CRS has no place: left."
+        ]
+        assert len(read_shapes(path, "rivers", crs=gnomonic)) == 1
+        alone = save([south], "south.gpkg", crs=4326)
+        for read in (read_vector, read_shapes):
+            with pytest.raises(GridError, match="has no place: check its CRS"):
+                read(alone, "rivers", crs=gnomonic)
+
     def test_other_kinds_are_dropped_with_a_warning(self, save):
         path = save([LineString([(0, 0), (1, 1)]), Point(0, 0)], "mixed.geojson")
         frame, warnings = messages(path, kinds=("LineString",))
