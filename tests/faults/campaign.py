@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -20,6 +21,7 @@ from .jobs import Job, make_jobs
 
 CANCEL_SECONDS = 5.0
 DISK_MEGABYTES = 64
+TOLD_EVERY = 50
 VERDICTS = ("damaged", "mixed", "lost", "false success", "traceback", "too slow", "left over",
             "other at the next run", "input changed")  # fmt: skip
 """What may not be: a file that can't be read or is of neither run; outputs of two runs that open
@@ -103,6 +105,9 @@ class Campaign:
             job = self._jobs[number % len(self._jobs)]
             kind = kinds[(number // len(self._jobs) + number) % len(kinds)]
             self._one(job, Fault.draw(self._random, kind))
+            if (number + 1) % TOLD_EVERY == 0:
+                found = len(self.result.findings)
+                print(f"{number + 1} of {count} faults, {found} findings", file=sys.stderr)
         for path, before in self._inputs.items():
             if fingerprint(path) != before:
                 self._find("kill", "input changed", f"{path}")
@@ -290,8 +295,6 @@ def _redirect(request: Path, report: Path) -> None:
     os.dup2(os.open(request, os.O_RDONLY), 0)
     os.dup2(os.open(report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-    import sys
-
     sys.stdin = os.fdopen(0)
 
 
