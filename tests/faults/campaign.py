@@ -1,5 +1,6 @@
 """Throws faults at runs and judges what is left."""
 
+import fcntl
 import json
 import os
 import shutil
@@ -22,6 +23,8 @@ from .jobs import Job, make_jobs
 CANCEL_SECONDS = 5.0
 DISK_MEGABYTES = 64
 TOLD_EVERY = 50
+REPORT_BYTES = 1 << 20
+"""What a pipe holds until its writer has ended."""
 VERDICTS = ("damaged", "mixed", "lost", "false success", "traceback", "too slow", "left over",
             "other at the next run", "input changed")  # fmt: skip
 """What may not be: a file that can't be read or is of neither run; outputs of two runs that open
@@ -222,14 +225,16 @@ class Campaign:
         """Run the worker's main in a process forked from this one; return status and events."""
         from landslide_mapper.landslide_plugin import worker
 
-        request, report = self._folder / "request.json", self._folder / "report.jsonl"
+        request = self._folder / "request.json"
         request.write_text(json.dumps({"command": command, "parameters": parameters}) + "\n")
+        report, written = os.pipe()  # no limit of a file's size holds for it
+        fcntl.fcntl(written, fcntl.F_SETPIPE_SZ, REPORT_BYTES)
         began = time.monotonic()
         child = os.fork()
         if child == 0:
             status = 70
             try:
-                _redirect(request, report)
+                _redirect(request, written)
                 if fault and job:
                     fault.arm(self.out, job.seconds, job.size, job.events)
                     status = worker.main()
@@ -241,9 +246,11 @@ class Campaign:
                 status = int(ended.code or 0)
             finally:
                 os._exit(status)
+        os.close(written)
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         seconds = time.monotonic() - began
-        lines = report.read_text(encoding="utf-8", errors="replace").splitlines()
+        with os.fdopen(report, encoding="utf-8", errors="replace") as told:
+            lines = told.read().splitlines()
         return status, [_event(line) for line in lines], seconds
 
     def _cut(self, job: Job, fault: Fault) -> tuple[Path, Path]:
@@ -290,10 +297,10 @@ class _Prepared:
         return {key: folder / name for key, name in self.job.outputs.items()}
 
 
-def _redirect(request: Path, report: Path) -> None:
-    """Give a child its request and take its report, as pipes would."""
+def _redirect(request: Path, report: int) -> None:
+    """Give a child its request and take its report."""
     os.dup2(os.open(request, os.O_RDONLY), 0)
-    os.dup2(os.open(report, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), 1)
+    os.dup2(report, 1)
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.stdin = os.fdopen(0)
 
