@@ -186,6 +186,10 @@ def _read(path: Path, with_weights: bool) -> tuple[ModelCard, dict[str, Tensor]]
         raise ModelFileError(
             f"{path} is damaged or cut off ({error}): copy or download it again."
         ) from error
+    except RuntimeError as error:  # torch opens the file once more
+        raise ModelFileError(
+            f"{path} can't be opened ({error}): close what holds many files or much memory."
+        ) from error
     if text is not None and len(text) > LONGEST_ITEM:
         raise ModelFileError(f"{path}: the model's description is unusable: it is far too long.")
     if text is None:

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from ...models.model_file import digest_of
+from ..errors import InputError
 from ..outputs import together, whole_file
 
 FORMAT = 2
@@ -72,7 +73,11 @@ def write(path: Path, saved: Saved) -> None:
 
 
 def read(path: Path) -> Saved | None:
-    """Return what the checkpoint holds; None where there is none that is as it was written."""
+    """Return what the checkpoint holds; None where there is none that is as it was written.
+
+    Raises:
+        InputError: it can't be read now, which says nothing of what it holds.
+    """
     try:
         with safe_open(str(path), "pt") as file:
             facts = json.loads((file.metadata() or {})[KEY])
@@ -80,8 +85,13 @@ def read(path: Path) -> Saved | None:
             if facts["format"] != FORMAT or facts["tensors"] != digest_of(tensors):
                 return None
             return Saved(facts, tensors)
-    except (SafetensorError, OSError, ValueError, KeyError, TypeError):
+    except (SafetensorError, FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+    except (OSError, RuntimeError) as error:  # of few handles, a lost drive: not of the content
+        raise InputError(
+            f"The unfinished training {path} can't be read ({error}): try again once it can; it is "
+            "left as it is."
+        ) from error
 
 
 def set_aside(path: Path, saved: Saved) -> Path:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import OutputError
+from landslide_mapper.landslide_plugin.errors import InputError, OutputError
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.training import commands, runs, trainer
 from landslide_mapper.landslide_plugin.training.commands import train
@@ -218,6 +218,24 @@ def test_a_damaged_checkpoint_is_passed_over(make_samples, tmp_path, tiny):
     Path(f"{model}.checkpoint").write_bytes(b"no checkpoint")
     training(make_samples(train=6, validation=2), model, events, epochs=1)
     assert any("damaged: training begins anew" in text for text in texts(events))
+
+
+def test_a_checkpoint_that_can_not_be_read_now_is_not_thrown_away(
+    make_samples, tmp_path, tiny, monkeypatch
+):
+    samples, model = make_samples(train=6, validation=2), tmp_path / "m.safetensors"
+    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+        break_off(patch, 1)
+        training(samples, model)
+    before = Path(f"{model}.checkpoint").read_bytes()
+    with monkeypatch.context() as patch, pytest.raises(InputError, match="left as it is"):
+        patch.setattr(trainer.checkpoints, "safe_open", fails_with_too_many_files)
+        training(samples, model)
+    assert Path(f"{model}.checkpoint").read_bytes() == before
+
+
+def fails_with_too_many_files(*_):
+    raise RuntimeError("unable to open file: Too many open files (24)")
 
 
 def test_folds_go_on_where_they_were(make_samples, tmp_path, tiny, monkeypatch):
