@@ -71,6 +71,12 @@ _PLACES = {
     ("pyproj", "GeodError"),
     ("shapely", "ShapelyError"),
 }
+_SAID_BY_THE_SYSTEM = tuple(
+    os.strerror(number)
+    for name in ("EMFILE", "ENFILE", "ENOSPC", "EDQUOT", "EFBIG", "EIO", "ESTALE")
+    if (number := getattr(errno, name, None))
+)
+"""In the words of libraries that raise errors of their own where a file fails, as torch does."""
 _LONGEST = 300
 """Letters that are shown of what a library says."""
 
@@ -101,7 +107,10 @@ def explain(error: BaseException) -> str:
         One sentence; "" for all others, which are bugs.
     """
     kinds = {(kind.__module__.split(".")[0], kind.__name__) for kind in type(error).__mro__}
-    if kinds & _FILES:
+    quoted = isinstance(error, (RuntimeError, ImportError)) and any(
+        words in str(error) for words in _SAID_BY_THE_SYSTEM
+    )
+    if quoted or kinds & _FILES:
         return (
             f"A file can't be read or written ({_plain(str(error))}): check the inputs, and "
             "whether the disk of the output has space."

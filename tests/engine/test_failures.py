@@ -104,3 +104,9 @@ def test_the_log_keeps_where_it_came_from_in_one_line():
     text = trail(caught(lambda: float(10**400)))
     assert text.startswith("OverflowError: ") and "test_failures.py:" in text
     assert "\n" not in text
+
+
+def test_what_a_library_quotes_of_the_system_is_no_bug():
+    quoting = RuntimeError("unable to open file <m.safetensors>: Too many open files (24)")
+    assert "can't be read or written (unable to open file" in explain(quoting)
+    assert explain(RuntimeError("size mismatch for first.weight")) == ""
