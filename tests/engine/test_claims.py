@@ -10,7 +10,7 @@ from pathlib import Path
 import geopandas as gpd
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin import claims, locks, owners, worker
+from landslide_mapper.landslide_plugin import locks, owners, worker
 from landslide_mapper.landslide_plugin.claims import claimed, files_of
 from landslide_mapper.landslide_plugin.errors import InputError, OutputError
 from shapely.geometry import box
@@ -197,4 +197,3 @@ def test_every_output_of_the_commands_is_known_as_one():
         text = re.sub(r"\s+", " ", str(worker.find_command(command).__doc__))
         for key in keys:
             assert f"{key}: " in text, (command, key)
-    assert claims.sweep
