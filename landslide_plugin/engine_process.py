@@ -1,4 +1,4 @@
-"""Finds the engine's Python, runs a command in it, streams its progress, cancels it."""
+"""Runs a command in the engine's Python, streams its progress, cancels it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import os
 import queue
 import signal
 import subprocess  # nosec B404
-import sys
 import threading
 import time
 from collections import deque
@@ -16,27 +15,18 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
-from qgis.core import QgsApplication, QgsProcessingFeedback
+from qgis.core import QgsProcessingFeedback
 
-from . import __version__
 from .claims import sweep
-from .engine_setup import STAMP, python_of
-from .errors import InputError, MissingPackageError
+from .engine_lookup import clean_environment, find_engine
+from .errors import MissingPackageError
 
-ROOT = Path(__file__).resolve().parent.parent
 WORKER = Path(__file__).resolve().with_name("worker.py")
-SETTING = "LANDSLIDE_ENGINE_PYTHON"
-VARIABLE = "LANDSLIDE_PYTHON"
-
-PACKAGES = ("torch", "torchvision", "segmentation_models_pytorch", "rasterio", "geopandas")
-"""What QGIS's own Python must have to serve as the engine."""
-
 _POLL_SECONDS = 0.1
 _GRACE_SECONDS = 4.0
 """The worker ends by itself a little sooner, see `interruption.LAST_SECONDS`."""
 _KILL_SECONDS = 0.5
 _LOG_LINES = 400
-_DROPPED_PREFIXES = ("PYTHON", "PROJ_", "GDAL_")
 
 
 class EngineCanceled(Exception):
@@ -114,71 +104,6 @@ def run_program(
     finally:
         stop(process)
         clear_away((request or {}).get("parameters", {}))
-
-
-def find_engine() -> Path:
-    """Return the engine's Python; see the design's look-up order.
-
-    Raises:
-        InputError: the one that was named is not there.
-        MissingPackageError: there is none.
-    """
-    engine = named_engine() or _stamped(managed_folder())
-    if engine is None and _has_packages(own_python()):
-        engine = own_python()
-    if engine is None:
-        raise MissingPackageError(
-            'The engine is not set up: run "Set up the engine" (landslide:setupengine) once, or '
-            "name a Python that has the packages in Settings > Options > Processing > Providers > "
-            'Landslide Mapper > "Engine Python".'
-        )
-    return engine
-
-
-def named_engine() -> Path | None:
-    """Return the engine that somebody chose: by the setting, the variable, or a `.venv` here.
-
-    Raises:
-        InputError: setting or variable name a file that is not there.
-    """
-    for value, where in (
-        (_setting(), 'the Processing setting "Engine Python"'),
-        (os.environ.get(VARIABLE, ""), f"the environment variable {VARIABLE}"),
-    ):
-        if value and not Path(value).is_file():
-            raise InputError(
-                f"The engine's Python {value}, named by {where}, does not exist: correct it, or "
-                'clear it and run "Set up the engine".'
-            )
-        if value:
-            return Path(value)
-    return _stamped(ROOT / ".venv")
-
-
-def managed_folder() -> Path:
-    """Return where the engine that Landslide Mapper makes itself lives, in the QGIS profile."""
-    profile = Path(QgsApplication.qgisSettingsDirPath())
-    return profile / "landslide_mapper" / f"engine-{__version__}"
-
-
-def clean_environment() -> dict[str, str]:
-    """Return this process's environment without what would lead another Python astray."""
-    return {
-        key: value
-        for key, value in os.environ.items()
-        if not key.upper().startswith(_DROPPED_PREFIXES)
-    }
-
-
-def own_python() -> Path:
-    """Return the interpreter that QGIS runs on; in QGIS itself sys.executable may be QGIS."""
-    if os.name == "nt":
-        return Path(sys.exec_prefix) / "python.exe"
-    for name in (Path(sys.executable).name, "python3"):
-        candidate = Path(sys.exec_prefix) / "bin" / name
-        if name.startswith("python") and candidate.exists():
-            return candidate
-    return Path(sys.executable)
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
@@ -306,37 +231,6 @@ class _Session:
     def _note(self, line: str) -> None:
         self._log.append(line)
         self._feedback.pushDebugInfo(line)
-
-
-def _stamped(folder: Path) -> Path | None:
-    """Return an environment's Python if it was made to its end."""
-    python = python_of(folder)
-    return python if (folder / STAMP).is_file() and python.is_file() else None
-
-
-def _has_packages(python: Path) -> bool:
-    """Return whether a Python finds all packages; asked once a session."""
-    if python not in _own_answer:
-        script = (
-            "import sys, importlib.util as u; "
-            "sys.exit(not all(u.find_spec(name) for name in sys.argv[1:]))"
-        )
-        process = start([str(python), "-c", script, *PACKAGES])
-        process.communicate()
-        _own_answer[python] = process.returncode == 0
-    return _own_answer[python]
-
-
-_own_answer: dict[Path, bool] = {}
-
-
-def _setting() -> str:
-    """Return the Processing setting; empty where Processing is not loaded."""
-    try:
-        from processing.core.ProcessingConfig import ProcessingConfig
-    except ImportError:
-        return ""
-    return str(ProcessingConfig.getSetting(SETTING) or "").strip()
 
 
 def _send(process: subprocess.Popen[str], text: str) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from qgis.core import QgsApplication
 from qgis.PyQt.QtGui import QIcon
 
-from .engine_process import SETTING
+from .engine_lookup import SETTING
 from .provider import ICON, NAME, LandslideProvider
 
 

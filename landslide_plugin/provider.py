@@ -7,7 +7,7 @@ from qgis.PyQt.QtGui import QIcon
 
 from ..processing_algorithms import ALGORITHMS
 from . import __version__
-from .engine_process import ROOT
+from .engine_lookup import ROOT
 
 ID, NAME = "landslide", "Landslide Mapper"
 ICON = ROOT / "icon.svg"

@@ -18,13 +18,8 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
-from ..landslide_plugin.engine_process import (
-    ROOT,
-    EngineCanceled,
-    EngineFailure,
-    find_engine,
-    run_command,
-)
+from ..landslide_plugin.engine_lookup import ROOT, find_engine
+from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
 from ..landslide_plugin.errors import LandslideError
 from .layers import files_behind
 from .request import destination, input_value, is_destination, listed, problem_of

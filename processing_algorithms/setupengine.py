@@ -17,12 +17,10 @@ from qgis.core import (
 )
 
 from ..landslide_plugin import engine_setup
+from ..landslide_plugin.engine_lookup import managed_folder, named_engine, own_python
 from ..landslide_plugin.engine_process import (
     EngineCanceled,
     EngineFailure,
-    managed_folder,
-    named_engine,
-    own_python,
     run_command,
     run_program,
 )

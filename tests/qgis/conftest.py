@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from landslide_mapper import classFactory
-from landslide_mapper.landslide_plugin import engine_process
+from landslide_mapper.landslide_plugin import engine_lookup
 from qgis.core import QgsApplication, QgsProcessingFeedback
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,13 +70,13 @@ def engine_python():
 @pytest.fixture
 def engine(engine_python, monkeypatch):
     """The true engine, found by the environment variable."""
-    monkeypatch.setenv(engine_process.VARIABLE, str(engine_python))
+    monkeypatch.setenv(engine_lookup.VARIABLE, str(engine_python))
     return engine_python
 
 
 @pytest.fixture
 def no_engine(monkeypatch, tmp_path):
     """A machine without any engine."""
-    monkeypatch.delenv(engine_process.VARIABLE, raising=False)
-    monkeypatch.setattr(engine_process, "ROOT", tmp_path / "plugin")
-    monkeypatch.setattr(engine_process, "managed_folder", lambda: tmp_path / "managed")
+    monkeypatch.delenv(engine_lookup.VARIABLE, raising=False)
+    monkeypatch.setattr(engine_lookup, "ROOT", tmp_path / "plugin")
+    monkeypatch.setattr(engine_lookup, "managed_folder", lambda: tmp_path / "managed")

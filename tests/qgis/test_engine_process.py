@@ -10,12 +10,11 @@ import time
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin import engine_process
+from landslide_mapper.landslide_plugin import engine_lookup, engine_process
+from landslide_mapper.landslide_plugin.engine_lookup import clean_environment, find_engine
 from landslide_mapper.landslide_plugin.engine_process import (
     EngineCanceled,
     EngineFailure,
-    clean_environment,
-    find_engine,
     run_command,
 )
 from landslide_mapper.landslide_plugin.engine_setup import STAMP, python_of
@@ -83,15 +82,15 @@ class TestLookUp:
             find_engine()
 
     def test_order(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(engine_process, "_has_packages", lambda python: True)
-        assert find_engine() == engine_process.own_python()
+        monkeypatch.setattr(engine_lookup, "_has_packages", lambda python: True)
+        assert find_engine() == engine_lookup.own_python()
         managed = environment_at(tmp_path / "managed")
         assert find_engine() == managed
         beside = environment_at(tmp_path / "plugin" / ".venv")
         assert find_engine() == beside
         monkeypatch.setenv("LANDSLIDE_PYTHON", sys.executable)
         assert find_engine() == Path(sys.executable)
-        monkeypatch.setattr(engine_process, "_setting", lambda: "/bin/sh")
+        monkeypatch.setattr(engine_lookup, "_setting", lambda: "/bin/sh")
         assert find_engine() == Path("/bin/sh")
 
     def test_an_environment_without_stamp_is_not_whole_and_does_not_count(self, tmp_path):
@@ -114,14 +113,14 @@ class TestLookUp:
     def test_the_processing_setting_goes_first(self, provider, monkeypatch):
         from processing.core.ProcessingConfig import ProcessingConfig
 
-        setting = ProcessingConfig.settings[engine_process.SETTING]
+        setting = ProcessingConfig.settings[engine_lookup.SETTING]
         assert (setting.group, setting.description) == ("Landslide Mapper", "Engine Python")
         monkeypatch.setattr(setting, "value", "/bin/sh")
         monkeypatch.setenv("LANDSLIDE_PYTHON", sys.executable)
         assert find_engine() == Path("/bin/sh")
 
     def test_this_python_has_not_the_packages(self):
-        assert not engine_process._has_packages(Path(sys.executable))
+        assert not engine_lookup._has_packages(Path(sys.executable))
 
 
 class TestProtocol:

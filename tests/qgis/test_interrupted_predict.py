@@ -7,7 +7,7 @@ import subprocess
 import numpy as np
 import processing
 import pytest
-from landslide_mapper.landslide_plugin import engine_process
+from landslide_mapper.landslide_plugin import engine_lookup, engine_process
 from osgeo import gdal
 from qgis.core import QgsProcessingException
 
@@ -32,7 +32,7 @@ def inputs(engine, tmp_path):
     """A network of random weights and a raster that keeps it busy for minutes."""
     model, stack = tmp_path / "in" / "model.safetensors", tmp_path / "in" / "stack.tif"
     model.parent.mkdir()
-    subprocess.run([str(engine), "-c", MAKE_MODEL, str(model)], cwd=engine_process.ROOT, check=True)
+    subprocess.run([str(engine), "-c", MAKE_MODEL, str(model)], cwd=engine_lookup.ROOT, check=True)
     raster = gdal.GetDriverByName("GTiff").Create(str(stack), 2048, 2048, 1, gdal.GDT_Float32)
     raster.SetGeoTransform((500000, 10, 0, 5000000, 0, -10))
     raster.SetProjection(gdal.osr.GetUserInputAsWKT("EPSG:32632"))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin import engine_process, worker
+from landslide_mapper.landslide_plugin import engine_lookup, worker
 from landslide_mapper.landslide_plugin.engine_process import EngineCanceled, EngineFailure
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.processing_algorithms import ALGORITHMS, algorithm, styles
@@ -197,7 +197,7 @@ class TestPlugin:
                 assert 'run "Set up the engine"' in why
 
     def test_with_an_engine_all_can_run(self, provider, monkeypatch):
-        monkeypatch.setenv(engine_process.VARIABLE, sys.executable)
+        monkeypatch.setenv(engine_lookup.VARIABLE, sys.executable)
         assert all(found.canExecute()[0] for found in provider.algorithms())
 
     def test_the_graphical_models_are_listed_whole(self, provider):

@@ -7,8 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin import engine_process, engine_setup
-from landslide_mapper.landslide_plugin.engine_process import EngineCanceled, find_engine
+from landslide_mapper.landslide_plugin import engine_lookup, engine_setup
+from landslide_mapper.landslide_plugin.engine_lookup import find_engine
+from landslide_mapper.landslide_plugin.engine_process import EngineCanceled
 from landslide_mapper.landslide_plugin.engine_setup import STAMP, Plan, is_ready, python_of
 from landslide_mapper.landslide_plugin.errors import LandslideError
 from landslide_mapper.processing_algorithms import setupengine
@@ -103,7 +104,7 @@ class TestInstall:
     def test_a_package_that_is_not_there_is_one_sentence_and_no_engine(
         self, folder, requirements, feedback, no_engine, monkeypatch
     ):
-        monkeypatch.setattr(engine_process, "managed_folder", lambda: folder)
+        monkeypatch.setattr(engine_lookup, "managed_folder", lambda: folder)
         install(folder, feedback, requirements=requirements)
         assert find_engine() == python_of(folder)
         with (requirements / "engine.txt").open("a") as file:
@@ -229,7 +230,7 @@ class TestAlgorithm:
         self, run, no_engine, folder, requirements, monkeypatch
     ):
         monkeypatch.setattr(setupengine, "managed_folder", lambda: folder)
-        monkeypatch.setattr(engine_process, "managed_folder", lambda: folder)
+        monkeypatch.setattr(engine_lookup, "managed_folder", lambda: folder)
         monkeypatch.setattr(
             setupengine, "install", lambda *a, **k: install(*a, **k, requirements=requirements)
         )
