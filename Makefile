@@ -21,9 +21,8 @@ faults: setup-tests
 	$(ENGINE) -m tests.faults $(FAULTS)
 	LANDSLIDE_BAD_REQUESTS=2000 $(ENGINE) -m pytest -s tests/faults/test_bad_requests.py
 
-zip:
-	mkdir -p dist
-	git archive --prefix=landslide_mapper/ -o dist/landslide_mapper.zip HEAD
+zip: setup-tests
+	$(ENGINE) -m scripts.zip
 
 setup: $(PACKAGE)
 	bash scripts/system.sh

@@ -27,8 +27,8 @@ LONGEST_ITEM = 10_000_000
 SUFFIX = ".safetensors"
 WEIGHTS = Path(__file__).parent / "weights"
 """Where the models that ship lie."""
-SUMS = "SHA256SUMS"
-"""Their digests, in the same folder, as `sha256sum` writes them."""
+KNOWN = "models.json"
+"""What is known of them, in the same folder: terms, size, digest, and how they are distributed."""
 FOREIGN_STARTS = {
     b"PK\x03\x04": "a zip or PyTorch archive",
     b"\x80": "a pickle",
@@ -141,10 +141,10 @@ def _check_shipped(path: Path) -> None:
     """Refuse a file that stands in for one of the models that ship."""
     if path.resolve().parent != WEIGHTS.resolve():
         return
-    lines = (WEIGHTS / SUMS).read_text(encoding="utf-8").splitlines()
-    known = {name: digest for digest, name in map(str.split, lines)}
+    known = json.loads((WEIGHTS / KNOWN).read_text(encoding="utf-8"))
     with path.open("rb") as file:
-        if hashlib.file_digest(file, "sha256").hexdigest() != known.get(path.name):
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if f"sha256:{digest}" != known.get(path.stem, {}).get("digest"):
             raise ModelFileError(
                 f"{path} is not the model that ships with the plugin: install the plugin anew, or "
                 "keep models of your own in another folder."
