@@ -8,6 +8,7 @@ from qgis.core import QgsApplication
 from qgis.PyQt.QtGui import QIcon
 
 from .engine_lookup import SETTING
+from .gui import Window
 from .provider import ICON, NAME, LandslideProvider
 
 
@@ -21,6 +22,7 @@ class LandslideMapperPlugin:
     def __init__(self, iface: Any) -> None:
         self.iface = iface
         self.provider: LandslideProvider | None = None
+        self.window: Window | None = None
 
     def initProcessing(self) -> None:
         """Register the setting and the provider; qgis_process calls this alone."""
@@ -31,11 +33,16 @@ class LandslideMapperPlugin:
             provider.refreshAlgorithms()  # now with the models, whose algorithms are known
 
     def initGui(self) -> None:
-        """Register all; QGIS calls this."""
+        """Register all and show it in QGIS's window; QGIS calls this."""
         self.initProcessing()
+        self.window = Window(self.iface)
+        self.window.show()
 
     def unload(self) -> None:
         """Take everything back."""
+        if self.window is not None:
+            self.window.remove()
+            self.window = None
         if self.provider is not None:
             QgsApplication.processingRegistry().removeProvider(self.provider)
             self.provider = None

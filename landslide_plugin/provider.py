@@ -6,6 +6,7 @@ from qgis.core import QgsApplication, QgsProcessingModelAlgorithm, QgsProcessing
 from qgis.PyQt.QtGui import QIcon
 
 from ..processing_algorithms import ALGORITHMS
+from ..processing_algorithms.pages import help_page
 from . import __version__
 from .engine_lookup import ROOT
 
@@ -57,3 +58,6 @@ class LandslideProvider(QgsProcessingProvider):
             if model.fromFile(str(path)):
                 model.setSourceFilePath(str(path))
                 self.addAlgorithm(model)
+                texts = model.helpContent()
+                page = help_page(model, texts["ALG_DESC"].split("\n"))
+                model.setHelpContent({**texts, "HELP_URL": page})

@@ -5,8 +5,10 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Iterator
+from html import escape
 from typing import Any
 
+import qgis.utils
 from qgis.core import (
     QgsProcessingAlgorithm,
     QgsProcessingContext,
@@ -22,6 +24,7 @@ from ..landslide_plugin.engine_lookup import ROOT, find_engine
 from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
 from ..landslide_plugin.errors import LandslideError
 from .layers import files_behind
+from .pages import help_page
 from .request import destination, input_value, is_destination, listed, problem_of
 from .styles import post_processor
 
@@ -35,7 +38,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     Attributes:
         ID: the algorithm's id, which is the command's name.
         NAME: what the Toolbox shows.
-        GROUP: the Toolbox group.
+        GROUP: the Toolbox group; one without stands above the groups.
         TAGS: words that the Toolbox's search finds beside the name.
         HELP: what it does, when to use it, method and source; blank lines part paragraphs.
         LISTS: key of a text parameter that holds a list, parted by commas, to its items' type.
@@ -88,12 +91,16 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
 
     def shortHelpString(self) -> str:
         """Return the help, then one line a parameter; Processing makes each line a paragraph."""
-        paragraphs = [" ".join(part.split()) for part in inspect.cleandoc(self.HELP).split("\n\n")]
+        paragraphs = self._paragraphs()
         lines = [
             f"{parameter.name()} ({parameter.description()}): {' '.join(text.split())}"
             for parameter, text in self.declare()
         ]
         return "\n".join([*paragraphs, "Parameters", *lines] if lines else paragraphs)
+
+    def helpUrl(self) -> str:
+        """Return the address of the page that the Help button opens."""
+        return help_page(self, self._paragraphs())
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add what the subclass declares."""
@@ -111,7 +118,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         try:
             find_engine()
         except LandslideError as error:
-            return False, str(error)
+            return False, _with_link(str(error))
         return True, ""
 
     def checkParameterValues(
@@ -179,8 +186,19 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         outputs = {definition.name() for definition in self.outputDefinitions()}
         return {key.upper(): value for key, value in values.items() if key.upper() in outputs}
 
+    def _paragraphs(self) -> list[str]:
+        return [" ".join(part.split()) for part in inspect.cleandoc(self.HELP).split("\n\n")]
+
     def _style(self, key: str, path: str, context: QgsProcessingContext) -> None:
         """Have the layer styled when it is loaded after the run."""
         if key in self.STYLES and context.willLoadLayerOnCompletion(path):
             details = context.layerToLoadOnCompletionDetails(path)
             details.setPostProcessor(post_processor(self.STYLES[key]))
+
+
+def _with_link(sentence: str) -> str:
+    """Add the link to the set-up that QGIS's window shows; qgis_process has no window."""
+    if qgis.utils.iface is None:
+        return sentence
+    link = '<p><a href="landslide:setupengine">Set up the engine now</a></p>'
+    return escape(sentence, quote=False) + link

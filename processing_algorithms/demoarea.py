@@ -23,7 +23,6 @@ class DemoArea(EngineAlgorithm):
 
     ID = "demoarea"
     NAME = "Synthetic demo area"
-    GROUP = "Set-up and demo"
     TAGS = ("example", "synthetic", "test data", "tutorial", "generator")
     HELP = """
         Generates a synthetic mountain area with image, DEM, rivers, faults, geology and

@@ -34,7 +34,6 @@ class SetupEngine(EngineAlgorithm):
 
     ID = "setupengine"
     NAME = "Set up the engine"
-    GROUP = "Set-up and demo"
     TAGS = ("install", "environment", "python", "torch", "cuda", "gpu", "packages", "engine")
     HELP = """
         Makes the Python environment that all other algorithms run in, and measures its speed.

@@ -363,7 +363,7 @@ GROUPS = {
     "Samples and training": {"samples", "importsamples", "train", "trainweak", "exportmodel"},
     "Mapping": {"map", "predict", "detect"},
     "Inventory and accuracy": {"vectorize", "evaluate"},
-    "Set-up and demo": {"demoarea", "setupengine"},
+    "": {"demoarea", "setupengine"},
 }
 
 ENGINE_TABLES = """

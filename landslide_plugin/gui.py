@@ -1,0 +1,147 @@
+"""What QGIS's window has of the plugin: a menu under Raster, the first run's message, links."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from qgis.core import Qgis, QgsApplication, QgsSettings
+from qgis.PyQt.QtCore import QObject, QTimer, QUrl, pyqtSlot
+from qgis.PyQt.QtGui import QDesktopServices, QIcon
+from qgis.PyQt.QtWidgets import QAction, QApplication, QPushButton
+
+from . import __version__
+from .engine_lookup import find_engine
+from .errors import LandslideError
+from .provider import ICON, ID, NAME
+
+MENU = (
+    ("map", "Map landslides..."),
+    ("setupengine", "Set up the engine..."),
+    ("demoarea", "Synthetic demo area..."),
+)
+"""Algorithms in the menu Raster > Landslide Mapper."""
+
+GREETED = "landslide_mapper/greeted"
+"""QGIS's setting that holds the version whose first message was closed."""
+
+
+class Window(QObject):
+    """The plugin's part of QGIS's window; a QObject because only such follow links.
+
+    Args:
+        iface: QGIS's interface.
+    """
+
+    def __init__(self, iface: Any) -> None:
+        super().__init__()
+        self._iface = iface
+        self._actions: list[QAction] = []
+        self._message: Any = None
+        self._timer = QTimer()
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.greet)
+
+    def show(self) -> None:
+        """Add the menu, follow links to algorithms, and greet once QGIS's window stands."""
+        for name, text in MENU:
+            action = QAction(QIcon(str(ICON)), text, self._iface.mainWindow())
+            action.triggered.connect(partial(_open_later, name))
+            self._iface.addPluginToRasterMenu(NAME, action)
+            self._actions.append(action)
+        QDesktopServices.setUrlHandler(ID, self.follow)
+        self._timer.start(0)
+
+    def remove(self) -> None:
+        """Take everything back."""
+        self._timer.stop()
+        QDesktopServices.unsetUrlHandler(ID)
+        for action in self._actions:
+            self._iface.removePluginRasterMenu(NAME, action)
+            action.deleteLater()
+        self._actions.clear()
+        self._take_message_away()
+
+    def greet(self) -> None:
+        """Say what to do first where no engine is found, until closed; again with a new version."""
+        if QgsSettings().value(GREETED) == __version__ or _engine_is_there():
+            return
+        bar = self._iface.messageBar()
+        self._message = bar.createMessage(NAME, "The engine is not set up.")
+        for text, what in (
+            ("Set up the engine", self._set_up),
+            ("Map a demo area", self._map_demo_area),
+        ):
+            button = QPushButton(text)
+            button.clicked.connect(what)
+            self._message.layout().addWidget(button)
+        bar.widgetRemoved.connect(self._closed)
+        bar.pushWidget(self._message, Qgis.MessageLevel.Info, 0)
+
+    @pyqtSlot(QUrl)
+    def follow(self, url: QUrl) -> None:
+        """Open the algorithm whose id a link is, in place of the message that holds the link."""
+        message = QApplication.activeModalWidget()
+        if message is not None:
+            message.close()
+        if QgsApplication.processingRegistry().algorithmById(url.toString()) is not None:
+            _open_later(url.path())
+
+    def _set_up(self) -> None:
+        open_dialog("setupengine")
+        if _engine_is_there():
+            self._take_message_away()
+
+    def _map_demo_area(self) -> None:
+        """Open the demo area's dialog and, when it is made, the map's with its layers."""
+        area = open_dialog("demoarea")
+        if _engine_is_there():
+            self._take_message_away()
+        if area.get("IMAGE"):
+            open_dialog("map", {key: area[key] for key in ("IMAGE", "DEM", "RIVERS")})
+
+    def _closed(self, item: Any) -> None:
+        """Remember that the user has read it."""
+        if item is self._message:
+            QgsSettings().setValue(GREETED, __version__)
+            self._message = None
+            self._iface.messageBar().widgetRemoved.disconnect(self._closed)
+
+    def _take_message_away(self) -> None:
+        if self._message is not None:
+            bar = self._iface.messageBar()
+            bar.widgetRemoved.disconnect(self._closed)
+            bar.popWidget(self._message)
+            self._message = None
+
+
+def open_dialog(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Open an algorithm's dialog, that of the set-up before it where there is no engine.
+
+    Args:
+        name: the algorithm's, without the provider's.
+        parameters: what the dialog is filled with.
+
+    Returns:
+        The results of the last run; empty when it was not run.
+    """
+    from processing import execAlgorithmDialog
+
+    if name != "setupengine" and not _engine_is_there():
+        execAlgorithmDialog(f"{ID}:setupengine")
+        if not _engine_is_there():
+            return {}
+    return execAlgorithmDialog(f"{ID}:{name}", parameters or {}) or {}
+
+
+def _open_later(name: str, *_: Any) -> None:
+    """Open a dialog when the click that asks for it is done with."""
+    QTimer.singleShot(0, partial(open_dialog, name))
+
+
+def _engine_is_there() -> bool:
+    try:
+        find_engine()
+    except LandslideError:
+        return False
+    return True
