@@ -5,7 +5,7 @@ DATA ?= $(or $(LANDSLIDE_DATA),../shared/data)
 FAULTS ?= 1000
 PACKAGE = build/plugins/landslide_mapper
 
-.PHONY: demo real test faults zip setup setup-tests lint test-engine test-qgis
+.PHONY: demo real test faults zip setup setup-tests lint test-engine test-qgis test-qgis-all
 
 demo: setup
 	rm -rf build/demo
@@ -46,6 +46,9 @@ test-engine:
 
 test-qgis:
 	QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest tests/qgis
+
+test-qgis-all:
+	bash scripts/qgis_versions.sh
 
 $(PACKAGE):
 	mkdir -p build/plugins
