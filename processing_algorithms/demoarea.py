@@ -57,7 +57,8 @@ class DemoArea(EngineAlgorithm):
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the layers in the folder as outputs, so that a model can go on with them."""
         super().initAlgorithm(configuration)
-        line, polygon = QgsProcessing.TypeVectorLine, QgsProcessing.TypeVectorPolygon
+        kind = QgsProcessing.SourceType
+        line, polygon = kind.TypeVectorLine, kind.TypeVectorPolygon
         for output in (
             QgsProcessingOutputRasterLayer("IMAGE", "Image"),
             QgsProcessingOutputRasterLayer("DEM", "DEM"),

@@ -70,7 +70,7 @@ class Detect(EngineAlgorithm):
         yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination(
-                "OUTPUT", "Landslides", QgsProcessing.TypeVectorPolygon
+                "OUTPUT", "Landslides", QgsProcessing.SourceType.TypeVectorPolygon
             ),
             "One polygon for each landslide, with its score.",
         )

@@ -60,7 +60,7 @@ class Evaluate(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterMultipleLayers(
-                "PREDICTED", "Maps to judge", QgsProcessing.TypeMapLayer
+                "PREDICTED", "Maps to judge", QgsProcessing.SourceType.TypeMapLayer
             ),
             "Probability, mask or polygons of each map; one map or several.",
         )

@@ -48,7 +48,7 @@ class ImportSamples(EngineAlgorithm):
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
-        folder = QgsProcessingParameterFile.Folder
+        folder = QgsProcessingParameterFile.Behavior.Folder
         yield (
             QgsProcessingParameterFile("IMAGES", "Folder of images", folder),
             "The image tiles, TIFF, PNG, JPEG, WebP, .npy or .h5, of any size.",

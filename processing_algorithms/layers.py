@@ -35,7 +35,7 @@ _VECTORS = (QgsProcessingParameterFeatureSource, QgsProcessingParameterVectorLay
 def takes_layers(definition: QgsProcessingParameterDefinition) -> bool:
     """Return whether the values are map layers."""
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
-        return bool(definition.layerType() != QgsProcessing.TypeFile)
+        return bool(definition.layerType() != QgsProcessing.SourceType.TypeFile)
     one = (QgsProcessingParameterRasterLayer, QgsProcessingParameterMapLayer)
     return isinstance(definition, (*one, *_VECTORS))
 

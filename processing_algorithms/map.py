@@ -65,7 +65,8 @@ class MapLandslides(EngineAlgorithm):
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
-        line, polygon = QgsProcessing.TypeVectorLine, QgsProcessing.TypeVectorPolygon
+        kind = QgsProcessing.SourceType
+        line, polygon = kind.TypeVectorLine, kind.TypeVectorPolygon
         yield (
             QgsProcessingParameterRasterLayer("IMAGE", "Image"),
             "The scene to map, with named bands or of a known sensor; its grid is the result's. "

@@ -59,5 +59,5 @@ def _notes(parameter: QgsProcessingParameterDefinition) -> Iterator[str]:
     default = parameter.defaultValue()
     if default not in (None, "", []):
         yield f"<dd>Default: {escape(str(default))}</dd>"
-    elif parameter.flags() & QgsProcessingParameterDefinition.FlagOptional:
+    elif parameter.flags() & QgsProcessingParameterDefinition.Flag.FlagOptional:
         yield "<dd>May be left out.</dd>"

@@ -53,7 +53,7 @@ def number(
     parameter = QgsProcessingParameterNumber(
         key,
         label,
-        QgsProcessingParameterNumber.Double,
+        QgsProcessingParameterNumber.Type.Double,
         defaultValue=default,
         optional=default is None,
     )
@@ -89,7 +89,7 @@ def whole(
 ) -> QgsProcessingParameterNumber:
     """Return a whole number."""
     parameter = QgsProcessingParameterNumber(
-        key, label, QgsProcessingParameterNumber.Integer, defaultValue=default
+        key, label, QgsProcessingParameterNumber.Type.Integer, defaultValue=default
     )
     return _within(parameter, low, high)
 
@@ -105,7 +105,7 @@ def choice(
 
 def later(parameter: Parameter) -> Parameter:
     """Let models saved before the parameter existed stay valid: it may be left out."""
-    parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.FlagOptional)
+    parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagOptional)
     return parameter
 
 
@@ -150,7 +150,10 @@ def field(key: str, label: str, layer: str) -> QgsProcessingParameterExpression:
 
 
 def vector(
-    key: str, label: str, kind: int = QgsProcessing.TypeVectorAnyGeometry, optional: bool = False
+    key: str,
+    label: str,
+    kind: QgsProcessing.SourceType = QgsProcessing.SourceType.TypeVectorAnyGeometry,
+    optional: bool = False,
 ) -> QgsProcessingParameterFeatureSource:
     """Return a vector input of which the selected features alone can be used."""
     return QgsProcessingParameterFeatureSource(key, label, [kind], optional=optional)
@@ -158,13 +161,13 @@ def vector(
 
 def polygons_or_raster(key: str, label: str) -> QgsProcessingParameterMapLayer:
     """Return an input that takes a polygon layer or a raster."""
-    kinds = [QgsProcessing.TypeVectorPolygon, QgsProcessing.TypeRaster]
+    kinds = [QgsProcessing.SourceType.TypeVectorPolygon, QgsProcessing.SourceType.TypeRaster]
     return QgsProcessingParameterMapLayer(key, label, types=kinds)
 
 
 def area(label: str = "Only within these polygons") -> QgsProcessingParameterFeatureSource:
     """Return AREA, the optional polygons that limit the work."""
-    return vector("AREA", label, QgsProcessing.TypeVectorPolygon, optional=True)
+    return vector("AREA", label, QgsProcessing.SourceType.TypeVectorPolygon, optional=True)
 
 
 def model_file(kinds: str = MODEL_FILES) -> QgsProcessingParameterFile:
@@ -179,12 +182,16 @@ def z_unit() -> QgsProcessingParameterEnum:
 
 def files(key: str, label: str) -> QgsProcessingParameterMultipleLayers:
     """Return an optional list of files."""
-    return QgsProcessingParameterMultipleLayers(key, label, QgsProcessing.TypeFile, optional=True)
+    return QgsProcessingParameterMultipleLayers(
+        key, label, QgsProcessing.SourceType.TypeFile, optional=True
+    )
 
 
 def rasters(key: str, label: str) -> QgsProcessingParameterMultipleLayers:
     """Return an optional list of rasters."""
-    return QgsProcessingParameterMultipleLayers(key, label, QgsProcessing.TypeRaster, optional=True)
+    return QgsProcessingParameterMultipleLayers(
+        key, label, QgsProcessing.SourceType.TypeRaster, optional=True
+    )
 
 
 def device() -> QgsProcessingParameterEnum:
@@ -199,7 +206,7 @@ def fill() -> QgsProcessingParameterEnum:
 
 def advanced(parameter: Parameter) -> Parameter:
     """Put the parameter among the advanced ones."""
-    flag = QgsProcessingParameterDefinition.FlagAdvanced
+    flag = QgsProcessingParameterDefinition.Flag.FlagAdvanced
     parameter.setFlags(parameter.flags() | flag)
     return parameter
 

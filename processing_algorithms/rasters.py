@@ -102,7 +102,7 @@ def _bands(provider: QgsRasterDataProvider) -> list[int]:
     return [
         band
         for band in range(1, provider.bandCount() + 1)
-        if provider.colorInterpretation(band) != QgsRaster.AlphaBand
+        if provider.colorInterpretation(band) != QgsRaster.ColorInterpretation.AlphaBand
     ]
 
 
@@ -160,7 +160,7 @@ def _set_crs(root: ElementTree.Element, crs: QgsCoordinateReferenceSystem) -> No
         root.remove(item)
     if not crs.isValid():
         return
-    wkt = crs.toWkt(QgsCoordinateReferenceSystem.WKT_PREFERRED)
+    wkt = crs.toWkt(QgsCoordinateReferenceSystem.WktVariant.WKT_PREFERRED)
     reference = osr.SpatialReference()
     reference.ImportFromWkt(wkt)
     reference.SetAxisMappingStrategy(osr.OAMS_TRADITIONAL_GIS_ORDER)

@@ -165,7 +165,7 @@ def _wrong_number(definition: QgsProcessingParameterNumber, value: Any) -> str:
 def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:
     """Return whether the values are files or folders."""
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
-        return bool(definition.layerType() == QgsProcessing.TypeFile)
+        return bool(definition.layerType() == QgsProcessing.SourceType.TypeFile)
     return isinstance(definition, QgsProcessingParameterFile)
 
 
@@ -186,7 +186,7 @@ def _plain_value(
     if isinstance(definition, QgsProcessingParameterEnum):
         return _choice(algorithm, definition, values)
     if isinstance(definition, QgsProcessingParameterNumber):
-        whole = definition.dataType() == QgsProcessingParameterNumber.Integer
+        whole = definition.dataType() == QgsProcessingParameterNumber.Type.Integer
         return algorithm.parameterAsInt(*values) if whole else algorithm.parameterAsDouble(*values)
     if isinstance(definition, QgsProcessingParameterBoolean):
         return algorithm.parameterAsBool(*values)

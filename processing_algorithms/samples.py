@@ -59,7 +59,9 @@ class Samples(EngineAlgorithm):
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
         yield (
-            QgsProcessingParameterMultipleLayers("STACK", "Stacks", QgsProcessing.TypeRaster),
+            QgsProcessingParameterMultipleLayers(
+                "STACK", "Stacks", QgsProcessing.SourceType.TypeRaster
+            ),
             "One stack, or several of the same bands and resolution.",
         )
         yield (
@@ -67,9 +69,9 @@ class Samples(EngineAlgorithm):
                 "LANDSLIDES",
                 "Landslides",
                 types=[
-                    QgsProcessing.TypeVectorPolygon,
-                    QgsProcessing.TypeVectorPoint,
-                    QgsProcessing.TypeRaster,
+                    QgsProcessing.SourceType.TypeVectorPolygon,
+                    QgsProcessing.SourceType.TypeVectorPoint,
+                    QgsProcessing.SourceType.TypeRaster,
                 ],
             ),
             "The inventory as polygons, or a raster with values above 0 on landslides, or points "

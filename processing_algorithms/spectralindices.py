@@ -90,7 +90,7 @@ class SpectralIndices(EngineAlgorithm):
         )
         yield (
             QgsProcessingParameterMultipleLayers(
-                "BANDS", "Further bands", QgsProcessing.TypeRaster, optional=True
+                "BANDS", "Further bands", QgsProcessing.SourceType.TypeRaster, optional=True
             ),
             "Rasters that hold further bands of the image, of any resolution, such as one file a "
             "band; empty if the image has all.",

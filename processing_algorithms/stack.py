@@ -64,7 +64,7 @@ class Stack(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterMultipleLayers(
-                "LAYERS", "Layers to stack", QgsProcessing.TypeRaster
+                "LAYERS", "Layers to stack", QgsProcessing.SourceType.TypeRaster
             ),
             "The image and the factor layers, in any CRS and resolution; they have to overlap.",
         )

@@ -49,7 +49,7 @@ class Streams(EngineAlgorithm):
         yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination(
-                "OUTPUT", "Streams", QgsProcessing.TypeVectorLine
+                "OUTPUT", "Streams", QgsProcessing.SourceType.TypeVectorLine
             ),
             "Lines with strahler (order), length_m (geodesic) and drained_km2 at their lower end.",
         )

@@ -96,7 +96,7 @@ def _probability(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
     if not 0 < threshold < 1:
         return _pseudo_color(layer, PROBABILITY)
     stops = dict(PROBABILITY.stops)
-    stops[threshold] = _between(PROBABILITY.stops, threshold).name(QColor.HexArgb)
+    stops[threshold] = _between(PROBABILITY.stops, threshold).name(QColor.NameFormat.HexArgb)
     words = {**PROBABILITY.words, threshold: f"{threshold:.3g} (threshold)"}
     marked = PROBABILITY._replace(stops=tuple(sorted(stops.items())), words=words)
     return _pseudo_color(layer, marked)
@@ -148,7 +148,8 @@ def _factors(layer: QgsRasterLayer) -> QgsRasterRenderer:
         renderer = QgsSingleBandGrayRenderer(layer.dataProvider(), 1)
     layer.setRenderer(renderer)
     layer.setContrastEnhancement(
-        QgsContrastEnhancement.StretchToMinimumMaximum, QgsRasterMinMaxOrigin.CumulativeCut
+        QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum,
+        QgsRasterMinMaxOrigin.Limits.CumulativeCut,
     )
     return layer.renderer().clone()
 
@@ -165,7 +166,9 @@ def _natural_colours(layer: QgsRasterLayer) -> QgsRasterRenderer:
         stretch = QgsContrastEnhancement(provider.dataType(band))
         stretch.setMinimumValue(min(low for low, _ in ends))
         stretch.setMaximumValue(max(high for _, high in ends))
-        stretch.setContrastEnhancementAlgorithm(QgsContrastEnhancement.StretchToMinimumMaximum)
+        stretch.setContrastEnhancementAlgorithm(
+            QgsContrastEnhancement.ContrastEnhancementAlgorithm.StretchToMinimumMaximum
+        )
         stretches.append(stretch)
     renderer.setRedContrastEnhancement(stretches[0])
     renderer.setGreenContrastEnhancement(stretches[1])
@@ -216,7 +219,7 @@ def _faults(layer: QgsVectorLayer) -> QgsFeatureRenderer:
 
 def _geology(layer: QgsVectorLayer) -> QgsFeatureRenderer:
     """A colour a lithology, through which the relief below shows."""
-    layer.setBlendMode(QPainter.CompositionMode_Multiply)
+    layer.setBlendMode(QPainter.CompositionMode.CompositionMode_Multiply)
     names = sorted(layer.uniqueValues(layer.fields().indexFromName("lithology")))
     categories = []
     for name, hue in zip(names, _hues(len(names))):  # noqa: B905 - Python 3.9
@@ -265,7 +268,7 @@ def _pseudo_color(layer: QgsRasterLayer, ramp: Ramp) -> QgsSingleBandPseudoColor
     """Draw the first band by a ramp, whose legend names values with their unit."""
     low, high = _range(layer, ramp)
     function = QgsColorRampShader(low, high)
-    function.setColorRampType(QgsColorRampShader.Interpolated)
+    function.setColorRampType(QgsColorRampShader.Type.Interpolated)
     values = [(low + (high - low) * part, QColor(color)) for part, color in ramp.stops]
     function.setColorRampItemList(
         [
@@ -289,7 +292,7 @@ def _range(layer: QgsRasterLayer, ramp: Ramp) -> tuple[float, float]:
     if ramp.low is not None and ramp.high is not None:
         return ramp.low, ramp.high
     provider, extent = layer.dataProvider(), layer.extent()
-    flags = QgsRasterBandStats.Min | QgsRasterBandStats.Max
+    flags = QgsRasterBandStats.Stats.Min | QgsRasterBandStats.Stats.Max
     found = provider.bandStatistics(1, flags, extent, _SAMPLE_PIXELS)
     low, high = found.minimumValue, found.maximumValue
     if ramp is not DISTANCE and high > low:

@@ -125,7 +125,7 @@ class Train(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterFile(
-                "SAMPLES", "Sample folder", QgsProcessingParameterFile.Folder
+                "SAMPLES", "Sample folder", QgsProcessingParameterFile.Behavior.Folder
             ),
             "A folder made by one of the two sample algorithms.",
         )

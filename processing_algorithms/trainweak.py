@@ -56,7 +56,7 @@ class TrainWeak(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterFile(
-                "SAMPLES", "Sample folder", QgsProcessingParameterFile.Folder
+                "SAMPLES", "Sample folder", QgsProcessingParameterFile.Behavior.Folder
             ),
             "A folder made by one of the two sample algorithms, of an inventory, of places with "
             "yes and no, or of images parted in two folders.",

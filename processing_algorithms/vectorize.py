@@ -125,7 +125,7 @@ class Vectorize(EngineAlgorithm):
         yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination(
-                "OUTPUT", "Landslide inventory", QgsProcessing.TypeVectorPolygon
+                "OUTPUT", "Landslide inventory", QgsProcessing.SourceType.TypeVectorPolygon
             ),
             "Valid polygons, one for each landslide, with their attributes.",
         )

@@ -22,7 +22,7 @@ from qgis.core import (
     QgsVectorFileWriter,
     QgsVectorLayer,
 )
-from qgis.PyQt.QtCore import QVariant
+from qgis.PyQt.QtCore import QMetaType
 
 FORMATS = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml", ".sqlite"}
 """Endings of files that the engine reads as they are; any other layer is exported."""
@@ -91,7 +91,8 @@ def _stored_as_shown(layer: QgsVectorLayer, parts: dict[str, Any]) -> bool:
         and not layer.isModified()
         and provider.encoding() == "UTF-8"  # what OGR takes the file's own encoding into
         and all(
-            fields.fieldOrigin(index) == QgsFields.OriginProvider for index in range(fields.count())
+            fields.fieldOrigin(index) == QgsFields.FieldOrigin.OriginProvider
+            for index in range(fields.count())
         )
     )
 
@@ -114,14 +115,18 @@ def _exported(
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.layerName = stem
     options.layerOptions = ["FID=row_number"]  # a field fid may repeat in unsaved features
-    kept = [index for index, field in enumerate(layer.fields()) if field.type() != QVariant.Map]
+    kept = [
+        index
+        for index, field in enumerate(layer.fields())
+        if field.type() != QMetaType.Type.QVariantMap
+    ]
     fields = QgsFields()
     for index in kept:
         fields.append(layer.fields().at(index))
     writer = QgsVectorFileWriter.create(
         path, fields, layer.wkbType(), layer.crs(), context.transformContext(), options
     )
-    fine = writer.hasError() == QgsVectorFileWriter.NoError
+    fine = writer.hasError() == QgsVectorFileWriter.WriterError.NoError
     for feature in _features(layer, wanted) if fine else ():
         values = [_stored(layer.fields().at(index), feature.attribute(index)) for index in kept]
         feature.setFields(fields)

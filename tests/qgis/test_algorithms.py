@@ -13,6 +13,7 @@ from landslide_mapper.processing_algorithms import ALGORITHMS
 from landslide_mapper.processing_algorithms.request import input_value
 from osgeo import gdal, osr
 from qgis.core import (
+    NULL,
     QgsApplication,
     QgsFeature,
     QgsGeometry,
@@ -515,7 +516,7 @@ def test_backbones_that_the_dialog_offers_are_all_there_are(tables):
     assert hints["value_hints"] == list(dict.fromkeys(tables["BACKBONE"]))
 
 
-@pytest.mark.parametrize("nothing", [None, "", QVariant(), QVariant(QVariant.String)])
+@pytest.mark.parametrize("nothing", [None, "", QVariant(), NULL])
 def test_boxes_left_empty_give_nothing(nothing):
     """Dialogs give a null QVariant for an empty box of a file or field, qgis_process gives none."""
     context, feedback = QgsProcessingContext(), QgsProcessingFeedback()
@@ -623,7 +624,9 @@ def test_the_dialog_keeps_small_scales():
     definition = algorithm("spectralindices").parameterDefinition("SCALE")
     context = QgsProcessingContext()
     registry = QgsGui.processingGuiRegistry()
-    wrapper = registry.createParameterWidgetWrapper(definition, QgsProcessingGui.Standard)
+    wrapper = registry.createParameterWidgetWrapper(
+        definition, QgsProcessingGui.WidgetType.Standard
+    )
     widget = wrapper.createWrappedWidget(context)
     wrapper.setParameterValue(0.0000275, context)
     assert wrapper.parameterValue() == 0.0000275

@@ -68,7 +68,7 @@ class Everything(algorithm.EngineAlgorithm):
         )
         yield (
             QgsProcessingParameterMultipleLayers(
-                "LAYERS", "Layers", QgsProcessing.TypeRaster, optional=True
+                "LAYERS", "Layers", QgsProcessing.SourceType.TypeRaster, optional=True
             ),
             "Rasters.",
         )

@@ -118,7 +118,9 @@ class TestNothingSet:
         layer = QgsRasterLayer(dem, "dem")
         layer.renderer().setOpacity(0.3)
         layer.brightnessFilter().setBrightness(80)
-        layer.setContrastEnhancement(QgsContrastEnhancement.ClipToMinimumMaximum)
+        layer.setContrastEnhancement(
+            QgsContrastEnhancement.ContrastEnhancementAlgorithm.ClipToMinimumMaximum
+        )
         assert request(layer) == dem
 
 

@@ -24,7 +24,6 @@ from qgis.core import (
     QgsVectorLayer,
     QgsVectorLayerJoinInfo,
 )
-from qgis.PyQt.QtCore import QVariant
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,7 +87,9 @@ def save(layer, path, name="", **options):
     settings.driverName = QgsVectorFileWriter.driverForExtension(Path(path).suffix)
     settings.layerName = name or Path(path).stem
     if Path(path).exists():
-        settings.actionOnExistingFile = QgsVectorFileWriter.CreateOrOverwriteLayer
+        settings.actionOnExistingFile = (
+            QgsVectorFileWriter.ActionOnExistingFile.CreateOrOverwriteLayer
+        )
     for key, value in options.items():
         setattr(settings, key, value)
     context = QgsProject.instance().transformContext()
@@ -173,7 +174,9 @@ class TestEveryInput:
 
 class TestFields:
     def test_a_virtual_field(self, stored, request_of, engine_reads):
-        stored.addExpressionField("upper(rock)", QgsField("loud", QVariant.String))
+        stored.addExpressionField(
+            "upper(rock)", QgsField("loud", stored.fields().field("rock").type())
+        )
         assert engine_reads(request_of(stored))["loud"] == ["GRANITE", "MARL", "SLATE"]
 
     def test_a_joined_field(self, stored, request_of, engine_reads):
@@ -194,7 +197,9 @@ class TestFields:
 
     def test_a_virtual_field_makes_classes(self, stored, engine, tmp_path):
         """What the engine made of it before: it has no field loud."""
-        stored.addExpressionField("upper(rock)", QgsField("loud", QVariant.String))
+        stored.addExpressionField(
+            "upper(rock)", QgsField("loud", stored.fields().field("rock").type())
+        )
         reference = write_raster(tmp_path / "reference.tif")
         out = str(tmp_path / "classes.tif")
         parameters = {"INPUT": stored, "FIELD": "loud", "REFERENCE": reference, "OUTPUT": out}
