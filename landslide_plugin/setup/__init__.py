@@ -1,0 +1,1 @@
+"""Makes the engine's Python environment, in QGIS and in a terminal, by uv and with digests."""

@@ -1,0 +1,264 @@
+"""Makes or completes an engine: whole or not counted, twice is once, a killed one goes on."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import shutil
+import subprocess  # nosec B404
+import threading
+import time
+import urllib.request
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from operator import sub
+from pathlib import Path
+
+from ..locks import locked
+from .causes import explain
+from .home import STAMP, check_length, is_ready, python_of, size_of
+from .listener import Fetch, Listener, SetupCanceled, SetupError
+from .machine import HIDDEN, base_python, version_of
+from .plan import Plan, Wheel
+from .uv import download, find
+
+_STARTED = "landslide-engine.started"
+_A_LOOK = 0.2
+"""Seconds between two looks at whether the user canceled."""
+_STRAY = ("PYTHON", "UV_", "VIRTUAL_ENV", "CONDA_")
+_KEPT = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_PYTHON_INSTALL_MIRROR", "UV_HTTP")
+"""What a network needs: mirrors, their passwords, time limits."""
+
+
+def set_up(
+    plan: Plan,
+    folder: Path,
+    listener: Listener,
+    store: Path | None = None,
+    fetch: Fetch = download,
+    environment: Mapping[str, str] | None = None,
+) -> Path:
+    """Make or complete an engine.
+
+    Args:
+        plan: what is to be made.
+        folder: the environment.
+        listener: is told how it goes.
+        store: where uv, its Pythons and what it downloaded are kept; beside the environment.
+        fetch: downloads uv where the system has none.
+        environment: variables for uv, such as the proxy.
+
+    Returns:
+        The engine's Python.
+
+    Raises:
+        SetupError: it can't be made; the sentence says why.
+        SetupCanceled: the user canceled; what is there does not count as an engine.
+    """
+    plan = plan.settled()
+    if is_ready(plan, folder):
+        listener.message(f"The engine {folder} is ready: nothing to do.")
+        return python_of(folder)
+    if refusal := plan.machine.refusal():
+        raise SetupError(refusal)
+    check_length(plan, folder)
+    store = store or folder.parent
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        (store / "cache").mkdir(parents=True, exist_ok=True)
+        with locked(folder):
+            base, version = base_python(plan.machine, plan.python)
+            plan, wheel = _torch(plan, version, listener)
+            _tell_sizes(plan, version, folder, store, listener)
+            uv = find(plan, store, listener, fetch)
+            sizes = plan.sizes(version)
+            run = _Uv(uv, folder, store, listener, _variables(store, environment or {}), sizes)
+            _make(plan, folder, base, version, wheel, run)
+    except OSError as error:
+        raise SetupError(
+            f"The engine can't be set up in {folder}: {explain([str(error)])}"
+        ) from None
+    listener.progress(100)
+    listener.message(f"The engine {folder} is ready.")
+    return python_of(folder)
+
+
+def _make(plan: Plan, folder: Path, base: str, version: str, wheel: Wheel | None, run: _Uv) -> None:
+    """Make the environment where it is not there, install, and set the stamp last."""
+    offline = ["--offline"] if plan.wheelhouse else []
+    started = folder / _STARTED  # stays if we are killed: the next run begins anew, from the cache
+    (folder / STAMP).unlink(missing_ok=True)
+    if version_of(python_of(folder)) != version or started.exists():
+        own = ["--managed-python"] if base.startswith("cpython-") else []
+        run(["venv", "--no-project", "--clear", *offline, *own, "--python", base, str(folder)])
+    started.touch()
+    pins = folder / "requirements.txt"
+    pins.write_text(plan.pins(wheel), encoding="utf-8")
+    links = [
+        word for path in (plan.wheelhouse, *plan.find_links) if path for word in ("-f", str(path))
+    ]
+    alone = [*offline, "--no-index"] if plan.wheelhouse else []
+    words = ["pip", "sync", "--python", str(python_of(folder)), "--only-binary", ":all:"]
+    run([*words, "--require-hashes", *links, *alone, str(pins)])
+    partial = folder / f"{STAMP}.partial"
+    partial.write_text(json.dumps({**plan.wanted(), "python": version}, indent=1), encoding="utf-8")
+    started.unlink()
+    os.replace(partial, folder / STAMP)
+
+
+def _torch(plan: Plan, version: str, listener: Listener) -> tuple[Plan, Wheel | None]:
+    """Return torch's wheel, and the plan that holds; PyPI's where the plan allows it."""
+    if version == "3.14":
+        listener.warning(
+            "Python 3.14 has no richdem2 yet: streams and TWI won't work, all else does; name a "
+            "Python 3.11 to 3.13 to have them."
+        )
+    wheel = plan.torch_wheel(version)
+    if wheel is None or not plan.fall_back or _answers(wheel.url):
+        return plan, wheel
+    other = replace(plan, torch="pypi")
+    more = _size(other.sizes(version)["download"])
+    listener.warning(f"PyTorch's index can't be reached: PyPI's torch is taken, {more} in all.")
+    return other, None
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=20):  # noqa: S310  # nosec B310
+            return True
+    except OSError:
+        return False
+
+
+def _tell_sizes(plan: Plan, version: str, folder: Path, store: Path, listener: Listener) -> None:
+    """Say what will be downloaded and what it takes.
+
+    Raises:
+        SetupError: the disk has no room for it.
+    """
+    sizes = plan.sizes(version)
+    free = shutil.disk_usage(store).free
+    if free < sizes["disk"] and free + size_of(store / "cache") < sizes["disk"]:
+        raise SetupError(
+            f"The engine takes {_size(sizes['disk'])}, {store} has {_size(free)} free: free "
+            "some space, or set LANDSLIDE_HOME to a folder on another disk."
+        )
+    listener.message(
+        f"Setting up the engine in {folder}: about {_size(sizes['download'])} to download (less "
+        f"what is there from before), {_size(sizes['disk'])} on the disk."
+    )
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
+
+
+def _variables(store: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """Return uv's environment: this one, less what would lead it astray."""
+    own = {
+        key: value
+        for key, value in os.environ.items()
+        if key.startswith(_KEPT) or not key.startswith(_STRAY)
+    }
+    return {
+        **own,
+        "UV_CACHE_DIR": str(store / "cache"),
+        "UV_PYTHON_INSTALL_DIR": str(store / "python"),
+        "UV_SYSTEM_CERTS": "1",
+        "UV_NO_PROGRESS": "1",
+        "NO_COLOR": "1",
+        **{key: value for key, value in environment.items() if value},
+    }
+
+
+class _Uv:
+    """Runs uv, tells how far it is by the bytes that grow, and ends it when the user cancels."""
+
+    def __init__(
+        self,
+        uv: Path,
+        folder: Path,
+        store: Path,
+        listener: Listener,
+        variables: dict[str, str],
+        sizes: dict[str, int],
+    ) -> None:
+        self._uv = uv
+        self._folder = folder
+        self._store = store
+        self._listener = listener
+        self._variables = variables
+        self._expected = max(sizes["disk"], 1)
+        self._growing = [store / "cache", store / "python", folder]
+        self._before = self._bytes()
+        self._percent = 0.0
+
+    def __call__(self, words: list[str]) -> None:
+        """Run to the end.
+
+        Raises:
+            SetupError: it failed; the sentence says why.
+            SetupCanceled: the user canceled.
+        """
+        last: deque[str] = deque(maxlen=60)
+        process = subprocess.Popen(  # noqa: S603 - our own list, no shell  # nosec B603
+            [str(self._uv), *words],
+            cwd=self._store,
+            env=self._variables,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            creationflags=HIDDEN,
+            text=True,
+            encoding="utf-8",
+            errors="replace",
+        )
+        lines: queue.Queue[str] = queue.Queue()
+        reader = threading.Thread(target=_read, args=(process.stdout or (), lines), daemon=True)
+        reader.start()
+        try:
+            self._watch(process, lines, last)
+        finally:
+            process.kill()
+            process.wait()
+            reader.join()
+        self._tell(lines, last)
+        if process.returncode:
+            raise SetupError(f"The engine can't be set up in {self._folder}: {explain(list(last))}")
+
+    def _watch(
+        self, process: subprocess.Popen[str], lines: queue.Queue[str], last: deque[str]
+    ) -> None:
+        looked = 0.0
+        while process.poll() is None:
+            if self._listener.canceled():
+                raise SetupCanceled
+            self._tell(lines, last)
+            if time.monotonic() > looked + 1:
+                self._progress()
+                looked = time.monotonic()
+            time.sleep(_A_LOOK)
+
+    def _tell(self, lines: queue.Queue[str], last: deque[str]) -> None:
+        while not lines.empty():
+            line = lines.get()
+            last.append(line)
+            told = self._listener.message if "ownload" in line else self._listener.log
+            told(line.strip())
+
+    def _progress(self) -> None:
+        """Most of the time goes to the download, which uv unpacks as it comes."""
+        kept, python, made = map(sub, self._bytes(), self._before)
+        share = max(kept + python, made) / self._expected
+        self._percent = max(self._percent, min(round(95 * share, 1), 95.0))
+        self._listener.progress(self._percent)
+
+    def _bytes(self) -> list[int]:
+        return [size_of(folder) for folder in self._growing]
+
+
+def _read(stream: Iterable[str], lines: queue.Queue[str]) -> None:
+    for line in stream:
+        lines.put(line.rstrip())

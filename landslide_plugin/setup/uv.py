@@ -1,0 +1,111 @@
+"""Gets uv, which installs: the system's, or its wheel, checked by its digest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess  # nosec B404
+import sys
+import tempfile
+import urllib.request
+import zipfile
+from pathlib import Path
+
+from .listener import Fetch, Listener, SetupCanceled, SetupError
+from .machine import HIDDEN
+from .plan import Plan
+
+_BLOCK = 2**18
+
+
+def download(url: str, target: Path, listener: Listener) -> None:
+    """Download a file by Python's own means, with the proxy that the environment names.
+
+    Raises:
+        OSError: it can't be had.
+        SetupCanceled: the user canceled.
+    """
+    with urllib.request.urlopen(url, timeout=60) as source, target.open("wb") as file:  # noqa: S310  # nosec B310
+        while block := source.read(_BLOCK):
+            if listener.canceled():
+                raise SetupCanceled
+            file.write(block)
+
+
+def find(plan: Plan, home: Path, listener: Listener, fetch: Fetch) -> Path:
+    """Return uv: from the PATH if new enough, else the one kept here, else its wheel's.
+
+    Raises:
+        SetupError: it can't be had, or is not the file that was checked.
+        SetupCanceled: the user canceled.
+    """
+    facts = json.loads((plan.requirements / "uv.json").read_text(encoding="utf-8"))
+    name = "uv.exe" if plan.machine.system == "Windows" else "uv"
+    kept = home / "uv" / facts["version"] / name
+    for candidate in (kept, shutil.which("uv")):
+        if candidate and _version(Path(candidate)) >= _numbers(facts["oldest"]):
+            return Path(candidate)
+    wheel = facts["wheels"].get(f"{plan.machine.system}-{plan.machine.processor}")
+    if wheel is None:
+        raise SetupError(f"uv is not made for this system: install uv {facts['oldest']} or newer.")
+    home.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=home, prefix="uv-") as folder:
+        file = Path(folder) / wheel["name"]
+        _get(plan, wheel, file, listener, fetch)
+        if f"sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}" != wheel["digest"]:
+            raise SetupError(
+                f"{wheel['name']} is not the file that was checked: nothing of it is used; try "
+                "again from another network."
+            )
+        with zipfile.ZipFile(file) as archive:
+            member = f"uv-{facts['version']}.data/scripts/{name}"
+            unpacked = Path(archive.extract(member, folder))
+        unpacked.chmod(0o755)
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        unpacked.replace(kept)
+    return kept
+
+
+def _get(plan: Plan, wheel: dict[str, str], file: Path, listener: Listener, fetch: Fetch) -> None:
+    """Put uv's wheel into a file: out of the wheelhouse, over the network, by pip."""
+    for folder in (plan.wheelhouse, *plan.find_links):
+        if folder is not None and (folder / wheel["name"]).is_file():
+            shutil.copyfile(folder / wheel["name"], file)
+            return
+    if plan.wheelhouse:
+        raise SetupError(f"The wheelhouse {plan.wheelhouse} lacks {wheel['name']}: put it there.")
+    listener.message("Downloading uv, which installs the packages.")
+    try:
+        fetch(wheel["url"], file, listener)
+    except (OSError, SetupError) as error:
+        version = wheel["name"].split("-")[1]
+        words = [sys.executable, "-m", "pip", "download", "--no-deps", f"uv=={version}"]
+        if Path(sys.executable).name.startswith("python"):
+            _run([*words, "--only-binary", ":all:", "--dest", str(file.parent)])
+        if not file.is_file():
+            raise SetupError(
+                f"uv can't be downloaded ({error}): check the internet connection and the proxy, "
+                "or install uv by hand."
+            ) from None
+
+
+def _run(words: list[str]) -> str:
+    """Return what a program prints; empty where it is not there."""
+    try:
+        done = subprocess.run(  # noqa: S603 - a fixed list  # nosec B603
+            words, capture_output=True, creationflags=HIDDEN, timeout=300, check=False, text=True
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout
+
+
+def _version(uv: Path) -> tuple[int, ...]:
+    found = re.match(r"uv (\d+(?:\.\d+)*)", _run([str(uv), "--version"]))
+    return _numbers(found[1]) if found else ()
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.split("."))
