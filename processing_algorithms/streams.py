@@ -31,7 +31,7 @@ class Streams(EngineAlgorithm):
         area.
 
         Sources: O'Callaghan and Mark 1984, Comput. Vis. Graph. Image Process. 28:323 (D8); Barnes
-        et al. 2014, Comput. Geosci. 62:117 (filling), by the library RichDEM.
+        et al. 2014, Comput. Geosci. 62:117 (filling), by the library RichDEM (package richdem2).
     """
 
     def declare(self) -> Declaration:

@@ -1,12 +1,13 @@
 """Streams from a DEM: depressions filled, flow routed by D8, cells that drain enough as lines.
 
-Filling and accumulation are richdem's. The directions are our own: richdem's D8 takes the lowest
-neighbour, O'Callaghan and Mark's the steepest descent, which needs the pixels' true size.
+Filling and accumulation are richdem's (the package is its maintained fork, richdem2). The
+directions are our own: richdem's D8 takes the lowest neighbour, O'Callaghan and Mark's the
+steepest descent, which needs the pixels' true size.
 """
 
 import importlib
 import os
-import warnings
+import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def stream_network(
 
     Raises:
         InputError: no cell drains `min_area`.
-        MissingPackageError: richdem is not installed.
+        MissingPackageError: the package richdem2 is not installed.
     """
     filled = fill_depressions(elevation, valid)
     progress.update(0.35)
@@ -136,7 +137,8 @@ def fill_depressions(
         lowest = float(elevation[valid].min())
         # Nothing may equal nodata, and the epsilon steps, the smallest that float64 can make,
         # must not vanish: at 0 they would.
-        core[inside] = np.where(valid, elevation - np.float64(lowest), 0)[inside] + _BASE
+        core[inside] = _BASE
+        np.subtract(elevation, lowest - _BASE, out=core, where=valid, dtype=np.float64)
     dem = richdem.rdarray(padded, no_data=_NODATA)
     dem.geotransform = (0, 1, 0, 0, 0, -1)
     with _quiet():
@@ -275,12 +277,17 @@ def _geodesic_lengths(frame: gpd.GeoDataFrame) -> list[float]:
 
 def _richdem() -> ModuleType:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its pkg_resources is deprecated
-            return importlib.import_module("richdem")
+        return importlib.import_module("richdem")
+    except ModuleNotFoundError as error:
+        raise MissingPackageError(
+            "Streams and twi need the package richdem2, which this engine (Python "
+            f"{platform.python_version()}) lacks: run Set up the engine with a Python from 3.11 to "
+            "3.13, or give river lines of your own and leave out twi."
+        ) from error
     except ImportError as error:
         raise MissingPackageError(
-            "Streams need the package richdem, which this engine lacks: run Set up the engine."
+            f"Streams and twi need the package richdem2, which can't be loaded ({error}): run Set "
+            "up the engine anew."
         ) from error
 
 

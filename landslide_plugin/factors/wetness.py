@@ -33,7 +33,7 @@ def specific_catchment(
 
     Raises:
         InputError: the memory does not suffice, or the DEM has no valid pixel.
-        MissingPackageError: richdem is not installed.
+        MissingPackageError: the package richdem2 is not installed.
     """
     grid = dem.grid
     require_memory(

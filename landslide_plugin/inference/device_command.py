@@ -22,7 +22,7 @@ PACKAGES = (
     "pyogrio",
     "shapely",
     "pyproj",
-    "richdem",
+    "richdem2",
     "numpy",
     "scipy",
     "scikit-learn",
