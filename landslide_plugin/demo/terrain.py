@@ -126,7 +126,7 @@ def _valley(n: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Return the row of the valley's middle, its floor and its half width, at each column."""
     across = fractal((n, n), rng, 700, 4.5)[0].astype(np.float64)
     rows = n * (0.66 + 0.05 * gaussian_filter1d(across, 60, mode="nearest"))
-    floor = 210 - 0.0035 * CELL * np.arange(n)
+    floor = 210 - 0.0035 * CELL * np.arange(n, dtype=np.float64)
     wide = gaussian_filter1d(fractal((n, n), rng, 150, 3.0)[0].astype(np.float64), 12)
     return rows, floor, np.clip(260 + 130 * wide, 90, 550)
 

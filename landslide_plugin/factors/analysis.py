@@ -250,8 +250,9 @@ class _Draw:
     def add(self, values: Floats, places: NDArray[np.int64]) -> None:
         """Let the pixels take part: values (bands, n), rows and columns (2, n)."""
         first = self.seen == 0
-        self.seen += values.shape[1]
-        keys = self._random.random(values.shape[1])
+        count = int(values.shape[1])
+        self.seen += count
+        keys = self._random.random(count)
         near = keys < self._limit
         keys, values, places = keys[near], values[:, near], places[:, near]
         if not first:

@@ -293,7 +293,7 @@ def _ratios(each: FactorResult) -> "Figure":
     axes.axvline(1, color="#444", linewidth=0.8, linestyle="--")
     axes.set_yticks(places, _labels(intervals))
     right = max(*ratios, 1) * 1.45
-    for place, interval, ratio in zip(places, intervals, ratios, strict=True):
+    for place, (interval, ratio) in enumerate(zip(intervals, ratios, strict=True)):
         text = f"{ratio:.2f}, {100 * interval.pixels / total:.0f} % of area"
         axes.text(right, place, text, va="center", ha="right", fontsize=8, color="#333")
     axes.set_xlim(0, right)

@@ -195,9 +195,9 @@ def drained_area(
     proportions = np.zeros((rows + 2, columns + 2, 9), np.float32)
     proportions[..., 0] = -1  # richdem: no flow from here
     inner = proportions[1:-1, 1:-1]
-    flows = np.nonzero(directions)
-    inner[(*flows, directions[flows])] = 1
-    inner[(*flows, 0)] = 0  # richdem: flow from here
+    row, column = np.nonzero(directions)
+    inner[row, column, directions[row, column]] = 1
+    inner[row, column, 0] = 0  # richdem: flow from here
     area = np.zeros((rows + 2, columns + 2))
     for start in range(0, rows, _BLOCK_ROWS):
         part = slice(start, min(start + _BLOCK_ROWS, rows))
@@ -256,7 +256,8 @@ def stream_links(
 def _to_frame(links: list[Link], grid: Grid) -> gpd.GeoDataFrame:
     flat = np.concatenate([np.array(link.cells) for link in links])
     rows, columns = np.divmod(flat, grid.width)
-    x, y = grid.transform * (columns + 0.5, rows + 0.5)
+    x = grid.transform.c + grid.transform.a * (columns + 0.5)
+    y = grid.transform.f + grid.transform.e * (rows + 0.5)
     part = np.repeat(np.arange(len(links)), [len(link.cells) for link in links])
     lines = shapely.linestrings(np.column_stack([x, y]), indices=part)
     frame = gpd.GeoDataFrame(geometry=lines, crs=grid.crs)

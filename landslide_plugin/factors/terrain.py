@@ -100,7 +100,8 @@ def tpi(windows: Neighbourhood) -> Floats:
     total = np.zeros_like(windows.cells[4])
     for difference in windows.from_centre:
         total -= difference
-    return total / 8
+    total /= 8
+    return total
 
 
 def tri(windows: Neighbourhood) -> Floats:

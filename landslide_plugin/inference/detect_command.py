@@ -130,7 +130,7 @@ def _draw(
     """Write what was found as a mask, window by window."""
     tree = shapely.STRtree(found.polygons)
     for window in source.grid.windows(MASK_MEGABYTES, 2 * len(card.bands)):
-        valid = source.read(window, card.bands)[1].all(axis=0)
+        valid = np.all(source.read(window, card.bands)[1], axis=0)
         if area is not None:
             valid &= area.mask(window)
         right, bottom = window.col_off + window.width, window.row_off + window.height

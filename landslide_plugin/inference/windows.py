@@ -247,7 +247,7 @@ class Reader:
             values, band_valid = source.read(window, self.bands)
         finally:
             self._sources.put(source)
-        valid = band_valid.all(axis=0)
+        valid = np.all(band_valid, axis=0)
         values -= self._mean
         values /= self._std
         if not valid.all():

@@ -328,8 +328,8 @@ class _Collar:
 
     def add(self, values: Floats, valid: Mask) -> None:
         inside = (values >= np.float32(self.low)) & (values <= np.float32(self.high))
-        same = inside.all(axis=0) & valid.any(axis=0)
-        near = (values >= self.alike if self.low else values <= self.alike).all(axis=0)
+        same = np.all(inside, axis=0) & np.any(valid, axis=0)
+        near = np.all(values >= self.alike if self.low else values <= self.alike, axis=0)
         self.pieces.add(same, near)
         if self.low:
             self.near += int((near & ~same).sum())

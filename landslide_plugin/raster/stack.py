@@ -244,7 +244,7 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
     with RasterWriter(path, stack.grid, stack.bands, tags=dated) as writer:
         for window in stack.windows():
             values, there = stack.read(window)
-            valid = there.all(axis=0)
+            valid = np.all(there, axis=0)
             writer.write(values, window, valid)
             pixels = int(stack.inside(window).sum())
             for band, layer, own in zip(statistics, values, there, strict=True):

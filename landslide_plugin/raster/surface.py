@@ -30,6 +30,8 @@ _LEAST_SCALE = 1e-6
 class Pixels:
     """Pixels on the ground: arrays of one value a row, or that broadcast to (rows, columns).
 
+    They are float64 as measured, and float32 where `each` made them so.
+
     Attributes:
         width: metres from one pixel's centre to the next one's along a row.
         height: the same along a column.
@@ -39,11 +41,11 @@ class Pixels:
             turn round at a pole, this is smooth there.
     """
 
-    width: Floats
-    height: Floats
-    cosine: Floats
-    east: Floats
-    north: Floats
+    width: NDArray[Any]
+    height: NDArray[Any]
+    cosine: NDArray[Any]
+    east: NDArray[Any]
+    north: NDArray[Any]
 
     @property
     def area(self) -> Floats:
@@ -56,7 +58,7 @@ class Pixels:
         """Of the way up the map, radians clockwise from true north."""
         return np.arctan2(self.east, self.north)
 
-    def each(self, change: Callable[[Floats], Floats]) -> "Pixels":
+    def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Pixels":
         """Return the pixels with each array changed in the same way."""
         arrays = self.width, self.height, self.cosine, self.east, self.north
         return Pixels(*map(change, arrays))

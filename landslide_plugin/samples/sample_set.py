@@ -163,7 +163,7 @@ class SampleSet:
             raise InputError(
                 f"{self.label_path(sample)} does not fit its image: make the samples anew."
             )
-        return values, valid.all(axis=0), labels
+        return values, np.all(valid, axis=0), labels
 
     def units_of(self, bands: Sequence[str]) -> list[str]:
         """Return the units of some bands; none where the set says nothing of units."""

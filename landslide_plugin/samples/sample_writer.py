@@ -130,7 +130,7 @@ class SampleWriter:
         Raises:
             OSError: the disk is full.
         """
-        usable = valid.all(axis=0) if valid.ndim == 3 else valid
+        usable = np.all(valid, axis=0) if valid.ndim == 3 else valid
         labels = np.where(usable, labels, UNKNOWN).astype(np.uint16)
         known = labels != UNKNOWN
         landslide = known & (labels > 0)
