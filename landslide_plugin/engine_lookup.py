@@ -9,9 +9,9 @@ from pathlib import Path
 
 from qgis.core import QgsApplication
 
-from . import __version__
-from .engine_setup import STAMP, python_of
 from .errors import InputError, MissingPackageError
+from .setup import home
+from .setup.plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTING = "LANDSLIDE_ENGINE_PYTHON"
@@ -30,16 +30,24 @@ def find_engine() -> Path:
         InputError: the one that was named is not there.
         MissingPackageError: there is none.
     """
-    engine = named_engine() or _stamped(managed_folder())
-    if engine is None and _has_packages(own_python()):
-        engine = own_python()
-    if engine is None:
+    engine = named_engine()
+    if engine is not None:
+        return engine
+    made = home.find(home.home(), Plan())
+    if made is not None and _is_of_this_version(made):
+        return made
+    if _has_packages(own_python()):
+        return own_python()
+    if made is not None or earlier_folders():
         raise MissingPackageError(
-            'The engine is not set up: run "Set up the engine" (landslide:setupengine) once, or '
-            "name a Python that has the packages in Settings > Options > Processing > Providers > "
-            'Landslide Mapper > "Engine Python".'
+            'The engine is of an earlier version: run "Set up the engine" (landslide:setupengine); '
+            "it reuses what is there."
         )
-    return engine
+    raise MissingPackageError(
+        'The engine is not set up: run "Set up the engine" (landslide:setupengine) once, or '
+        "name a Python that has the packages in Settings > Options > Processing > Providers > "
+        'Landslide Mapper > "Engine Python".'
+    )
 
 
 def named_engine() -> Path | None:
@@ -62,10 +70,10 @@ def named_engine() -> Path | None:
     return _stamped(ROOT / ".venv")
 
 
-def managed_folder() -> Path:
-    """Return where the engine that Landslide Mapper makes itself lives, in the QGIS profile."""
-    profile = Path(QgsApplication.qgisSettingsDirPath())
-    return profile / "landslide_mapper" / f"engine-{__version__}"
+def earlier_folders() -> list[Path]:
+    """Return the engines that the first versions made in the QGIS profile."""
+    folder = Path(QgsApplication.qgisSettingsDirPath()) / "landslide_mapper"
+    return sorted(path for path in folder.glob("engine-*") if path.is_dir())
 
 
 def clean_environment() -> dict[str, str]:
@@ -90,8 +98,13 @@ def own_python() -> Path:
 
 def _stamped(folder: Path) -> Path | None:
     """Return an environment's Python if it was made to its end."""
-    python = python_of(folder)
-    return python if (folder / STAMP).is_file() and python.is_file() else None
+    python = home.python_of(folder)
+    return python if (folder / home.STAMP).is_file() and python.is_file() else None
+
+
+def _is_of_this_version(python: Path) -> bool:
+    """Return whether a managed engine holds the packages of this version; torch may be any."""
+    return home.stamp_of(python.parent.parent).get("engine") == Plan().wanted()["engine"]
 
 
 def _has_packages(python: Path) -> bool:

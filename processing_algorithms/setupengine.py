@@ -9,28 +9,41 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
-    QgsProcessingMultiStepFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterDefinition,
+    QgsProcessingParameterEnum,
     QgsProcessingParameterFile,
 )
 
-from ..landslide_plugin import engine_setup
-from ..landslide_plugin.engine_lookup import managed_folder, named_engine, own_python
-from ..landslide_plugin.engine_process import (
-    EngineCanceled,
-    EngineFailure,
-    run_command,
-    run_program,
-)
+from ..landslide_plugin.engine_lookup import earlier_folders, named_engine
+from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
 from ..landslide_plugin.errors import LandslideError
+from ..landslide_plugin.setup import home, network
+from ..landslide_plugin.setup.install import set_up
+from ..landslide_plugin.setup.listener import SetupCanceled, SetupError
+from ..landslide_plugin.setup.plan import TORCH, Plan
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration
+from .parameters import Declaration, advanced, later
+
+INDEX = "https://pypi.org/simple/"
+"""What the proxy is asked for; all that is downloaded takes the same."""
+
+_SHARE = 95.0
+"""How many percent of the progress are the set-up's; the rest is the measuring."""
+
+_LABELS = {
+    "cpu": "CPU",
+    "auto": "GPU: what this machine's driver takes",
+    "cu130": "GPU: CUDA 13.0",
+    "cu126": "GPU: CUDA 12.6",
+    "pypi": "What PyPI offers for this system",
+}
 
 
 class SetupEngine(EngineAlgorithm):
-    """Makes the managed environment in the QGIS profile and measures it."""
+    """Makes the managed environment and measures it."""
 
     ID = "setupengine"
     NAME = "Set up the engine"
@@ -38,28 +51,61 @@ class SetupEngine(EngineAlgorithm):
     HELP = """
         Makes the Python environment that all other algorithms run in, and measures its speed.
 
-        When: once after installing or updating the plugin, or to see which packages and which
-        device the engine uses. Run again it only completes what is missing.
+        When: once after installing the plugin, after an update of it that says so, or to see which
+        packages and which device the engine uses. Run again it completes what is missing, and goes
+        on where it was interrupted.
 
-        Method: a virtual environment in the QGIS profile, apart from QGIS's own Python, which
-        stays as it is; pip installs the pinned packages (about 2 GB, internet needed), streams
-        need a C++ compiler on top. An engine that is named in the Processing settings or by the
-        variable LANDSLIDE_PYTHON goes first: then nothing is installed and that one is measured.
-        The speed is that of an FC-DenseNet forward pass.
+        Method: uv, the installer of Python packages, brings a Python where the system's does not
+        fit and installs locked versions, each checked by its digest; no compiler is needed, and
+        QGIS's own Python stays as it is. Internet is needed, by the proxy, certificates and
+        authentication of QGIS's settings, or a wheelhouse. What it downloads and takes on disk
+        stands beside each choice of PyTorch below. The engine lies outside the profile, in a
+        folder that all profiles and later versions share and that the log names (LANDSLIDE_HOME
+        names another one). An engine that is named in the Processing settings or by the variable
+        LANDSLIDE_PYTHON goes first: then nothing is installed and that one is measured. The speed
+        is that of an FC-DenseNet forward pass. docs/install.md tells of each system.
 
-        Source: venv and pip of the Python Packaging Authority.
+        Source: uv by Astral; packages of the Python Package Index and PyTorch's index.
     """
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
         yield (
-            QgsProcessingParameterFile("PYTHON", "Python to make it from", optional=True),
-            "A Python 3.11 or 3.12 with venv; empty looks for one on this machine.",
+            later(QgsProcessingParameterEnum("TORCH", "PyTorch for", choices(), defaultValue=0)),
+            f"""CPU serves everywhere; the builds for a GPU are much larger, and of use with a GPU
+            of NVIDIA's alone. On Macs with Apple silicon each choice uses their GPU. The words
+            are {", ".join(TORCH)}.""",
         )
         yield (
-            QgsProcessingParameterBoolean("CUDA", "For a CUDA GPU", defaultValue=False),
-            "Takes the newest torch that pip offers for a GPU, in place of the pinned one.",
+            advanced(
+                QgsProcessingParameterFile(
+                    "PYTHON",
+                    "Python to make it from",
+                    optional=True,
+                    fileFilter="Programs (*)",  # QGIS's own filter wants a dot in the name
+                )
+            ),
+            "A Python 3.11 to 3.14; empty takes the system's where it fits, else uv brings one.",
         )
+        yield (
+            advanced(
+                QgsProcessingParameterFile(
+                    "WHEELHOUSE",
+                    "Folder of wheels, to install offline",
+                    QgsProcessingParameterFile.Behavior.Folder,
+                    optional=True,
+                )
+            ),
+            "Holds the wheels of all locked packages, and uv's: then nothing is downloaded.",
+        )
+        yield (
+            advanced(later(QgsProcessingParameterBoolean("REMOVE_OLD", "Remove other engines"))),
+            "Removes the engines of earlier versions and of other choices of PyTorch, which the "
+            "log lists with their sizes, and the kept downloads.",
+        )
+        cuda = QgsProcessingParameterBoolean("CUDA", "For a CUDA GPU (use TORCH)", False)
+        cuda.setFlags(cuda.flags() | QgsProcessingParameterDefinition.Flag.FlagHidden)
+        yield later(cuda), "Of earlier versions: true is TORCH=auto."
 
     def initAlgorithm(self, configuration: dict[str, Any] | None = None) -> None:
         """Add the parameters and what is reported."""
@@ -68,10 +114,30 @@ class SetupEngine(EngineAlgorithm):
         self.addOutput(QgsProcessingOutputString("PACKAGES", "Packages"))
         self.addOutput(QgsProcessingOutputString("DEVICE", "Device"))
         self.addOutput(QgsProcessingOutputNumber("MEGAPIXELS_PER_SECOND", "Megapixels per second"))
+        self.addOutput(QgsProcessingOutputString("FOLDER", "The engine's folder"))
+        self.addOutput(QgsProcessingOutputNumber("SIZE", "Bytes on disk"))
 
     def canExecute(self) -> tuple[bool, str]:
         """Return True: this one needs no engine."""
         return True, ""
+
+    def checkParameterValues(
+        self, parameters: dict[str, Any], context: QgsProcessingContext
+    ) -> tuple[bool, str]:
+        """Take the words of TORCH as well as their numbers."""
+        word = parameters.get("TORCH")
+        if isinstance(word, str) and not word.isdecimal() and word not in TORCH:
+            return False, f"PyTorch for: {word} is none of {', '.join(TORCH)}."
+        return super().checkParameterValues(_numbered(parameters), context)
+
+    def prepareAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> bool:
+        """Read what was chosen."""
+        return super().prepareAlgorithm(_numbered(parameters), context, feedback)
 
     def processAlgorithm(
         self,
@@ -80,21 +146,17 @@ class SetupEngine(EngineAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         """Install where no engine was named, then measure."""
-        steps = QgsProcessingMultiStepFeedback(2, feedback)
         try:
             python = named_engine()
             if python is not None:
                 feedback.pushInfo(f"The engine {python} was named: nothing is installed.")
                 return measure(python, feedback)
-            python = install(
-                managed_folder(),
-                steps,
-                python=self._request.get("python", ""),
-                gpu=self._request.get("cuda", False),
-            )
-            steps.setCurrentStep(1)
-            return measure_new(python, steps)
-        except EngineCanceled:
+            python = install(self._plan(), feedback)
+            folder = python.parent.parent
+            _tell_others(folder, feedback, self._request.get("remove_old", False))
+            results = _measure_new(python, feedback)
+            return {**results, "FOLDER": str(folder), "SIZE": home.size_of(folder)}
+        except (EngineCanceled, SetupCanceled):
             return {}
         except EngineFailure as error:
             feedback.pushDebugInfo(error.details)
@@ -102,39 +164,65 @@ class SetupEngine(EngineAlgorithm):
         except LandslideError as error:
             raise QgsProcessingException(str(error)) from None
 
+    def _plan(self) -> Plan:
+        torch = TORCH[self._request.get("torch", 0)]
+        if torch == TORCH[0] and self._request.get("cuda", False):
+            torch = "auto"
+        wheelhouse = self._request.get("wheelhouse")
+        return Plan(
+            torch,
+            python=self._request.get("python", ""),
+            wheelhouse=Path(wheelhouse) if wheelhouse else None,
+        ).settled()
 
-def install(
-    folder: Path,
-    feedback: QgsProcessingFeedback,
-    *,
-    python: str = "",
-    gpu: bool = False,
-    requirements: Path = engine_setup.REQUIREMENTS,
-) -> Path:
-    """Make or complete an environment in a process of its own; return its Python.
+
+class FeedbackListener:
+    """Passes what set-up tells on to a Processing dialog, without passwords.
+
+    Args:
+        feedback: of the run.
+        environment: what uv gets, whose passwords are kept from the log.
+    """
+
+    def __init__(self, feedback: QgsProcessingFeedback, environment: dict[str, str]) -> None:
+        self._feedback = feedback
+        self._environment = environment
+
+    def progress(self, percent: float) -> None:
+        """Move the bar."""
+        self._feedback.setProgress(percent * _SHARE / 100)
+
+    def message(self, text: str) -> None:
+        """Show a sentence."""
+        self._feedback.pushInfo(network.without_passwords(text, self._environment))
+
+    def warning(self, text: str) -> None:
+        """Show a sentence as a warning."""
+        self._feedback.pushWarning(network.without_passwords(text, self._environment))
+
+    def log(self, line: str) -> None:
+        """Show a line in the log."""
+        self._feedback.pushDebugInfo(network.without_passwords(line, self._environment))
+
+    def canceled(self) -> bool:
+        """Return whether the user canceled."""
+        return bool(self._feedback.isCanceled())
+
+
+def install(plan: Plan, feedback: QgsProcessingFeedback) -> Path:
+    """Make or complete the managed engine by QGIS's network settings; return its Python.
 
     Raises:
-        LandslideError: it can't be made; the sentence says why.
-        EngineCanceled: the user canceled; what is there does not count as an engine.
+        SetupError: it can't be made; the sentence says why.
+        SetupCanceled: the user canceled.
     """
+    environment = network.proxy_environment(INDEX)
+    listener = FeedbackListener(feedback, environment)
+    folder = home.home() / plan.digest()
     try:
-        base = engine_setup.suitable_python(
-            [python] if python else [str(own_python()), *engine_setup.base_pythons()]
-        )
-    except engine_setup.SetupError as error:
-        raise LandslideError(str(error)) from None
-    words = [str(base), engine_setup.__file__, str(folder), "--python", str(base), "--json"]
-    words += ["--requirements", str(requirements), *(["--gpu"] if gpu else [])]
-    return Path(run_program(words, feedback)["python"])
-
-
-def measure_new(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
-    """Measure the managed engine; one that fails at it does not count as an engine."""
-    try:
-        return measure(python, feedback)
-    except (EngineFailure, LandslideError):
-        (managed_folder() / engine_setup.STAMP).unlink(missing_ok=True)
-        raise
+        return set_up(plan, folder, listener, fetch=network.fetch, environment=environment)
+    except SetupError as error:
+        raise SetupError(network.without_passwords(str(error), environment)) from None
 
 
 def measure(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
@@ -151,3 +239,54 @@ def measure(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
         "DEVICE": str(found["device"]),
         "MEGAPIXELS_PER_SECOND": speed,
     }
+
+
+def choices() -> list[str]:
+    """Return what the dialog offers for TORCH: each with its sizes on this system, as known."""
+    return [f"{_LABELS[word]}{_sizes(word)}" for word in TORCH]
+
+
+def _sizes(torch: str) -> str:
+    """Return the sizes of a choice; those of the GPU's driver are at most the largest build's."""
+    try:
+        sizes = Plan("cu130" if torch == "auto" else torch).settled().sizes()
+    except SetupError:
+        return " (not for this system)"
+    if not all(sizes.values()):
+        return ""
+    most = "up to " if torch == "auto" else ""
+    download, disk = (f"{most}{sizes[key] / 1e9:.1f} GB" for key in ("download", "disk"))
+    return f" ({download} to download, {disk} on disk)"
+
+
+def _numbered(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters with TORCH's word as its number, which Processing wants."""
+    word = parameters.get("TORCH")
+    return {**parameters, "TORCH": TORCH.index(word)} if word in TORCH else parameters
+
+
+def _measure_new(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
+    """Measure the managed engine; one that fails at it does not count as an engine."""
+    try:
+        return measure(python, feedback)
+    except (EngineFailure, LandslideError):
+        (python.parent.parent / home.STAMP).unlink(missing_ok=True)
+        raise
+
+
+def _tell_others(folder: Path, feedback: QgsProcessingFeedback, remove: bool) -> None:
+    """List the other engines with their sizes, and remove them on wish."""
+    engines = [engine.folder for engine in home.engines(home.home())]
+    for other in [*engines, *earlier_folders()]:
+        if other == folder:
+            continue
+        size = f"{home.size_of(other) / 1e9:.1f} GB"
+        if remove:
+            home.remove(other)
+            feedback.pushInfo(f"Removed the engine {other} ({size}).")
+        else:
+            feedback.pushInfo(
+                f'Another engine: {other} ({size}); "Remove other engines" removes it.'
+            )
+    if remove:
+        home.remove_cache(home.home())

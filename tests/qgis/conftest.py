@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from landslide_mapper import classFactory
 from landslide_mapper.landslide_plugin import engine_lookup
+from landslide_mapper.landslide_plugin.setup import home
 from qgis.core import QgsApplication, QgsProcessingFeedback
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -79,4 +80,5 @@ def no_engine(monkeypatch, tmp_path):
     """A machine without any engine."""
     monkeypatch.delenv(engine_lookup.VARIABLE, raising=False)
     monkeypatch.setattr(engine_lookup, "ROOT", tmp_path / "plugin")
-    monkeypatch.setattr(engine_lookup, "managed_folder", lambda: tmp_path / "managed")
+    monkeypatch.setattr(engine_lookup, "earlier_folders", list)
+    monkeypatch.setenv(home.VARIABLE, str(tmp_path / "home"))

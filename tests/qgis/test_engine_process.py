@@ -1,6 +1,7 @@
 """The engine: where it is looked for, how it is spoken to, how it ends."""
 
 import importlib.util
+import json
 import os
 import signal
 import subprocess
@@ -17,8 +18,9 @@ from landslide_mapper.landslide_plugin.engine_process import (
     EngineFailure,
     run_command,
 )
-from landslide_mapper.landslide_plugin.engine_setup import STAMP, python_of
 from landslide_mapper.landslide_plugin.errors import InputError, LandslideError
+from landslide_mapper.landslide_plugin.setup.home import STAMP, python_of
+from landslide_mapper.landslide_plugin.setup.plan import Plan
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 
@@ -59,13 +61,13 @@ def ends(pid):
     return not alive(pid)
 
 
-def environment_at(folder, stamped=True):
-    """Make what looks like a virtual environment."""
+def environment_at(folder, stamped=True, **stamp):
+    """Make what looks like an engine of this version's packages."""
     python = python_of(folder)
     python.parent.mkdir(parents=True)
     python.write_text("")
     if stamped:
-        (folder / STAMP).write_text("{}")
+        (folder / STAMP).write_text(json.dumps({**Plan().wanted(), **stamp}))
     return python
 
 
@@ -84,7 +86,7 @@ class TestLookUp:
     def test_order(self, monkeypatch, tmp_path):
         monkeypatch.setattr(engine_lookup, "_has_packages", lambda python: True)
         assert find_engine() == engine_lookup.own_python()
-        managed = environment_at(tmp_path / "managed")
+        managed = environment_at(tmp_path / "home" / "1a2b3c4d")
         assert find_engine() == managed
         beside = environment_at(tmp_path / "plugin" / ".venv")
         assert find_engine() == beside
@@ -94,12 +96,30 @@ class TestLookUp:
         assert find_engine() == Path("/bin/sh")
 
     def test_an_environment_without_stamp_is_not_whole_and_does_not_count(self, tmp_path):
-        environment_at(tmp_path / "managed", stamped=False)
+        environment_at(tmp_path / "home" / "1a2b3c4d", stamped=False)
         with pytest.raises(LandslideError):
             find_engine()
 
+    @pytest.mark.parametrize("torch", ["cpu", "cu130", "pypi"])
+    def test_an_engine_with_any_torch_counts(self, tmp_path, torch):
+        made = environment_at(tmp_path / "home" / "1a2b3c4d", torch=torch)
+        assert find_engine() == made
+
+    def test_an_engine_of_an_earlier_version_is_told(self, tmp_path, monkeypatch):
+        environment_at(tmp_path / "home" / "1a2b3c4d", engine="of other packages")
+        sentence = r'of an earlier version: run "Set up the engine".*reuses what is there'
+        with pytest.raises(LandslideError, match=sentence):
+            find_engine()
+        of_this = environment_at(tmp_path / "home" / "5e6f7a8b")
+        assert find_engine() == of_this
+
+    def test_an_engine_in_the_profile_is_of_an_earlier_version(self, tmp_path, monkeypatch):
+        monkeypatch.setattr(engine_lookup, "earlier_folders", lambda: [tmp_path / "engine-0.1.0"])
+        with pytest.raises(LandslideError, match="of an earlier version"):
+            find_engine()
+
     def test_an_engine_that_vanishes_is_found_no_more(self, tmp_path):
-        python = environment_at(tmp_path / "managed")
+        python = environment_at(tmp_path / "home" / "1a2b3c4d")
         assert find_engine() == python
         python.unlink()
         with pytest.raises(LandslideError):
@@ -255,8 +275,6 @@ class TestTrueEngine:
 
 
 def request_line(command, parameters):
-    import json
-
     return json.dumps({"command": command, "parameters": parameters, "attached": True}) + "\n"
 
 

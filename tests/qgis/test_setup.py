@@ -1,20 +1,27 @@
 """Setting up the engine: whole or not counted, twice is once; with tiny packages, offline."""
 
-import contextlib
 import json
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin import engine_lookup, engine_setup
+from landslide_mapper.landslide_plugin import engine_setup
 from landslide_mapper.landslide_plugin.engine_lookup import find_engine
-from landslide_mapper.landslide_plugin.engine_process import EngineCanceled
-from landslide_mapper.landslide_plugin.engine_setup import STAMP, Plan, is_ready, python_of
+from landslide_mapper.landslide_plugin.engine_process import EngineFailure
 from landslide_mapper.landslide_plugin.errors import LandslideError
+from landslide_mapper.landslide_plugin.setup import home, network, plan
+from landslide_mapper.landslide_plugin.setup.listener import SetupCanceled, SetupError
+from landslide_mapper.landslide_plugin.setup.machine import Machine
+from landslide_mapper.landslide_plugin.setup.plan import TORCH, Plan
 from landslide_mapper.processing_algorithms import setupengine
-from landslide_mapper.processing_algorithms.setupengine import SetupEngine, install, measure
-from qgis.core import QgsProcessingContext, QgsProcessingException
+from landslide_mapper.processing_algorithms.setupengine import SetupEngine, measure
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingException,
+    QgsProcessingParameterDefinition,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -57,7 +64,9 @@ def folder(tmp_path):
 def installed(folder, name="tinypackage"):
     """Return the version of a package in an environment, or None."""
     code = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
-    done = subprocess.run([python_of(folder), "-c", code, name], capture_output=True, text=True)
+    done = subprocess.run(
+        [engine_setup.python_of(folder), "-c", code, name], capture_output=True, text=True
+    )
     return done.stdout.strip() or None
 
 
@@ -68,92 +77,18 @@ def script(*words):
     )  # fmt: skip
 
 
-class TestInstall:
-    def test_makes_an_environment_with_the_pinned_version(self, folder, requirements, feedback):
-        python = install(folder, feedback, requirements=requirements)
-        assert python == python_of(folder)
-        assert installed(folder) == "1.0"
-        assert feedback.percents[-1] == 100
-        assert feedback.percents == sorted(feedback.percents)
-        assert any("Making the environment" in text for text in feedback.infos)
-
-    def test_twice_is_once(self, folder, requirements, recorder):
-        install(folder, recorder(), requirements=requirements)
-        stamp = (folder / STAMP).stat().st_mtime_ns
-        feedback = recorder()
-        install(folder, feedback, requirements=requirements)
-        assert (folder / STAMP).stat().st_mtime_ns == stamp
-        assert any("nothing to do" in text for text in feedback.infos)
-
-    def test_changed_pins_are_followed(self, folder, requirements, feedback):
-        install(folder, feedback, requirements=requirements)
-        (requirements / "constraints.txt").write_text("tinypackage==2.0\n")
-        assert not is_ready(Plan(folder, requirements))
-        install(folder, feedback, requirements=requirements)
-        assert installed(folder) == "2.0"
-
-    def test_an_environment_made_by_hand_is_completed_not_remade(
-        self, folder, requirements, feedback
-    ):
-        subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True)
-        (folder / "mine.txt").write_text("")
-        install(folder, feedback, requirements=requirements)
-        assert (folder / "mine.txt").exists()
-        assert installed(folder) == "1.0"
-
-    def test_a_package_that_is_not_there_is_one_sentence_and_no_engine(
-        self, folder, requirements, feedback, no_engine, monkeypatch
-    ):
-        monkeypatch.setattr(engine_lookup, "managed_folder", lambda: folder)
-        install(folder, feedback, requirements=requirements)
-        assert find_engine() == python_of(folder)
-        with (requirements / "engine.txt").open("a") as file:
-            file.write("missingpackage\n")
-        with pytest.raises(LandslideError, match=r"packages can't be installed .*missingpackage"):
-            install(folder, feedback, requirements=requirements)
-        with pytest.raises(LandslideError, match="not set up"):
-            find_engine()
-
-    def test_an_install_that_was_killed_is_begun_anew(self, folder, requirements, feedback):
-        subprocess.run(["/usr/bin/python3", "-m", "venv", folder], check=True)
-        (folder / engine_setup._STARTED).touch()
-        (folder / "half.txt").write_text("")
-        assert not is_ready(Plan(folder, requirements))
-        install(folder, feedback, requirements=requirements)
-        assert not (folder / "half.txt").exists()
-        assert not (folder / engine_setup._STARTED).exists()
-        assert installed(folder) == "1.0"
-
-    def test_cancel_leaves_no_engine_and_no_process(self, folder, requirements, recorder):
-        feedback = recorder(cancel_at="Making the environment")
-        with pytest.raises(EngineCanceled):
-            install(folder, feedback, requirements=requirements)
-        assert "Making the environment" in feedback.infos[-1]
-        assert not (folder / STAMP).exists()
-        assert not [words for words in command_lines() if str(folder) in words]
-
-    def test_what_must_be_compiled_but_cannot_is_a_warning(
-        self, folder, requirements, feedback, monkeypatch, tmp_path
-    ):
-        (requirements / "native.txt").write_text("tinynative==1.0\n")
-        monkeypatch.setenv("PATH", str(tmp_path))
-        install(folder, feedback, requirements=requirements)
-        assert "streams and TWI won't work" in feedback.warnings[0]
-        assert is_ready(Plan(folder, requirements))
-
-
 class TestScript:
     def test_dev_adds_the_tools_and_serves_without(self, folder, requirements):
         assert script(folder, "--requirements", requirements, "--dev").returncode == 0
         assert installed(folder, "tinytool") == "1.0"
-        assert is_ready(Plan(folder, requirements))
+        assert engine_setup.is_ready(engine_setup.Plan(folder, requirements))
 
     def test_without_dev_the_tools_are_not_there(self, folder, requirements):
         done = script(folder, "--requirements", requirements)
         assert done.returncode == 0
         assert "is ready" in done.stdout
         assert installed(folder, "tinytool") is None
-        assert not is_ready(Plan(folder, requirements, dev=True))
+        assert not engine_setup.is_ready(engine_setup.Plan(folder, requirements, dev=True))
 
     def test_an_unfit_python_is_told(self, folder, requirements, tmp_path):
         old = tmp_path / "python3.8"
@@ -173,8 +108,8 @@ class TestScript:
 
     def test_for_a_gpu_torch_alone_is_not_pinned(self, tmp_path):
         (tmp_path / "constraints.txt").write_text("torch==1\ntorchvision==1\nnumpy==1.26.4\n")
-        assert Plan(tmp_path, tmp_path, gpu=True).constraints() == "numpy==1.26.4\n"
-        assert "torch==1" in Plan(tmp_path, tmp_path).constraints()
+        assert engine_setup.Plan(tmp_path, tmp_path, gpu=True).constraints() == "numpy==1.26.4\n"
+        assert "torch==1" in engine_setup.Plan(tmp_path, tmp_path).constraints()
 
 
 class TestPins:
@@ -187,55 +122,121 @@ class TestPins:
             assert wanted <= pinned, name
 
 
+def engine_at(folder, **stamp):
+    """Make what looks like an engine, of 1000 bytes and a stamp."""
+    python = home.python_of(folder)
+    python.parent.mkdir(parents=True)
+    python.write_bytes(bytes(1000))
+    (folder / home.STAMP).write_text(json.dumps({**Plan().wanted(), **stamp}))
+    return python
+
+
+class FakeSetUp:
+    """Stands for `set_up`: notes what is asked, and makes what looks like an engine."""
+
+    def __init__(self):
+        self.plan = self.environment = self.fetch = None
+        self.does = lambda listener: None
+
+    def __call__(self, plan, folder, listener, *, fetch, environment):
+        self.plan, self.fetch, self.environment = plan, fetch, environment
+        self.does(listener)
+        if not folder.exists():
+            engine_at(folder, **plan.wanted())
+        listener.progress(100)
+        return home.python_of(folder)
+
+
+@pytest.fixture
+def made(monkeypatch, no_engine):
+    """No engine is there; setting one up is fast, and so is measuring it."""
+    fake = FakeSetUp()
+    monkeypatch.setattr(setupengine, "set_up", fake)
+    monkeypatch.setattr(setupengine, "run_command", measured)
+    return fake
+
+
+def measured(command, parameters, feedback, python):
+    assert command == "device"
+    return {
+        "device": "CPU, 2 threads",
+        "python": "3.12.1",
+        "packages": {"torch": "2.13.0"},
+        "megapixels_per_second": 1.5,
+    }
+
+
+@pytest.fixture
+def run(provider, feedback):
+    """Run the algorithm as Processing does."""
+
+    def run_it(feedback=feedback, **parameters):
+        context = QgsProcessingContext()
+        alg = SetupEngine().create()
+        assert alg.canExecute()[0]
+        assert alg.checkParameterValues(parameters, context) == (True, "")
+        return alg.run(parameters, context, feedback, {}, False)[0]
+
+    return run_it
+
+
 class TestAlgorithm:
-    @pytest.fixture
-    def run(self, provider, feedback):
-        def run_it(**parameters):
-            context = QgsProcessingContext()
-            alg = SetupEngine().create()
-            assert alg.canExecute()[0]
-            assert alg.checkParameterValues(parameters, context)[0]
-            return alg.run(parameters, context, feedback, {}, False)[0]
-
-        return run_it
-
-    def test_makes_the_managed_engine_and_reports_it(
-        self, run, no_engine, folder, requirements, monkeypatch
-    ):
-        monkeypatch.setattr(setupengine, "managed_folder", lambda: folder)
-        monkeypatch.setattr(
-            setupengine, "install", lambda *a, **k: install(*a, **k, requirements=requirements)
-        )
-        asked = []
-
-        def measured(command, parameters, feedback, python):
-            asked.append((command, python))
-            return {
-                "device": "CPU, 2 threads",
-                "python": "3.11.2",
-                "packages": {"torch": "2.13.0"},
-                "megapixels_per_second": 1.5,
-            }
-
-        monkeypatch.setattr(setupengine, "run_command", measured)
+    def test_makes_the_managed_engine_and_reports_it(self, run, made, feedback):
+        python = home.python_of(home.home() / Plan().digest())
         assert run() == {
-            "ENGINE": str(python_of(folder)),
+            "ENGINE": str(python),
             "PACKAGES": "torch 2.13.0",
             "DEVICE": "CPU, 2 threads",
             "MEGAPIXELS_PER_SECOND": 1.5,
+            "FOLDER": str(home.home() / Plan().digest()),
+            "SIZE": home.size_of(home.home() / Plan().digest()),
         }
-        assert asked == [("device", python_of(folder))]
+        assert find_engine() == python
+        assert 0 < max(feedback.percents) <= 95  # the measuring is still to come
 
-    def test_an_engine_that_cannot_run_is_told_and_does_not_count(
-        self, run, no_engine, folder, requirements, monkeypatch
+    def test_goes_by_qgis_network_settings(self, run, made, monkeypatch):
+        way = {"HTTPS_PROXY": "http://anna:secret@proxy.example:3128"}
+        monkeypatch.setattr(network, "proxy_environment", lambda url: way)
+        run()
+        assert made.environment == way
+        assert made.fetch == network.fetch
+
+    def test_passwords_are_kept_from_the_log_and_from_errors(
+        self, run, made, feedback, monkeypatch
     ):
-        monkeypatch.setattr(setupengine, "managed_folder", lambda: folder)
-        monkeypatch.setattr(engine_lookup, "managed_folder", lambda: folder)
-        monkeypatch.setattr(
-            setupengine, "install", lambda *a, **k: install(*a, **k, requirements=requirements)
-        )
-        # tinypackage is no torch
-        with pytest.raises(QgsProcessingException, match=r"lacks the package .*Set up the engine"):
+        address = "http://anna:secret@proxy.example:3128"
+        monkeypatch.setattr(network, "proxy_environment", lambda url: {"HTTPS_PROXY": address})
+
+        def fails(listener):
+            for tell in (listener.message, listener.warning, listener.log):
+                tell(f"by {address}")
+            raise SetupError(f"The proxy {address} refuses.")
+
+        made.does = fails
+        with pytest.raises(QgsProcessingException) as caught:
+            run()
+        told = [*feedback.infos, *feedback.warnings, *feedback.log, str(caught.value)]
+        assert sum("anna:***@proxy.example" in text for text in told) == 4
+        assert not any("secret" in text for text in told)
+
+    def test_cancel_ends_it_without_results(self, run, made, recorder):
+        feedback = recorder(cancel_at="half way")
+
+        def does(listener):
+            assert not listener.canceled()
+            listener.message("half way")
+            assert listener.canceled()
+            raise SetupCanceled
+
+        made.does = does
+        assert run(feedback) == {}
+
+    def test_an_engine_that_cannot_run_is_told_and_does_not_count(self, run, made, monkeypatch):
+        def broken(*words, **more):
+            raise EngineFailure("The engine ended without an answer.", "its last words")
+
+        monkeypatch.setattr(setupengine, "run_command", broken)
+        with pytest.raises(QgsProcessingException, match="without an answer"):
             run()
         with pytest.raises(LandslideError, match="not set up"):
             find_engine()
@@ -252,10 +253,98 @@ class TestAlgorithm:
         assert found["ENGINE"] == str(engine)
 
 
-def command_lines():
-    """Return the command lines of all running processes; some end while they are read."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return found
+class TestChoices:
+    @pytest.mark.parametrize(
+        ("given", "torch"),
+        [
+            ({}, "cpu"),
+            ({"TORCH": 0}, "cpu"),
+            ({"TORCH": "cpu"}, "cpu"),
+            ({"TORCH": "pypi"}, "pypi"),
+            ({"TORCH": str(TORCH.index("cu130"))}, "cu130"),
+            ({"TORCH": "auto"}, "cu130"),
+            ({"CUDA": True}, "cu130"),
+            ({"CUDA": True, "TORCH": "pypi"}, "pypi"),
+            ({"CUDA": False}, "cpu"),
+        ],
+    )
+    def test_torch_is_a_word_or_its_number_and_the_old_boolean_means_the_gpu(
+        self, run, made, monkeypatch, given, torch
+    ):
+        monkeypatch.setattr(plan, "torch_for_gpu", lambda machine: "cu130")
+        run(**given)
+        assert made.plan.torch == torch
+
+    def test_a_word_that_is_none_is_told(self, provider):
+        alg = SetupEngine().create()
+        fine, why = alg.checkParameterValues({"TORCH": "rocm"}, QgsProcessingContext())
+        assert not fine
+        assert "rocm is none of cpu, auto" in why
+
+    def test_each_says_what_it_weighs_on_this_system(self, monkeypatch):
+        weights = {
+            "cpu": {"download": 650_000_000, "disk": 2_140_000_000},
+            "cu130": {"download": 3_900_000_000, "disk": 7_000_000_000},
+            "pypi": {"download": 0, "disk": 0},
+        }
+        monkeypatch.setattr(Plan, "sizes", lambda self: weights[self.torch])
+        monkeypatch.setattr(setupengine, "Plan", lambda word: Plan(word, machine=Machine("Linux")))
+        labels = dict(zip(TORCH, setupengine.choices(), strict=True))
+        assert labels["cpu"] == "CPU (0.7 GB to download, 2.1 GB on disk)"
+        assert labels["auto"].endswith("(up to 3.9 GB to download, up to 7.0 GB on disk)")
+        assert labels["cu126"].endswith("(not for this system)")
+        assert labels["pypi"] == "What PyPI offers for this system"
+
+    def test_wheelhouse_and_python_reach_the_plan(self, run, made, tmp_path):
+        run(WHEELHOUSE=str(tmp_path), PYTHON=sys.executable)
+        assert (made.plan.wheelhouse, made.plan.python) == (tmp_path, sys.executable)
+
+    def test_a_wheelhouse_that_is_not_there_is_told(self, provider):
+        given = {"WHEELHOUSE": "/nowhere/wheels"}
+        fine, why = SetupEngine().create().checkParameterValues(given, QgsProcessingContext())
+        assert not fine
+        assert "/nowhere/wheels does not exist" in why
+
+    def test_all_but_torch_are_advanced_or_hidden_and_none_is_asked_for(self, provider):
+        flags = QgsProcessingParameterDefinition.Flag
+        shown = []
+        algorithm = SetupEngine().create()
+        for parameter in algorithm.parameterDefinitions():
+            assert parameter.flags() & flags.FlagOptional
+            if not parameter.flags() & (flags.FlagAdvanced | flags.FlagHidden):
+                shown.append(parameter.name())
+        assert shown == ["TORCH"]
+
+
+class TestOtherEngines:
+    @pytest.fixture
+    def others(self, made, tmp_path, monkeypatch):
+        """An engine of an earlier version's packages and one in the profile."""
+        engine_at(home.home() / "0a0a0a0a", engine="of other packages")
+        profile = tmp_path / "profile" / "engine-0.1.0"
+        engine_at(profile)
+        monkeypatch.setattr(setupengine, "earlier_folders", lambda: [profile])
+        return [home.home() / "0a0a0a0a", profile]
+
+    def test_are_listed_with_their_sizes_and_stay(self, run, others, feedback):
+        run()
+        for other in others:
+            assert any(f"{other} (0.0 GB)" in text for text in feedback.infos)
+            assert other.is_dir()
+
+    def test_are_removed_on_wish_but_the_new_one_stays(self, run, others, feedback):
+        (home.home() / "cache").mkdir()
+        results = run(REMOVE_OLD=True)
+        assert not any(other.exists() for other in others)
+        assert not (home.home() / "cache").exists()
+        assert find_engine() == Path(results["ENGINE"])
+        assert sum(text.startswith("Removed the engine") for text in feedback.infos) == 2
+
+    def test_stay_where_the_set_up_fails(self, run, others, made):
+        def fails(listener):
+            raise SetupError("The disk is full.")
+
+        made.does = fails
+        with pytest.raises(QgsProcessingException, match=r"^The disk is full\.$"):
+            run(REMOVE_OLD=True)
+        assert all(other.is_dir() for other in others)

@@ -1,0 +1,235 @@
+"""Downloads of the set-up go by QGIS's settings, and so does the program that installs."""
+
+import base64
+import hashlib
+import os
+import shutil
+import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from landslide_mapper.landslide_plugin.setup.listener import SetupCanceled
+from landslide_mapper.landslide_plugin.setup.network import (
+    fetch,
+    proxy_environment,
+    without_passwords,
+)
+from landslide_mapper.landslide_plugin.setup.plan import REQUIREMENTS, Plan
+from landslide_mapper.processing_algorithms.setupengine import install
+from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings, QgsTask
+from qgis.PyQt.QtNetwork import QSslCertificate
+
+from .test_setup import write_wheel
+
+CONTENT = bytes(range(256)) * 4096
+USER, PASSWORD = "anna", "p@ss:w/d 1"
+
+
+class Proxy(BaseHTTPRequestHandler):
+    """Answers itself what passes it, notes it, and lets nobody pass without name and password."""
+
+    def do_GET(self):
+        if not self._passes():
+            return
+        page = self.server.pages.get(self.path, CONTENT)
+        if page is None:
+            self.send_error(404)
+            return
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(page)))
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        if self.path.endswith("/stalls"):
+            self.wfile.write(page[:1000])
+            self.server.over.wait(30)
+        else:
+            self.wfile.write(page)
+
+    def do_CONNECT(self):
+        if self._passes():
+            self.send_error(503)
+
+    def do_HEAD(self):
+        self.send_error(405)
+
+    def log_message(self, *words):
+        pass
+
+    def _passes(self):
+        words = self.headers.get("Proxy-Authorization", "").split()
+        if words and base64.b64decode(words[-1]).decode() == f"{USER}:{PASSWORD}":
+            self.server.seen.append(self.path)
+            return True
+        self.send_response(407)
+        self.send_header("Proxy-Authenticate", 'Basic realm="here"')
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+        return False
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def __init__(self):
+        super().__init__(("127.0.0.1", 0), Proxy)
+        self.seen, self.pages, self.over = [], {}, threading.Event()
+
+
+@pytest.fixture
+def proxy(qgis_app):
+    """A proxy on this machine that QGIS's settings name, with user and password."""
+    server = Server()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    settings, manager = QgsSettings(), QgsNetworkAccessManager.instance()
+    values = {
+        "proxyEnabled": True,
+        "proxyType": "HttpProxy",
+        "proxyHost": "127.0.0.1",
+        "proxyPort": str(server.server_port),
+        "proxyUser": USER,
+        "proxyPassword": PASSWORD,
+        "noProxyUrls": ["http://inside.example/"],
+    }
+    for key, value in values.items():
+        settings.setValue(f"proxy/{key}", value)
+    manager.setupDefaultProxyAndCache()
+    yield server
+    settings.remove("proxy")
+    manager.setupDefaultProxyAndCache()
+    server.over.set()
+    server.shutdown()
+    server.server_close()
+
+
+class Listener:
+    """Keeps what it is told; cancels at once where it is said so."""
+
+    def __init__(self, cancels=False):
+        self.percents, self._cancels = [], cancels
+
+    def progress(self, percent):
+        self.percents.append(percent)
+
+    def canceled(self):
+        return self._cancels
+
+
+class TestFetch:
+    def test_takes_the_proxy_of_the_settings(self, proxy, tmp_path):
+        listener = Listener()
+        fetch("http://files.example/uv.whl", tmp_path / "uv.whl", listener)
+        assert (tmp_path / "uv.whl").read_bytes() == CONTENT
+        assert proxy.seen == ["http://files.example/uv.whl"]
+        assert listener.percents[-1] == 100
+
+    def test_takes_it_for_encrypted_addresses_and_in_another_thread(self, proxy, tmp_path):
+        """Algorithms run in a thread of their own."""
+        failed = []
+
+        def work(task):
+            try:
+                fetch("https://files.example/uv.whl", tmp_path / "uv.whl", Listener())
+            except OSError as error:
+                failed.append(str(error))
+
+        task = QgsTask.fromFunction("fetch", work)
+        QgsApplication.taskManager().addTask(task)
+        assert task.waitForFinished(20000)
+        assert "files.example:443" in proxy.seen
+        assert len(failed) == 1
+        assert PASSWORD not in failed[0]
+        assert not (tmp_path / "uv.whl").exists()
+
+    def test_what_is_not_there_is_told_and_leaves_nothing(self, proxy, tmp_path):
+        proxy.pages["http://files.example/nothing"] = None
+        with pytest.raises(OSError, match="Not Found"):
+            fetch("http://files.example/nothing", tmp_path / "uv.whl", Listener())
+        assert list(tmp_path.iterdir()) == []
+
+    def test_cancel_ends_a_download_that_stands_still(self, proxy, tmp_path):
+        with pytest.raises(SetupCanceled):
+            fetch("http://files.example/stalls", tmp_path / "uv.whl", Listener(cancels=True))
+        assert list(tmp_path.iterdir()) == []
+
+
+class TestInstaller:
+    def test_takes_the_same_proxy(self, proxy, tmp_path, monkeypatch, feedback, no_engine):
+        """A package of an index that only the proxy knows is installed through it."""
+        uv = shutil.which("uv")
+        if uv is None:
+            pytest.skip("uv is not on the PATH")
+        index, wheel = "http://packages.example/simple/", "tinypackage-1.0-py3-none-any.whl"
+        write_wheel(tmp_path, "tinypackage", "1.0")
+        content = (tmp_path / wheel).read_bytes()
+        proxy.pages[f"{index}tinypackage/"] = f'<a href="../{wheel}">{wheel}</a>'.encode()
+        proxy.pages[index + wheel] = content
+        requirements = tmp_path / "requirements"
+        requirements.mkdir()
+        digest = hashlib.sha256(content).hexdigest()
+        pin = f"tinypackage==1.0 --hash=sha256:{digest}\n"
+        (requirements / "engine.lock").write_text(pin)
+        shutil.copy(REQUIREMENTS / "uv.json", requirements)
+        monkeypatch.setenv("UV_DEFAULT_INDEX", index)
+        monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # QGIS's settings go first
+        python = install(Plan("pypi", requirements=requirements), feedback)
+        assert f"{index}tinypackage/" in proxy.seen
+        assert index + wheel in proxy.seen
+        subprocess.run([python, "-c", "import tinypackage"], check=True)
+        left = [path for path in python.parents[1].glob("*.*") if path.is_file()]
+        told = [*feedback.infos, *feedback.warnings, *feedback.log]
+        told += [path.read_text(encoding="utf-8") for path in left]
+        assert left
+        assert not any("p@ss" in text or "p%40ss" in text for text in told)
+
+
+class TestEnvironment:
+    def test_is_empty_where_qgis_has_no_settings(self, qgis_app):
+        assert proxy_environment("https://pypi.org/simple/") == {}
+
+    def test_names_the_proxy_with_user_and_password(self, proxy):
+        address = f"http://anna:p%40ss%3Aw%2Fd%201@127.0.0.1:{proxy.server_port}"
+        assert proxy_environment("https://pypi.org/simple/") == {
+            "HTTP_PROXY": address,
+            "HTTPS_PROXY": address,
+            "NO_PROXY": "inside.example",
+        }
+
+    def test_is_empty_for_what_the_settings_leave_out(self, proxy):
+        assert proxy_environment("http://inside.example/simple/") == {}
+
+    def test_a_socks_proxy_looks_names_up_itself(self, proxy):
+        QgsSettings().setValue("proxy/proxyType", "Socks5Proxy")
+        QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
+        found = proxy_environment("https://pypi.org/simple/")
+        assert found["HTTPS_PROXY"].startswith("socks5h://anna:")
+
+    def test_authorities_that_qgis_was_given_go_with_the_systems(self, qgis_app, tmp_path):
+        manager = QgsApplication.authManager()
+        system = len(manager.systemRootCAs())
+        given = tmp_path / "authority.pem"
+        subprocess.run(
+            ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+             "-subj", "/CN=Ours", "-keyout", os.devnull, "-out", given],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        manager.storeAuthSetting("cafile", str(given))
+        manager.rebuildCaCertsCache()
+        manager.rebuildTrustedCaCertsCache()
+        try:
+            path = proxy_environment("https://pypi.org/simple/")["SSL_CERT_FILE"]
+            common = QSslCertificate.SubjectInfo.CommonName
+            names = [c.subjectInfo(common) for c in QSslCertificate.fromPath(path)]
+            assert ["Ours"] in names
+            assert system == 0 or len(names) > 1
+        finally:
+            manager.removeAuthSetting("cafile")
+            manager.rebuildCaCertsCache()
+            manager.rebuildTrustedCaCertsCache()
+
+    def test_its_passwords_can_be_taken_out_of_texts(self, proxy):
+        found = proxy_environment("https://pypi.org/simple/")
+        text = f"proxy {found['HTTPS_PROXY']} refused {PASSWORD}"
+        assert without_passwords(text, found) == (
+            f"proxy http://anna:***@127.0.0.1:{proxy.server_port} refused ***"
+        )
