@@ -1,24 +1,35 @@
-"""Writes docs/model-cards.md from the models that ship: `python -m benchmarks.model_cards`."""
+"""Writes docs/model-cards.md from the models at hand: `python -m benchmarks.model_cards`.
 
+And, of those that are not in the plugin's archive, the card that lies there in their place.
+"""
+
+import json
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from landslide_mapper.landslide_plugin.chain.choice import WEIGHTS
+from landslide_mapper.models.known_models import CARD_SUFFIX, SUFFIX, WEIGHTS, known_models
 from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import load_model
+from landslide_mapper.models.model_file import load_card, load_model
 
 from .measure_weights import RESIZED
 
 PAGE = Path(__file__).parents[1] / "docs" / "model-cards.md"
-HEAD = """# Models that ship
+HEAD = """# Models
 
 Written by `python -m benchmarks.model_cards` from the files in `models/weights`;
-`landslide:map` without MODEL takes one of them. `python -m benchmarks.train_weights NAME` trains
-such a model, `python -m benchmarks.measure_weights` measures it; where a file came about otherwise,
-its training says so.
+`landslide:map` without MODEL takes one of those at hand: that ship with the plugin, or lie in the
+folder `models` beside the engines, where *Fetch a model* and you put them. In a checkout of the
+repository `python -m benchmarks.train_weights NAME` trains such a model on your copy of the data
+(`LANDSLIDE_DATA` names its folder), `python -m benchmarks.measure_weights` measures it; where a
+file came about otherwise, its training says so.
 """
+WAYS = {
+    "zip": "ships with the plugin",
+    "fetch": "is not in the plugin's archive, as its terms are not clear: fetched on wish, or made",
+}
 FIGURES = {
     "precision": "precision",
     "recall": "recall",
@@ -56,13 +67,14 @@ def _section(path: Path) -> str:
 
 
 def _facts(card: ModelCard, count: int, size: int) -> list[str]:
-    training = card.training
+    training, known = card.training, known_models()[card.name]
     pixels = f"{card.resolution:g} m" if card.resolution else "any size"
     facts = {
         "input": f"{', '.join(card.bands)}; pixels of {pixels}",
         "network": f"{card.architecture}, {count:,} parameters, {size / 1e6:.1f} MB in fp16",
         "data": training.get("data", "generated area, synthetic"),
-        "terms": card.licence,
+        "terms": f"{known.licence or 'not clear'} ({known.source})",
+        "distribution": WAYS[known.distributed],
         "split": f"{training.get('split')}, seed {training.get('split_seed')}",
         "training": _training(training),
         "scales": ", ".join(map(str, card.arguments.get("scales", [1]))),
@@ -129,6 +141,16 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
+def write_cards(folder: Path = WEIGHTS) -> None:
+    """Write the cards of models that are not in the archive, without the digest of weights."""
+    for name, model in known_models(folder).items():
+        if model.distributed != "zip":
+            card = replace(load_card(folder / f"{name}{SUFFIX}"), digest="")
+            text = json.dumps(card.to_item(), indent=1)
+            (folder / f"{name}{CARD_SUFFIX}").write_text(f"{text}\n", encoding="utf-8")
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), encoding="utf-8")
+    write_cards()
     sys.exit(0)

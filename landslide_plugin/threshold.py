@@ -121,11 +121,14 @@ def _parameters(tags: Mapping[str, str]) -> dict[str, object]:
 
 
 def _of_card(path: object, name: str) -> float | None:
-    """Return the threshold of the model of a name: from its file, or from one that ships."""
-    from ..models.model_file import SUFFIX, WEIGHTS, load_card  # brings PyTorch, rarely needed
+    """Return the threshold of the model of a name: from its file, or as far as it is known."""
+    from ..models.known_models import SUFFIX, at_hand, to_be_had
+    from ..models.model_card import ModelCard
+    from ..models.model_file import load_card  # brings PyTorch, rarely needed
 
+    known = at_hand()
     named = [Path(path)] if isinstance(path, str) and path else []
-    for file in [*named, WEIGHTS / f"{Path(name).name}{SUFFIX}"]:
+    for file in [*named, *([known[name]] if name in known else [])]:
         if file.suffix.lower() == SUFFIX and file.is_file():
             try:
                 card = load_card(file)
@@ -133,7 +136,8 @@ def _of_card(path: object, name: str) -> float | None:
                 continue
             if card.name == name.split(" + ")[0]:
                 return card.threshold
-    return None
+    item = to_be_had().get(name)
+    return ModelCard.from_item(item).threshold if item else None
 
 
 def _probability(text: object) -> float | None:

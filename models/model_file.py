@@ -18,17 +18,14 @@ from torch import Tensor, nn
 from ..landslide_plugin.errors import InputError, ModelFileError
 from ..landslide_plugin.outputs import whole_file
 from .ensemble import Ensemble
+from .known_models import SUFFIX, WEIGHTS, known_models
+from .known_models import digest_of as file_digest
 from .model_card import ModelCard
 from .registry import build, check_arguments
 
 ITEM_KEY = "stac_item"
 LONGEST_ITEM = 10_000_000
 """Characters of a description; those of the trainings here have some thousands."""
-SUFFIX = ".safetensors"
-WEIGHTS = Path(__file__).parent / "weights"
-"""Where the models that ship lie."""
-KNOWN = "models.json"
-"""What is known of them, in the same folder: terms, size, digest, and how they are distributed."""
 FOREIGN_STARTS = {
     b"PK\x03\x04": "a zip or PyTorch archive",
     b"\x80": "a pickle",
@@ -141,14 +138,12 @@ def _check_shipped(path: Path) -> None:
     """Refuse a file that stands in for one of the models that ship."""
     if path.resolve().parent != WEIGHTS.resolve():
         return
-    known = json.loads((WEIGHTS / KNOWN).read_text(encoding="utf-8"))
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        if f"sha256:{digest}" != known.get(path.stem, {}).get("digest"):
-            raise ModelFileError(
-                f"{path} is not the model that ships with the plugin: install the plugin anew, or "
-                "keep models of your own in another folder."
-            )
+    known = known_models(WEIGHTS).get(path.stem)
+    if known is None or file_digest(path) != known.digest:
+        raise ModelFileError(
+            f"{path} is not the model that ships with the plugin: install the plugin anew, or "
+            "keep models of your own in another folder."
+        )
 
 
 def _check_weights(path: str | Path, card: ModelCard, tensors: Mapping[str, Tensor]) -> None:

@@ -7,6 +7,7 @@ from .distance import Distance
 from .evaluate import Evaluate
 from .exportmodel import ExportModel
 from .factoranalysis import FactorAnalysis
+from .fetchmodel import FetchModel
 from .importsamples import ImportSamples
 from .map import MapLandslides
 from .predict import Predict
@@ -36,6 +37,7 @@ ALGORITHMS = (
     MapLandslides,
     Predict,
     Detect,
+    FetchModel,
     Vectorize,
     Evaluate,
     DemoArea,

@@ -41,7 +41,7 @@ class MapLandslides(EngineAlgorithm):
     STYLES = {"INVENTORY": "inventory", "PROBABILITY": "probability"}
     HELP = """
         Maps landslides in one go: from an image to inventory polygons, with a DEM to their terrain
-        too. Without a model file it takes one of those that ship.
+        too. Without a model file it takes one of those at hand: that ship, or were fetched.
 
         When: an area has to be mapped, after an earthquake or a storm or for a regional inventory;
         and as the first thing to try.
@@ -79,9 +79,10 @@ class MapLandslides(EngineAlgorithm):
         )
         yield (
             later(model_file()),
-            "A model that marks pixels, made by Train a model; empty for the one that ships with "
-            "the plugin and fits the image best: of red, green and blue of 0.4 to 3 m, or of "
-            "Sentinel-2. The log says which, why, and where it is known to fail.",
+            "A model that marks pixels, made by Train a model; empty for the one at hand that fits "
+            "the image best: one for Sentinel-2 ships with the plugin, Fetch a model gets one for "
+            "red, green and blue of 0.4 to 3 m. The log says which, why, and where it is known to "
+            "fail.",
         )
         yield (
             vector("RIVERS", "Rivers", line, optional=True),

@@ -27,7 +27,7 @@ REQUIRED = (
     *("tracker", "repository", "homepage", "license"),
 )
 ADDRESSES = ("homepage", "tracker", "repository")
-BOOLEANS = ("experimental", "deprecated", "server", "supportsQt6", "hasProcessingProvider")
+BOOLEANS = ("experimental", "deprecated", "server", "supportsQt6")
 FORBIDDEN_FOLDERS = ("__MACOSX", "__pycache__")
 PROGRAMS = (".exe", ".dll", ".so", ".dylib", ".bat", ".cmd", ".ps1", ".sh", ".pyc", ".pyo")
 PLACEHOLDER = re.compile(r"\bexample\.(org|com|net)\b|\.(example|invalid|test)\b")
@@ -153,7 +153,7 @@ def _forms(given: dict[str, str]) -> Iterator[Finding]:
         if not re.fullmatch(r"\d+(\.\d+){1,2}", given.get(key, "0.0")):
             yield _stop(f"metadata.txt: {key} is no version: {given[key]}.")
     for key in BOOLEANS:
-        if given.get(key, "yes").lower() not in ("true", "false", "yes", "no", "1", "0"):
+        if given.get(key, "true").lower() not in ("true", "false"):
             yield _stop(f"metadata.txt: {key} is neither True nor False: {given[key]}.")
 
 

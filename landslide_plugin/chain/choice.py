@@ -1,11 +1,13 @@
-"""Which of the models that ship fits an image."""
+"""Which of the models at hand fits an image."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ...models.known_models import at_hand, to_be_had
 from ...models.model_card import ModelCard
-from ...models.model_file import WEIGHTS, load_card
+from ...models.model_file import load_card
+from ...models.registry import SEMANTIC_TASK
 from ..errors import InputError
 from .plan import Given, plan
 
@@ -37,7 +39,7 @@ def choose_model(
     given: Given,
     *,
     synthetic: bool = False,
-    folder: Path = WEIGHTS,
+    places: Sequence[Path] | None = None,
 ) -> Choice:
     """Take the model that uses most of what is given; of equals that of the nearest resolution.
 
@@ -50,14 +52,12 @@ def choose_model(
         resolution: of the image, metres a pixel.
         given: the other layers.
         synthetic: whether the image is generated.
-        folder: of model files.
+        places: folders of model files; those of the plugin and of the user when None.
 
     Raises:
         InputError: no model fits; the sentence says why for each.
     """
-    cards = {path: load_card(path) for path in sorted(folder.glob("*.safetensors"))}
-    if not cards:
-        raise InputError(f"There is no model in {folder} yet: give a model file, or train one.")
+    cards = {path: load_card(path) for path in at_hand(places).values()}
     refused = {
         path: obstacle
         for path, card in cards.items()
@@ -65,9 +65,10 @@ def choose_model(
     }
     fit = [path for path in cards if path not in refused]
     others = "".join(f"{cards[path].name} does not: {why}. " for path, why in refused.items())
+    others += _elsewhere(bands, resolution, given, places)
     if not fit:
         raise InputError(
-            f"No model that ships fits the image. {others}Give a model file, or train one."
+            f"No model at hand fits the image. {others}Give a model file, or train one."
         )
     best = max(fit, key=lambda path: (len(cards[path].bands), -_ratio(cards[path], resolution)))
     card = cards[best]
@@ -79,10 +80,23 @@ def choose_model(
     return Choice(best, card, reason.strip(), card.limits)
 
 
+def _elsewhere(
+    bands: Sequence[str], resolution: float, given: Given, places: Sequence[Path] | None
+) -> str:
+    """Return a sentence on the models that would fit but are not at hand; nothing without any."""
+    cards = map(ModelCard.from_item, to_be_had(places).values())
+    names = [card.name for card in cards if not _obstacle(card, bands, resolution, given, False)]
+    if not names:
+        return ""
+    return f'Not at hand, but fit for it: {", ".join(names)}; "Fetch a model" tells how to get it. '
+
+
 def _obstacle(
     card: ModelCard, bands: Sequence[str], resolution: float, given: Given, synthetic: bool
 ) -> str:
     """Return why a model does not fit; nothing if it does."""
+    if card.task != SEMANTIC_TASK:
+        return "it marks objects, not pixels"
     if card.training.get("synthetic") and not synthetic:
         return "it was trained on synthetic data, for demonstration"
     try:

@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import pytest
-from landslide_mapper.landslide_plugin.chain.choice import WEIGHTS, choose_model
+from landslide_mapper.landslide_plugin.chain.choice import choose_model
 from landslide_mapper.landslide_plugin.chain.plan import Given
 from landslide_mapper.landslide_plugin.errors import ModelFileError
 from landslide_mapper.models import model_file
-from landslide_mapper.models.model_file import KNOWN, load_card, load_model
+from landslide_mapper.models.known_models import LIST, WEIGHTS
+from landslide_mapper.models.model_file import load_card, load_model
 
 from .conftest import ROOT
 
@@ -36,7 +37,7 @@ class TestEach:
     def test_is_the_file_that_was_measured(self, path, tmp_path, monkeypatch):
         folder = tmp_path / "weights"
         folder.mkdir()
-        shutil.copy(path.parent / KNOWN, folder)
+        shutil.copy(path.parent / LIST, folder)
         altered = bytearray(path.read_bytes())
         altered[-1] ^= 1
         (folder / path.name).write_bytes(altered)

@@ -15,7 +15,8 @@ from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.landslide_plugin.samples.commands import samples
 from landslide_mapper.landslide_plugin.threshold import TAG, Threshold, carried, threshold_tag
-from landslide_mapper.models.model_file import WEIGHTS, load_card
+from landslide_mapper.models.known_models import WEIGHTS
+from landslide_mapper.models.model_file import load_card
 from rasterio.transform import from_origin
 
 STEPS = np.repeat(np.linspace(0, 1, 11, dtype=np.float32), 10)[np.newaxis].repeat(40, 0)

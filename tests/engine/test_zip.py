@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+import time
 import zipfile
 from configparser import ConfigParser
 
@@ -92,6 +93,13 @@ class TestArchive:
         make_zip(clone, tmp_path / "again.zip")
         assert (tmp_path / "again.zip").read_bytes() == archive.read_bytes()
 
+    def test_times_are_the_commits(self, archive):
+        words = ["git", "log", "-1", "--format=%ct"]
+        seconds = int(subprocess.run(words, cwd=ROOT, check=True, capture_output=True).stdout)
+        with zipfile.ZipFile(archive) as opened:
+            times = {entry.date_time for entry in opened.infolist()}
+        assert times == {time.gmtime(seconds - seconds % 2)[:6]}
+
     def test_it_holds_what_the_plugin_needs_and_nothing_else(self, archive):
         with zipfile.ZipFile(archive) as opened:
             names = [name.removeprefix(f"{FOLDER}/") for name in opened.namelist()]
@@ -167,7 +175,11 @@ class TestGates:
             ("metadata.txt", METADATA.replace("[general]", "[g]"), "can't be read"),
             ("metadata.txt", METADATA.replace("Somebody", "A/B"), "author's name holds a slash"),
             ("metadata.txt", METADATA.replace("https://site.org/code", "code"), "no web address"),
-            ("metadata.txt", f"{METADATA}server=perhaps\n", "server is neither True nor False"),
+            (
+                "metadata.txt",
+                f"{METADATA}supportsQt6=yes\n",
+                "supportsQt6 is neither True nor False",
+            ),
             ("icon.svg", None, "the icon icon.svg is not in the archive"),
             ("../up.py", "", "leads out of the plugin's folder"),
             (".git/config", "", r"is hidden \(.git\)"),

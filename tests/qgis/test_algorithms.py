@@ -286,6 +286,7 @@ INTERFACE = {
         "REMOVE_OLD": "boolean",
         "CUDA": "boolean",
     },
+    "fetchmodel": {"NAME": "enum", "ADDRESS": "string"},
 }
 """Id to keys and types of parameters: scripts and models rely on them, so they only grow."""
 
@@ -372,7 +373,7 @@ GROUPS = {
         "factoranalysis",
     },
     "Samples and training": {"samples", "importsamples", "train", "trainweak", "exportmodel"},
-    "Mapping": {"map", "predict", "detect"},
+    "Mapping": {"map", "predict", "detect", "fetchmodel"},
     "Inventory and accuracy": {"vectorize", "evaluate"},
     "": {"demoarea", "setupengine"},
 }

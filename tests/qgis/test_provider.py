@@ -190,7 +190,7 @@ class TestPlugin:
         assert {kind.ID for kind in ALGORITHMS} <= set(listed)
         for kind in ALGORITHMS:
             can, why = listed[kind.ID].canExecute()
-            if kind.ID == "setupengine":
+            if kind.ID in ("setupengine", "fetchmodel"):
                 assert can
             else:
                 assert not can

@@ -18,7 +18,10 @@ from qgis.core import (
 
 WORKFLOWS = "processing_algorithms/workflows"
 ROOT = Path(__file__).resolve().parents[2]
-NOT_RUN = {"landslide:setupengine"}  # installs 2 GB; test_setup.py runs it on a small list
+NOT_RUN = {
+    "landslide:setupengine",  # installs 2 GB; test_setup.py runs it on a small list
+    "landslide:fetchmodel",  # downloads; test_fetchmodel.py runs it with a server of its own
+}
 
 
 def documented_calls(page="README.md"):

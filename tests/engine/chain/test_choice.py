@@ -1,4 +1,4 @@
-"""Which of the models that ship is taken for an image."""
+"""Which of the models at hand is taken for an image, and which others are told of."""
 
 import pytest
 from landslide_mapper.landslide_plugin.chain.choice import choose_model
@@ -33,25 +33,25 @@ def shipped(tmp_path):
 
 @pytest.mark.parametrize(("resolution", "name"), [(0.5, "fine"), (1.6, "fine"), (15, "coarse")])
 def test_the_pixel_size_decides(shipped, resolution, name):
-    choice = choose_model([*RGB, "nir"], resolution, Given(dem="dem.tif"), folder=shipped)
+    choice = choose_model([*RGB, "nir"], resolution, Given(dem="dem.tif"), places=[shipped])
     assert choice.card.name == name
     assert choice.path == shipped / f"{name}.safetensors"
 
 
 def test_the_reason_names_the_model_and_what_speaks_against_the_others(shipped):
-    reason = choose_model(RGB, 10.0, Given(dem="dem.tif"), folder=shipped).reason
+    reason = choose_model(RGB, 10.0, Given(dem="dem.tif"), places=[shipped]).reason
     assert "coarse" in reason and "synthetic" in reason and "fine does not: it is for" in reason
 
 
 def test_limits_come_from_the_card(shipped):
-    choice = choose_model(RGB, 10.0, Given(), folder=shipped)
+    choice = choose_model(RGB, 10.0, Given(), places=[shipped])
     assert choice.limits == ["Clouds are taken for landslides."]
 
 
 def test_more_layers_are_better_and_synthetic_models_are_for_synthetic_images(shipped):
     given = Given(dem="dem.tif")
-    assert choose_model(RGB, 10.0, given, synthetic=True, folder=shipped).card.name == "demo"
-    assert choose_model(RGB, 10.0, Given(), synthetic=True, folder=shipped).card.name == "coarse"
+    assert choose_model(RGB, 10.0, given, synthetic=True, places=[shipped]).card.name == "demo"
+    assert choose_model(RGB, 10.0, Given(), synthetic=True, places=[shipped]).card.name == "coarse"
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_more_layers_are_better_and_synthetic_models_are_for_synthetic_images(sh
 )
 def test_when_none_fits_the_sentence_says_why(shipped, bands, resolution, words):
     with pytest.raises(InputError, match=words) as caught:
-        choose_model(bands, resolution, Given(), folder=shipped)
+        choose_model(bands, resolution, Given(), places=[shipped])
     assert "Give a model file, or train one" in str(caught.value)
 
 
 def test_without_any_model_the_sentence_says_so(tmp_path):
-    with pytest.raises(InputError, match=r"no model in .* yet: give a model file"):
-        choose_model(RGB, 10.0, Given(), folder=tmp_path)
+    with pytest.raises(InputError, match=r"No model at hand fits the image\. Give a model file"):
+        choose_model(RGB, 10.0, Given(), places=[tmp_path])

@@ -12,7 +12,8 @@ from landslide_mapper.landslide_plugin.inference.export_command import exportmod
 from landslide_mapper.landslide_plugin.inventory.commands import vectorize
 from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.threshold import TAG
-from landslide_mapper.models.model_file import WEIGHTS, load_card
+from landslide_mapper.models.known_models import WEIGHTS
+from landslide_mapper.models.model_file import load_card
 from rasterio.windows import Window
 
 
