@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import subprocess  # nosec B404
 import sys
@@ -11,6 +12,7 @@ from qgis.core import QgsApplication
 
 from .errors import InputError, MissingPackageError
 from .setup import home
+from .setup.machine import HIDDEN
 from .setup.plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,8 +38,9 @@ def find_engine() -> Path:
     made = home.find(home.home(), Plan())
     if made is not None and _is_of_this_version(made):
         return made
-    if _has_packages(own_python()):
-        return own_python()
+    own = own_python()
+    if own is not None and _has_packages(own):
+        return own
     if made is not None or earlier_folders():
         raise MissingPackageError(
             'The engine is of an earlier version: run "Set up the engine" (landslide:setupengine); '
@@ -85,15 +88,22 @@ def clean_environment() -> dict[str, str]:
     }
 
 
-def own_python() -> Path:
-    """Return the interpreter that QGIS runs on; in QGIS itself sys.executable may be QGIS."""
+def own_python() -> Path | None:
+    """Return the interpreter that QGIS runs on; None where none is seen.
+
+    In QGIS itself sys.executable may be QGIS, which must not be started once more.
+    """
     if os.name == "nt":
-        return Path(sys.exec_prefix) / "python.exe"
-    for name in (Path(sys.executable).name, "python3"):
-        candidate = Path(sys.exec_prefix) / "bin" / name
-        if name.startswith("python") and candidate.exists():
-            return candidate
-    return Path(sys.executable)
+        candidates = [Path(sys.exec_prefix) / "python.exe"]
+    else:
+        programs = Path(sys.exec_prefix) / "bin"
+        candidates = [programs / Path(sys.executable).name, programs / "python3"]
+    pythons = [path for path in [*candidates, Path(sys.executable)] if _is_python(path)]
+    return pythons[0] if pythons else None
+
+
+def _is_python(path: Path) -> bool:
+    return path.name.startswith("python") and path.is_file()
 
 
 def _stamped(folder: Path) -> Path | None:
@@ -108,7 +118,9 @@ def _is_of_this_version(python: Path) -> bool:
 
 
 def _has_packages(python: Path) -> bool:
-    """Return whether a Python finds all packages; asked once a session."""
+    """Return whether QGIS's own Python finds all packages, alone as well; that is asked once."""
+    if not all(importlib.util.find_spec(name) for name in PACKAGES):
+        return False
     if python not in _own_answer:
         script = (
             "import sys, importlib.util as u; "
@@ -119,6 +131,7 @@ def _has_packages(python: Path) -> bool:
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
+            creationflags=HIDDEN,
             check=False,
         )
         _own_answer[python] = done.returncode == 0

@@ -76,6 +76,7 @@ class Window(QObject):
             button.clicked.connect(what)
             self._message.layout().addWidget(button)
         bar.widgetRemoved.connect(self._closed)
+        QgsApplication.taskManager().allTasksFinished.connect(self._look_again)
         bar.pushWidget(self._message, Qgis.MessageLevel.Info, 0)
 
     @pyqtSlot(QUrl)
@@ -89,14 +90,12 @@ class Window(QObject):
 
     def _set_up(self) -> None:
         open_dialog("setupengine")
-        if _engine_is_there():
-            self._take_message_away()
+        self._look_again()
 
     def _map_demo_area(self) -> None:
         """Open the demo area's dialog and, when it is made, the map's with its layers."""
         area = open_dialog("demoarea")
-        if _engine_is_there():
-            self._take_message_away()
+        self._look_again()
         if area.get("IMAGE"):
             open_dialog("map", {key: area[key] for key in ("IMAGE", "DEM", "RIVERS")})
 
@@ -104,15 +103,24 @@ class Window(QObject):
         """Remember that the user has read it."""
         if item is self._message:
             QgsSettings().setValue(GREETED, __version__)
-            self._message = None
-            self._iface.messageBar().widgetRemoved.disconnect(self._closed)
+            self._let_go()
+
+    def _look_again(self) -> None:
+        """Take the message away once there is an engine, whoever set it up."""
+        if self._message is not None and _engine_is_there():
+            self._take_message_away()
 
     def _take_message_away(self) -> None:
         if self._message is not None:
-            bar = self._iface.messageBar()
-            bar.widgetRemoved.disconnect(self._closed)
-            bar.popWidget(self._message)
-            self._message = None
+            message = self._message
+            self._let_go()
+            self._iface.messageBar().popWidget(message)
+
+    def _let_go(self) -> None:
+        """Listen no more to what concerns the message."""
+        self._message = None
+        self._iface.messageBar().widgetRemoved.disconnect(self._closed)
+        QgsApplication.taskManager().allTasksFinished.disconnect(self._look_again)
 
 
 def open_dialog(name: str, parameters: dict[str, Any] | None = None) -> dict[str, Any]:

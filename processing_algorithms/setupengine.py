@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +27,6 @@ from ..landslide_plugin.setup.listener import SetupCanceled, SetupError
 from ..landslide_plugin.setup.plan import TORCH, Plan
 from .algorithm import EngineAlgorithm
 from .parameters import Declaration, advanced, later
-
-INDEX = "https://pypi.org/simple/"
-"""What the proxy is asked for; all that is downloaded takes the same."""
 
 _SHARE = 95.0
 """How many percent of the progress are the set-up's; the rest is the measuring."""
@@ -216,7 +214,7 @@ def install(plan: Plan, feedback: QgsProcessingFeedback) -> Path:
         SetupError: it can't be made; the sentence says why.
         SetupCanceled: the user canceled.
     """
-    environment = network.proxy_environment(INDEX)
+    environment = network.proxy_environment(_address(plan))
     listener = FeedbackListener(feedback, environment)
     folder = home.home() / plan.digest()
     try:
@@ -259,6 +257,12 @@ def _sizes(torch: str) -> str:
     return f" ({download} to download, {disk} on disk)"
 
 
+def _address(plan: Plan) -> str:
+    """Return an address that the set-up downloads from; the others take the same proxy."""
+    facts = json.loads((plan.requirements / "uv.json").read_text(encoding="utf-8"))
+    return str(next(iter(facts["wheels"].values()))["url"])
+
+
 def _numbered(parameters: dict[str, Any]) -> dict[str, Any]:
     """Return the parameters with TORCH's word as its number, which Processing wants."""
     word = parameters.get("TORCH")
@@ -281,12 +285,13 @@ def _tell_others(folder: Path, feedback: QgsProcessingFeedback, remove: bool) ->
         if other == folder:
             continue
         size = f"{home.size_of(other) / 1e9:.1f} GB"
-        if remove:
+        if not remove:
+            feedback.pushInfo(f'Another engine: {other} ({size}; see "Remove other engines").')
+            continue
+        try:
             home.remove(other)
             feedback.pushInfo(f"Removed the engine {other} ({size}).")
-        else:
-            feedback.pushInfo(
-                f'Another engine: {other} ({size}); "Remove other engines" removes it.'
-            )
+        except SetupError as error:
+            feedback.pushWarning(str(error))
     if remove:
         home.remove_cache(home.home())

@@ -142,6 +142,24 @@ class TestLookUp:
     def test_this_python_has_not_the_packages(self):
         assert not engine_lookup._has_packages(Path(sys.executable))
 
+    def test_no_program_is_started_where_qgis_finds_no_package(self, monkeypatch):
+        monkeypatch.setattr(engine_lookup, "_own_answer", {})
+        monkeypatch.setattr(subprocess, "run", None)
+        with pytest.raises(LandslideError, match="not set up"):
+            find_engine()
+
+    def test_qgis_itself_is_never_taken_for_a_python(self, tmp_path, monkeypatch):
+        """In an app bundle sys.executable is QGIS: asked, it would open a second window."""
+        program = tmp_path / "QGIS.app" / "Contents" / "MacOS" / "QGIS"
+        program.parent.mkdir(parents=True)
+        program.write_text("")
+        monkeypatch.setattr(sys, "executable", str(program))
+        monkeypatch.setattr(sys, "exec_prefix", str(tmp_path / "QGIS.app" / "Contents"))
+        monkeypatch.setattr(engine_lookup, "_has_packages", lambda python: True)
+        assert engine_lookup.own_python() is None
+        with pytest.raises(LandslideError, match="not set up"):
+            find_engine()
+
 
 class TestProtocol:
     def test_events_reach_the_feedback(self, ask, feedback):

@@ -1,14 +1,17 @@
 """Downloads of the set-up go by QGIS's settings, and so does the program that installs."""
 
 import base64
+import contextlib
 import hashlib
 import os
 import shutil
 import subprocess
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
+from landslide_mapper.landslide_plugin.setup import home
 from landslide_mapper.landslide_plugin.setup.listener import SetupCanceled
 from landslide_mapper.landslide_plugin.setup.network import (
     fetch,
@@ -23,6 +26,7 @@ from qgis.PyQt.QtNetwork import QSslCertificate
 from .test_setup import write_wheel
 
 CONTENT = bytes(range(256)) * 4096
+INDEX, WHEEL = "http://packages.example/simple/", "tinypackage-1.0-py3-none-any.whl"
 USER, PASSWORD = "anna", "p@ss:w/d 1"
 
 
@@ -40,8 +44,8 @@ class Proxy(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(page)))
         self.send_header("Content-Type", "text/html")
         self.end_headers()
-        if self.path.endswith("/stalls"):
-            self.wfile.write(page[:1000])
+        if self.path in self.server.stalling:
+            self.wfile.write(page[:10])
             self.server.over.wait(30)
         else:
             self.wfile.write(page)
@@ -73,7 +77,8 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Proxy)
-        self.seen, self.pages, self.over = [], {}, threading.Event()
+        self.seen, self.pages, self.stalling = [], {}, set()
+        self.over = threading.Event()
 
 
 @pytest.fixture
@@ -148,33 +153,35 @@ class TestFetch:
         assert list(tmp_path.iterdir()) == []
 
     def test_cancel_ends_a_download_that_stands_still(self, proxy, tmp_path):
+        proxy.stalling.add("http://files.example/uv.whl")
         with pytest.raises(SetupCanceled):
-            fetch("http://files.example/stalls", tmp_path / "uv.whl", Listener(cancels=True))
+            fetch("http://files.example/uv.whl", tmp_path / "uv.whl", Listener(cancels=True))
         assert list(tmp_path.iterdir()) == []
 
 
 class TestInstaller:
-    def test_takes_the_same_proxy(self, proxy, tmp_path, monkeypatch, feedback, no_engine):
-        """A package of an index that only the proxy knows is installed through it."""
-        uv = shutil.which("uv")
-        if uv is None:
+    @pytest.fixture
+    def plan(self, proxy, tmp_path, monkeypatch, no_engine):
+        """One package of an index that only the proxy knows."""
+        if shutil.which("uv") is None:
             pytest.skip("uv is not on the PATH")
-        index, wheel = "http://packages.example/simple/", "tinypackage-1.0-py3-none-any.whl"
         write_wheel(tmp_path, "tinypackage", "1.0")
-        content = (tmp_path / wheel).read_bytes()
-        proxy.pages[f"{index}tinypackage/"] = f'<a href="../{wheel}">{wheel}</a>'.encode()
-        proxy.pages[index + wheel] = content
+        content = (tmp_path / WHEEL).read_bytes()
+        proxy.pages[f"{INDEX}tinypackage/"] = f'<a href="../{WHEEL}">{WHEEL}</a>'.encode()
+        proxy.pages[INDEX + WHEEL] = content
         requirements = tmp_path / "requirements"
         requirements.mkdir()
         digest = hashlib.sha256(content).hexdigest()
         pin = f"tinypackage==1.0 --hash=sha256:{digest}\n"
         (requirements / "engine.lock").write_text(pin)
         shutil.copy(REQUIREMENTS / "uv.json", requirements)
-        monkeypatch.setenv("UV_DEFAULT_INDEX", index)
+        monkeypatch.setenv("UV_DEFAULT_INDEX", INDEX)
         monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")  # QGIS's settings go first
-        python = install(Plan("pypi", requirements=requirements), feedback)
-        assert f"{index}tinypackage/" in proxy.seen
-        assert index + wheel in proxy.seen
+        return Plan("pypi", requirements=requirements)
+
+    def test_takes_the_same_proxy(self, plan, proxy, feedback):
+        python = install(plan, feedback)
+        assert {f"{INDEX}tinypackage/", INDEX + WHEEL} <= set(proxy.seen)
         subprocess.run([python, "-c", "import tinypackage"], check=True)
         left = [path for path in python.parents[1].glob("*.*") if path.is_file()]
         told = [*feedback.infos, *feedback.warnings, *feedback.log]
@@ -182,14 +189,37 @@ class TestInstaller:
         assert left
         assert not any("p@ss" in text or "p%40ss" in text for text in told)
 
+    def test_is_ended_by_cancel_and_leaves_no_engine(self, plan, proxy, feedback):
+        proxy.stalling.add(INDEX + WHEEL)
+
+        def cancel():
+            while INDEX + WHEEL not in proxy.seen and not proxy.over.wait(0.05):
+                pass
+            feedback.cancel()
+
+        threading.Thread(target=cancel, daemon=True).start()
+        with pytest.raises(SetupCanceled):
+            install(plan, feedback)
+        assert not any(str(home.home()) in words for words in command_lines())
+        assert home.engines(home.home()) == []
+
+
+def command_lines():
+    """Return the command lines of all running processes; some end while they are read."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return found
+
 
 class TestEnvironment:
     def test_is_empty_where_qgis_has_no_settings(self, qgis_app):
-        assert proxy_environment("https://pypi.org/simple/") == {}
+        assert proxy_environment("https://packages.example/simple/") == {}
 
     def test_names_the_proxy_with_user_and_password(self, proxy):
         address = f"http://anna:p%40ss%3Aw%2Fd%201@127.0.0.1:{proxy.server_port}"
-        assert proxy_environment("https://pypi.org/simple/") == {
+        assert proxy_environment("https://packages.example/simple/") == {
             "HTTP_PROXY": address,
             "HTTPS_PROXY": address,
             "NO_PROXY": "inside.example",
@@ -201,7 +231,7 @@ class TestEnvironment:
     def test_a_socks_proxy_looks_names_up_itself(self, proxy):
         QgsSettings().setValue("proxy/proxyType", "Socks5Proxy")
         QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
-        found = proxy_environment("https://pypi.org/simple/")
+        found = proxy_environment("https://packages.example/simple/")
         assert found["HTTPS_PROXY"].startswith("socks5h://anna:")
 
     def test_authorities_that_qgis_was_given_go_with_the_systems(self, qgis_app, tmp_path):
@@ -217,7 +247,7 @@ class TestEnvironment:
         manager.rebuildCaCertsCache()
         manager.rebuildTrustedCaCertsCache()
         try:
-            path = proxy_environment("https://pypi.org/simple/")["SSL_CERT_FILE"]
+            path = proxy_environment("https://packages.example/simple/")["SSL_CERT_FILE"]
             common = QSslCertificate.SubjectInfo.CommonName
             names = [c.subjectInfo(common) for c in QSslCertificate.fromPath(path)]
             assert ["Ours"] in names
@@ -228,7 +258,7 @@ class TestEnvironment:
             manager.rebuildTrustedCaCertsCache()
 
     def test_its_passwords_can_be_taken_out_of_texts(self, proxy):
-        found = proxy_environment("https://pypi.org/simple/")
+        found = proxy_environment("https://packages.example/simple/")
         text = f"proxy {found['HTTPS_PROXY']} refused {PASSWORD}"
         assert without_passwords(text, found) == (
             f"proxy http://anna:***@127.0.0.1:{proxy.server_port} refused ***"

@@ -329,7 +329,7 @@ class TestOtherEngines:
     def test_are_listed_with_their_sizes_and_stay(self, run, others, feedback):
         run()
         for other in others:
-            assert any(f"{other} (0.0 GB)" in text for text in feedback.infos)
+            assert any(f"{other} (0.0 GB; see" in text for text in feedback.infos)
             assert other.is_dir()
 
     def test_are_removed_on_wish_but_the_new_one_stays(self, run, others, feedback):
@@ -339,6 +339,14 @@ class TestOtherEngines:
         assert not (home.home() / "cache").exists()
         assert find_engine() == Path(results["ENGINE"])
         assert sum(text.startswith("Removed the engine") for text in feedback.infos) == 2
+
+    def test_one_that_cannot_be_removed_is_a_warning(self, run, others, feedback, monkeypatch):
+        def used(folder):
+            raise SetupError(f"{folder} can't be removed (in use): close the programs.")
+
+        monkeypatch.setattr(home, "remove", used)
+        assert run(REMOVE_OLD=True)["DEVICE"] == "CPU, 2 threads"
+        assert len(feedback.warnings) == 2
 
     def test_stay_where_the_set_up_fails(self, run, others, made):
         def fails(listener):

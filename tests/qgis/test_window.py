@@ -134,6 +134,14 @@ class TestFirstMessage:
         assert dialogs.opened == [("landslide:setupengine", {})]
         assert iface.bar.currentItem() is None
 
+    def test_goes_when_the_engine_is_set_up_from_the_toolbox(self, plugin, iface, make_engine):
+        done = QgsApplication.taskManager().allTasksFinished
+        done.emit()
+        assert iface.bar.currentItem() is not None
+        make_engine()
+        done.emit()
+        assert iface.bar.currentItem() is None
+
     def test_stays_when_the_set_up_was_left(self, plugin, iface, dialogs):
         iface.buttons()["Set up the engine"].click()
         assert list(iface.buttons()) == ["Set up the engine", "Map a demo area"]
