@@ -4,59 +4,61 @@ from __future__ import annotations
 
 import re
 
+_SETTINGS = "QGIS's network settings (Settings > Options > Network) or the variable HTTPS_PROXY"
 _CAUSES = (
     (
         r"hash mismatch for `([^`]+)`|hash-checking is enabled, but .*?: `?([\w.+=-]+)",
-        "{0} is not the file that was checked for this version: it was changed on its way or where "
-        "it was put; nothing of it is installed. Try again from another network or wheelhouse.",
+        "{name} is not the file that was checked: it was changed on its way or where it was put, "
+        "and is not installed; try from another network or wheelhouse",
     ),
     (
-        r"no space left|disk quota|not enough space on the disk|os error 112",
-        "the disk is full: free some space, or set LANDSLIDE_HOME to a folder on another disk.",
+        r"no space left|disk quota|not enough space on the disk",
+        "the disk is full: free some space, or set LANDSLIDE_HOME to a folder on another disk",
     ),
     (
-        r"407 proxy|proxy authentication|status code 407",
-        "the proxy wants a name and a password: give them in QGIS's network settings, or in the "
-        "variable HTTPS_PROXY.",
+        r"407|proxy auth",
+        f"the proxy wants a name and a password: give them in {_SETTINGS}",
     ),
     (
-        r"tunnel|proxyconnect|error connecting to proxy|proxy",
-        "the proxy does not let it through: check the proxy in QGIS's network settings, or the "
-        "variable HTTPS_PROXY.",
+        r"tunnel|proxy",
+        f"the proxy does not let it through: check {_SETTINGS}",
     ),
     (
-        r"certificate|unknownissuer|self.signed",
-        "the certificate of the server, or of a proxy on the way, is not trusted here: add it to "
-        "the system's certificates, or name its file in the variable SSL_CERT_FILE.",
+        r"certificate",
+        "the certificate of {host}, or of a proxy on the way, is not trusted here: add it to the "
+        "system's certificates, or name its file in the variable SSL_CERT_FILE",
     ),
     (
-        r"(?:distribution `([^`]+)`|`([^`]+)`).{0,80}?(?:doesn't have|has no) .{0,60}?wheel"
-        r"|no wheels with a matching",
-        "{0} has no wheel for this system and Python: name a Python 3.11 to 3.13, or update the "
-        "system.",
+        r"because (\S+) has no (?:usable )?wheels|distribution `([^`]+)` can't be installed",
+        "{name} has no wheel for this system and Python: name a Python 3.11 to 3.13, or update "
+        "the system",
     ),
     (
-        r"no download found for|no interpreter found|no managed python",
-        "there is no Python 3.12 for this system: name one that is installed.",
+        r"because (\S+) was not found in the provided",
+        "the wheelhouse lacks {name}: put its wheel there",
     ),
     (
-        r"read-only file system|permission denied|access is denied|os error 5\b|os error 13",
-        "there is no permission to write in the folder: set LANDSLIDE_HOME to one that is yours.",
+        r"because there is no version of (\S+)|because (\S+) was not found",
+        "the index lacks {name}: check which mirror is set in pip's or uv's settings",
     ),
     (
-        r"no-index|not found in the provided|were not found in the|unsatisfiable|no versions of",
-        "the wheelhouse lacks a package ({line}): complete it.",
+        r"python-build-standalone|install_only|no interpreter found|no download found",
+        "Python 3.12 can't be downloaded: check the internet connection and the proxy, or name a "
+        "Python 3.11 to 3.13 that is installed",
     ),
     (
-        r"dns error|failed to lookup|name or service not known|temporary failure in name",
-        "{host} can't be found: check the internet connection, or the proxy in QGIS's network "
-        "settings.",
+        r"read-only file system|permission denied|access is denied",
+        "there is no permission to write: set LANDSLIDE_HOME to a folder of your own",
+    ),
+    (
+        r"dns error|failed to lookup|getaddrinfo|name or service not known",
+        f"{{host}} can't be found: check the internet connection, or the proxy in {_SETTINGS}",
     ),
     (
         r"error sending request|connection|timed out|timeout|unreachable|failed to fetch"
-        r"|failed to download|request failed|network",
+        r"|failed to download",
         "{host} does not answer: check the internet connection and the firewall, then set up "
-        "again; what was downloaded is kept.",
+        "again; what was downloaded is kept",
     ),
 )
 
@@ -68,10 +70,10 @@ def explain(lines: list[str]) -> str:
         lines: the last that it wrote.
     """
     text = "\n".join(lines)
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "it wrote nothing")
     host = re.search(r"https?://(?:[^/@\s]*@)?([^/:\s`)]+)", text)
     for pattern, sentence in _CAUSES:
-        if found := re.search(pattern, text, re.IGNORECASE | re.DOTALL):
-            name = next((group for group in found.groups() if group), "a package")
-            return sentence.format(name, host=host[1] if host else "the server", line=last)
-    return f"{last}."
+        if found := re.search(pattern, text, re.IGNORECASE):
+            name = next(filter(None, found.groups()), "a package")
+            return f"{sentence.format(name=name, host=host[1] if host else 'the server')}."
+    errors = [line.strip() for line in lines if line.lstrip().startswith(("error", "cause"))]
+    return f"{(errors or lines or ['uv wrote nothing'])[-1]}."

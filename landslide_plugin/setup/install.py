@@ -25,7 +25,7 @@ from .plan import Plan, Wheel
 from .uv import download, find
 
 _STARTED = "landslide-engine.started"
-_A_LOOK = 0.2
+A_LOOK = 0.2
 """Seconds between two looks at whether the user canceled."""
 _STRAY = ("PYTHON", "UV_", "VIRTUAL_ENV", "CONDA_")
 _KEPT = ("UV_INDEX", "UV_DEFAULT_INDEX", "UV_EXTRA_INDEX", "UV_PYTHON_INSTALL_MIRROR", "UV_HTTP")
@@ -70,12 +70,14 @@ def set_up(
         (store / "cache").mkdir(parents=True, exist_ok=True)
         with locked(folder):
             base, version = base_python(plan.machine, plan.python)
+            asked = plan.torch
             plan, wheel = _torch(plan, version, listener)
             _tell_sizes(plan, version, folder, store, listener)
             uv = find(plan, store, listener, fetch)
             sizes = plan.sizes(version)
             run = _Uv(uv, folder, store, listener, _variables(store, environment or {}), sizes)
-            _make(plan, folder, base, version, wheel, run)
+            stamp = {**plan.wanted(), "torch": asked, "python": version}
+            _make(plan, folder, base, wheel, stamp, run)
     except OSError as error:
         raise SetupError(
             f"The engine can't be set up in {folder}: {explain([str(error)])}"
@@ -85,12 +87,14 @@ def set_up(
     return python_of(folder)
 
 
-def _make(plan: Plan, folder: Path, base: str, version: str, wheel: Wheel | None, run: _Uv) -> None:
+def _make(
+    plan: Plan, folder: Path, base: str, wheel: Wheel | None, stamp: dict[str, str], run: _Uv
+) -> None:
     """Make the environment where it is not there, install, and set the stamp last."""
     offline = ["--offline"] if plan.wheelhouse else []
     started = folder / _STARTED  # stays if we are killed: the next run begins anew, from the cache
     (folder / STAMP).unlink(missing_ok=True)
-    if version_of(python_of(folder)) != version or started.exists():
+    if version_of(python_of(folder)) != stamp["python"] or started.exists():
         own = ["--managed-python"] if base.startswith("cpython-") else []
         run(["venv", "--no-project", "--clear", *offline, *own, "--python", base, str(folder)])
     started.touch()
@@ -103,7 +107,7 @@ def _make(plan: Plan, folder: Path, base: str, version: str, wheel: Wheel | None
     words = ["pip", "sync", "--python", str(python_of(folder)), "--only-binary", ":all:"]
     run([*words, "--require-hashes", *links, *alone, str(pins)])
     partial = folder / f"{STAMP}.partial"
-    partial.write_text(json.dumps({**plan.wanted(), "python": version}, indent=1), encoding="utf-8")
+    partial.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
     started.unlink()
     os.replace(partial, folder / STAMP)
 
@@ -236,10 +240,10 @@ class _Uv:
             if self._listener.canceled():
                 raise SetupCanceled
             self._tell(lines, last)
-            if time.monotonic() > looked + 1:
+            if time.monotonic() > looked + 5 * A_LOOK:
                 self._progress()
                 looked = time.monotonic()
-            time.sleep(_A_LOOK)
+            time.sleep(A_LOOK)
 
     def _tell(self, lines: queue.Queue[str], last: deque[str]) -> None:
         while not lines.empty():

@@ -113,13 +113,22 @@ class Plan:
             raise SetupError(
                 f"The digest of {name} is not known: take Python {OWN}, or torch pypi."
             )
-        url = f"{facts['index']}{self.torch}/{quote(name)}"
+        at_hand = self.at_hand(name)
+        url = at_hand.as_uri() if at_hand else f"{facts['index']}{self.torch}/{quote(name)}"
+        return Wheel(name, facts["wheels"][name]["digest"], url)
+
+    def at_hand(self, name: str) -> Path | None:
+        """Return the file of a wheel in the wheelhouse or the folders of links.
+
+        Raises:
+            SetupError: the wheelhouse lacks it.
+        """
         for folder in (self.wheelhouse, *self.find_links):
             if folder is not None and (folder / name).is_file():
-                url = (folder / name).resolve().as_uri()
-        if self.wheelhouse and not url.startswith("file:"):
+                return (folder / name).resolve()
+        if self.wheelhouse:
             raise SetupError(f"The wheelhouse {self.wheelhouse} lacks {name}: put it there.")
-        return Wheel(name, facts["wheels"][name]["digest"], url)
+        return None
 
     def pins(self, wheel: Wheel | None) -> str:
         """Return what is installed, each with its digests, as a requirements file."""
@@ -138,7 +147,9 @@ class Plan:
 
     def longest_path(self) -> int:
         """Return the length of the longest path below the environment."""
-        return int(json.loads(self._text("sizes.json") or "{}").get("longest_path", 0))
+        known = json.loads(self._text("sizes.json") or "{}").get("longest_path", 0)
+        build = (self.machine.system, self.torch) in _FROM_PYTORCH  # stands in a folder's name
+        return int(known) + (len(f"+{self.torch}") if build else 0)
 
     def _text(self, name: str) -> str:
         path = self.requirements / name

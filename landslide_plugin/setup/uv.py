@@ -70,12 +70,9 @@ def find(plan: Plan, home: Path, listener: Listener, fetch: Fetch) -> Path:
 
 def _get(plan: Plan, wheel: dict[str, str], file: Path, listener: Listener, fetch: Fetch) -> None:
     """Put uv's wheel into a file: out of the wheelhouse, over the network, by pip."""
-    for folder in (plan.wheelhouse, *plan.find_links):
-        if folder is not None and (folder / wheel["name"]).is_file():
-            shutil.copyfile(folder / wheel["name"], file)
-            return
-    if plan.wheelhouse:
-        raise SetupError(f"The wheelhouse {plan.wheelhouse} lacks {wheel['name']}: put it there.")
+    if at_hand := plan.at_hand(wheel["name"]):
+        shutil.copyfile(at_hand, file)
+        return
     listener.message("Downloading uv, which installs the packages.")
     try:
         fetch(wheel["url"], file, listener)
