@@ -4,6 +4,8 @@ PYTHON ?= /usr/bin/python3
 DATA ?= $(or $(LANDSLIDE_DATA),../shared/data)
 FAULTS ?= 1000
 PACKAGE = build/plugins/landslide_mapper
+SETUP = cd build/plugins && $(PYTHON) -m landslide_mapper.landslide_plugin.setup ../../.venv
+UV = UV_SYSTEM_CERTS=1 .venv/bin/uv --quiet
 
 .PHONY: demo real test faults zip setup setup-tests lint test-engine test-qgis test-qgis-all
 
@@ -26,12 +28,19 @@ zip: setup-tests
 
 setup: $(PACKAGE)
 	bash scripts/system.sh
-	$(PYTHON) landslide_plugin/engine_setup.py .venv
+	$(SETUP)
 
 setup-tests: $(PACKAGE)
 	bash scripts/system.sh
-	$(PYTHON) landslide_plugin/engine_setup.py .venv --dev
-	bash scripts/qgis_tests_env.sh
+	$(SETUP) --dev
+	$(MAKE) .venv-qgis/pyvenv.cfg
+
+# QGIS's own Python with pytest and nothing of the engine, so that the QGIS side is tested where
+# torch and rasterio can't be imported.
+.venv-qgis/pyvenv.cfg: requirements/qgis-tests.lock
+	$(UV) venv --clear --no-project --system-site-packages --python /usr/bin/python3 .venv-qgis
+	$(UV) pip install --python .venv-qgis/bin/python --require-hashes -r $<
+	touch $@
 
 lint:
 	$(ENGINE) -m ruff check .

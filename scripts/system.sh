@@ -2,10 +2,10 @@
 # Installs the Debian packages that the plugin and its tests need; does nothing when all are there.
 set -euo pipefail
 
-packages=(qgis python3-qgis qgis-providers gdal-bin python3-gdal python3-venv g++ python3-dev)
+packages=(qgis python3-qgis qgis-providers gdal-bin python3-gdal ca-certificates)
 
 if ! command -v dpkg-query >/dev/null; then
-    echo "This is not Debian: install QGIS 3.22 or newer, GDAL, Python 3.11 with venv and a C++ compiler yourself."
+    echo "This is not Debian: install QGIS 3.22 or newer and GDAL yourself."
     exit 0
 fi
 

@@ -74,12 +74,16 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _find_links() -> list[Path]:
     """Return the folders of wheels that pip and uv are set to on this machine."""
-    words = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
-    asked = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603
-    said = [asked.stdout if asked.returncode == 0 else ""]
+    said = [_pips_find_links()]
     said += [os.environ.get(name, "") for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS")]
     places = [url2pathname(urlparse(word).path) for word in re.split(r"[\s,]+", " ".join(said))]
     return [Path(place) for place in dict.fromkeys(places) if place and Path(place).is_dir()]
+
+
+def _pips_find_links() -> str:
+    words = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
+    asked = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603
+    return asked.stdout if asked.returncode == 0 else ""
 
 
 if __name__ == "__main__":

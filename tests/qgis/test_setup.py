@@ -1,13 +1,11 @@
 """Setting up the engine: whole or not counted, twice is once; with tiny packages, offline."""
 
 import json
-import subprocess
 import sys
 import zipfile
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin import engine_setup
 from landslide_mapper.landslide_plugin.engine_lookup import find_engine
 from landslide_mapper.landslide_plugin.engine_process import EngineFailure
 from landslide_mapper.landslide_plugin.errors import LandslideError
@@ -39,87 +37,6 @@ def write_wheel(folder, name, version, code=""):
             f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
         )
         archive.writestr(f"{info}/RECORD", "")
-
-
-@pytest.fixture
-def requirements(tmp_path):
-    """A requirements folder whose one package is at hand in two versions, the older pinned."""
-    folder = tmp_path / "requirements"
-    folder.mkdir()
-    for version in ("1.0", "2.0"):
-        write_wheel(folder, "tinypackage", version)
-    write_wheel(folder, "tinytool", "1.0")
-    source = f"--no-index\n--find-links {folder}\n"
-    (folder / "engine.txt").write_text(f"{source}tinypackage\n")
-    (folder / "dev.txt").write_text(f"{source}tinytool\n")
-    (folder / "constraints.txt").write_text("tinypackage==1.0\ntinytool==1.0\n")
-    return folder
-
-
-@pytest.fixture
-def folder(tmp_path):
-    return tmp_path / "profile" / "engine"
-
-
-def installed(folder, name="tinypackage"):
-    """Return the version of a package in an environment, or None."""
-    code = "import importlib.metadata as m, sys; print(m.version(sys.argv[1]))"
-    done = subprocess.run(
-        [engine_setup.python_of(folder), "-c", code, name], capture_output=True, text=True
-    )
-    return done.stdout.strip() or None
-
-
-def script(*words):
-    return subprocess.run(
-        ["/usr/bin/python3", engine_setup.__file__, *map(str, words)],
-        capture_output=True, text=True,
-    )  # fmt: skip
-
-
-class TestScript:
-    def test_dev_adds_the_tools_and_serves_without(self, folder, requirements):
-        assert script(folder, "--requirements", requirements, "--dev").returncode == 0
-        assert installed(folder, "tinytool") == "1.0"
-        assert engine_setup.is_ready(engine_setup.Plan(folder, requirements))
-
-    def test_without_dev_the_tools_are_not_there(self, folder, requirements):
-        done = script(folder, "--requirements", requirements)
-        assert done.returncode == 0
-        assert "is ready" in done.stdout
-        assert installed(folder, "tinytool") is None
-        assert not engine_setup.is_ready(engine_setup.Plan(folder, requirements, dev=True))
-
-    def test_an_unfit_python_is_told(self, folder, requirements, tmp_path):
-        old = tmp_path / "python3.8"
-        old.write_text("#!/bin/sh\necho 3.8.10\n")
-        old.chmod(0o755)
-        done = script(folder, "--requirements", requirements, "--python", old)
-        assert done.returncode == 1
-        assert "needs Python 3.11 to 3.12 with venv (Debian: python3-venv)" in done.stdout
-        assert f"found: {old} (3.8.10)" in done.stdout
-        assert not folder.exists()
-
-    def test_a_folder_that_cannot_be_written_is_told(self, requirements):
-        done = script("/proc/engine", "--requirements", requirements, "--json")
-        event = json.loads(done.stdout.splitlines()[-1])
-        assert event["type"] == "error"
-        assert "Traceback" not in done.stderr
-
-    def test_for_a_gpu_torch_alone_is_not_pinned(self, tmp_path):
-        (tmp_path / "constraints.txt").write_text("torch==1\ntorchvision==1\nnumpy==1.26.4\n")
-        assert engine_setup.Plan(tmp_path, tmp_path, gpu=True).constraints() == "numpy==1.26.4\n"
-        assert "torch==1" in engine_setup.Plan(tmp_path, tmp_path).constraints()
-
-
-class TestPins:
-    def test_every_requirement_is_pinned(self):
-        pins = (ROOT / "requirements" / "constraints.txt").read_text().lower().replace("_", "-")
-        pinned = {line.partition("==")[0] for line in pins.splitlines() if "==" in line}
-        for name in ("engine.txt", "dev.txt"):
-            lines = (ROOT / "requirements" / name).read_text().splitlines()
-            wanted = {line.partition("#")[0].strip().lower() for line in lines} - {""}
-            assert wanted <= pinned, name
 
 
 def engine_at(folder, **stamp):
