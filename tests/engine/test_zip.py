@@ -10,6 +10,8 @@ from configparser import ConfigParser
 import pytest
 import yaml
 from landslide_mapper.landslide_plugin import __version__
+from landslide_mapper.landslide_plugin.setup.machine import Machine
+from landslide_mapper.landslide_plugin.setup.plan import Plan
 
 from scripts.gates import check
 from scripts.zip import FOLDER, PARTS, make_zip, with_changelog
@@ -30,6 +32,7 @@ repository=https://site.org/code
 license=GPL-2.0-or-later
 icon=icon.svg
 """
+SYSTEMS = [("Linux",), ("Linux", "aarch64"), ("Windows",), ("Darwin", "aarch64", 15)]
 CONTENT = {
     "__init__.py": "",
     "metadata.txt": METADATA,
@@ -150,6 +153,18 @@ class TestOnePlace:
         text = parser.get("general", "changelog")
         assert text.startswith("2.0") and "0.3 %." in text and "a lot." in text
         assert "Old" not in text and parser.get("general", "tags") == "a"
+
+
+def test_the_metadata_tell_what_the_engine_weighs():
+    """The most that any system downloads, and has on its disk, as the set-up itself tells it."""
+    about = ConfigParser()
+    about.read(ROOT / "metadata.txt", encoding="utf-8")
+    figures = re.findall(r"up to ([\d.]+) GB.*?\(([\d.]+) GB on disk\)", about["general"]["about"])
+    machines = [Machine(*words) for words in SYSTEMS]
+    for torches, told in zip((["cpu"], ["pypi", "cu126", "cu130"]), figures, strict=True):
+        sizes = [Plan(torch, machine=machine).sizes() for machine in machines for torch in torches]
+        most = [max(size[key] for size in sizes) for key in ("download", "disk")]
+        assert told == tuple(f"{size / 1e9:.1f}" for size in most)
 
 
 def test_the_citation_file_has_what_its_format_wants():
