@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import InputError
+from .system import no_window
 
 DRIVERS = "LANDSLIDE_DRIVERS"
 """GDAL's names of the formats that may be opened, parted by commas, such as "GTiff,GPKG"."""
@@ -45,7 +46,12 @@ def restrict_drivers() -> None:
     if allowed is None:
         return
     found = subprocess.run(  # noqa: S603 - our own words, no shell  # nosec B603
-        [sys.executable, "-c", _LIST_DRIVERS], capture_output=True, text=True, check=True
+        [sys.executable, "-c", _LIST_DRIVERS],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
+        **no_window(),
     )
     known = set(found.stdout.split("\n")) - {""}
     unknown = sorted(set(allowed) - known)
@@ -148,7 +154,7 @@ def _protocols(name: str) -> Iterator[str]:
     for scheme in re.findall(r"([a-z][a-z0-9+.-]+)://", text):
         yield from scheme.split("+")
     prefix = re.match(r"([a-z][a-z0-9_.+-]+):(?!//)", text)  # a single letter is a drive
-    if prefix and not Path(name).exists():
+    if prefix and not _exists(Path(name)):
         yield prefix[1]
 
 

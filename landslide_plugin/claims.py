@@ -12,11 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from .access import require_ending
 from .errors import InputError, OutputError
 from .locks import locked, remove_stale
-from .outputs import end_what_was_killed, protect, require_plain
+from .outputs import end_what_was_killed, protect, require_name, require_plain
+from .system import is_in_use, one_name
 
 _PARTS = {
     ".shp": (".dbf", ".shx", ".prj", ".cpg", ".qix"),
@@ -39,11 +41,10 @@ def claimed(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> Iterator[None]
         OutputError: what stands there is no file, or holds layers that would be lost; or another
             run is writing it.
     """
-    places = {
-        key: Path(os.path.realpath(path))
-        for key, path in outputs.items()
-        if isinstance(path, str) and path
-    }
+    given = {key: path for key, path in outputs.items() if isinstance(path, str) and path}
+    for path in given.values():
+        require_name(path)  # before it is followed, which takes some names for devices
+    places = {key: Path(os.path.realpath(path)) for key, path in given.items()}
     read = {file for value in inputs for file in files_of(value)}
     for file in read:
         require_ending(file)
@@ -52,6 +53,11 @@ def claimed(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> Iterator[None]
         if not place.is_dir():
             require_plain(place)
             _require_alone(place)
+        if is_in_use(place):  # told now, not when all is done
+            raise OutputError(
+                f"{key.upper()} is {place}, which is open in another program or read-only: remove "
+                "its layer from the project, or choose another file."
+            )
     _require_apart(places)
     protect(read)
     with ExitStack() as locks:
@@ -121,22 +127,33 @@ def _sources_of(file: Path, depth: int = 5) -> Iterator[Path]:
 
 def _require_no_input(key: str, place: Path, read: set[Path]) -> None:
     for file in read:
-        same = place == file or (_exists(place) and place.samefile(file))
-        if same or (place.name.lower() in _part_names(file) and place.parent == file.parent):
+        same = _is_one(place, file)
+        if same or (place.name.lower() in _part_names(file) and _is_one(place.parent, file.parent)):
             raise InputError(
                 f"{key.upper()} is {place}, which is an input of this run or a part of one: "
                 "choose another file for the output."
             )
-        if file.is_dir() and place.is_relative_to(file) and place.exists():
+        if file.is_dir() and _is_within(place, file) and place.exists():
             raise InputError(
                 f"{key.upper()} is {place}, a file within the input {file}: choose another file "
                 "for the output."
             )
-        if file.is_relative_to(place) and place.is_dir():
+        if place.is_dir() and _is_within(file, place):
             raise InputError(
                 f"{key.upper()} is {place}, the folder of the input {file.name}: choose another "
                 "folder for the output."
             )
+
+
+def _is_one(path: Path, other: Path) -> bool:
+    """Whether two paths are of one file: by name where there is none, and else by the disk."""
+    return one_name(path) == one_name(other) or (
+        _exists(path) and _exists(other) and path.samefile(other)
+    )
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return any(_is_one(each, folder) for each in (path, *path.parents))
 
 
 def _part_names(file: Path) -> set[str]:
@@ -151,7 +168,7 @@ def _require_apart(places: Mapping[str, Path]) -> None:
     for key, place in places.items():
         own = {name for name in (place.name.lower(), *_part_names(place))}
         for name in own:
-            full = os.path.normcase(place.parent / name)
+            full = one_name(place.parent / name)
             if full in taken and (name == place.name.lower() or taken[full] != key):
                 raise InputError(
                     f"{taken[full].upper()} and {key.upper()} would both write {place}: choose "
@@ -165,7 +182,7 @@ def _require_alone(place: Path) -> None:
     if place.suffix.lower() not in (".gpkg", ".sqlite") or not place.is_file():
         return
     try:
-        with closing(sqlite3.connect(f"{place.as_uri()}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"{_address(place)}?mode=ro", uri=True)) as database:
             names = {
                 row[0]
                 for row in database.execute("select table_name from gpkg_contents")
@@ -179,3 +196,9 @@ def _require_alone(place: Path) -> None:
             f"{place} holds other layers ({', '.join(others)}), which would be lost: choose a new "
             "file for the output."
         )
+
+
+def _address(file: Path) -> str:
+    """Return a file as SQLite takes it; `as_uri` makes a host of a share's, which it does not."""
+    path = file.as_posix()
+    return "file:" + quote(f"//{path}" if path.startswith("/") else f"///{path}")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from qgis.core import QgsApplication
 
+from . import system
 from .errors import InputError, MissingPackageError
 from .setup import home
-from .setup.machine import HIDDEN
 from .setup.plan import Plan
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,7 +22,8 @@ VARIABLE = "LANDSLIDE_PYTHON"
 PACKAGES = ("torch", "torchvision", "segmentation_models_pytorch", "rasterio", "geopandas")
 """What QGIS's own Python must have to serve as the engine."""
 
-_DROPPED_PREFIXES = ("PYTHON", "PROJ_", "GDAL_")
+_DROPPED_PREFIXES = ("PYTHON", "__PYVENV_LAUNCHER__", "PROJ_", "GDAL_", "DYLD_")
+"""QGIS's installers set these for its own Python, GDAL and PROJ; the last two on macOS."""
 
 
 def find_engine() -> Path:
@@ -89,21 +90,22 @@ def clean_environment() -> dict[str, str]:
 
 
 def own_python() -> Path | None:
-    """Return the interpreter that QGIS runs on; None where none is seen.
+    """Return the interpreter that QGIS runs on, where there is one beside QGIS.
 
-    In QGIS itself sys.executable may be QGIS, which must not be started once more.
+    In QGIS itself `sys.executable` may be QGIS, which would open a window if it were run: so on
+    Windows and in the bundles of macOS, whose Python is at Contents/MacOS/bin/python3.
     """
-    if os.name == "nt":
-        candidates = [Path(sys.exec_prefix) / "python.exe"]
+    given, prefix = Path(sys.executable), Path(sys.exec_prefix)
+    if system.is_windows():
+        candidates = [prefix / "python.exe"]
     else:
-        programs = Path(sys.exec_prefix) / "bin"
-        candidates = [programs / Path(sys.executable).name, programs / "python3"]
-    pythons = [path for path in [*candidates, Path(sys.executable)] if _is_python(path)]
-    return pythons[0] if pythons else None
+        candidates = [prefix / "bin" / given.name, prefix / "bin" / "python3"]
+    candidates += [given.parent / "bin" / "python3", given]
+    return next((one for one in candidates if _is_python(one)), None)
 
 
 def _is_python(path: Path) -> bool:
-    return path.name.startswith("python") and path.is_file()
+    return path.name.lower().startswith("python") and path.is_file()
 
 
 def _stamped(folder: Path) -> Path | None:
@@ -131,8 +133,8 @@ def _has_packages(python: Path) -> bool:
             env=clean_environment(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
-            creationflags=HIDDEN,
             check=False,
+            **system.no_window(),
         )
         _own_answer[python] = done.returncode == 0
     return _own_answer[python]

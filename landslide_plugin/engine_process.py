@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import queue
-import signal
 import subprocess  # nosec B404
 import threading
 import time
@@ -17,6 +16,7 @@ from typing import IO, Any
 
 from qgis.core import QgsProcessingFeedback
 
+from . import system
 from .claims import sweep
 from .engine_lookup import clean_environment, find_engine
 from .errors import MissingPackageError
@@ -97,21 +97,18 @@ def run_program(
         LandslideError, EngineFailure, EngineCanceled: as `run_command`.
     """
     process = start(words)
+    session = _Session(process, feedback)
     try:
         if request is not None:
             _send(process, json.dumps(request) + "\n")
-        return _Session(process, feedback).values()
+        return session.values()
     finally:
-        stop(process)
+        stop(process, session.worker)
         clear_away((request or {}).get("parameters", {}))
 
 
 def start(arguments: list[str]) -> subprocess.Popen[str]:
     """Start a program in a process group of its own, with pipes and a clean environment."""
-    options: dict[str, Any] = {"start_new_session": True}
-    if os.name == "nt":
-        hidden = subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW  # type: ignore[attr-defined]
-        options = {"creationflags": hidden}
     return subprocess.Popen(  # noqa: S603 - our own list, no shell  # nosec B603
         arguments,
         stdin=subprocess.PIPE,
@@ -121,18 +118,24 @@ def start(arguments: list[str]) -> subprocess.Popen[str]:
         text=True,
         encoding="utf-8",
         errors="replace",
-        **options,
+        **system.own_group(),
     )
 
 
-def stop(process: subprocess.Popen[str], grace: float = _GRACE_SECONDS) -> None:
-    """End a program and its children, politely for `grace` seconds, and close its pipes."""
+def stop(process: subprocess.Popen[str], worker: int = 0, grace: float = _GRACE_SECONDS) -> None:
+    """End a program and its children, politely for `grace` seconds, and close its pipes.
+
+    Args:
+        process: the program.
+        worker: the process number that it gave as its own, see `system.end_group`.
+        grace: seconds.
+    """
     if process.poll() is None:
-        _ask_to_end(process)
+        system.ask_to_end(process)
         with suppress(subprocess.TimeoutExpired):
             process.wait(grace)
     ended = time.monotonic()
-    while _signal(process, "SIGKILL") and time.monotonic() - ended < _KILL_SECONDS:
+    while system.end_group(process, worker) and time.monotonic() - ended < _KILL_SECONDS:
         time.sleep(_POLL_SECONDS / 10)  # whoever of the group is left needs a moment to die
         process.poll()
     process.wait()
@@ -181,13 +184,18 @@ def clear_away(parameters: dict[str, Any]) -> None:
 
 
 class _Session:
-    """The exchange with one worker after the request was sent."""
+    """The exchange with one worker.
+
+    Attributes:
+        worker: the process number that it gave as its own; 0 until then.
+    """
 
     def __init__(self, process: subprocess.Popen[str], feedback: QgsProcessingFeedback) -> None:
         self._process = process
         self._feedback = feedback
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
         self._answer: dict[str, Any] | None = None
+        self.worker = 0
 
     def values(self) -> dict[str, Any]:
         """Return the result's values, having passed everything before it on."""
@@ -220,6 +228,8 @@ class _Session:
             self._feedback.pushWarning(str(event["text"]))
         elif kind in ("result", "error"):
             self._answer = event
+        elif kind == "started":
+            self.worker = int(event["pid"])
 
     def _message(self, text: str) -> None:
         """Show a message; a table of several lines keeps its columns in the log's HTML."""
@@ -249,34 +259,14 @@ def _read(name: str, pipe: IO[str], lines: queue.Queue[tuple[str, str | None]]) 
     lines.put((name, None))
 
 
-def _ask_to_end(process: subprocess.Popen[str]) -> None:
-    """Tell the program to end: by a signal, on Windows by the end of its stdin."""
-    if os.name != "nt":
-        _signal(process, "SIGTERM")
-    elif process.stdin is not None:
-        with suppress(OSError):
-            process.stdin.close()
-
-
-def _signal(process: subprocess.Popen[str], name: str) -> bool:
-    """Send a signal to the program's group (on Windows end it); return whether one was there."""
-    try:
-        if os.name == "nt":
-            process.kill()
-        else:
-            os.killpg(process.pid, getattr(signal, name))
-    except (ProcessLookupError, PermissionError):
-        return False
-    return process.poll() is None or os.name != "nt"
-
-
 def _why_ended(status: int) -> str:
     if status < 0:
         return (
             f"The engine was ended from outside (signal {-status}, perhaps for want of memory); "
             "no output was written, outputs that stood before are unchanged."
         )
+    number = status if status < 256 else hex(status)  # as Windows' own are looked up
     return (
-        f"The engine ended without an answer (status {status}); no output was written: see the log "
+        f"The engine ended without an answer (status {number}); no output was written: see the log "
         'and check the engine with "Set up the engine".'
     )

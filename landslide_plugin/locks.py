@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,10 +14,9 @@ from . import owners
 from .errors import OutputError
 from .interruption import uninterrupted
 from .outputs import PARTIAL_PREFIX
+from .system import hidden_folder, remove
 
 PREFIX = ".lock-"
-_NO_LINKS = (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EMLINK)
-"""What file systems without hard links say, such as FAT."""
 _A_MOMENT = 10.0
 """Seconds."""
 
@@ -46,14 +43,14 @@ def locked(place: Path) -> Iterator[None]:
     finally:
         with uninterrupted():
             if _holder(lock).get("owner") == owners.me():
-                lock.unlink(missing_ok=True)
+                remove(lock)
 
 
 def remove_stale(folder: Path) -> None:
     """Remove the locks of runs that have ended without removing them."""
     for lock in folder.glob(f"{PREFIX}*"):
         if owners.has_ended(_holder(lock).get("owner", "")):
-            lock.unlink(missing_ok=True)
+            remove(lock)
 
 
 def _take(lock: Path, note: str) -> None:
@@ -71,7 +68,7 @@ def _take(lock: Path, note: str) -> None:
                     f"another run (process {number} on {host}, since {holder.get('since')}): wait "
                     f"for its end, choose another file, or remove {lock} if that run is no more."
                 ) from None
-            lock.unlink(missing_ok=True)
+            remove(lock)
 
 
 def _create(lock: Path, note: str) -> None:
@@ -81,14 +78,14 @@ def _create(lock: Path, note: str) -> None:
         FileExistsError: it is there.
         OSError: the folder is read-only or full.
     """
-    folder = Path(tempfile.mkdtemp(prefix=f"{PARTIAL_PREFIX}{owners.me()}-", dir=lock.parent))
+    folder = hidden_folder(lock.parent, f"{PARTIAL_PREFIX}{owners.me()}-")
     try:
         (folder / "note").write_text(note, encoding="utf-8")
         try:
             os.link(folder / "note", lock)
-        except OSError as error:
-            if error.errno not in _NO_LINKS:
-                raise
+        except FileExistsError:
+            raise
+        except OSError:  # FAT and many network drives have no links
             with lock.open("x", encoding="utf-8") as file:
                 file.write(note)
     finally:

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .interruption import uninterrupted
+from .system import replace
 
 MOVES = "moves.json"
 """In a hidden folder: the moves of all outputs of the run, once all are finished."""
@@ -93,12 +94,12 @@ class OutputSet:
             done: list[tuple[Path, Path]] = []
             try:
                 for old, new in self._steps():
-                    os.replace(old, new)
+                    replace(old, new)
                     done.append((old, new))
             except OSError:
                 for old, new in reversed(done):
                     with suppress(OSError):
-                        os.replace(new, old)
+                        replace(new, old)
                 raise
             for folder in {move.destination.parent for move in self._moves}:
                 _sync_folder(folder)
@@ -167,7 +168,7 @@ def recover(folder: Path) -> None:
         aside = move.folder / ASIDE
         for old in aside.iterdir() if aside.is_dir() else ():
             if not (place := move.destination.with_name(old.name)).exists():
-                os.replace(old, place)
+                replace(old, place)
         shutil.rmtree(aside, ignore_errors=True)
     drop(folder)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ from pathlib import Path
 from . import owners
 from .errors import OutputError
 from .failures import is_full, reason
-from .output_set import Move, OutputSet, drop, recover
+from .output_set import ASIDE, Move, OutputSet, drop, recover
+from .system import hidden_folder, name_problem
 
 PARTIAL_PREFIX = ".partial-"
 """A hidden folder's name begins so; its owner follows, see `owners`."""
@@ -169,6 +169,17 @@ def require_plain(destination: Path) -> None:
         )
 
 
+def require_name(path: str) -> None:
+    """Refuse a destination by a name or a length of path that Windows does not take.
+
+    Raises:
+        OutputError: it does not.
+    """
+    on_the_way = f"/{PARTIAL_PREFIX}{owners.me()}-12345678/{ASIDE}.aux.xml"
+    if problem := name_problem(path, len(on_the_way)):
+        raise OutputError(f"{path} can't be written: {problem}.")
+
+
 @contextmanager
 def scratch_folder(path: str | Path) -> Iterator[Path]:
     """Yield a hidden folder beside a destination, for what is needed on the way; then remove it.
@@ -189,13 +200,13 @@ def _partial_folder(destination: Path) -> Iterator[Path]:
         raise OutputError(
             f"The output folder {parent} does not exist: create it or choose another."
         )
-    folder = ""
+    folder = None
     try:
-        folder = tempfile.mkdtemp(prefix=f"{PARTIAL_PREFIX}{owners.me()}-", dir=parent)
-        yield Path(folder)
+        folder = hidden_folder(parent, f"{PARTIAL_PREFIX}{owners.me()}-")
+        yield folder
     except BaseException as error:
         if folder:
-            drop(Path(folder))
+            drop(folder)
         mended = _mended(error, destination) if isinstance(error, OSError) else ""
         if mended:
             raise OutputError(mended) from error

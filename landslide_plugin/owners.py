@@ -1,10 +1,16 @@
 """Who a temporary file belongs to: a process of a machine, which may have ended since."""
 
+from __future__ import annotations
+
+import ctypes
 import os
-import platform
 import re
+import socket
+import sys
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 
 @lru_cache(maxsize=1)
@@ -13,7 +19,7 @@ def me() -> str:
 
     With its start a process is told from a later one of the same number.
     """
-    return f"{os.getpid()}-{_started(os.getpid())}-{_host()}"
+    return f"{os.getpid()}-{_started(os.getpid()) or 0}-{_host()}"
 
 
 def has_ended(owner: str) -> bool:
@@ -24,17 +30,87 @@ def has_ended(owner: str) -> bool:
     parts = re.fullmatch(r"(\d+)-(\d+)-(.+)", owner)
     if parts is None or parts[3] != _host():
         return False
-    number, started = int(parts[1]), int(parts[2])
-    return not _runs(number) or (started > 0 and _started(number) not in (0, started))
+    started = _started(int(parts[1]))
+    return started is None or (started != int(parts[2]) and 0 not in (started, int(parts[2])))
+
+
+def runs(number: int) -> bool:
+    """Whether a process of this number runs."""
+    return _started(number) is not None
+
+
+def started_on_windows(number: int, kernel: Any, last_error: Callable[[], int]) -> int | None:
+    """Return when a process started, as `_started`, without `os.kill`, which ends it there.
+
+    Args:
+        number: the process.
+        kernel: the library kernel32.
+        last_error: returns the number of the library's last error.
+    """
+    query, synchronize, denied, timeout = 0x1000, 0x100000, 5, 0x102
+    kernel.OpenProcess.restype = ctypes.c_void_p
+    handle = ctypes.c_void_p(kernel.OpenProcess(query | synchronize, False, number))
+    if not handle:
+        return 0 if last_error() == denied else None  # another user's
+    try:
+        times = (ctypes.c_ulonglong * 4)()  # of its making, end, work in the kernel and its own
+        places = [ctypes.byref(times, 8 * place) for place in range(4)]
+        if kernel.WaitForSingleObject(handle, 0) != timeout:
+            return None
+        return int(times[0]) if kernel.GetProcessTimes(handle, *places) else 0
+    finally:
+        kernel.CloseHandle(handle)
+
+
+def started_on_mac(number: int, ask: Callable[..., int]) -> int | None:
+    """Return when a process started, as `_started`.
+
+    Args:
+        number: the process, which is there.
+        ask: `proc_pidinfo` of the system's library.
+    """
+    facts, zombie = _MacProcess(), 5
+    if ask(number, 3, ctypes.c_uint64(1), ctypes.byref(facts), ctypes.sizeof(facts)) < 136:
+        return 0
+    return None if facts.status == zombie else facts.seconds * 10**6 + facts.microseconds
+
+
+class _MacProcess(ctypes.Structure):
+    """The structure proc_bsdinfo of macOS, 136 bytes."""
+
+    _fields_ = (
+        ("flags", ctypes.c_uint32),
+        ("status", ctypes.c_uint32),
+        ("numbers", ctypes.c_uint32 * 10),
+        ("names", ctypes.c_char * 48),
+        ("rest", ctypes.c_uint32 * 6),
+        ("seconds", ctypes.c_uint64),
+        ("microseconds", ctypes.c_uint64),
+    )
 
 
 def _host() -> str:
-    return re.sub(r"\W+", "_", platform.node()) or "unknown"
+    return re.sub(r"\W+", "_", socket.gethostname()) or "unknown"
 
 
-def _started(number: int) -> int:
-    """Return when a process started, in ticks since the machine did; 0 where that isn't told."""
+def _started(number: int) -> int | None:
+    """Return when a process started, in the system's count; 0 if unknown, None if it is no more."""
+    if os.name == "nt":
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
+        return started_on_windows(number, kernel, ctypes.get_last_error)  # type: ignore[attr-defined]
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return None
+    except OverflowError:
+        return 0
+    except PermissionError:
+        pass  # another user's
+    if sys.platform == "darwin":
+        return started_on_mac(number, ctypes.CDLL(None).proc_pidinfo)
     facts = _facts(number)
+    if facts[:1] == ["Z"]:  # ended, and nobody has asked how
+        return None
     return int(facts[19]) if facts else 0
 
 
@@ -45,30 +121,3 @@ def _facts(number: int) -> list[str]:
     except OSError:
         return []
     return text.rpartition(")")[2].split()  # the name before it may hold anything
-
-
-def _runs(number: int) -> bool:
-    if os.name == "nt":
-        return _runs_on_windows(number)
-    try:
-        os.kill(number, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return _facts(number)[:1] != ["Z"]  # ended, and nobody has asked how
-
-
-def _runs_on_windows(number: int) -> bool:
-    """Ask without `os.kill`, which ends the process there."""
-    import ctypes
-
-    still_active, query = 259, 0x1000
-    kernel = ctypes.windll.kernel32  # type: ignore[attr-defined]
-    handle = kernel.OpenProcess(query, False, number)
-    if not handle:
-        return False
-    status = ctypes.c_ulong()
-    kernel.GetExitCodeProcess(handle, ctypes.byref(status))
-    kernel.CloseHandle(handle)
-    return status.value == still_active

@@ -3,8 +3,9 @@
 Request: `{"command": "terrainfactors", "parameters": {...}, "attached": true}`. When `attached`,
 the end of stdin means that whoever asked has died, and the worker ends too.
 
-Lines out: `{"type": "progress" | "message" | "warning" | "result" | "error", ...}`. An error the
-user can mend has a `text` alone; any other also has `details`, its traceback.
+Lines out: `{"type": "started" | "progress" | "message" | "warning" | "result" | "error", ...}`. The
+first is "started", with the worker's own process number as `pid`. An error the user can mend has a
+`text` alone; any other also has `details`, its traceback.
 
 It needs no QGIS: `echo '{"command": ...}' | python landslide_plugin/worker.py`.
 """
@@ -18,6 +19,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -118,18 +120,21 @@ def set_up_gdal() -> None:
 
 def main() -> int:
     """Run the request on stdin; return the exit status, see `answer`."""
-    report = _claim_stdout()
+    request, report = _claim_stdin(), _claim_stdout()
     set_up_gdal()
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
     interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
-    signal.signal(signal.SIGTERM, interruption.end)
+    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last on Windows alone
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), interruption.end)
 
     def send(event: dict[str, Any]) -> None:
         report.write(json.dumps(event, default=str) + "\n")
         report.flush()
 
-    return answer(sys.stdin, send)
+    send({"type": "started", "pid": os.getpid()})
+    return answer(request, send)
 
 
 def answer(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> int:
@@ -182,7 +187,7 @@ def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any
     if request.get("attached"):
         interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
         end = interruption.end_main_thread
-        threading.Thread(target=_end_with_parent, args=(end,), daemon=True).start()
+        threading.Thread(target=_end_with_parent, args=(lines, end), daemon=True).start()
     if name in WITHOUT_FRAMES:
         for package in ("geopandas", "pandas"):
             sys.modules[package] = None  # type: ignore[assignment]
@@ -208,19 +213,36 @@ def _missing_package(error: Exception) -> str:
     )
 
 
+def _claim_stdin() -> TextIO:
+    """Keep the real stdin for the request and point descriptor 0 at nothing.
+
+    Later a thread waits for its end. On Windows whoever then asks what stdin is waits too: numpy's
+    libraries while they are loaded, and every program that is started with it.
+    """
+    request = os.fdopen(os.dup(0), encoding="utf-8", errors="surrogateescape")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return request
+
+
 def _claim_stdout() -> TextIO:
     """Keep the real stdout for the report and point descriptor 1 at stderr.
 
-    Whatever a library prints, from Python or C, can then not corrupt the report.
+    Whatever a library prints, from Python or C, can then not corrupt the report; and nothing that
+    it prints is beyond the encoding.
     """
     report = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     return report
 
 
-def _end_with_parent(end: Callable[[], None]) -> None:
-    """Wait for the end of stdin, then end as on SIGTERM."""
-    sys.stdin.read()
+def _end_with_parent(lines: TextIO, end: Callable[[], None]) -> None:
+    """Wait for the end of what the request came by, then end as on SIGTERM."""
+    lines.read()
     end()
 
 

@@ -36,7 +36,7 @@ def available_memory() -> float:
     if sys.platform == "win32":
         return _free_on_windows()
     try:
-        for line in Path("/proc/meminfo").read_text().splitlines():
+        for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
                 return 1024.0 * int(line.split()[1])
     except OSError:

@@ -5,7 +5,6 @@ is left to the caller's thread, which so can be interrupted between blocks.
 """
 
 import math
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -20,6 +19,7 @@ from ..raster.grid import Grid
 from ..raster.source import Source
 from ..raster.surface import Pixels
 from ..raster.writer import NODATA
+from ..system import cores
 from .neighbourhood import NOTHING, Floats, Neighbourhood, mend
 from .smoothing import halo_rows, smooth
 from .terrain import FACTORS
@@ -90,7 +90,7 @@ def stream_factors(
     step = min(grid.rows_within(_BLOCK_MEGABYTES, 2 * len(names) + 4), grid.height)
     # Used in turn: fresh memory for each block would cost as much time as deriving it.
     buffers = cycle(np.empty((2, len(names) * step * grid.width), np.float32))
-    pool = ThreadPoolExecutor(os.cpu_count())
+    pool = ThreadPoolExecutor(cores())
     begun: Callable[[], tuple[Window, Floats, NDArray[np.bool_]]] | None = None
     try:
         for window in grid.row_blocks(step):

@@ -8,7 +8,6 @@ for the same output.
 import hashlib
 import json
 import math
-import os
 import re
 import shutil
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from rasterio.windows import Window
 from ..claims import files_of
 from ..outputs import afterwards
 from ..raster import Grid, Source
+from ..system import replace
 from .accumulator import BLOCK_ROWS, Write
 
 PREFIX = ".resume-"
@@ -68,7 +68,7 @@ class Journal:
         with unfinished.open("wb") as file:
             file.write(hashlib.sha256(kept).digest())
             file.write(kept)
-        os.replace(unfinished, path)
+        replace(unfinished, path)
 
     def _load(self, row: int, count: int) -> NDArray[np.float32] | None:
         """Return the rows that a file keeps; None where there is none, or not as it was written."""

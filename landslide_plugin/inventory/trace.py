@@ -1,6 +1,5 @@
 """Reading a probability raster or a mask block by block, traced and measured on the way."""
 
-import os
 from contextlib import ExitStack
 from functools import partial
 from threading import Lock
@@ -15,6 +14,7 @@ from ..progress import Progress
 from ..raster import Source
 from ..raster.heights import require_metres
 from ..raster.undeclared import mark_fill
+from ..system import cores
 from .attributes import Statistics
 from .division import PROBABILITY, Layers
 from .morphology import Morphology
@@ -201,9 +201,7 @@ def _has_terrain(name: str, values: NDArray[np.float32], valid: Mask) -> Mask:
 
 def _threads(pixels: int) -> int:
     """Return how many blocks of so many pixels are worked on at once."""
-    allowed = getattr(os, "sched_getaffinity", None)
-    cores = len(allowed(0)) if allowed else os.cpu_count() or 1
-    return max(1, min(MOST_THREADS, cores, PIXELS_AT_ONCE // pixels))
+    return max(1, min(MOST_THREADS, cores(), PIXELS_AT_ONCE // pixels))
 
 
 def _checked(values: NDArray[np.float32], is_mask: bool, path: str) -> NDArray[np.float32]:

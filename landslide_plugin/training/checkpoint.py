@@ -7,7 +7,6 @@ from elsewhere can do no harm.
 
 import glob
 import json
-import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from torch import Tensor
 from ...models.model_file import digest_of
 from ..errors import InputError
 from ..outputs import together, whole_file
+from ..system import replace
 
 FORMAT = 2
 KEY = "landslide_checkpoint"
@@ -97,7 +97,7 @@ def read(path: Path) -> Saved | None:
 def set_aside(path: Path, saved: Saved) -> Path:
     """Keep a checkpoint of other samples or settings under a name of its own; return that."""
     kept = aside(path, str(saved.facts["digest"]))
-    os.replace(path, kept)
+    replace(path, kept)
     return kept
 
 

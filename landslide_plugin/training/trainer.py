@@ -1,7 +1,6 @@
 """The training loop, the same for all networks."""
 
 import hashlib
-import os
 import time
 from dataclasses import asdict, dataclass, field
 from functools import partial
@@ -16,6 +15,7 @@ from ..errors import OutputError
 from ..interruption import accept
 from ..progress import Progress
 from ..samples.sample_set import UNKNOWN
+from ..system import replace
 from . import checkpoint as checkpoints
 from .averaging import Average
 from .contracts import (
@@ -212,7 +212,7 @@ class _Training:
         kept = checkpoints.aside(file, self._digest)
         saved = checkpoints.read(kept)
         if saved is not None and saved.facts.get("digest") == self._digest:
-            os.replace(kept, file)
+            replace(kept, file)
             return saved
         return None
 

@@ -23,12 +23,19 @@ sys.path.insert(0, {root!r})
 from landslide_plugin import worker
 
 def prints(*, progress):
-    print("from Python")
+    print("from Python", "\u2588")
     os.write(1, b"to descriptor 1")
     ctypes.CDLL(None).puts(b"from C")
     subprocess.run([sys.executable, "-c", "print('from a child')"])
     progress.update(0.5)
     return {{"done": True}}
+
+def inherits(*, progress):
+    asked = [sys.executable, "-c", "import sys; print(repr(sys.stdin.read()))"]
+    try:
+        return {{"read": subprocess.check_output(asked, timeout=20, text=True).strip()}}
+    except subprocess.TimeoutExpired:
+        return {{"read": "nothing, it waits"}}
 
 def asks(*, pretrained=False, progress):
     return {{"offline": os.environ.get("HF_HUB_OFFLINE")}}
@@ -64,7 +71,7 @@ def swallows(*, forever=False, progress):
         if not forever:
             progress.update(0.5)
 
-for name in ("asks", "swallows", "prints", "fails", "fills", "slow"):
+for name in ("inherits", "asks", "swallows", "prints", "fails", "fills", "slow"):
     worker.COMMANDS[name] = "tests"
 find = worker.find_command
 worker.find_command = lambda name: globals()[name] if name in globals() else find(name)
@@ -79,7 +86,7 @@ def start(request, stand_ins=False):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        text=True,
+        encoding="utf-8",
     )
     process.stdin.write(request if isinstance(request, str) else json.dumps(request))
     process.stdin.write("\n")
@@ -88,10 +95,18 @@ def start(request, stand_ins=False):
 
 
 def run(request, stand_ins=False):
-    """Return the exit status, the events and what went to stderr."""
+    """Return the exit status, the events after the first, and what went to stderr."""
     process = start(request, stand_ins)
     out, err = process.communicate(timeout=PATIENCE)
-    return process.returncode, [json.loads(line) for line in out.splitlines()], err
+    first, *events = [json.loads(line) for line in out.splitlines()]
+    assert first == {"type": "started", "pid": process.pid}
+    return process.returncode, events, err
+
+
+def told(process):
+    """Return the next line that a worker reports, but for the one of its start."""
+    line = process.stdout.readline()
+    return process.stdout.readline() if '"started"' in line else line
 
 
 class TestReport:
@@ -129,8 +144,29 @@ class TestReport:
         status, events, err = run({"command": "prints"}, stand_ins=True)
         assert status == 0
         assert [event["type"] for event in events] == ["progress", "result"]
-        for text in ("from Python", "to descriptor 1", "from C", "from a child"):
+        for text in ("from Python", "to descriptor 1", "from C", "from a child", "\u2588"):
             assert text in err
+
+    @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
+    def test_nor_is_it_beyond_the_encoding_of_the_system(self, monkeypatch, encoding):
+        monkeypatch.setenv("PYTHONIOENCODING", encoding)
+        status, _, _ = run({"command": "prints"}, stand_ins=True)
+        assert status == 0
+
+    def test_a_request_is_utf_8_whatever_the_system_has(self, monkeypatch):
+        monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
+        request = {
+            "command": "streams",
+            "parameters": {"input": "Müre.tif", "output": "a.gpkg"},
+        }
+        _, events, _ = run(json.dumps(request, ensure_ascii=False))
+        assert "Müre.tif does not exist" in events[-1]["text"]
+
+    def test_programs_that_a_command_starts_do_not_wait_on_the_workers_stdin(self):
+        """On Windows whoever asks what it is would wait with the thread that waits for its end."""
+        process = start({"command": "inherits", "attached": True}, stand_ins=True)
+        assert json.loads(told(process))["values"] == {"read": "''"}
+        process.communicate(timeout=PATIENCE)
 
 
 def test_the_internet_is_for_pretrained_weights_that_were_asked_for(monkeypatch):
@@ -181,7 +217,7 @@ def writing(tmp_path):
         parameters = {"output": str(output), **request.pop("parameters", {})}
         process = start({"command": "slow", "parameters": parameters, **request}, stand_ins=True)
         processes.append(process)
-        assert "writing" in process.stdout.readline()
+        assert "writing" in told(process)
         assert len(list(tmp_path.iterdir())) == 3  # the old file, the partial folder and the lock
         return process
 
@@ -201,6 +237,13 @@ class TestEnding:
         assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
         assert (tmp_path / "a.tif").read_bytes() == b"old"
 
+    def test_so_does_the_interrupt_of_a_terminal(self, writing, tmp_path):
+        process = writing()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 128 + signal.SIGINT and "Traceback" not in err
+        assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
     def test_an_attached_worker_ends_with_its_parent(self, writing, tmp_path):
         process = writing(attached=True)
         process.stdin.close()
@@ -215,7 +258,7 @@ class TestEnding:
     @pytest.mark.parametrize("forever", [False, True])
     def test_even_when_something_swallows_the_exception(self, forever):
         process = start({"command": "swallows", "parameters": {"forever": forever}}, True)
-        assert "begun" in process.stdout.readline()
+        assert "begun" in told(process)
         time.sleep(0.1)  # so that it is in the callback
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=PATIENCE)

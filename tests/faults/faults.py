@@ -67,7 +67,8 @@ class Fault:
             limit = int(self.share * size)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         elif self.kind == "few open files":
-            limit = len(os.listdir("/proc/self/fd")) + self.number % 20
+            own = 1  # beside the one that counting takes: the worker keeps its stdin and stdout
+            limit = len(os.listdir("/proc/self/fd")) + own + self.number % 20
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
     def _raise(self) -> None:

@@ -65,6 +65,13 @@ def hang():
     time.sleep(600)
 
 
+def linger():
+    """Go on for longer than anybody waits, unless it is ended."""
+    Path(given["pids"]).write_text(str(os.getpid()))
+    begin_output()
+    time.sleep(600)
+
+
 def killed():
     begin_output()
     os.kill(os.getpid(), signal.SIGKILL)
@@ -82,4 +89,5 @@ def leave_child():
     send("result", values={"done": True})
 
 
+send("started", pid=os.getpid())
 globals()[request["command"]]()

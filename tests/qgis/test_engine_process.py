@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin import engine_lookup, engine_process
+from landslide_mapper.landslide_plugin import engine_lookup, engine_process, system
 from landslide_mapper.landslide_plugin.engine_lookup import clean_environment, find_engine
 from landslide_mapper.landslide_plugin.engine_process import (
     EngineCanceled,
@@ -179,7 +179,8 @@ class TestProtocol:
         }
 
     def test_the_environment_is_clean(self, ask, monkeypatch):
-        dropped = ("PYTHONPATH", "PYTHONHOME", "PROJ_LIB", "GDAL_DATA", "GDAL_DRIVER_PATH")
+        dropped = ("PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__", "PROJ_LIB", "GDAL_DATA",
+                   "GDAL_DRIVER_PATH", "DYLD_LIBRARY_PATH")  # fmt: skip
         for name in dropped:
             monkeypatch.setenv(name, "/nowhere")
         monkeypatch.setenv("LANDSLIDE_KEPT", "yes")
@@ -241,6 +242,71 @@ class TestEnd:
         with pytest.raises(EngineFailure):
             ask("killed", output=str(earlier))
         assert other.is_dir()
+
+
+@pytest.fixture
+def launcher(tmp_path):
+    """What the Python of an environment is on Windows: a program that starts the true one."""
+    path = tmp_path / "launcher.py"
+    path.write_text(
+        "import subprocess, sys\n"
+        f"words = [sys.executable, {str(FAKE_WORKER)!r}]\n"
+        "sys.exit(subprocess.Popen(words, start_new_session=True).wait())\n"
+    )
+    return path
+
+
+class TestOnWindows:
+    @pytest.fixture(autouse=True)
+    def windows(self, monkeypatch, tmp_path):
+        """Have this taken for Windows, but for its flags, and without its program taskkill."""
+        monkeypatch.setattr(system, "is_windows", lambda: True)
+        monkeypatch.setattr(system, "own_group", dict)
+        monkeypatch.setattr(system, "no_window", dict)
+        monkeypatch.setenv("SystemRoot", str(tmp_path / "none"))
+
+    def test_cancel_ends_the_worker_that_the_launcher_started(
+        self, recorder, launcher, tmp_path, earlier
+    ):
+        feedback = recorder(cancel_at="begun")
+        given = {"output": str(earlier), "pids": str(tmp_path / "pids")}
+        with pytest.raises(EngineCanceled):
+            run_command("linger", given, feedback, python=Path(sys.executable), worker=launcher)
+        [worker] = map(int, (tmp_path / "pids").read_text().split())
+        assert ends(worker)
+        assert not list(tmp_path.glob(".partial*")) and earlier.read_text() == "an earlier result"
+
+    def test_a_crash_is_told_by_the_number_that_windows_has_for_it(self):
+        assert "(status 0xc0000135)" in engine_process._why_ended(0xC0000135)
+
+
+class TestOwnPython:
+    """QGIS's own, and never QGIS itself, which would open a second window."""
+
+    @pytest.mark.parametrize(
+        "windows, executable, prefix, python",
+        [
+            (False, "MacOS/QGIS", "MacOS", "MacOS/bin/python3"),  # its bundle until QGIS 3.42
+            (False, "MacOS/QGIS", "Frameworks", "MacOS/bin/python3"),
+            (False, "bin/qgis", "usr", "usr/bin/python3"),
+            (False, "usr/bin/python3", "usr", "usr/bin/python3"),
+            (True, "bin/qgis-bin.exe", "apps/Python312", "apps/Python312/python.exe"),
+        ],
+    )
+    def test_is_found(self, monkeypatch, tmp_path, windows, executable, prefix, python):
+        for name in (executable, python):
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            (tmp_path / name).touch()
+        monkeypatch.setattr(system, "is_windows", lambda: windows)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / executable))
+        monkeypatch.setattr(sys, "exec_prefix", str(tmp_path / prefix))
+        assert engine_lookup.own_python() == tmp_path / python
+
+    def test_there_may_be_none(self, monkeypatch, tmp_path):
+        (tmp_path / "QGIS").touch()
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "QGIS"))
+        monkeypatch.setattr(sys, "exec_prefix", str(tmp_path))
+        assert engine_lookup.own_python() is None
 
 
 class TestTrueEngine:
