@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingContext,
     QgsProcessingException,
     QgsProcessingFeedback,
+    QgsProcessingMultiStepFeedback,
     QgsProcessingOutputNumber,
     QgsProcessingOutputString,
     QgsProcessingParameterBoolean,
@@ -28,8 +29,8 @@ from ..landslide_plugin.setup.plan import TORCH, Plan
 from .algorithm import EngineAlgorithm
 from .parameters import Declaration, advanced, later
 
-_SHARE = 95.0
-"""How many percent of the progress are the set-up's; the rest is the measuring."""
+_PARTS = 20
+"""The progress has so many parts, of which the measuring is the last."""
 
 _LABELS = {
     "cpu": "CPU",
@@ -152,7 +153,9 @@ class SetupEngine(EngineAlgorithm):
             python = install(self._plan(), feedback)
             folder = python.parent.parent
             _tell_others(folder, feedback, self._request.get("remove_old", False))
-            results = _measure_new(python, feedback)
+            last = QgsProcessingMultiStepFeedback(_PARTS, feedback)
+            last.setCurrentStep(_PARTS - 1)
+            results = _measure_new(python, last)
             return {**results, "FOLDER": str(folder), "SIZE": home.size_of(folder)}
         except (EngineCanceled, SetupCanceled):
             return {}
@@ -188,7 +191,7 @@ class FeedbackListener:
 
     def progress(self, percent: float) -> None:
         """Move the bar."""
-        self._feedback.setProgress(percent * _SHARE / 100)
+        self._feedback.setProgress(percent * (_PARTS - 1) / _PARTS)
 
     def message(self, text: str) -> None:
         """Show a sentence."""
