@@ -30,7 +30,10 @@ PARTS = (
     *("landslide_plugin", "models", "processing_algorithms", "requirements"),
 )
 """What the plugin needs of the repository."""
-NOT_NEEDED = ("docs/publishing.md", "requirements/dev", "requirements/qgis-tests")
+NOT_NEEDED = (
+    "docs/publishing.md",
+    *("requirements/engine.in", "requirements/dev", "requirements/qgis-tests"),
+)
 """Beginnings of names."""
 MODELS = "models/weights/models.json"
 """Says of each model whether it is distributed in the archive."""
