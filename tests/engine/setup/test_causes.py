@@ -68,7 +68,8 @@ UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
         ),
         (
             "error: Request failed after 3 retries\n  cause: error sending request for url "
-            "(https://name:word@mirror.invalid:8080/simple/a/)\n  cause: operation timed out",
+            "(https://name:word@"  # pragma: allowlist secret
+            "mirror.invalid:8080/simple/a/)\n  cause: operation timed out",
             "mirror.invalid does not answer: check the internet connection and the firewall",
         ),
         ("Resolved 3 packages\nerror: What nobody thought of", "error: What nobody thought of."),
