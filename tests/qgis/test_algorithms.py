@@ -572,11 +572,11 @@ def write_raster(path, array, bands=(), size=10.0, nodata=None):
     dataset.SetProjection(crs.ExportToWkt())
     dataset.SetGeoTransform((500000, size, 0, 5000000, 0, -size))
     for number, band in enumerate(array, start=1):
+        if nodata is not None:
+            dataset.GetRasterBand(number).SetNoDataValue(nodata)
         dataset.GetRasterBand(number).WriteArray(band)
         if bands:
             dataset.GetRasterBand(number).SetDescription(bands[number - 1])
-        if nodata is not None:
-            dataset.GetRasterBand(number).SetNoDataValue(nodata)
     return str(path)
 
 

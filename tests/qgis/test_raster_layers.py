@@ -81,11 +81,11 @@ def write(path, bands, nodata=None, epsg=32632, kind=gdal.GDT_Float32, names=())
         dataset.SetProjection(crs.ExportToWkt())
     dataset.SetGeoTransform((500000, 10, 0, 5000000, 0, -10))
     for number, values in enumerate(bands, start=1):
+        if nodata is not None:
+            dataset.GetRasterBand(number).SetNoDataValue(nodata)
         dataset.GetRasterBand(number).WriteArray(values)
         if names:
             dataset.GetRasterBand(number).SetDescription(names[number - 1])
-        if nodata is not None:
-            dataset.GetRasterBand(number).SetNoDataValue(nodata)
     return str(path)
 
 
