@@ -1,13 +1,13 @@
 """Streams from a DEM: depressions filled, flow routed by D8, cells that drain enough as lines.
 
-Filling and accumulation are richdem's (the package is its maintained fork, richdem2). The
-directions are our own: richdem's D8 takes the lowest neighbour, O'Callaghan and Mark's the
-steepest descent, which needs the pixels' true size.
+Filling and accumulation are richdem's (the package is its maintained fork, richdem2), and where it
+has no wheel those of `flow`, which are alike and slower. The directions are our own: richdem's D8
+takes the lowest neighbour, O'Callaghan and Mark's the steepest descent, which needs the pixels'
+true size.
 """
 
 import importlib
 import os
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from scipy.ndimage import binary_fill_holes
 
-from ..errors import InputError, MissingPackageError
+from ..errors import InputError
 from ..progress import Progress
 from ..raster import Grid
-from . import memory
+from . import flow, memory
 
 NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
 """Row and column steps of the directions 0 (none) to 8, numbered as richdem does: 1 is west."""
@@ -74,8 +74,8 @@ def stream_network(
 
     Raises:
         InputError: no cell drains `min_area`.
-        MissingPackageError: the package richdem2 is not installed.
     """
+    tell_slowness(progress)
     filled = fill_depressions(elevation, valid)
     progress.update(0.35)
     directions = flow_directions(filled, grid)
@@ -113,6 +113,15 @@ def require_memory(grid: Grid, progress: Progress) -> None:
     )
 
 
+def tell_slowness(progress: Progress) -> None:
+    """Say that it will take longer where the package richdem2 is not there."""
+    if _richdem() is None:
+        progress.message(
+            "The package richdem2 is not there or does not load: depressions are filled by Python, "
+            "which takes about ten times as long."
+        )
+
+
 def fill_depressions(
     elevation: NDArray[np.floating], valid: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
@@ -128,7 +137,6 @@ def fill_depressions(
     Returns:
         (rows, columns), the lowest cell lifted to 1000; NaN where there is no data.
     """
-    richdem = _richdem()
     inside = valid if valid.all() else binary_fill_holes(valid)
     # A ring of nodata lets water leave over the edge cells; richdem routes nothing from them.
     padded = np.full((elevation.shape[0] + 2, elevation.shape[1] + 2), _NODATA)
@@ -139,10 +147,14 @@ def fill_depressions(
         # must not vanish: at 0 they would.
         core[inside] = _BASE
         np.subtract(elevation, lowest - _BASE, out=core, where=valid, dtype=np.float64)
-    dem = richdem.rdarray(padded, no_data=_NODATA)
-    dem.geotransform = (0, 1, 0, 0, 0, -1)
-    with _quiet():
-        richdem.FillDepressions(dem, epsilon=True, in_place=True)
+    richdem = _richdem()
+    if richdem is None:
+        flow.fill_depressions(padded, _NODATA)
+    else:
+        dem = richdem.rdarray(padded, no_data=_NODATA)
+        dem.geotransform = (0, 1, 0, 0, 0, -1)
+        with _quiet():
+            richdem.FillDepressions(dem, epsilon=True, in_place=True)
     core[~inside] = np.nan
     return core
 
@@ -190,25 +202,39 @@ def drained_area(
     Returns:
         km2 drained by each cell, itself included, (rows, columns).
     """
-    richdem = _richdem()
     rows, columns = directions.shape
-    proportions = np.zeros((rows + 2, columns + 2, 9), np.float32)
-    proportions[..., 0] = -1  # richdem: no flow from here
-    inner = proportions[1:-1, 1:-1]
-    row, column = np.nonzero(directions)
-    inner[row, column, directions[row, column]] = 1
-    inner[row, column, 0] = 0  # richdem: flow from here
     area = np.zeros((rows + 2, columns + 2))
     for start in range(0, rows, _BLOCK_ROWS):
         part = slice(start, min(start + _BLOCK_ROWS, rows))
         own = grid.pixel_areas(np.arange(rows)[part], np.arange(columns)) / 1e6
         area[1:-1, 1:-1][part] = own * valid[part]
+    richdem = _richdem()
+    if richdem is None:
+        flow.accumulate(_receivers(np.pad(directions, 1)), area.reshape(-1))
+    else:
+        _accumulate(richdem, directions, area)
+    return area[1:-1, 1:-1]
+
+
+def _accumulate(richdem: ModuleType, directions: NDArray[np.int8], area: NDArray) -> None:
+    """Accumulate areas, (rows + 2, columns + 2), along directions, (rows, columns), in place."""
+    proportions = np.zeros((*area.shape, 9), np.float32)
+    proportions[..., 0] = -1  # richdem: no flow from here
+    inner = proportions[1:-1, 1:-1]
+    row, column = np.nonzero(directions)
+    inner[row, column, directions[row, column]] = 1
+    inner[row, column, 0] = 0  # richdem: flow from here
     weights = richdem.rdarray(area, no_data=-1)
     shares = richdem.rd3array(proportions, no_data=-2)
     weights.geotransform = shares.geotransform = (0, 1, 0, 0, 0, -1)
     with _quiet():
         richdem.FlowAccumFromProps(shares, weights=weights, in_place=True)
-    return area[1:-1, 1:-1]
+
+
+def _receivers(directions: NDArray[np.int8]) -> NDArray[np.intp]:
+    """Return the flat index of the cell that each cell drains to, itself at outlets."""
+    steps = np.array([row * directions.shape[1] + column for row, column in NEIGHBOURS])
+    return np.arange(directions.size) + steps[directions.reshape(-1)]
 
 
 def stream_links(
@@ -276,20 +302,12 @@ def _geodesic_lengths(frame: gpd.GeoDataFrame) -> list[float]:
     return [float(geod.geometry_length(line)) for line in frame.geometry.to_crs(geodetic)]
 
 
-def _richdem() -> ModuleType:
+def _richdem() -> ModuleType | None:
+    """Return the package; None where there is none that loads."""
     try:
         return importlib.import_module("richdem")
-    except ModuleNotFoundError as error:
-        raise MissingPackageError(
-            "Streams and twi need the package richdem2, which this engine (Python "
-            f"{platform.python_version()}) lacks: run Set up the engine with a Python from 3.11 to "
-            "3.13, or give river lines of your own and leave out twi."
-        ) from error
-    except ImportError as error:
-        raise MissingPackageError(
-            f"Streams and twi need the package richdem2, which can't be loaded ({error}): run Set "
-            "up the engine anew."
-        ) from error
+    except ImportError:
+        return None
 
 
 @contextmanager

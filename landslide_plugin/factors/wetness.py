@@ -33,7 +33,6 @@ def specific_catchment(
 
     Raises:
         InputError: the memory does not suffice, or the DEM has no valid pixel.
-        MissingPackageError: the package richdem2 is not installed.
     """
     grid = dem.grid
     require_memory(
@@ -49,6 +48,7 @@ def specific_catchment(
         elevation[rows], valid[rows] = heights[:, 1:-1], there[:, 1:-1]
     if not valid.any():
         raise InputError(f"The DEM {dem.path} holds no valid pixel.")
+    streams.tell_slowness(progress)
     progress.update(0.1)
     filled = streams.fill_depressions(elevation, valid)
     del elevation

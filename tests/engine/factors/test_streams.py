@@ -14,8 +14,6 @@ from pyproj import Geod
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
-pytest.importorskip("richdem")
-
 UTM = CRS.from_epsg(32632)
 
 

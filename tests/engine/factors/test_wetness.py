@@ -11,8 +11,6 @@ from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack
 from rasterio.transform import from_origin
 
-pytest.importorskip("richdem")
-
 
 def run(path, output, factors, progress=None, **parameters):
     terrainfactors(
