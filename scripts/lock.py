@@ -34,9 +34,6 @@ PYTHON = "3.11"
 """The oldest Python; the resolution holds for all newer ones."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
-UV_OLDEST = "0.8.0"
-"""The oldest uv of a user's own that does what the set-up asks of it."""
-
 CUDA = re.compile(r"(nvidia|cuda)-|triton==")
 """What PyPI's torch brings for a GPU on Linux, and its builds for the CPU do without."""
 
@@ -146,14 +143,15 @@ def _write_json(name: str, content: dict[str, Any]) -> None:
 
 
 def _uv(packages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return uv's version and its wheel for each system."""
+    """Return uv's version, the oldest of a user's own that serves, and a wheel each system."""
     uv = next(package for package in packages if package["name"] == "uv")
     wheels = {}
     for target in TARGETS:
         wheel = _best(uv, target, PYTHON)
         digest = f"sha256:{wheel['hashes']['sha256']}"
         wheels[_key(target)] = {"name": _file(wheel), "digest": digest, "url": wheel["url"]}
-    return {"version": uv["version"], "oldest": UV_OLDEST, "wheels": wheels}
+    oldest = f"{uv['version'].rpartition('.')[0]}.0"
+    return {"version": uv["version"], "oldest": oldest, "wheels": wheels}
 
 
 def _sizes(packages: list[dict[str, Any]], engine: set[str]) -> dict[str, Any]:

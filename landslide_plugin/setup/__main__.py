@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import os
 import re
-import subprocess  # nosec B404
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,7 @@ from urllib.request import url2pathname
 from ..errors import LandslideError
 from .home import home
 from .install import set_up
-from .machine import base_python
+from .machine import base_python, output_of
 from .plan import TORCH, Plan
 
 
@@ -55,6 +54,7 @@ def main(words: Sequence[str] | None = None) -> int:
     given = parser.parse_args(words)
     links = () if given.wheelhouse else tuple(_find_links())
     wheelhouse = given.wheelhouse and given.wheelhouse.absolute()
+    folder = Path(os.path.abspath(given.folder))
     plan = Plan(given.torch, given.dev, given.python, wheelhouse, links, fall_back=True)
     try:
         if given.pins:
@@ -62,7 +62,7 @@ def main(words: Sequence[str] | None = None) -> int:
             print(plan.pins(plan.torch_wheel(base_python(plan.machine, plan.python)[1])))
         else:
             mirror = {"UV_DEFAULT_INDEX": os.environ.get("PIP_INDEX_URL", "")}
-            set_up(plan, given.folder.absolute(), Terminal(), home(), environment=mirror)
+            set_up(plan, folder, Terminal(), home(), environment=mirror)
     except LandslideError as error:
         print(f"Error: {error}", flush=True)
         return 1
@@ -81,9 +81,7 @@ def _find_links() -> list[Path]:
 
 
 def _pips_find_links() -> str:
-    words = [sys.executable, "-m", "pip", "config", "get", "global.find-links"]
-    asked = subprocess.run(words, capture_output=True, text=True, check=False)  # noqa: S603  # nosec B603
-    return asked.stdout if asked.returncode == 0 else ""
+    return output_of([sys.executable, "-m", "pip", "config", "get", "global.find-links"])
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..system import LONGEST_PATH
 from .listener import SetupError
 from .machine import Machine, this_machine
 from .plan import Plan
@@ -17,8 +18,6 @@ STAMP = "landslide-engine.json"
 
 VARIABLE = "LANDSLIDE_HOME"
 """Names the folder of engines in place of the system's usual one."""
-
-LONGEST_ON_WINDOWS = 259
 
 
 @dataclass(frozen=True)
@@ -138,9 +137,9 @@ def check_length(plan: Plan, folder: Path) -> None:
         SetupError: it is too deep.
     """
     inside = len(r"\Lib\site-packages" + "\\") + plan.longest_path()
-    if plan.machine.system == "Windows" and len(str(folder)) + inside > LONGEST_ON_WINDOWS:
+    if plan.machine.system == "Windows" and len(str(folder)) + inside > LONGEST_PATH:
         raise SetupError(
-            f"Windows takes paths of {LONGEST_ON_WINDOWS} characters, the engine in {folder} would "
+            f"Windows takes paths of {LONGEST_PATH} characters, the engine in {folder} would "
             f"have {len(str(folder)) + inside}: set the environment variable {VARIABLE} to a "
             r"shorter folder, such as C:\landslide."
         )

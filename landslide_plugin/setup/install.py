@@ -17,10 +17,12 @@ from operator import sub
 from pathlib import Path
 
 from ..locks import locked
+from ..system import no_window
+from ..system import replace as move
 from .causes import explain
 from .home import STAMP, check_length, is_ready, python_of, size_of
-from .listener import Fetch, Listener, SetupCanceled, SetupError
-from .machine import HIDDEN, base_python, version_of
+from .listener import Fetch, Listener, SetupCanceled, SetupError, Share
+from .machine import base_python, version_of
 from .plan import Plan, Wheel
 from .uv import download, find
 
@@ -68,14 +70,17 @@ def set_up(
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         (store / "cache").mkdir(parents=True, exist_ok=True)
-        with locked(folder):
+        with locked(store / "cache"):
+            for left in (store / "cache").glob(".tmp*"):  # by one that was killed
+                shutil.rmtree(left, ignore_errors=True)
             base, version = base_python(plan.machine, plan.python)
             asked = plan.torch
             plan, wheel = _torch(plan, version, listener)
             _tell_sizes(plan, version, folder, store, listener)
-            uv = find(plan, store, listener, fetch)
-            sizes = plan.sizes(version)
-            run = _Uv(uv, folder, store, listener, _variables(store, environment or {}), sizes)
+            uv = find(plan, store, Share(listener, 0, 4), fetch)
+            variables = _variables(plan, store, environment or {})
+            expected = plan.sizes(version)["disk"]
+            run = _Uv(uv, folder, store, Share(listener, 4, 96), variables, expected)
             stamp = {**plan.wanted(), "torch": asked, "python": version}
             _make(plan, folder, base, wheel, stamp, run)
     except OSError as error:
@@ -91,25 +96,24 @@ def _make(
     plan: Plan, folder: Path, base: str, wheel: Wheel | None, stamp: dict[str, str], run: _Uv
 ) -> None:
     """Make the environment where it is not there, install, and set the stamp last."""
-    offline = ["--offline"] if plan.wheelhouse else []
     started = folder / _STARTED  # stays if we are killed: the next run begins anew, from the cache
     (folder / STAMP).unlink(missing_ok=True)
     if version_of(python_of(folder)) != stamp["python"] or started.exists():
         own = ["--managed-python"] if base.startswith("cpython-") else []
-        run(["venv", "--no-project", "--clear", *offline, *own, "--python", base, str(folder)])
+        run(["venv", "--no-project", "--clear", *own, "--python", base, str(folder)])
     started.touch()
     pins = folder / "requirements.txt"
     pins.write_text(plan.pins(wheel), encoding="utf-8")
     links = [
         word for path in (plan.wheelhouse, *plan.find_links) if path for word in ("-f", str(path))
     ]
-    alone = [*offline, "--no-index"] if plan.wheelhouse else []
+    alone = ["--offline", "--no-index"] if plan.wheelhouse else []
     words = ["pip", "sync", "--python", str(python_of(folder)), "--only-binary", ":all:"]
     run([*words, "--require-hashes", *links, *alone, str(pins)])
     partial = folder / f"{STAMP}.partial"
     partial.write_text(json.dumps(stamp, indent=1), encoding="utf-8")
     started.unlink()
-    os.replace(partial, folder / STAMP)
+    move(partial, folder / STAMP)
 
 
 def _torch(plan: Plan, version: str, listener: Listener) -> tuple[Plan, Wheel | None]:
@@ -159,7 +163,7 @@ def _size(count: int) -> str:
     return f"{count / 1e9:.1f} GB" if count >= 1e9 else f"{count / 1e6:.0f} MB"
 
 
-def _variables(store: Path, environment: Mapping[str, str]) -> dict[str, str]:
+def _variables(plan: Plan, store: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return uv's environment: this one, less what would lead it astray."""
     own = {
         key: value
@@ -170,7 +174,9 @@ def _variables(store: Path, environment: Mapping[str, str]) -> dict[str, str]:
         **own,
         "UV_CACHE_DIR": str(store / "cache"),
         "UV_PYTHON_INSTALL_DIR": str(store / "python"),
+        **({"UV_PYTHON_INSTALL_MIRROR": plan.wheelhouse.as_uri()} if plan.wheelhouse else {}),
         "UV_SYSTEM_CERTS": "1",
+        "UV_CONCURRENT_DOWNLOADS": "4",  # few at once end sooner, and what has ended is kept
         "UV_NO_PROGRESS": "1",
         "NO_COLOR": "1",
         **{key: value for key, value in environment.items() if value},
@@ -187,14 +193,14 @@ class _Uv:
         store: Path,
         listener: Listener,
         variables: dict[str, str],
-        sizes: dict[str, int],
+        expected: int,
     ) -> None:
         self._uv = uv
         self._folder = folder
         self._store = store
         self._listener = listener
         self._variables = variables
-        self._expected = max(sizes["disk"], 1)
+        self._expected = max(expected, 1)
         self._growing = [store / "cache", store / "python", folder]
         self._before = self._bytes()
         self._percent = 0.0
@@ -214,10 +220,10 @@ class _Uv:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            creationflags=HIDDEN,
             text=True,
             encoding="utf-8",
             errors="replace",
+            **no_window(),
         )
         lines: queue.Queue[str] = queue.Queue()
         reader = threading.Thread(target=_read, args=(process.stdout or (), lines), daemon=True)
@@ -256,7 +262,7 @@ class _Uv:
         """Most of the time goes to the download, which uv unpacks as it comes."""
         kept, python, made = map(sub, self._bytes(), self._before)
         share = max(kept + python, made) / self._expected
-        self._percent = max(self._percent, min(round(95 * share, 1), 95.0))
+        self._percent = max(self._percent, min(100 * share, 100.0))
         self._listener.progress(self._percent)
 
     def _bytes(self) -> list[int]:

@@ -28,6 +28,19 @@ class Listener(Protocol):
         """Return whether the user canceled."""
 
 
+class Share:
+    """Passes everything on, and progress as a part of the whole."""
+
+    def __init__(self, listener: Listener, begin: float, end: float) -> None:
+        self.message, self.warning = listener.message, listener.warning
+        self.log, self.canceled = listener.log, listener.canceled
+        self._whole, self._begin, self._end = listener, begin, end
+
+    def progress(self, percent: float) -> None:
+        """Take how much of the part is done, 0 to 100."""
+        self._whole.progress(round(self._begin + (self._end - self._begin) * percent / 100, 1))
+
+
 Fetch = Callable[[str, Path, Listener], None]
 """Downloads an address into a file; raises OSError or SetupError where it can't."""
 

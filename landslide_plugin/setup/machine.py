@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..system import no_window
 from .listener import SetupError
 
 OLDEST, NEWEST = (3, 11), (3, 14)
@@ -21,9 +22,6 @@ OWN = "3.12"
 
 OLDEST_MACOS = 14
 """What the locked torch has wheels for."""
-
-HIDDEN = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"""Windows: a program that is started gets no console window."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +62,7 @@ def this_machine() -> Machine:
     if system == "Windows":  # on ARM, too, Windows runs what is made for x86_64
         return Machine(system)
     if system == "Darwin":
-        if processor == "arm64" or _output(["sysctl", "-n", "sysctl.proc_translated"]) == "1":
+        if processor == "arm64" or output_of(["sysctl", "-n", "sysctl.proc_translated"]) == "1":
             processor = "aarch64"  # also where QGIS itself is made for Intel
         return Machine(system, processor, int(platform.mac_ver()[0].split(".")[0] or 0))
     sandboxed = Path("/.flatpak-info").exists() or "SNAP" in os.environ
@@ -101,7 +99,7 @@ def fits(version: str) -> bool:
 
 def version_of(python: Path) -> str:
     """Return a Python's version, such as "3.11"; empty where it does not run."""
-    found = _output([str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+    found = output_of([str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
     return found if re.fullmatch(r"\d+\.\d+", found) else ""
 
 
@@ -114,7 +112,7 @@ def torch_for_gpu(machine: Machine) -> str:
     if machine.system == "Darwin":
         return "cpu"
     asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    driver = int((re.findall(r"^\d+", _output(asked)) or ["0"])[0])
+    driver = int((re.findall(r"^\d+", output_of(asked)) or ["0"])[0])
     if driver >= 580:
         return "cu130"
     return "cu126" if driver >= 528 and machine.system == "Windows" else "cpu"
@@ -127,8 +125,8 @@ def _pythons() -> Iterator[Path]:
             yield Path(found)
 
 
-def _output(words: list[str]) -> str:
-    """Return what a program prints; empty where it is not there or fails."""
+def output_of(words: list[str], seconds: float = 30) -> str:
+    """Return what a program prints, stripped; empty where it is not there, fails or hangs."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")}
     try:
         done = subprocess.run(  # noqa: S603 - a fixed list  # nosec B603
@@ -137,10 +135,10 @@ def _output(words: list[str]) -> str:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             stdin=subprocess.DEVNULL,
-            creationflags=HIDDEN,
-            timeout=30,
+            timeout=seconds,
             check=False,
             text=True,
+            **no_window(),
         )
     except (OSError, subprocess.TimeoutExpired):
         return ""

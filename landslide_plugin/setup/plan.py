@@ -64,11 +64,13 @@ class Plan:
     machine: Machine = field(default_factory=this_machine)
 
     def settled(self) -> Plan:
-        """Return the plan with "auto" settled by the GPU's driver.
+        """Return the plan with "auto" settled by the GPU's driver, and no relative folder.
 
         Raises:
             SetupError: there is no such build of torch for this system.
         """
+        if self.wheelhouse and not self.wheelhouse.is_absolute():
+            return replace(self, wheelhouse=self.wheelhouse.absolute()).settled()
         if self.torch == "auto":
             return replace(self, torch=torch_for_gpu(self.machine))
         if self.torch not in TORCH or (self.machine.system, self.torch) == ("Linux", "cu126"):

@@ -6,15 +6,15 @@ import hashlib
 import json
 import re
 import shutil
-import subprocess  # nosec B404
 import sys
 import tempfile
 import urllib.request
 import zipfile
 from pathlib import Path
 
+from ..system import replace
 from .listener import Fetch, Listener, SetupCanceled, SetupError
-from .machine import HIDDEN
+from .machine import output_of
 from .plan import Plan
 
 _BLOCK = 2**18
@@ -64,7 +64,7 @@ def find(plan: Plan, home: Path, listener: Listener, fetch: Fetch) -> Path:
             unpacked = Path(archive.extract(member, folder))
         unpacked.chmod(0o755)
         kept.parent.mkdir(parents=True, exist_ok=True)
-        unpacked.replace(kept)
+        replace(unpacked, kept)
     return kept
 
 
@@ -80,7 +80,7 @@ def _get(plan: Plan, wheel: dict[str, str], file: Path, listener: Listener, fetc
         version = wheel["name"].split("-")[1]
         words = [sys.executable, "-m", "pip", "download", "--no-deps", f"uv=={version}"]
         if Path(sys.executable).name.startswith("python"):
-            _run([*words, "--only-binary", ":all:", "--dest", str(file.parent)])
+            output_of([*words, "--only-binary", ":all:", "--dest", str(file.parent)], 600)
         if not file.is_file():
             raise SetupError(
                 f"uv can't be downloaded ({error}): check the internet connection and the proxy, "
@@ -88,19 +88,8 @@ def _get(plan: Plan, wheel: dict[str, str], file: Path, listener: Listener, fetc
             ) from None
 
 
-def _run(words: list[str]) -> str:
-    """Return what a program prints; empty where it is not there."""
-    try:
-        done = subprocess.run(  # noqa: S603 - a fixed list  # nosec B603
-            words, capture_output=True, creationflags=HIDDEN, timeout=300, check=False, text=True
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout
-
-
 def _version(uv: Path) -> tuple[int, ...]:
-    found = re.match(r"uv (\d+(?:\.\d+)*)", _run([str(uv), "--version"]))
+    found = re.match(r"uv (\d+(?:\.\d+)*)", output_of([str(uv), "--version"]))
     return _numbers(found[1]) if found else ()
 
 

@@ -2,10 +2,12 @@
 
 import json
 import os
+import platform
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,7 @@ from landslide_mapper.landslide_plugin.setup.home import STAMP, find, is_ready, 
 from landslide_mapper.landslide_plugin.setup.install import set_up
 from landslide_mapper.landslide_plugin.setup.listener import SetupCanceled, SetupError
 
-from .conftest import PYTHON, TORCH, Memory, write_wheel
+from .conftest import PYTHON, TORCH, Memory, digest, write_wheel
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -180,6 +182,25 @@ class TestProgress:
         assert len({percent for percent in memory.percents if 0 < percent < 95}) >= 4
         assert memory.percents[-1] == 100
 
+    def test_does_not_go_back_after_uv_itself_was_downloaded(self, index, tmp_path, monkeypatch):
+        wheel = tmp_path / "uv-0.13.9-py3-none-any.whl"
+        with zipfile.ZipFile(wheel, "w") as archive:
+            archive.write(Path(sys.executable).with_name("uv"), "uv-0.13.9.data/scripts/uv")
+        facts = json.loads((index.requirements / "uv.json").read_text())
+        fact = {"name": wheel.name, "digest": digest(wheel), "url": "https://index.invalid/uv"}
+        key = f"{platform.system()}-{platform.machine()}"
+        index.write("uv", {**facts, "wheels": {key: fact}})
+        monkeypatch.setenv("PATH", "/usr/bin:/bin")
+
+        def fetch(url, target, listener):
+            listener.progress(100)
+            wheel.rename(target)
+
+        memory, mirror = Memory(), {"UV_DEFAULT_INDEX": index.url}
+        set_up(index.plan(), tmp_path / "engine", memory, fetch=fetch, environment=mirror)
+        assert memory.percents == sorted(memory.percents)
+        assert 0 < memory.percents[0] < 10
+
 
 class TestEnding:
     def test_cancel_ends_uv_and_leaves_nothing_that_counts(self, index, tmp_path, serve, running):
@@ -220,6 +241,7 @@ class TestEnding:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert not is_ready(index.plan(dev=True), folder)
+        assert list((tmp_path / "cache").glob(".tmp*"))
         server.asked.clear()
         server.rate = None
         plan = index.plan(dev=True)
@@ -228,10 +250,12 @@ class TestEnding:
             "/files/large-1.0-py3-none-any.whl"
         ]
         assert names_in(folder) == ["large", "tinypackage", "tinytool", "torch"]
+        assert not list((tmp_path / "cache").glob(".tmp*"))
 
     def test_two_at_once_is_one_sentence(self, index, tmp_path):
+        (tmp_path / "cache").mkdir()
         with (
-            locked(tmp_path / "engine"),
+            locked(tmp_path / "cache"),
             pytest.raises(LandslideError, match=r"written by another run \(process \d+ on"),
         ):
             made(index, tmp_path / "engine")

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path, PureWindowsPath
 
 import pytest
-from landslide_mapper.landslide_plugin.setup import home as home_module
 from landslide_mapper.landslide_plugin.setup import machine as machine_module
 from landslide_mapper.landslide_plugin.setup.home import check_length, home, python_of
 from landslide_mapper.landslide_plugin.setup.install import set_up
@@ -17,6 +16,7 @@ from landslide_mapper.landslide_plugin.setup.machine import (
     torch_for_gpu,
 )
 from landslide_mapper.landslide_plugin.setup.plan import Plan
+from landslide_mapper.landslide_plugin.system import LONGEST_PATH
 
 from .conftest import PYTHON, Memory
 
@@ -29,7 +29,7 @@ def fake(monkeypatch, system, processor, answers=()):
     monkeypatch.setattr(machine_module.platform, "system", lambda: system)
     monkeypatch.setattr(machine_module.platform, "machine", lambda: processor)
     monkeypatch.setattr(machine_module.platform, "mac_ver", lambda: ("14.5", "", ""))
-    monkeypatch.setattr(machine_module, "_output", lambda words: dict(answers).get(words[0], ""))
+    monkeypatch.setattr(machine_module, "output_of", lambda words: dict(answers).get(words[0], ""))
 
 
 class TestMachine:
@@ -118,7 +118,7 @@ class TestGpu:
         ],
     )
     def test_torch_is_chosen_by_the_driver(self, monkeypatch, machine, driver, expected):
-        monkeypatch.setattr(machine_module, "_output", lambda words: driver)
+        monkeypatch.setattr(machine_module, "output_of", lambda words: driver)
         assert torch_for_gpu(machine) == expected
         assert Plan("auto", machine=machine).settled().torch == expected
 
@@ -154,7 +154,7 @@ class TestPlaces:
 
     def test_a_path_too_long_for_windows_is_refused_with_the_mend(self, index):
         plan = Plan(requirements=index.requirements, machine=WINDOWS)
-        longest = home_module.LONGEST_ON_WINDOWS - 150 - len("\\Lib\\site-packages\\")
+        longest = LONGEST_PATH - 150 - len("\\Lib\\site-packages\\")
         check_length(plan, PureWindowsPath("C:\\" + "x" * (longest - 3)))
         with pytest.raises(SetupError, match=r"259 characters, .* 260: set .*LANDSLIDE_HOME"):
             check_length(plan, PureWindowsPath("C:\\" + "x" * (longest - 2)))

@@ -82,16 +82,16 @@ def test_a_wheelhouse_may_hold_it(index, wheel, tmp_path):
 def test_pip_helps_where_the_network_can_not_be_reached_otherwise(
     index, wheel, tmp_path, monkeypatch
 ):
-    run = uv_module._run
+    run = uv_module.output_of
 
-    def pip(words):
+    def pip(words, *seconds):
         if "pip" not in words:
             return run(words)
         shutil.copy(wheel, words[-1])
         return ""
 
     monkeypatch.setattr(sys, "executable", "/somewhere/python3")
-    monkeypatch.setattr(uv_module, "_run", pip)
+    monkeypatch.setattr(uv_module, "output_of", pip)
     assert find(index.plan(), tmp_path / "home", Memory(), refuse).is_file()
 
 
