@@ -230,7 +230,8 @@ def measure(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
     """Run the engine once; report its packages, device and speed."""
     feedback.pushInfo(f"Measuring the engine {python}.")
     found = run_command("device", {}, feedback, python=python)
-    packages = ", ".join(f"{name} {version}" for name, version in found["packages"].items())
+    versions = found["packages"].items()
+    packages = ", ".join(f"{name} {version or 'missing'}" for name, version in versions)
     speed = float(found["megapixels_per_second"])
     feedback.pushInfo(f"Python {found['python']}; {packages}")
     feedback.pushInfo(f"Device: {found['device']}; FC-DenseNet: {speed:.3g} megapixels per second")

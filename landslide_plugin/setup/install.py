@@ -234,6 +234,8 @@ class _Uv:
             process.kill()
             process.wait()
             reader.join()
+            if process.stdout is not None:
+                process.stdout.close()
         self._tell(lines, last)
         if process.returncode:
             raise SetupError(f"The engine can't be set up in {self._folder}: {explain(list(last))}")

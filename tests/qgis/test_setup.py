@@ -79,7 +79,7 @@ def measured(command, parameters, feedback, python):
     return {
         "device": "CPU, 2 threads",
         "python": "3.12.1",
-        "packages": {"torch": "2.13.0"},
+        "packages": {"torch": "2.13.0", "richdem2": None},
         "megapixels_per_second": 1.5,
     }
 
@@ -103,7 +103,7 @@ class TestAlgorithm:
         python = home.python_of(home.home() / Plan().digest())
         assert run() == {
             "ENGINE": str(python),
-            "PACKAGES": "torch 2.13.0",
+            "PACKAGES": "torch 2.13.0, richdem2 missing",
             "DEVICE": "CPU, 2 threads",
             "MEGAPIXELS_PER_SECOND": 1.5,
             "FOLDER": str(home.home() / Plan().digest()),

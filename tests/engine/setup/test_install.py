@@ -1,5 +1,6 @@
 """Setting up the engine: whole or not counted, twice is once, checked, and with the true causes."""
 
+import gc
 import json
 import os
 import platform
@@ -7,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 import zipfile
 from pathlib import Path
 
@@ -251,6 +253,14 @@ class TestEnding:
         ]
         assert names_in(folder) == ["large", "tinypackage", "tinytool", "torch"]
         assert not list((tmp_path / "cache").glob(".tmp*"))
+
+    def test_nothing_is_left_open(self, index, tmp_path):
+        """QGIS's Python tells of files that nobody closes, in the middle of the log."""
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always", ResourceWarning)
+            made(index, tmp_path / "engine")
+            gc.collect()
+        assert [str(warning.message) for warning in told] == []
 
     def test_two_at_once_is_one_sentence(self, index, tmp_path):
         (tmp_path / "cache").mkdir()
