@@ -25,6 +25,7 @@ from ..landslide_plugin.errors import LandslideError
 from ..landslide_plugin.setup import home, network
 from ..landslide_plugin.setup.install import set_up
 from ..landslide_plugin.setup.listener import SetupCanceled, SetupError
+from ..landslide_plugin.setup.machine import this_machine
 from ..landslide_plugin.setup.plan import TORCH, Plan
 from .algorithm import EngineAlgorithm
 from .parameters import Declaration, advanced, later
@@ -34,10 +35,10 @@ _PARTS = 20
 
 _LABELS = {
     "cpu": "CPU",
-    "auto": "GPU: what this machine's driver takes",
-    "cu130": "GPU: CUDA 13.0",
-    "cu126": "GPU: CUDA 12.6",
-    "pypi": "What PyPI offers for this system",
+    "auto": "GPU by its driver",
+    "cu130": "CUDA 13.0",
+    "cu126": "CUDA 12.6",
+    "pypi": "PyPI's build",
 }
 
 
@@ -250,15 +251,17 @@ def choices() -> list[str]:
 
 def _sizes(torch: str) -> str:
     """Return the sizes of a choice; those of the GPU's driver are at most the largest build's."""
+    largest = "pypi" if this_machine().system == "Darwin" else "cu130"
+    plan = Plan(largest if torch == "auto" else torch)
     try:
-        sizes = Plan("cu130" if torch == "auto" else torch).settled().sizes()
+        sizes = plan.settled().sizes()
     except SetupError:
-        return " (not for this system)"
+        return ": not for this system"
     if not all(sizes.values()):
         return ""
     most = "up to " if torch == "auto" else ""
-    download, disk = (f"{most}{sizes[key] / 1e9:.1f} GB" for key in ("download", "disk"))
-    return f" ({download} to download, {disk} on disk)"
+    download, disk = (f"{sizes[key] / 1e9:.1f} GB" for key in ("download", "disk"))
+    return f": download {most}{download}, disk {disk}"
 
 
 def _address(plan: Plan) -> str:

@@ -21,6 +21,9 @@ TORCH = ("cpu", "auto", "cu130", "cu126", "pypi")
 _FROM_PYTORCH = {("Linux", "cpu"), ("Windows", "cu126"), ("Windows", "cu130")}
 """The builds that PyPI has not; on Linux it has CUDA 13's, on Windows and macOS the CPU's."""
 
+_NOT_MADE = {("Linux", "cu126"), ("Darwin", "cu126"), ("Darwin", "cu130")}
+"""Where PyTorch and PyPI have no such build."""
+
 _TAGS = {"Linux": "manylinux_2_28_{}", "Windows": "win_amd64"}
 
 
@@ -73,10 +76,12 @@ class Plan:
             return replace(self, wheelhouse=self.wheelhouse.absolute()).settled()
         if self.torch == "auto":
             return replace(self, torch=torch_for_gpu(self.machine))
-        if self.torch not in TORCH or (self.machine.system, self.torch) == ("Linux", "cu126"):
+        if self.torch not in TORCH or (self.machine.system, self.torch) in _NOT_MADE:
+            mend = "take cpu, or cu130 with a newer driver of the GPU"
+            if self.machine.system == "Darwin":
+                mend = "take cpu, which uses the GPU of Apple silicon"
             raise SetupError(
-                f"There is no torch for {self.torch} on {self.machine.system}: take cpu, or cu130 "
-                "with a newer driver of the GPU."
+                f"There is no torch for {self.torch} on {self.machine.system}: {mend}."
             )
         return self
 

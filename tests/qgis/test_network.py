@@ -161,10 +161,12 @@ class TestFetch:
 
 class TestInstaller:
     @pytest.fixture
-    def plan(self, proxy, tmp_path, monkeypatch, no_engine):
-        """One package of an index that only the proxy knows."""
-        if shutil.which("uv") is None:
-            pytest.skip("uv is not on the PATH")
+    def plan(self, proxy, tmp_path, monkeypatch, no_engine, engine_python):
+        """One package of an index that only the proxy knows, and the developers' uv."""
+        uv = engine_python.with_name("uv")
+        if not uv.exists():
+            pytest.skip(f"{uv} is absent: run make setup-tests")
+        monkeypatch.setenv("PATH", f"{uv.parent}{os.pathsep}{os.environ['PATH']}")
         write_wheel(tmp_path, "tinypackage", "1.0")
         content = (tmp_path / WHEEL).read_bytes()
         proxy.pages[f"{INDEX}tinypackage/"] = f'<a href="../{WHEEL}">{WHEEL}</a>'.encode()

@@ -199,19 +199,28 @@ class TestChoices:
         assert not fine
         assert "rocm is none of cpu, auto" in why
 
-    def test_each_says_what_it_weighs_on_this_system(self, monkeypatch):
-        weights = {
-            "cpu": {"download": 650_000_000, "disk": 2_140_000_000},
-            "cu130": {"download": 3_900_000_000, "disk": 7_000_000_000},
-            "pypi": {"download": 0, "disk": 0},
-        }
-        monkeypatch.setattr(Plan, "sizes", lambda self: weights[self.torch])
-        monkeypatch.setattr(setupengine, "Plan", lambda word: Plan(word, machine=Machine("Linux")))
+    @pytest.mark.parametrize(
+        ("machine", "auto", "cu130"),
+        [
+            (Machine("Linux"), "up to 3.9 GB, disk 7.0 GB", "download 3.9 GB, disk 7.0 GB"),
+            (Machine("Darwin", "aarch64"), "up to 0.7 GB, disk 2.1 GB", "not for this system"),
+        ],
+    )
+    def test_each_says_what_it_weighs_on_this_system(self, monkeypatch, machine, auto, cu130):
+        gpu = {"download": 3_900_000_000, "disk": 7_000_000_000}
+        cpu = {"download": 650_000_000, "disk": 2_140_000_000}
+        monkeypatch.setattr(Plan, "sizes", lambda self: gpu if self.torch == "cu130" else cpu)
+        monkeypatch.setattr(setupengine, "this_machine", lambda: machine)
+        monkeypatch.setattr(setupengine, "Plan", lambda word: Plan(word, machine=machine))
         labels = dict(zip(TORCH, setupengine.choices(), strict=True))
-        assert labels["cpu"] == "CPU (0.7 GB to download, 2.1 GB on disk)"
-        assert labels["auto"].endswith("(up to 3.9 GB to download, up to 7.0 GB on disk)")
-        assert labels["cu126"].endswith("(not for this system)")
-        assert labels["pypi"] == "What PyPI offers for this system"
+        assert labels["cpu"] == "CPU: download 0.7 GB, disk 2.1 GB"
+        assert labels["auto"] == f"GPU by its driver: download {auto}"
+        assert labels["cu130"] == f"CUDA 13.0: {cu130}"
+        assert labels["cu126"] == "CUDA 12.6: not for this system"
+
+    def test_sizes_that_are_not_known_are_not_made_up(self, monkeypatch):
+        monkeypatch.setattr(Plan, "sizes", lambda self: {"download": 0, "disk": 0})
+        assert setupengine.choices()[0] == "CPU"
 
     def test_wheelhouse_and_python_reach_the_plan(self, run, made, tmp_path):
         run(WHEELHOUSE=str(tmp_path), PYTHON=sys.executable)

@@ -125,6 +125,8 @@ class TestGpu:
     def test_what_is_not_there_for_a_system_is_refused(self):
         with pytest.raises(SetupError, match="no torch for cu126 on Linux"):
             Plan("cu126", machine=LINUX).settled()
+        with pytest.raises(SetupError, match="no torch for cu130 on Darwin: take cpu, which uses"):
+            Plan("cu130", machine=MAC).settled()
 
 
 class TestPlaces:
