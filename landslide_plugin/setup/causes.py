@@ -75,5 +75,6 @@ def explain(lines: list[str]) -> str:
         if found := re.search(pattern, text, re.IGNORECASE):
             name = next(filter(None, found.groups()), "a package")
             return f"{sentence.format(name=name, host=host[1] if host else 'the server')}."
-    errors = [line.strip() for line in lines if line.lstrip().startswith(("error", "cause"))]
-    return f"{(errors or lines or ['uv wrote nothing'])[-1]}."
+    told = [line.strip() for line in lines if line.lstrip().startswith(("error", "cause"))]
+    told = told[:1] + told[1:][-1:] or lines[-1:] or ["uv wrote nothing"]
+    return f"{', '.join(told)}."

@@ -257,7 +257,11 @@ class _Uv:
         while not lines.empty():
             line = lines.get()
             last.append(line)
-            told = self._listener.message if "ownload" in line else self._listener.log
+            told = (
+                self._listener.message
+                if line.lstrip().startswith("Download")
+                else self._listener.log
+            )
             told(line.strip())
 
     def _progress(self) -> None:

@@ -70,8 +70,10 @@ class Plan:
         """Return the plan with "auto" settled by the GPU's driver, and no relative folder.
 
         Raises:
-            SetupError: there is no such build of torch for this system.
+            SetupError: there is no such build of torch for this system, or no wheelhouse.
         """
+        if self.wheelhouse and not self.wheelhouse.is_dir():
+            raise SetupError(f"The wheelhouse {self.wheelhouse} is not a folder: name one.")
         if self.wheelhouse and not self.wheelhouse.is_absolute():
             return replace(self, wheelhouse=self.wheelhouse.absolute()).settled()
         if self.torch == "auto":

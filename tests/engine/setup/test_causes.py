@@ -73,6 +73,10 @@ UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
             "mirror.invalid does not answer: check the internet connection and the firewall",
         ),
         ("Resolved 3 packages\nerror: What nobody thought of", "error: What nobody thought of."),
+        (
+            "error: Failed to read `x`\n  cause: Why\n  cause: No such file",
+            "error: Failed to read `x`, cause: No such file.",
+        ),
         ("", "uv wrote nothing."),
     ],
 )

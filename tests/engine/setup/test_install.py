@@ -157,6 +157,8 @@ class TestNetwork:
         (index.wheels / "tinypackage-1.0-py3-none-any.whl").unlink()
         with pytest.raises(SetupError, match="wheelhouse lacks tinypackage: put its wheel there"):
             made(index, tmp_path / "engine", wheelhouse=index.wheels)
+        with pytest.raises(SetupError, match="is not a folder: name one"):
+            made(index, tmp_path / "engine", wheelhouse=tmp_path / "nowhere")
 
     def test_where_pytorchs_index_does_not_answer_pypis_torch_is_taken_if_that_is_allowed(
         self, index, tmp_path
