@@ -12,7 +12,7 @@ import time
 import urllib.request
 from collections import deque
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from operator import sub
 from pathlib import Path
 
@@ -183,25 +183,18 @@ def _variables(plan: Plan, store: Path, environment: Mapping[str, str]) -> dict[
     }
 
 
+@dataclass
 class _Uv:
     """Runs uv, tells how far it is by the bytes that grow, and ends it when the user cancels."""
 
-    def __init__(
-        self,
-        uv: Path,
-        folder: Path,
-        store: Path,
-        listener: Listener,
-        variables: dict[str, str],
-        expected: int,
-    ) -> None:
-        self._uv = uv
-        self._folder = folder
-        self._store = store
-        self._listener = listener
-        self._variables = variables
-        self._expected = max(expected, 1)
-        self._growing = [store / "cache", store / "python", folder]
+    program: Path
+    folder: Path
+    store: Path
+    listener: Listener
+    variables: dict[str, str]
+    expected: int
+
+    def __post_init__(self) -> None:
         self._before = self._bytes()
         self._percent = 0.0
 
@@ -213,10 +206,11 @@ class _Uv:
             SetupCanceled: the user canceled.
         """
         last: deque[str] = deque(maxlen=60)
-        process = subprocess.Popen(  # noqa: S603 - our own list, no shell  # nosec B603
-            [str(self._uv), *words],
-            cwd=self._store,
-            env=self._variables,
+        lines: queue.Queue[str] = queue.Queue()
+        with subprocess.Popen(  # noqa: S603 - our own list, no shell  # nosec B603
+            [str(self.program), *words],
+            cwd=self.store,
+            env=self.variables,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -224,28 +218,24 @@ class _Uv:
             encoding="utf-8",
             errors="replace",
             **no_window(),
-        )
-        lines: queue.Queue[str] = queue.Queue()
-        reader = threading.Thread(target=_read, args=(process.stdout or (), lines), daemon=True)
-        reader.start()
-        try:
-            self._watch(process, lines, last)
-        finally:
-            process.kill()
-            process.wait()
-            reader.join()
-            if process.stdout is not None:
-                process.stdout.close()
+        ) as process:
+            reader = threading.Thread(target=_read, args=(process.stdout, lines), daemon=True)
+            reader.start()
+            try:
+                self._watch(process, lines, last)
+            finally:
+                process.kill()
+                reader.join()
         self._tell(lines, last)
         if process.returncode:
-            raise SetupError(f"The engine can't be set up in {self._folder}: {explain(list(last))}")
+            raise SetupError(f"The engine can't be set up in {self.folder}: {explain(list(last))}")
 
     def _watch(
         self, process: subprocess.Popen[str], lines: queue.Queue[str], last: deque[str]
     ) -> None:
         looked = 0.0
         while process.poll() is None:
-            if self._listener.canceled():
+            if self.listener.canceled():
                 raise SetupCanceled
             self._tell(lines, last)
             if time.monotonic() > looked + 5 * A_LOOK:
@@ -257,24 +247,21 @@ class _Uv:
         while not lines.empty():
             line = lines.get()
             last.append(line)
-            told = (
-                self._listener.message
-                if line.lstrip().startswith("Download")
-                else self._listener.log
-            )
-            told(line.strip())
+            tell = self.listener.message if line.startswith("Download") else self.listener.log
+            tell(line)
 
     def _progress(self) -> None:
         """Most of the time goes to the download, which uv unpacks as it comes."""
         kept, python, made = map(sub, self._bytes(), self._before)
-        share = max(kept + python, made) / self._expected
+        share = max(kept + python, made) / max(self.expected, 1)
         self._percent = max(self._percent, min(100 * share, 100.0))
-        self._listener.progress(self._percent)
+        self.listener.progress(self._percent)
 
     def _bytes(self) -> list[int]:
-        return [size_of(folder) for folder in self._growing]
+        growing = (self.store / "cache", self.store / "python", self.folder)
+        return [size_of(folder) for folder in growing]
 
 
 def _read(stream: Iterable[str], lines: queue.Queue[str]) -> None:
     for line in stream:
-        lines.put(line.rstrip())
+        lines.put(line.strip())
