@@ -44,7 +44,8 @@ class FetchModel(EngineAlgorithm):
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
-        names = [name for name, model in known_models().items() if model.distributed != "zip"]
+        known = known_models()
+        names = [name for name in known if known[name].distributed != "zip"] or list(known)
         yield choice("NAME", "Model", names, names[0]), "The model to fetch."
         yield (
             advanced(text("ADDRESS", "Address")),
