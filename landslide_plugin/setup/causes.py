@@ -55,7 +55,7 @@ _CAUSES = (
         f"{{host}} can't be found: check the internet connection, or the proxy in {_SETTINGS}",
     ),
     (
-        r"error sending request|connection|timed out|timeout|unreachable|failed to fetch"
+        r"error sending request|connection|timed out|timeout|unreachable|no route|failed to fetch"
         r"|failed to download",
         "{host} does not answer: check the internet connection and the firewall, then set up "
         "again; what was downloaded is kept",

@@ -13,6 +13,7 @@ import zipfile
 from pathlib import Path
 
 from ..system import replace
+from .causes import explain
 from .listener import Fetch, Listener, SetupCanceled, SetupError
 from .machine import output_of
 from .plan import Plan
@@ -82,10 +83,8 @@ def _get(plan: Plan, wheel: dict[str, str], file: Path, listener: Listener, fetc
         if Path(sys.executable).name.startswith("python"):
             output_of([*words, "--only-binary", ":all:", "--dest", str(file.parent)], 600)
         if not file.is_file():
-            raise SetupError(
-                f"uv can't be downloaded ({error}): check the internet connection and the proxy, "
-                "or install uv by hand."
-            ) from None
+            cause = explain([wheel["url"], str(error)])
+            raise SetupError(f"uv, which installs, can't be downloaded: {cause}") from None
 
 
 def _version(uv: Path) -> tuple[int, ...]:
