@@ -9,6 +9,7 @@ import shutil
 import subprocess  # nosec B404
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from ..system import no_window
@@ -56,6 +57,7 @@ class Machine:
         return ""
 
 
+@lru_cache(maxsize=1)
 def this_machine() -> Machine:
     """Return the machine that this runs on."""
     system, processor = platform.system(), platform.machine().lower()
@@ -64,7 +66,9 @@ def this_machine() -> Machine:
     if system == "Darwin":
         if processor == "arm64" or output_of(["sysctl", "-n", "sysctl.proc_translated"]) == "1":
             processor = "aarch64"  # also where QGIS itself is made for Intel
-        return Machine(system, processor, int(platform.mac_ver()[0].split(".")[0] or 0))
+        # asked of the system: a Python made for an old macOS is told that it is on that
+        release = output_of(["sw_vers", "-productVersion"]).split(".")[0]
+        return Machine(system, processor, int(release or 0))
     sandboxed = Path("/.flatpak-info").exists() or "SNAP" in os.environ
     return Machine(system, {"arm64": "aarch64"}.get(processor, processor), 0, sandboxed)
 

@@ -28,8 +28,8 @@ def fake(monkeypatch, system, processor, answers=()):
     """Let this machine be another one."""
     monkeypatch.setattr(machine_module.platform, "system", lambda: system)
     monkeypatch.setattr(machine_module.platform, "machine", lambda: processor)
-    monkeypatch.setattr(machine_module.platform, "mac_ver", lambda: ("14.5", "", ""))
-    monkeypatch.setattr(machine_module, "output_of", lambda words: dict(answers).get(words[0], ""))
+    answers = {"sw_vers": "14.5", **dict(answers)}
+    monkeypatch.setattr(machine_module, "output_of", lambda words: answers.get(words[0], ""))
 
 
 class TestMachine:
@@ -47,7 +47,7 @@ class TestMachine:
     def test_is_told_from_the_system(self, monkeypatch, system, processor, translated, expected):
         monkeypatch.delenv("SNAP", raising=False)
         fake(monkeypatch, system, processor, {"sysctl": translated})
-        assert this_machine() == expected
+        assert this_machine.__wrapped__() == expected
 
     def test_an_intel_mac_gets_a_clear_sentence_before_anything_is_done(self, index, tmp_path):
         plan = Plan(requirements=index.requirements, machine=Machine("Darwin", "x86_64", 14))
