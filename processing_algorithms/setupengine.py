@@ -24,7 +24,7 @@ from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run
 from ..landslide_plugin.errors import LandslideError
 from ..landslide_plugin.setup import home, network
 from ..landslide_plugin.setup.install import set_up
-from ..landslide_plugin.setup.listener import Listener, SetupCanceled, SetupError
+from ..landslide_plugin.setup.listener import SetupCanceled, SetupError
 from ..landslide_plugin.setup.machine import this_machine
 from ..landslide_plugin.setup.plan import TORCH, Plan
 from .algorithm import EngineAlgorithm
@@ -211,13 +211,6 @@ class FeedbackListener:
         return bool(self._feedback.isCanceled())
 
 
-class _StillListener(FeedbackListener):
-    """Leaves the bar where it is: uv itself is a small part of what is downloaded."""
-
-    def progress(self, percent: float) -> None:
-        """Do nothing."""
-
-
 def install(plan: Plan, feedback: QgsProcessingFeedback) -> Path:
     """Make or complete the managed engine by QGIS's network settings; return its Python.
 
@@ -227,13 +220,9 @@ def install(plan: Plan, feedback: QgsProcessingFeedback) -> Path:
     """
     environment = network.proxy_environment(_address(plan))
     listener = FeedbackListener(feedback, environment)
-
-    def fetch(url: str, target: Path, _: Listener) -> None:
-        network.fetch(url, target, _StillListener(feedback, environment))
-
     folder = home.home() / plan.digest()
     try:
-        return set_up(plan, folder, listener, fetch=fetch, environment=environment)
+        return set_up(plan, folder, listener, fetch=network.fetch, environment=environment)
     except SetupError as error:
         raise SetupError(network.without_passwords(str(error), environment)) from None
 

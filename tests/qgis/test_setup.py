@@ -117,20 +117,7 @@ class TestAlgorithm:
         monkeypatch.setattr(network, "proxy_environment", lambda url: way)
         run()
         assert made.environment == way
-
-    def test_uv_is_fetched_by_qgis_while_the_bar_stands(
-        self, run, made, feedback, monkeypatch, tmp_path
-    ):
-        def fetch(url, target, listener):
-            listener.progress(100)
-            assert not listener.canceled()
-            target.write_text(url)
-
-        monkeypatch.setattr(network, "fetch", fetch)
-        made.does = lambda listener: made.fetch("https://a.example/uv", tmp_path / "uv", listener)
-        run()
-        assert (tmp_path / "uv").read_text() == "https://a.example/uv"
-        assert feedback.percents == [95, 97.5]
+        assert made.fetch == network.fetch
 
     def test_passwords_are_kept_from_the_log_and_from_errors(
         self, run, made, feedback, monkeypatch
