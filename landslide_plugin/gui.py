@@ -64,10 +64,11 @@ class Window(QObject):
 
     def greet(self) -> None:
         """Say what to do first where no engine is found, until closed; again with a new version."""
-        if QgsSettings().value(GREETED) == __version__ or _engine_is_there():
+        lack = _what_lacks()
+        if not lack or QgsSettings().value(GREETED) == __version__:
             return
         bar = self._iface.messageBar()
-        self._message = bar.createMessage(NAME, "The engine is not set up.")
+        self._message = bar.createMessage(NAME, lack)
         for text, what in (
             ("Set up the engine", self._set_up),
             ("Map a demo area", self._map_demo_area),
@@ -107,7 +108,7 @@ class Window(QObject):
 
     def _look_again(self) -> None:
         """Take the message away once there is an engine, whoever set it up."""
-        if self._message is not None and _engine_is_there():
+        if self._message is not None and not _what_lacks():
             self._take_message_away()
 
     def _take_message_away(self) -> None:
@@ -135,9 +136,9 @@ def open_dialog(name: str, parameters: dict[str, Any] | None = None) -> dict[str
     """
     from processing import execAlgorithmDialog
 
-    if name != "setupengine" and not _engine_is_there():
+    if name != "setupengine" and _what_lacks():
         execAlgorithmDialog(f"{ID}:setupengine")
-        if not _engine_is_there():
+        if _what_lacks():
             return {}
     return execAlgorithmDialog(f"{ID}:{name}", parameters or {}) or {}
 
@@ -147,9 +148,10 @@ def _open_later(name: str, *_: Any) -> None:
     QTimer.singleShot(0, partial(open_dialog, name))
 
 
-def _engine_is_there() -> bool:
+def _what_lacks() -> str:
+    """Return in a few words why there is no engine; empty where there is one."""
     try:
         find_engine()
-    except LandslideError:
-        return False
-    return True
+    except LandslideError as error:
+        return str(error).split(": ")[0] + "."
+    return ""

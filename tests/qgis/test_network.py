@@ -20,7 +20,13 @@ from landslide_mapper.landslide_plugin.setup.network import (
 )
 from landslide_mapper.landslide_plugin.setup.plan import REQUIREMENTS, Plan
 from landslide_mapper.processing_algorithms.setupengine import install
-from qgis.core import QgsApplication, QgsNetworkAccessManager, QgsSettings, QgsTask
+from qgis.core import (
+    QgsApplication,
+    QgsAuthMethodConfig,
+    QgsNetworkAccessManager,
+    QgsSettings,
+    QgsTask,
+)
 from qgis.PyQt.QtNetwork import QSslCertificate
 
 from .test_setup import write_wheel
@@ -227,6 +233,23 @@ class TestEnvironment:
             "HTTPS_PROXY": address,
             "NO_PROXY": "inside.example",
         }
+
+    def test_takes_name_and_password_from_an_authentication_configuration(self, proxy):
+        manager, settings = QgsApplication.authManager(), QgsSettings()
+        if manager.isDisabled():
+            pytest.skip("this QGIS has no authentication")
+        assert manager.setMasterPassword("made up", True)
+        configuration = QgsAuthMethodConfig("Basic")
+        configuration.setName("proxy")
+        configuration.setConfigMap({"username": "berta", "password": "of the database"})
+        assert manager.storeAuthenticationConfig(configuration)[0]
+        settings.remove("proxy/proxyUser")
+        settings.remove("proxy/proxyPassword")
+        settings.setValue("proxy/authcfg", configuration.id())
+        QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
+        address = f"http://berta:of%20the%20database@127.0.0.1:{proxy.server_port}"
+        assert proxy_environment("https://packages.example/simple/")["HTTPS_PROXY"] == address
+        manager.removeAuthenticationConfig(configuration.id())
 
     def test_is_empty_for_what_the_settings_leave_out(self, proxy):
         assert proxy_environment("http://inside.example/simple/") == {}

@@ -119,6 +119,14 @@ class TestMenu:
 class TestFirstMessage:
     def test_says_where_to_begin_where_there_is_no_engine(self, plugin, iface):
         assert list(iface.buttons()) == ["Set up the engine", "Map a demo area"]
+        assert iface.bar.currentItem().text() == "The engine is not set up."
+
+    def test_says_that_an_engine_is_of_an_earlier_version(self, plugin, iface, monkeypatch):
+        iface.bar.popWidget(iface.bar.currentItem())
+        QgsSettings().remove(gui.GREETED)
+        monkeypatch.setattr(engine_lookup, "earlier_folders", lambda: [Path("engine-0.1.0")])
+        plugin.window.greet()
+        assert iface.bar.currentItem().text() == "The engine is of an earlier version."
 
     def test_is_not_shown_where_there_is_one(self, iface, no_engine, make_engine):
         make_engine()
