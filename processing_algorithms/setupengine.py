@@ -59,22 +59,23 @@ class SetupEngine(EngineAlgorithm):
         fit and installs locked versions, each checked by its digest; no compiler is needed, and
         QGIS's own Python stays as it is. Internet is needed, by the proxy, certificates and
         authentication of QGIS's settings, or a wheelhouse. What it downloads and takes on disk
-        stands beside each choice of PyTorch below. The engine lies outside the profile, in a
-        folder that all profiles and later versions share and that the log names (LANDSLIDE_HOME
-        names another one). An engine that is named in the Processing settings or by the variable
-        LANDSLIDE_PYTHON goes first: then nothing is installed and that one is measured. The speed
-        is that of an FC-DenseNet forward pass. docs/install.md tells of each system.
+        stands beside each choice of PyTorch below. The engine lies outside the profile, in a folder
+        that all profiles and later versions share (LANDSLIDE_HOME names another one). An engine
+        that is named in the Processing settings or by the variable LANDSLIDE_PYTHON goes first:
+        then nothing is installed and that one is measured. The speed is that of an FC-DenseNet
+        forward pass. docs/install.md tells of each system.
 
         Source: uv by Astral; packages of the Python Package Index and PyTorch's index.
     """
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
+        weights = "; ".join(f"{word}{_sizes(word)}" for word in TORCH)
         yield (
             later(QgsProcessingParameterEnum("TORCH", "PyTorch for", choices(), defaultValue=0)),
             f"""CPU serves everywhere; the builds for a GPU are much larger, and of use with a GPU
-            of NVIDIA's alone. On Macs with Apple silicon each choice uses their GPU. The words
-            are {", ".join(TORCH)}.""",
+            of NVIDIA's alone. On Macs with Apple silicon each choice uses their GPU. The words, and
+            what each weighs on this system: {weights}. All goes into {home.home()}.""",
         )
         yield (
             advanced(

@@ -217,6 +217,9 @@ class TestChoices:
         assert labels["auto"] == f"GPU by its driver: download {auto}"
         assert labels["cu130"] == f"CUDA 13.0: {cu130}"
         assert labels["cu126"] == "CUDA 12.6: not for this system"
+        told = SetupEngine().create().shortHelpString()
+        for part in ("cpu: download 0.7 GB, disk 2.1 GB;", f"cu130: {cu130};", str(home.home())):
+            assert part in told
 
     def test_sizes_that_are_not_known_are_not_made_up(self, monkeypatch):
         monkeypatch.setattr(Plan, "sizes", lambda self: {"download": 0, "disk": 0})
