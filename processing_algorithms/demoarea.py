@@ -34,7 +34,8 @@ class DemoArea(EngineAlgorithm):
         Method: terrain with valleys carved along its own drainage; seven bands with forest,
         grass, bare soil, rock, fields, roads and river water, shaded by the relief; landslides
         that start more often on steep slopes, in weak rock and near rivers and faults, and run
-        out along the flow. The same seed gives the same area. UTM, 10 m. Run from the Toolbox, it
+        out along the flow. The same seed gives the same area, as long as engine and processor are
+        the same: what they round otherwise moves landslides. UTM, 10 m. Run from the Toolbox, it
         loads the layers as a group: the image in natural colours, over geology and relief; without
         a project it only writes them.
 

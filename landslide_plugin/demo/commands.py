@@ -34,7 +34,8 @@ def demoarea(*, folder: str, seed: int = 0, size: int = 1024, progress: Progress
         folder: where the files go; it must not exist yet, or be empty. `image.tif` (reflectance
             times 10000, seven bands), `dem.tif`, `rivers.gpkg`, `faults.gpkg`, `geology.gpkg`
             (field `lithology`) and `landslides.gpkg`, in EPSG:32632 at 10 m.
-        seed: another seed gives another area, the same seed the same.
+        seed: another seed gives another area; the same seed the same, where numpy and processor
+            round alike.
         size: pixels on each side.
         progress: where to report.
 
