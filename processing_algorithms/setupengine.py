@@ -223,9 +223,11 @@ def install(plan: Plan, feedback: QgsProcessingFeedback) -> Path:
     listener = FeedbackListener(feedback, environment)
     folder = home.home() / plan.digest()
     try:
-        return set_up(plan, folder, listener, fetch=network.fetch, environment=environment)
+        python = set_up(plan, folder, listener, fetch=network.fetch, environment=environment)
     except SetupError as error:
         raise SetupError(network.without_passwords(str(error), environment)) from None
+    (folder / home.STAMP).touch()  # the newest is taken, and this is what was chosen last
+    return python
 
 
 def measure(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:

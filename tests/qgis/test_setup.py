@@ -1,6 +1,7 @@
 """Setting up the engine: whole or not counted, twice is once; with tiny packages, offline."""
 
 import json
+import os
 import sys
 import zipfile
 from pathlib import Path
@@ -247,6 +248,15 @@ class TestChoices:
 
 
 class TestOtherEngines:
+    def test_the_choice_made_last_is_the_one_that_is_used(self, run, made):
+        first = Path(run(TORCH="cpu")["ENGINE"])
+        second = Path(run(TORCH="pypi")["ENGINE"])
+        for hour, python in enumerate((first, second)):
+            os.utime(python.parents[1] / home.STAMP, (3600 * hour, 3600 * hour))
+        assert find_engine() == second
+        assert Path(run(TORCH="cpu")["ENGINE"]) == first  # which stands: nothing is installed
+        assert find_engine() == first
+
     @pytest.fixture
     def others(self, made, tmp_path, monkeypatch):
         """An engine of an earlier version's packages and one in the profile."""
