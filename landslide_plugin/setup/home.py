@@ -75,14 +75,12 @@ def is_ready(plan: Plan, folder: Path) -> bool:
 
 def engines(folder: Path) -> list[Engine]:
     """Return the engines in the home folder that are whole, the newest first."""
-    stamps = sorted(folder.glob(f"*/{STAMP}"), key=lambda path: -path.stat().st_mtime)
     found = []
-    for path in stamps:
-        stamp = stamp_of(path.parent)
-        if stamp and python_of(path.parent).is_file():
-            engine = path.parent
-            torch, python = stamp.get("torch", ""), stamp.get("python", "")
-            found.append(Engine(engine, torch, python, size_of(engine)))
+    for engine in _whole(folder):
+        stamp = stamp_of(engine)
+        found.append(
+            Engine(engine, stamp.get("torch", ""), stamp.get("python", ""), size_of(engine))
+        )
     return found
 
 
@@ -92,10 +90,14 @@ def find(folder: Path, plan: Plan) -> Path | None:
     The torch that was chosen does not matter here: the newest choice is what the user wants.
     """
     lock = plan.wanted()["engine"]
+    whole = sorted(_whole(folder), key=lambda engine: stamp_of(engine).get("engine") != lock)
+    return python_of(whole[0]) if whole else None
+
+
+def _whole(folder: Path) -> list[Path]:
     stamps = sorted(folder.glob(f"*/{STAMP}"), key=lambda path: -path.stat().st_mtime)
-    stamps.sort(key=lambda path: stamp_of(path.parent).get("engine") != lock)
-    pythons = [python_of(path.parent) for path in stamps if stamp_of(path.parent)]
-    return next((python for python in pythons if python.is_file()), None)
+    places = [path.parent for path in stamps]
+    return [place for place in places if stamp_of(place) and python_of(place).is_file()]
 
 
 def remove(folder: Path) -> None:
