@@ -5,7 +5,7 @@ DATA ?= $(or $(LANDSLIDE_DATA),../shared/data)
 FAULTS ?= 1000
 PACKAGE = build/plugins/landslide_mapper
 SETUP = cd build/plugins && $(PYTHON) -m landslide_mapper.landslide_plugin.setup ../../.venv
-UV = UV_SYSTEM_CERTS=1 .venv/bin/uv --quiet
+UV = UV_SYSTEM_CERTS=1 $(if $(PIP_INDEX_URL),UV_DEFAULT_INDEX=$(PIP_INDEX_URL)) .venv/bin/uv --quiet
 
 .PHONY: demo real test faults zip setup setup-tests lint test-engine test-qgis test-qgis-all
 
