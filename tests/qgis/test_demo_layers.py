@@ -1,14 +1,16 @@
 """The demo area in a project: which layers are loaded, in which order, and how they look."""
 
 import os
+from unittest import mock
 
 import numpy as np
 import processing
 import pytest
 from osgeo import gdal
-from processing.gui.Postprocessing import handleAlgorithmResults
+from processing.gui import Postprocessing
 from qgis.core import (
     QgsApplication,
+    QgsLayerTreeModel,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProcessingContext,
@@ -18,6 +20,7 @@ from qgis.core import (
     QgsProcessingModelOutput,
     QgsProject,
 )
+from qgis.gui import QgsLayerTreeView
 from qgis.PyQt.QtCore import QSize
 
 pytestmark = pytest.mark.usefixtures("provider")
@@ -33,14 +36,21 @@ def run(folder, project, feedback, **parameters):
     parameters = {"SIZE": 256, "FOLDER": str(folder), **parameters}
     values, done = algorithm.run(parameters, context, feedback)
     assert done, feedback.errors
-    assert handleAlgorithmResults(algorithm, context, feedback, parameters=parameters)
+    assert Postprocessing.handleAlgorithmResults(
+        algorithm, context, feedback, parameters=parameters
+    )
     return values, context
 
 
 @pytest.fixture
-def project(qgis_app):
-    project = QgsProject.instance()
+def project(qgis_app, monkeypatch):
+    """An empty project, whose layers a panel shows; QGIS 3.44 wants a real one."""
+    project, panel = QgsProject.instance(), QgsLayerTreeView()
     project.clear()
+    panel.setModel(QgsLayerTreeModel(project.layerTreeRoot(), panel))
+    window = mock.Mock()
+    window.layerTreeView.return_value = panel
+    monkeypatch.setattr(Postprocessing, "iface", window, raising=False)
     yield project
     project.clear()
 
