@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 
 _SETTINGS = "QGIS's network settings (Settings > Options > Network) or the variable HTTPS_PROXY"
+_PYTORCH = "download.pytorch.org"
+_OTHER_BUILD = ", or take PyPI's build of PyTorch (pypi)"
 _CAUSES = (
     (
         r"hash mismatch for `([^`]+)`|hash-checking is enabled, but .*?: `?([\w.+=-]+)",
@@ -16,12 +18,12 @@ _CAUSES = (
         "the disk is full: free some space, or set LANDSLIDE_HOME to a folder on another disk",
     ),
     (
-        r"407|proxy auth",
+        r"\b407\b|proxy auth",
         f"the proxy wants a name and a password: give them in {_SETTINGS}",
     ),
     (
         r"tunnel|proxy",
-        f"the proxy does not let it through: check {_SETTINGS}",
+        f"the proxy does not let {{host}} through: check {_SETTINGS}",
     ),
     (
         r"certificate",
@@ -70,11 +72,13 @@ def explain(lines: list[str]) -> str:
         lines: the last that it wrote.
     """
     text = "\n".join(lines)
-    host = re.search(r"https?://(?:[^/@\s]*@)?([^/:\s`)]+)", text)
+    found_host = re.search(r"https?://(?:[^/@\s]*@)?([^/:\s`)]+)", text)
+    host = found_host[1] if found_host else "the server"
     for pattern, sentence in _CAUSES:
         if found := re.search(pattern, text, re.IGNORECASE):
             name = next(filter(None, found.groups()), "a package")
-            return f"{sentence.format(name=name, host=host[1] if host else 'the server')}."
+            other = _OTHER_BUILD if host == _PYTORCH and "{host}" in sentence else ""
+            return f"{sentence.format(name=name, host=host)}{other}."
     told = [line.strip() for line in lines if line.lstrip().startswith(("error", "cause"))]
     told = told[:1] + told[1:][-1:] or lines[-1:] or ["uv wrote nothing"]
     return f"{', '.join(told)}."

@@ -29,7 +29,7 @@ UNSATISFIABLE = "we can conclude that your requirements are unsatisfiable."
         (
             "error: Failed to fetch: https://index.invalid/simple/a/\n"
             "  cause: client error (Connect)\n  cause: tunnel error: unsuccessful",
-            "the proxy does not let it through",
+            "the proxy does not let index.invalid through",
         ),
         (
             "error: Failed to fetch: https://index.invalid/simple/a/\n"
@@ -84,3 +84,19 @@ def test_the_cause_is_told_with_the_mend(written, sentence):
     told = explain(written.splitlines())
     assert told.startswith(sentence)
     assert "word@" not in told
+
+
+@pytest.mark.parametrize("why", ["dns error", "tunnel error: unsuccessful", "operation timed out"])
+def test_where_pytorchs_index_is_out_of_reach_another_build_is_named(why):
+    host = "https://download.pytorch.org/whl/cpu/torch.whl"
+    told = explain([f"error: Failed to fetch: {host}", f"  cause: {why}"])
+    assert "download.pytorch.org" in told
+    assert told.endswith(", or take PyPI's build of PyTorch (pypi).")
+    assert "PyPI" not in explain(["error: Failed to fetch: https://a.invalid/x", f"  cause: {why}"])
+    assert "PyPI" not in explain([f"error: Failed to fetch: {host}", "  cause: disk quota"])
+
+
+def test_digits_in_an_address_are_no_status():
+    address = "https://a.invalid/packages/4b/40/c4071e/x.whl"
+    told = explain([f"error: Failed to fetch: {address}", "  cause: dns error"])
+    assert told.startswith("a.invalid can't be found")

@@ -128,7 +128,7 @@ class TestNetwork:
         ("status", "sentence"),
         [
             (407, "the proxy wants a name and a password"),
-            (403, "the proxy does not let it through"),
+            (403, r"the proxy does not let index\.invalid through"),
         ],
     )
     def test_a_proxy_that_refuses_is_told_of(self, index, tmp_path, serve, status, sentence):
