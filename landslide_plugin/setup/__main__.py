@@ -16,6 +16,7 @@ from .home import home
 from .install import set_up
 from .machine import base_python, output_of
 from .plan import TORCH, Plan
+from .uv import pin
 
 
 class Terminal:
@@ -59,7 +60,8 @@ def main(words: Sequence[str] | None = None) -> int:
     try:
         if given.pins:
             plan = plan.settled()
-            print(plan.pins(plan.torch_wheel(base_python(plan.machine, plan.python)[1])))
+            wheel = plan.torch_wheel(base_python(plan.machine, plan.python)[1])
+            print(f"{plan.pins(wheel)}\n{pin(plan)}")
         else:
             mirror = {"UV_DEFAULT_INDEX": os.environ.get("PIP_INDEX_URL", "")}
             set_up(plan, folder, Terminal(), home(), environment=mirror)

@@ -153,9 +153,10 @@ def _tell_sizes(plan: Plan, version: str, folder: Path, store: Path, listener: L
             f"The engine takes {_size(sizes['disk'])}, {store} has {_size(free)} free: free "
             "some space, or set LANDSLIDE_HOME to a folder on another disk."
         )
+    way = "to unpack" if plan.wheelhouse else "to download (less what is there from before)"
     listener.message(
-        f"Setting up the engine in {folder}: about {_size(sizes['download'])} to download (less "
-        f"what is there from before), {_size(sizes['disk'])} on the disk."
+        f"Setting up the engine in {folder}: about {_size(sizes['download'])} {way}, "
+        f"{_size(sizes['disk'])} on the disk."
     )
 
 

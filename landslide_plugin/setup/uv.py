@@ -69,6 +69,13 @@ def find(plan: Plan, home: Path, listener: Listener, fetch: Fetch) -> Path:
     return kept
 
 
+def pin(plan: Plan) -> str:
+    """Return the pin of the uv that is locked, with its digests."""
+    facts = json.loads((plan.requirements / "uv.json").read_text(encoding="utf-8"))
+    digests = [f"--hash={wheel['digest']}" for wheel in facts["wheels"].values()]
+    return " ".join([f"uv=={facts['version']}", *digests])
+
+
 def _get(plan: Plan, wheel: dict[str, str], file: Path, listener: Listener, fetch: Fetch) -> None:
     """Put uv's wheel into a file: out of the wheelhouse, over the network, by pip."""
     if at_hand := plan.at_hand(wheel["name"]):

@@ -56,6 +56,7 @@ class TestCommand:
         said = capsys.readouterr().out
         assert f"torch @ {index.torch.as_uri()}" in said
         assert "tinypackage==1.0 --hash=sha256:" in said
+        assert "uv==0.13.9" in said
         assert not (tmp_path / "engine").exists()
 
     def test_an_error_is_one_sentence(self, index, setup, capsys):
