@@ -260,6 +260,7 @@ class TestEnding:
 
     def test_nothing_is_left_open(self, index, tmp_path):
         """QGIS's Python tells of files that nobody closes, in the middle of the log."""
+        gc.collect()
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", ResourceWarning)
             made(index, tmp_path / "engine")
