@@ -80,7 +80,7 @@ def files_of(value: Any) -> Iterator[Path]:
     It may be a path with a layer (`a.gpkg|layername=b`), one of GDAL's names (`GPKG:a.gpkg:b`,
     `/vsizip/a.zip/b.tif`), or a list of such.
     """
-    if isinstance(value, list | tuple):
+    if isinstance(value, (list, tuple)):
         for item in value:
             yield from files_of(item)
     elif isinstance(value, str) and value and "\0" not in value:

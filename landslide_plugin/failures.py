@@ -13,6 +13,8 @@ import re
 import traceback
 from pathlib import Path
 
+from . import system
+
 _LOST = "the network drive or disk that it lies on was lost: connect it again"
 _FULL = "the disk is full: free some space or choose another folder"
 _FORBIDDEN = (
@@ -56,6 +58,19 @@ _BY_NUMBER = {
     number: reason for name, reason in _REASONS.items() if (number := getattr(errno, name, None))
 }
 
+_BY_WINDOWS_NUMBER = {
+    206: "ENAMETOOLONG",
+    **dict.fromkeys((21, 51, 53, 55, 59, 64, 67, 121, 1231, 1232), "ENODEV"),
+    **dict.fromkeys((23, 1117), "EIO"),
+    1224: "EACCES",  # mapped by a program
+}
+"""Windows' own numbers of what Python gives a number that says less."""
+_WINDOWS_FULL = (39, 112, 1295)
+_NO_LIBRARY = (126, 127, 182, 193, 1114)
+"""Windows' numbers of a library that can't be loaded, or lacks one that it needs."""
+_LONGEST_ON_WINDOWS = 247
+"""Letters of a folder's path; 12 more for a file's."""
+
 _FILES = {
     ("rasterio", "RasterioError"),
     ("rasterio", "CPLE_BaseError"),
@@ -84,13 +99,24 @@ _LONGEST = 300
 def is_full(error: OSError) -> bool:
     """Whether a disk, or what a user may write there, is full."""
     full = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))  # Windows may know no quota
-    return error.errno in full or "No space left" in str(error)
+    return (
+        error.errno in full
+        or _windows_number(error) in _WINDOWS_FULL
+        or "No space left" in str(error)
+        or "(os error 112)" in str(error)  # of a library in Rust, in Windows' own language
+    )
 
 
 def reason(error: OSError) -> str:
     """Return why a file can't be read or written and how to mend it, without a full stop."""
     if is_full(error):
         return _FULL
+    number = _windows_number(error)
+    missing = system.is_windows() and error.errno == errno.ENOENT
+    if missing and len(str(error.filename)) > _LONGEST_ON_WINDOWS:
+        return "its path is longer than Windows takes: choose a shorter folder or name"
+    if number in _BY_WINDOWS_NUMBER:
+        return _REASONS[_BY_WINDOWS_NUMBER[number]]
     if error.errno in _BY_NUMBER:
         return _BY_NUMBER[error.errno]
     said = error.strerror or str(error) or type(error).__name__
@@ -107,6 +133,11 @@ def explain(error: BaseException) -> str:
         One sentence; "" for all others, which are bugs.
     """
     kinds = {(kind.__module__.split(".")[0], kind.__name__) for kind in type(error).__mro__}
+    if _windows_number(error) in _NO_LIBRARY or "DLL load failed" in str(error):
+        return (
+            f"A library of the engine can't be loaded ({_plain(str(error))}): install Microsoft's "
+            'Visual C++ Redistributable (x64), then run "Set up the engine" again.'
+        )
     quoted = isinstance(error, (RuntimeError, ImportError)) and any(
         words in str(error) for words in _SAID_BY_THE_SYSTEM
     )
@@ -137,6 +168,11 @@ def explain(error: BaseException) -> str:
     if isinstance(error, RecursionError):
         return "An input is nested too deeply to be read: save it anew in a simpler form."
     return ""
+
+
+def _windows_number(error: BaseException) -> int:
+    """Return Windows' number of an error; 0 elsewhere."""
+    return getattr(error, "winerror", 0) or 0
 
 
 def trail(error: BaseException) -> str:

@@ -16,6 +16,9 @@ INSIST_SECONDS = 1.0
 LAST_SECONDS = 3.5
 """Then it ends without ceremony: a cancel is to be done within five seconds, QGIS's part too."""
 
+_A_MOMENT = 0.2
+"""Seconds in which a signal is handled, but for a wait in C."""
+
 _asked = threading.Event()
 """Set from the first signal on, until what there is is being kept."""
 _insisting = threading.Lock()
@@ -32,6 +35,24 @@ def end(number: int, frame: FrameType | None = None) -> None:
         threading.Thread(target=_insist, daemon=True).start()
     _asked.set()
     raise SystemExit(128 + number)
+
+
+def watch(*names: str) -> None:
+    """Have signals end the process, those that come just before a wait in C begins as well.
+
+    There Python would handle them when the wait is over; a thread that each signal wakes sees that
+    it was not handled, and sends it to the main thread once more.
+
+    Args:
+        names: of the signals; those that the system lacks are left out.
+    """
+    told, telling = os.pipe()
+    os.set_blocking(telling, False)
+    signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
+    threading.Thread(target=_wake, args=(told,), daemon=True).start()
+    for name in names:
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), end)
 
 
 def check() -> None:
@@ -82,6 +103,13 @@ def uninterrupted() -> Iterator[None]:
             signal.signal(number, handler)
         for late in dict.fromkeys(held):
             signal.raise_signal(late)
+
+
+def _wake(told: int) -> None:
+    while os.read(told, 64):
+        time.sleep(_A_MOMENT)
+        if not _insisting.locked() and not _depth:
+            end_main_thread()
 
 
 def _insist() -> None:

@@ -164,12 +164,13 @@ def recover(folder: Path) -> None:
     if moves and not newer:
         with suppress(OSError):
             OutputSet(moves).move()
-    for move in newer:
+    for move in moves if newer else ():  # all: what is of one run is not moved in part
         aside = move.folder / ASIDE
         for old in aside.iterdir() if aside.is_dir() else ():
             if not (place := move.destination.with_name(old.name)).exists():
                 replace(old, place)
         shutil.rmtree(aside, ignore_errors=True)
+        drop(move.folder)
     drop(folder)
 
 

@@ -14,7 +14,6 @@ import importlib
 import importlib.util
 import json
 import os
-import signal
 import sys
 import threading
 import traceback
@@ -125,9 +124,7 @@ def main() -> int:
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
     interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
-    for name in ("SIGTERM", "SIGINT", "SIGBREAK"):  # the last on Windows alone
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), interruption.end)
+    interruption.watch("SIGTERM", "SIGINT", "SIGBREAK")  # the last on Windows alone
 
     def send(event: dict[str, Any]) -> None:
         report.write(json.dumps(event, default=str) + "\n")

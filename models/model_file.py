@@ -176,7 +176,8 @@ def _read(path: Path, with_weights: bool) -> tuple[ModelCard, dict[str, Tensor]]
         with safe_open(str(path), "pt") as file:
             text = (file.metadata() or {}).get(ITEM_KEY)
             names = file.keys() if with_weights else []
-            tensors = {name: file.get_tensor(name) for name in names}
+            # copied: what is mapped from the file keeps it from being replaced on Windows
+            tensors = {name: file.get_tensor(name).clone() for name in names}
     except (SafetensorError, OSError, ValueError) as error:
         raise ModelFileError(
             f"{path} is damaged or cut off ({error}): copy or download it again."

@@ -127,7 +127,7 @@ def _classes(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
         hues = [_between(NEARNESS, place / max(len(names) - 1, 1)) for place in range(len(names))]
     classes = [
         QgsPalettedRasterRenderer.Class(value, color, name)
-        for (value, name), color in zip(names, hues)  # noqa: B905 - Python 3.9
+        for (value, name), color in zip(names, hues)
     ]
     return QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes)
 
@@ -222,7 +222,7 @@ def _geology(layer: QgsVectorLayer) -> QgsFeatureRenderer:
     layer.setBlendMode(QPainter.CompositionMode.CompositionMode_Multiply)
     names = sorted(layer.uniqueValues(layer.fields().indexFromName("lithology")))
     categories = []
-    for name, hue in zip(names, _hues(len(names))):  # noqa: B905 - Python 3.9
+    for name, hue in zip(names, _hues(len(names))):
         symbol = QgsFillSymbol.createSimple({"color": hue.name(), "outline_style": "no"})
         categories.append(QgsRendererCategory(name, symbol, str(name)))
     return QgsCategorizedSymbolRenderer("lithology", categories)

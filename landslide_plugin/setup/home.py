@@ -46,8 +46,9 @@ def home(machine: Machine | None = None) -> Path:
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif system == "Darwin":
         base = Path.home() / "Library" / "Application Support"
-    else:
-        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    else:  # a Snap copies its XDG_DATA_HOME at each refresh
+        given = os.environ.get("SNAP_USER_COMMON") or os.environ.get("XDG_DATA_HOME")
+        base = Path(given or Path.home() / ".local" / "share")
     return base / "landslide-mapper"
 
 

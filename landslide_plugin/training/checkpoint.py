@@ -81,7 +81,8 @@ def read(path: Path) -> Saved | None:
     try:
         with safe_open(str(path), "pt") as file:
             facts = json.loads((file.metadata() or {})[KEY])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            # copied: what is mapped from the file keeps it from being replaced on Windows
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
             if facts["format"] != FORMAT or facts["tensors"] != digest_of(tensors):
                 return None
             return Saved(facts, tensors)

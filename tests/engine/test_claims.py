@@ -5,12 +5,12 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import geopandas as gpd
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin import locks, owners, worker
+from landslide_mapper.landslide_plugin import claims, locks, owners, worker
 from landslide_mapper.landslide_plugin.claims import claimed, files_of
 from landslide_mapper.landslide_plugin.errors import InputError, OutputError
 from shapely.geometry import box
@@ -197,3 +197,17 @@ def test_every_output_of_the_commands_is_known_as_one():
         text = re.sub(r"\s+", " ", str(worker.find_command(command).__doc__))
         for key in keys:
             assert f"{key}: " in text, (command, key)
+
+
+@pytest.mark.parametrize(
+    "path, address",
+    [
+        ("/maps/a b%.gpkg", "file:///maps/a%20b%25.gpkg"),
+        ("C:\\maps\\ä.gpkg", "file:///C%3A/maps/%C3%A4.gpkg"),
+        ("\\\\server\\share\\a.gpkg", "file:////server/share/a.gpkg"),
+    ],
+)
+def test_a_geopackage_is_asked_by_an_address_that_sqlite_takes(path, address):
+    """A share's server is no host to SQLite, which refuses any but localhost."""
+    kind = PurePosixPath if path.startswith("/") else PureWindowsPath
+    assert claims._address(kind(path)) == address

@@ -10,6 +10,7 @@ import pyproj
 import pytest
 import rasterio
 import shapely
+from landslide_mapper.landslide_plugin import system
 from landslide_mapper.landslide_plugin.errors import OutputError
 from landslide_mapper.landslide_plugin.failures import explain, reason, trail
 from landslide_mapper.landslide_plugin.outputs import whole_file, whole_folder
@@ -110,3 +111,55 @@ def test_what_a_library_quotes_of_the_system_is_no_bug():
     quoting = RuntimeError("unable to open file <m.safetensors>: Too many open files (24)")
     assert "can't be read or written (unable to open file" in explain(quoting)
     assert explain(RuntimeError("size mismatch for first.weight")) == ""
+
+
+class OfWindows(OSError):
+    """As Python raises it there: with the system's own number, of which `errno` says less."""
+
+    def __init__(self, number, path=None, code=errno.EINVAL, text="in the user's language"):
+        super().__init__(code, text, path)
+        self.winerror = number
+
+
+class TestOnWindows:
+    @pytest.mark.parametrize(
+        "number, code, text",
+        [
+            (32, errno.EACCES, "open in another program"),
+            (1224, errno.EINVAL, "open in another program"),
+            (39, errno.EINVAL, "the disk is full"),
+            (112, errno.ENOSPC, "the disk is full"),
+            (1295, errno.EINVAL, "the disk is full"),
+            (53, errno.ENOENT, "network drive or disk that it lies on was lost"),
+            (59, errno.EINVAL, "network drive or disk that it lies on was lost"),
+            (64, errno.EINVAL, "network drive or disk that it lies on was lost"),
+            (23, errno.EACCES, "the disk or network drive failed"),
+            (206, errno.ENOENT, "its name is too long"),
+            (123, errno.EINVAL, "the disk does not take this name"),
+            (3, errno.ENOENT, "it is not there"),
+        ],
+    )
+    def test_its_own_numbers_say_why(self, number, code, text):
+        assert text in reason(OfWindows(number, "C:\\maps\\a.tif", code))
+
+    def test_a_path_that_is_too_long_is_not_said_to_be_missing(self, monkeypatch):
+        """It is what Windows and its C library say of it."""
+        monkeypatch.setattr(system, "is_windows", lambda: True)
+        path = "C:\\" + "n" * 250
+        for error in (OfWindows(3, path, errno.ENOENT), of_system("ENOENT", path)):
+            assert "longer than Windows takes" in reason(error)
+        assert "it is not there" in reason(of_system("ENOENT", "C:\\a.tif"))
+
+    def test_a_full_disk_is_known_in_any_language(self):
+        assert "disk is full" in reason(OSError("Es ist zu wenig Platz frei. (os error 112)"))
+
+    @pytest.mark.parametrize(
+        "error",
+        [
+            OfWindows(126, text="Das angegebene Modul wurde nicht gefunden. c10.dll"),
+            OfWindows(1114, text="DLL initialization routine failed. c10.dll"),
+            ImportError("DLL load failed while importing _C: module not found"),
+        ],
+    )
+    def test_a_library_that_can_not_be_loaded_is_no_file_that_can_not_be_read(self, error):
+        assert "install Microsoft's Visual C++ Redistributable" in explain(error)

@@ -276,13 +276,25 @@ def ended_at(moment, work):
         os._exit(0)
 
 
-def test_what_was_written_since_is_not_overwritten_by_what_was_killed(tmp_path):
+@pytest.mark.parametrize("backwards", [False, True])
+def test_what_was_written_since_is_not_overwritten_by_what_was_killed(
+    tmp_path, monkeypatch, backwards
+):
+    """In whatever order the system lists the hidden folders."""
+    glob = Path.glob
+
+    def sorted_by_output(folder, pattern):
+        found = sorted(glob(folder, pattern), key=lambda path: sorted(path.iterdir())[-1].name)
+        return found[::-1] if backwards else found
+
     write_all(tmp_path, OLD)
     shutil.rmtree(tmp_path / "d")
     assert ended_at(0, lambda: write_all(tmp_path, NEW))
     for note in tmp_path.glob(".partial*/moves.json"):
         os.utime(note, (1, 1))
-    end_what_was_killed(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "glob", sorted_by_output)
+        end_what_was_killed(tmp_path)
     assert {path.read_bytes() for path in tmp_path.iterdir()} == {OLD}
 
 

@@ -18,7 +18,7 @@ PATIENCE = 120
 """Seconds after which a test gives up, also on a machine that has much else to do."""
 
 STAND_INS = """
-import ctypes, os, subprocess, sys, time
+import ctypes, os, signal, subprocess, sys, threading, time
 sys.path.insert(0, {root!r})
 from landslide_plugin import worker
 
@@ -36,6 +36,13 @@ def inherits(*, progress):
         return {{"read": subprocess.check_output(asked, timeout=20, text=True).strip()}}
     except subprocess.TimeoutExpired:
         return {{"read": "nothing, it waits"}}
+
+def astray(*, progress):
+    def send():
+        time.sleep(0.5)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+    threading.Thread(target=send).start()
+    time.sleep(600)
 
 def asks(*, pretrained=False, progress):
     return {{"offline": os.environ.get("HF_HUB_OFFLINE")}}
@@ -71,7 +78,7 @@ def swallows(*, forever=False, progress):
         if not forever:
             progress.update(0.5)
 
-for name in ("inherits", "asks", "swallows", "prints", "fails", "fills", "slow"):
+for name in ("astray", "inherits", "asks", "swallows", "prints", "fails", "fills", "slow"):
     worker.COMMANDS[name] = "tests"
 find = worker.find_command
 worker.find_command = lambda name: globals()[name] if name in globals() else find(name)
@@ -236,6 +243,12 @@ class TestEnding:
         assert process.wait(timeout=PATIENCE) == 128 + signal.SIGTERM
         assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
         assert (tmp_path / "a.tif").read_bytes() == b"old"
+
+    def test_a_wait_that_the_signal_does_not_reach_ends_too(self):
+        """As one that begins just after it came: Python would wait for the end of both."""
+        process = start({"command": "astray"}, stand_ins=True)
+        process.communicate(timeout=PATIENCE / 2)
+        assert process.returncode == 128 + signal.SIGTERM
 
     def test_so_does_the_interrupt_of_a_terminal(self, writing, tmp_path):
         process = writing()

@@ -134,6 +134,14 @@ class TestPlaces:
         ("machine", "variables", "expected"),
         [
             (LINUX, {"XDG_DATA_HOME": "/x/share"}, "/x/share/landslide-mapper"),
+            (
+                LINUX,  # a Snap, which copies what lies in XDG_DATA_HOME at each refresh
+                {
+                    "SNAP_USER_COMMON": "/a/snap/qgis/common",
+                    "XDG_DATA_HOME": "/a/snap/qgis/7",
+                },
+                "/a/snap/qgis/common/landslide-mapper",
+            ),
             (LINUX, {"HOME": "/home/a"}, "/home/a/.local/share/landslide-mapper"),
             (MAC, {"HOME": "/Users/a"}, "/Users/a/Library/Application Support/landslide-mapper"),
             (WINDOWS, {"LOCALAPPDATA": "/C/Local"}, "/C/Local/landslide-mapper"),
@@ -144,7 +152,7 @@ class TestPlaces:
     def test_engines_live_where_the_system_keeps_such(
         self, monkeypatch, machine, variables, expected
     ):
-        for name in ("XDG_DATA_HOME", "LOCALAPPDATA", "LANDSLIDE_HOME"):
+        for name in ("SNAP_USER_COMMON", "XDG_DATA_HOME", "LOCALAPPDATA", "LANDSLIDE_HOME"):
             monkeypatch.delenv(name, raising=False)
         for name, value in variables.items():
             monkeypatch.setenv(name, value)
