@@ -395,7 +395,7 @@ class TestStyles:
         assert (renderer.redBand(), renderer.greenBand(), renderer.blueBand()) == (3, 2, 1)
         grey = QgsRasterLayer(raster("t.tif", array[:2], bands=["unheard", "of"]), "t")
         styles.apply("factors", grey)
-        assert grey.renderer().grayBand() == 1
+        assert grey.renderer().usesBands() == [1]
         assert grey.renderer().contrastEnhancement().maximumValue() <= 1
 
     @pytest.mark.parametrize(("kind", "style"), [("Polygon", "inventory"), ("LineString", "lines")])
