@@ -23,6 +23,7 @@ from qgis.PyQt.QtGui import QIcon
 from ..landslide_plugin.engine_lookup import ROOT, find_engine
 from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
 from ..landslide_plugin.errors import LandslideError
+from ..landslide_plugin.system import one_name
 from .layers import files_behind
 from .pages import help_page
 from .request import destination, input_value, is_destination, listed, problem_of
@@ -167,7 +168,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         for definition in self.destinationParameterDefinitions():
             path = destination(self, definition, parameters, context)
             # The engine knows no more than the copies of layers that were exported.
-            if path and os.path.realpath(path) in self._read:
+            if path and one_name(os.path.realpath(path)) in self._read:
                 raise QgsProcessingException(
                     f"{definition.description()}: {path} is read in this run: choose another file."
                 )

@@ -25,6 +25,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
+from ..landslide_plugin.system import one_name
 from .rasters import raster_file, raster_problem
 from .vectors import vector_file
 
@@ -78,14 +79,17 @@ def layer_files(
 def files_behind(
     definition: QgsProcessingParameterDefinition, given: Any, context: QgsProcessingContext
 ) -> set[str]:
-    """Return the files that layers are stored in, also of those that are exported for a run."""
+    """Return the files that layers are stored in, also of those that are exported for a run.
+
+    As `one_name` has them.
+    """
     if not takes_layers(definition):
         return set()
     found = (_find(definition, item, context)[0] for item in _flat(given) if item not in (None, ""))
     sources = [(layer.providerType(), layer.source()) for layer in found if layer is not None]
     decode = QgsProviderRegistry.instance().decodeUri
     paths = [str(decode(*source).get("path") or "") for source in sources]
-    return {os.path.realpath(path) for path in paths if os.path.exists(path)}
+    return {one_name(os.path.realpath(path)) for path in paths if os.path.exists(path)}
 
 
 def layer_problem(

@@ -28,6 +28,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QVariant
 
+from ..landslide_plugin.system import name_problem
 from .layers import layer_files, layer_problem, takes_layers
 
 _UNLIMITED = 1e9
@@ -114,6 +115,10 @@ def destination(
         raise QgsProcessingException(
             f"{definition.description()}: {path} is not a file: choose one, such as a .gpkg."
         )
+    if problem := name_problem(
+        path
+    ):  # as given: Windows makes a device of some when it is followed
+        raise QgsProcessingException(f"{definition.description()}: {path}: {problem}.")
     return os.path.abspath(path) if path else ""
 
 

@@ -69,7 +69,7 @@ def exportmodel(
     if format == "stac":
         item = card.to_item(parameters)
         asset = item["assets"]["model"]
-        asset["href"] = Path(os.path.relpath(model, Path(output).parent)).as_posix()
+        asset["href"] = _way(model, output)
         _write(output, json.dumps(item, indent=2).encode())
         progress.update(1)
         return {"output": output, "tile_size": None, "difference": None}
@@ -160,3 +160,11 @@ def _with_metadata(graph: bytes, metadata: dict[str, str]) -> bytes:
 def _write(path: str, content: bytes) -> None:
     with whole_file(path) as temporary:
         temporary.write_bytes(content)
+
+
+def _way(model: str, output: str) -> str:
+    """Return where a model is, as seen from the output; on Windows it may be on another drive."""
+    try:
+        return Path(os.path.relpath(model, Path(output).parent)).as_posix()
+    except ValueError:
+        return Path(model).resolve().as_uri()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.access import require_allowed
+from landslide_mapper.landslide_plugin.access import PROTOCOLS, require_allowed
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.landslide_plugin.vector import read_vector
@@ -204,3 +204,11 @@ class TestDrivers:
         given = {"input": dem, "output": f"{dem}.gpkg"}
         told = run("streams", given, LANDSLIDE_DRIVERS="GTiff,GeoPackage")
         assert "LANDSLIDE_DRIVERS names GeoPackage" in told["text"]
+
+
+@pytest.mark.parametrize("name", ["C:\\maps\\a.tif", "c:/maps/a.tif", "\\\\server\\share\\a.tif"])
+def test_a_drive_or_a_share_of_windows_is_no_protocol(monkeypatch, name):
+    monkeypatch.setenv(PROTOCOLS, "")
+    require_allowed(name)
+    with pytest.raises(InputError, match="uses gpkg"):
+        require_allowed(f"GPKG:{name}:layer")

@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +22,8 @@ from landslide_mapper.landslide_plugin.engine_process import (
 from landslide_mapper.landslide_plugin.errors import InputError, LandslideError
 from landslide_mapper.landslide_plugin.setup.home import STAMP, python_of
 from landslide_mapper.landslide_plugin.setup.plan import Plan
+from landslide_mapper.processing_algorithms.request import destination
+from qgis.core import QgsProcessingContext, QgsProcessingException
 
 FAKE_WORKER = Path(__file__).with_name("fake_worker.py")
 
@@ -275,6 +278,17 @@ class TestOnWindows:
         [worker] = map(int, (tmp_path / "pids").read_text().split())
         assert ends(worker)
         assert not list(tmp_path.glob(".partial*")) and earlier.read_text() == "an earlier result"
+
+    @pytest.mark.parametrize("name", ["aux", "a?"])
+    def test_a_name_that_windows_does_not_take_is_told_as_it_was_given(
+        self, provider, tmp_path, name
+    ):
+        """Made absolute, it would be that of a device."""
+        algorithm = provider.algorithm("demoarea").create()
+        definition, context = algorithm.parameterDefinition("FOLDER"), QgsProcessingContext()
+        given = {"FOLDER": str(tmp_path / name)}
+        with pytest.raises(QgsProcessingException, match=rf"{re.escape(name)}: Windows"):
+            destination(algorithm, definition, given, context)
 
     def test_a_crash_is_told_by_the_number_that_windows_has_for_it(self):
         assert "(status 0xc0000135)" in engine_process._why_ended(0xC0000135)

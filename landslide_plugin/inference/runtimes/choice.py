@@ -164,7 +164,10 @@ class Memory:
         """Remember a choice; what can't be written is forgotten."""
         known = {**_remembered(), self._key: name}
         newest = dict(list(known.items())[-REMEMBERED:])
-        path = cache_file()
+        try:
+            path = cache_file()
+        except RuntimeError:  # no home, as a service may have none
+            return
         partial = path.with_name(f"{path.name}.{os.getpid()}")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -186,7 +189,7 @@ def cache_file() -> Path:
 def _remembered() -> dict[str, Any]:
     try:
         found = json.loads(cache_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RuntimeError):
         return {}
     return found if isinstance(found, dict) else {}
 

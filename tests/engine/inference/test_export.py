@@ -3,6 +3,7 @@
 import json
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime
@@ -123,6 +124,17 @@ def test_any_size(model, network, tmp_path):
     with torch.inference_mode():
         expected = network(images).softmax(1)
     torch.testing.assert_close(runtime.run(images), expected, atol=1e-4, rtol=0)
+
+
+def test_the_item_names_a_model_on_another_drive_of_windows_by_its_address(
+    model, tmp_path, monkeypatch
+):
+    def relpath(path, start):
+        raise ValueError("path is on mount 'C:', start on mount 'D:'")
+
+    monkeypatch.setattr(os.path, "relpath", relpath)
+    item = json.loads(Path(export(model, tmp_path, "a.json", format="stac")["output"]).read_text())
+    assert item["assets"]["model"]["href"] == Path(model).resolve().as_uri()
 
 
 def test_the_item_is_valid_stac(model, tmp_path):

@@ -272,3 +272,15 @@ def test_openvino_tells_nobody_of_a_conversion():
     load_openvino()
     with pytest.raises(ImportError):
         importlib.import_module("openvino_telemetry")
+
+
+def test_without_a_home_nothing_is_remembered_and_nothing_fails(monkeypatch):
+    """As for a service's user, or a number that no user has."""
+
+    def home():
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.setattr(choice.Path, "home", home)
+    memory = choice.Memory("model", [1, 3, 64, 64], "cpu", "auto")
+    memory.keep("torch")
+    assert memory.recall() is None
