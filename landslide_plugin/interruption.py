@@ -46,10 +46,11 @@ def watch(*names: str) -> None:
     Args:
         names: of the signals; those that the system lacks are left out.
     """
-    told, telling = os.pipe()
-    os.set_blocking(telling, False)
-    signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
-    threading.Thread(target=_wake, args=(told,), daemon=True).start()
+    if hasattr(signal, "pthread_kill"):  # on Windows nothing ends a wait in C
+        told, telling = os.pipe()
+        os.set_blocking(telling, False)
+        signal.set_wakeup_fd(telling, warn_on_full_buffer=False)
+        threading.Thread(target=_wake, args=(told,), daemon=True).start()
     for name in names:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), end)

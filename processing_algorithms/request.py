@@ -115,9 +115,8 @@ def destination(
         raise QgsProcessingException(
             f"{definition.description()}: {path} is not a file: choose one, such as a .gpkg."
         )
-    if problem := name_problem(
-        path
-    ):  # as given: Windows makes a device of some when it is followed
+    problem = name_problem(path)  # as given: made absolute, some are devices on Windows
+    if problem:
         raise QgsProcessingException(f"{definition.description()}: {path}: {problem}.")
     return os.path.abspath(path) if path else ""
 
