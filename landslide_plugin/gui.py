@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -46,7 +47,7 @@ class Window(QObject):
         """Add the menu, follow links to algorithms, and greet once QGIS's window stands."""
         for name, text in MENU:
             action = QAction(QIcon(str(ICON)), text, self._iface.mainWindow())
-            action.triggered.connect(partial(_open_later, name))
+            action.triggered.connect(partial(_later, partial(open_dialog, name)))
             self._iface.addPluginToRasterMenu(NAME, action)
             self._actions.append(action)
         QDesktopServices.setUrlHandler(ID, self.follow)
@@ -74,7 +75,7 @@ class Window(QObject):
             ("Map a demo area", self._map_demo_area),
         ):
             button = QPushButton(text)
-            button.clicked.connect(what)
+            button.clicked.connect(partial(_later, what))
             self._message.layout().addWidget(button)
         bar.widgetRemoved.connect(self._closed)
         QgsApplication.taskManager().allTasksFinished.connect(self._look_again)
@@ -87,7 +88,7 @@ class Window(QObject):
         if message is not None:
             message.close()
         if QgsApplication.processingRegistry().algorithmById(url.toString()) is not None:
-            _open_later(url.path())
+            _later(partial(open_dialog, url.path()))
 
     def _set_up(self) -> None:
         open_dialog("setupengine")
@@ -143,9 +144,9 @@ def open_dialog(name: str, parameters: dict[str, Any] | None = None) -> dict[str
     return execAlgorithmDialog(f"{ID}:{name}", parameters or {}) or {}
 
 
-def _open_later(name: str, *_: Any) -> None:
-    """Open a dialog when the click that asks for it is done with."""
-    QTimer.singleShot(0, partial(open_dialog, name))
+def _later(what: Callable[[], Any], *_: Any) -> None:
+    """Do something once the click that asks for it is done with, whose button may go meanwhile."""
+    QTimer.singleShot(0, what)
 
 
 def _what_lacks() -> str:

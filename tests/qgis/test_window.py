@@ -139,6 +139,7 @@ class TestFirstMessage:
     def test_goes_when_the_engine_is_set_up(self, plugin, iface, dialogs, make_engine):
         dialogs.ran["landslide:setupengine"] = make_engine
         iface.buttons()["Set up the engine"].click()
+        QgsApplication.processEvents()
         assert dialogs.opened == [("landslide:setupengine", {})]
         assert iface.bar.currentItem() is None
 
@@ -152,6 +153,7 @@ class TestFirstMessage:
 
     def test_stays_when_the_set_up_was_left(self, plugin, iface, dialogs):
         iface.buttons()["Set up the engine"].click()
+        QgsApplication.processEvents()
         assert list(iface.buttons()) == ["Set up the engine", "Map a demo area"]
 
     def test_a_demo_area_is_set_up_made_and_mapped(self, plugin, iface, dialogs, make_engine):
@@ -159,6 +161,7 @@ class TestFirstMessage:
         dialogs.ran["landslide:setupengine"] = make_engine
         dialogs.ran["landslide:demoarea"] = lambda: {**area, "FOLDER": "f"}
         iface.buttons()["Map a demo area"].click()
+        QgsApplication.processEvents()
         assert dialogs.opened == [
             ("landslide:setupengine", {}),
             ("landslide:demoarea", {}),
