@@ -119,7 +119,7 @@ def _make(
 def _torch(plan: Plan, version: str, listener: Listener) -> tuple[Plan, Wheel | None]:
     """Return torch's wheel, and the plan that holds; PyPI's where the plan allows it."""
     if version == "3.14":
-        listener.message(
+        listener.warning(
             "Python 3.14 has no richdem2 yet: streams and twi take about ten times as long; a "
             "Python 3.11 to 3.13 has it."
         )
