@@ -45,8 +45,9 @@ setup-tests: $(PACKAGE)
 lint:
 	$(ENGINE) -m ruff check .
 	$(ENGINE) -m ruff format --check .
-	cd build/plugins && ../../$(ENGINE) -m mypy --config-file ../../pyproject.toml \
-		-p landslide_mapper.landslide_plugin -p landslide_mapper.models
+	cd build/plugins && for system in linux win32 darwin; do ../../$(ENGINE) -m mypy --platform $$system \
+		--config-file ../../pyproject.toml -p landslide_mapper.landslide_plugin \
+		-p landslide_mapper.models || exit 1; done
 	$(ENGINE) -m bandit -q -r . -c pyproject.toml
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
 

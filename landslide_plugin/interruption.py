@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -46,7 +47,7 @@ def watch(*names: str) -> None:
     Args:
         names: of the signals; those that the system lacks are left out.
     """
-    if hasattr(signal, "pthread_kill"):  # on Windows nothing ends a wait in C
+    if sys.platform != "win32":  # where nothing ends a wait in C
         told, telling = os.pipe()
         os.set_blocking(telling, False)
         signal.set_wakeup_fd(telling, warn_on_full_buffer=False)

@@ -95,9 +95,9 @@ def _host() -> str:
 
 def _started(number: int) -> int | None:
     """Return when a process started, in the system's count; 0 if unknown, None if it is no more."""
-    if os.name == "nt":
-        kernel = ctypes.WinDLL("kernel32", use_last_error=True)  # type: ignore[attr-defined]
-        return started_on_windows(number, kernel, ctypes.get_last_error)  # type: ignore[attr-defined]
+    if sys.platform == "win32":
+        kernel = ctypes.WinDLL("kernel32", use_last_error=True)
+        return started_on_windows(number, kernel, ctypes.get_last_error)
     try:
         os.kill(number, 0)
     except ProcessLookupError:

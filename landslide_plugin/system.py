@@ -48,7 +48,7 @@ def own_group() -> dict[str, Any]:
 def ask_to_end(process: subprocess.Popen[str]) -> None:
     """Tell a program of `own_group` to end: by SIGTERM, on Windows by the end of its stdin."""
     if not is_windows():
-        _signal_group(process.pid, signal.SIGTERM)
+        _signal_group(process.pid, "SIGTERM")
     elif process.stdin is not None:
         with suppress(OSError):  # what was still to be written can't be
             process.stdin.close()
@@ -63,7 +63,7 @@ def end_group(process: subprocess.Popen[str], worker: int = 0) -> bool:
             an environment is a launcher, which starts the true one under another number.
     """
     if not is_windows():
-        return _signal_group(process.pid, signal.SIGKILL)
+        return _signal_group(process.pid, "SIGKILL")
     there = {process.pid} if process.poll() is None else set()
     if worker and owners.runs(worker):
         there.add(worker)
@@ -177,9 +177,11 @@ def _patiently(action: Callable[..., None], *files: str | Path) -> None:
         time.sleep(_PAUSE)
 
 
-def _signal_group(number: int, name: int) -> bool:
+def _signal_group(number: int, name: str) -> bool:
+    if sys.platform == "win32":
+        return False
     try:
-        os.killpg(number, name)
+        os.killpg(number, getattr(signal, name))
     except (ProcessLookupError, PermissionError):
         return False
     return True
@@ -204,7 +206,9 @@ def _end_on_windows(number: int) -> None:
 
 def _takes_long_paths() -> bool:
     """Whether Windows was set, and this Python made, for paths of any length."""
+    if sys.platform != "win32":
+        return True
     import ctypes
 
-    ask = getattr(ctypes.WinDLL("ntdll"), "RtlAreLongPathsEnabled", None)  # type: ignore[attr-defined]
+    ask = getattr(ctypes.WinDLL("ntdll"), "RtlAreLongPathsEnabled", None)
     return bool(ask is not None and ask() & 1)

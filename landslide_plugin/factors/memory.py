@@ -61,6 +61,6 @@ class _MemoryStatus(ctypes.Structure):
 
 def _free_on_windows() -> float:
     status = _MemoryStatus(length=ctypes.sizeof(_MemoryStatus))
-    if ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status)):  # type: ignore[attr-defined]
-        return float(status.free)
-    return float("inf")
+    if sys.platform == "win32":
+        ctypes.windll.kernel32.GlobalMemoryStatusEx(ctypes.byref(status))
+    return float(status.free or "inf")
