@@ -129,7 +129,8 @@ class Neighbourhood:
         """Return a derivative along a row as that at right angles to the column."""
         if self._cosine is None:
             return along_row
-        return (along_row - self._cosine * up) / np.sqrt(1 - self._cosine**2)
+        upright: Floats = np.divide(along_row - self._cosine * up, np.sqrt(1 - self._cosine**2))
+        return upright
 
     @property
     def from_centre(self) -> Iterator[Floats]:

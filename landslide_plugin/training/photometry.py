@@ -76,7 +76,8 @@ def gamma(values: Bands, valid: NDArray[np.bool_], rng: np.random.Generator) -> 
     low = values[:, valid].min(1)[:, None, None]
     width = values[:, valid].max(1)[:, None, None] - low
     scaled = np.clip((values - low) / np.where(width > 0, width, 1), 0, 1)
-    return low + width * scaled ** _factor(GAMMA, rng)
+    raised: Bands = np.power(scaled, _factor(GAMMA, rng))
+    return low + width * raised
 
 
 def noise(values: Bands, std: Bands, rng: np.random.Generator) -> Bands:

@@ -296,7 +296,7 @@ def chosen_threshold(
 
 
 def _label_f1(truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
-    return float(2 * (truth & found).sum() / max(truth.sum() + found.sum(), 1))
+    return float(2 * (truth & found).sum() / max(int(truth.sum() + found.sum()), 1))
 
 
 def _card(
