@@ -86,7 +86,7 @@ for release in $releases; do
     root=$chroots/$release
     { make_chroot "$release" && copy_commit "$root" && run_goals "$root"; } > >(tee "$log") 2>&1
     status=$?
-    result=$(grep --only-matching '[0-9]* passed.*' "$log" | tail -n 1)
+    result=$(grep --only-matching '[0-9][0-9]* passed.*' "$log" | tail -n 1)
     [ "$status" -eq 0 ] || result="failed, see $log"
     [ "$status" -eq 0 ] || failed=1
     table+=("$(printf '%-10s %s %6s s  %s' "$release" "$(versions "$root")" "$SECONDS" "$result")")
