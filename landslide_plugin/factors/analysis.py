@@ -260,7 +260,8 @@ class _Draw:
             values = np.concatenate([self.values, values], axis=1)
             places = np.concatenate([self.places, places], axis=1)
         if len(keys) > self._size:
-            kept = np.argpartition(keys, self._size)[: self._size]
+            # In the order of the stream: argpartition's own depends on the processor.
+            kept = np.sort(np.argpartition(keys, self._size)[: self._size])
             keys, values, places = keys[kept], values[:, kept], places[:, kept]
             self._limit = float(keys.max())
         self.keys, self.values, self.places = keys, values, places

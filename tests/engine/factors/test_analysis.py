@@ -96,6 +96,19 @@ def table_of(path):
         return list(csv.DictReader(file))
 
 
+# ---- the sample
+
+
+def test_a_draw_keeps_the_order_of_the_stream(random):
+    # argpartition's order differs between processors, and forests with it.
+    draw = analysis._Draw(random, 50)
+    for start in (0, 400, 800):
+        places = np.arange(start, start + 400).reshape(1, -1).repeat(2, axis=0)
+        draw.add(places.astype(np.float32), places)
+    assert draw.places.shape == (2, 50) and np.all(np.diff(draw.places[0]) > 0)
+    np.testing.assert_array_equal(draw.values, draw.places)
+
+
 # ---- natural breaks
 
 
