@@ -67,7 +67,7 @@ class Fault:
             limit = int(self.share * size)
             resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
         elif self.kind == "few open files":
-            own = 1  # beside the one that counting takes: the worker keeps its stdin and stdout
+            own = 3  # beside the one that counting takes, the worker keeps four from its start on
             limit = len(os.listdir("/proc/self/fd")) + own + self.number % 20
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
 
