@@ -173,8 +173,9 @@ def test_another_seed_gives_another_area_where_mudstone_slides_most():
 
 
 def test_progress_rises_to_the_end():
-    seen = []
-    build_area(SIZE, 5, Progress(lambda event: seen.append(event["percent"])))
+    events = []
+    build_area(SIZE, 5, Progress(events.append))
+    seen = [event["percent"] for event in events if event["type"] == "progress"]
     assert seen == sorted(seen)
     assert len(seen) > 50
     assert seen[-1] == 100

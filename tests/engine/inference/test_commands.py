@@ -258,7 +258,7 @@ def running(make_raster, tmp_path, model):
     process.stdin.flush()
     for line in process.stdout:
         event = json.loads(line)
-        assert event["type"] in ("progress", "message"), event
+        assert event["type"] in ("started", "progress", "message"), event
         if event["type"] == "progress" and event["percent"] > 2:
             break
     assert process.poll() is None

@@ -189,5 +189,5 @@ def test_device_tells_what_is_there(monkeypatch):
     monkeypatch.setattr(device_command, "SPEED_SECONDS", 0.1)
     result = device(device="cpu", progress=Progress())
     assert "CPU" in result["device"] and result["megapixels_per_second"] > 0
-    assert result["packages"]["torch"] == torch.__version__
+    assert result["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
     json.dumps(result)
