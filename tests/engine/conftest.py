@@ -8,10 +8,14 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from hypothesis import settings
 from rasterio.transform import from_origin
 
 ROOT = Path(__file__).resolve().parents[2]
 UTM = from_origin(500000, 5000000, 10, 10)
+
+settings.register_profile("untimed", deadline=None)  # a busy machine is no fault of the code
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

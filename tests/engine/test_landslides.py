@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import rasterio
 from affine import Affine
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.landslide_plugin.landslides import NOT_KNOWN, Mask, Polygons, is_raster
@@ -50,7 +50,6 @@ def test_overlap_goes_to_the_later():
     assert (ids[:, 4:] == 2).all()
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.floats(-20, 120), st.floats(-20, 120), st.floats(0.5, 40)), max_size=8),
     st.integers(-3, 9),
@@ -66,7 +65,6 @@ def test_a_window_is_a_part_of_the_whole(circles, column, row, size):
     assert (layer.ids(Window(column, row, size, size)) == part).all()
 
 
-@settings(deadline=None)
 @given(st.floats(0, 100), st.floats(0, 100), st.floats(0.01, 8))
 def test_no_polygon_on_the_grid_vanishes(x, y, radius):
     layer = polygons(Point(x, y).buffer(radius))

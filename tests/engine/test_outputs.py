@@ -37,7 +37,7 @@ class TestWholeFile:
             assert partial.name == "a.tif"
         assert target.read_bytes() == NEW and names(tmp_path) == ["a.tif"]
 
-    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(
         error=st.sampled_from(
             [ValueError, KeyboardInterrupt, SystemExit, MemoryError, OSError, RuntimeError]

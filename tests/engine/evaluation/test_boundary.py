@@ -65,7 +65,7 @@ def test_pixels_may_be_wider_than_high():
     assert counted(ours, truth, 30, (10, 30)).f_score == 1
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(arrays(bool, (9, 11)), arrays(bool, (9, 11)), st.floats(0, 5))
 def test_equal_to_a_distance_transform(ours, truth, tolerance):
     whole = np.ones(ours.shape, bool)

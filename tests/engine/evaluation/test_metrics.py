@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS, Confusion, all_metrics
@@ -69,7 +69,6 @@ def test_no_pixel_at_all():
     assert set(all_metrics(Confusion()).values()) == {None}
 
 
-@settings(deadline=None)
 @given(PAIRS)
 def test_equal_to_scikit_learn(maps):
     ours, truth, known = maps
@@ -100,7 +99,6 @@ def test_equal_to_scikit_learn(maps):
         assert values["mcc"] == pytest.approx(reference.matthews_corrcoef(truth, ours))
 
 
-@settings(deadline=None)
 @given(PAIRS, st.integers(0, 200))
 def test_blocks_add_up(maps, cut):
     ours, truth, known = maps

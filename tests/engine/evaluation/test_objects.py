@@ -32,7 +32,7 @@ def gathered(ours, other, rows):
     return objects, pairs
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(arrays(bool, (12, 9)), arrays(bool, (12, 9)), st.integers(1, 12))
 def test_blocks_give_the_same_objects_as_the_whole(ours, other, rows):
     """Components are joined across block borders, diagonally too."""
@@ -98,7 +98,7 @@ def test_two_halves_of_one_landslide_are_hits_but_no_match():
     assert found.overlap.tolist() == [30]
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     arrays(float, st.integers(1, 30), elements=st.integers(1, 20).map(float)),
     arrays(float, st.integers(1, 30), elements=st.integers(1, 20).map(float)),

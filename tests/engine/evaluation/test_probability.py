@@ -25,7 +25,7 @@ def counted(probability, truth, cut=None):
     return found
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(SAMPLES, st.integers(1, 60))
 def test_equal_to_scikit_learn(sample, cut):
     steps, truth = sample

@@ -135,7 +135,7 @@ def test_a_weight_counts_as_that_many_values(random):
     )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.floats(-1e4, 1e4, width=32), min_size=1, max_size=60), st.integers(2, 6), st.data()
 )

@@ -71,7 +71,7 @@ class TestAgainstScipy:
     def test_lines_polygons_points(self, shapes):
         assert measure(shapes) == pytest.approx(transform(shapes), abs=1e-2)  # 1e-3 pixel
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         points=st.lists(
             st.tuples(st.floats(499700, 501000), st.floats(4999200, 5000300)),

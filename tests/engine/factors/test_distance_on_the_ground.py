@@ -107,7 +107,7 @@ def test_distances_are_geodesic_on_any_crs(place, pixel):
     assert expected.max() > 5 * pixel / 2.5
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @example(  # one row, whose pixels are alike, but sheared
     place="Mollweide, sheared",
     ends=[(0, 0), (0, 1)],

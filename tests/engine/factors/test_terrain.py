@@ -178,7 +178,7 @@ class TestProperties:
     heights = arrays(np.float32, (7, 9), elements=st.integers(0, 500).map(float))
 
     @given(heights)
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     def test_a_turn_by_90_degrees_turns_the_aspect_and_leaves_the_rest(self, heights):
         holes = heights < 20
         still = derive(heights, ALL, valid=~holes)
@@ -191,14 +191,14 @@ class TestProperties:
         assert difference[sloping].max(initial=0) < 0.01
 
     @given(heights, st.integers(-400, 8000))
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_a_constant_changes_the_elevation_alone(self, heights, constant):
         low, high = derive(heights, ALL), derive(heights + np.float32(constant), ALL)
         for name in set(ALL) - {"elevation"}:
             np.testing.assert_allclose(high[name], low[name], rtol=1e-4, atol=1e-4)
 
     @given(heights)
-    @settings(max_examples=40, deadline=None)
+    @settings(max_examples=40)
     def test_ranges(self, heights):
         found = derive(heights, ALL)
         assert np.all((found["slope"] >= 0) & (found["slope"] < 90))

@@ -94,9 +94,7 @@ def noise(shape, seed=0):
     return np.random.default_rng(seed).normal(size=(2, *shape)).astype("float32")
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.integers(32, 150),
     cols=st.integers(32, 150),

@@ -34,7 +34,7 @@ def card(bands=("a", "b"), mean=None, std=None, **changes):
     return ModelCard(**{**settings, **changes})
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     length=st.integers(1, 400),
     size=st.integers(16, 96),

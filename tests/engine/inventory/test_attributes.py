@@ -78,7 +78,7 @@ def test_an_empty_inventory_has_all_fields_and_types():
     assert frame.crs.to_epsg() == 32632
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 10**6), rows=st.integers(1, 12), share=st.floats(0, 1))
 def test_statistics_equal_those_of_each_landslides_pixels(seed, rows, share):
     random = np.random.default_rng(seed)

@@ -55,7 +55,7 @@ def test_one_disc_stays_whole():
     assert basins(distance_to_edge(inside, 10, 10), inside, 0.5, 4).max() == 1
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     surface=arrays(np.float64, (9, 11), elements=st.floats(0, 1)),
     inside=arrays(bool, (9, 11)),
@@ -81,7 +81,7 @@ def test_flat_ground_has_no_source():
     assert (source_and_runout(np.full((5, 5), 7.0), inside) == RUNOUT).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(elevation=arrays(np.float64, (8, 8), elements=st.integers(0, 9)))
 def test_source_and_runout_are_connected(elevation):
     parts = source_and_runout(elevation.astype(float), np.ones((8, 8), bool))
@@ -95,7 +95,7 @@ def test_smoothing_looks_at_valid_pixels_only():
     np.testing.assert_allclose(smooth(values, valid), 5, rtol=1e-6)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(numbers=arrays(np.int64, (9, 9), elements=st.integers(0, 3)))
 def test_traced_pieces_are_a_coverage(numbers):
     """Two that share an edge have the same points on it, and the pixels' area is kept."""

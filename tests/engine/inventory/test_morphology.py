@@ -42,7 +42,7 @@ def test_what_is_not_known_neither_becomes_landslide_nor_gnaws_at_it():
     assert morphology(10, 0).apply(mask, valid)[6:14, 13].all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     mask=arrays(bool, (18, 18)),
     opening=st.sampled_from([0, 10, 20]),

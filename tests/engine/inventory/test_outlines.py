@@ -75,7 +75,7 @@ def test_a_long_spiral_is_followed_to_its_end():
     assert len(polygons) == 1 and polygons[0].is_valid and polygons[0].area == mask.sum()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(mask=MASKS)
 @example(mask=TOUCHING_ITSELF)
 @example(mask=OPEN_AT_A_CORNER)
@@ -89,7 +89,7 @@ def test_polygons_are_those_that_gdal_finds(mask):
     assert same == sorted(shapely.to_wkb(shapely.normalize(polygon)) for polygon in theirs)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(mask=MASKS, rows=st.integers(1, 8))
 @example(mask=TOUCHING_ITSELF, rows=1)
 @example(mask=OPEN_AT_A_CORNER, rows=2)

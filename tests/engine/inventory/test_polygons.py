@@ -63,7 +63,7 @@ def test_a_landslide_in_a_filled_hole_is_part_of_what_surrounds_it():
     assert island in (0, 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(mask=MASKS, tolerance=st.floats(0.1, 30), rounds=st.integers(0, 3))
 def test_changed_polygons_are_valid_apart_and_none_is_lost(mask, tolerance, rounds):
     polygons = trace(mask)
@@ -74,7 +74,7 @@ def test_changed_polygons_are_valid_apart_and_none_is_lost(mask, tolerance, roun
     assert shapely.union_all(changed).area == pytest.approx(shapely.area(changed).sum())
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     classes=arrays(
         np.int32, st.tuples(st.integers(2, 16), st.integers(2, 16)), elements=st.integers(1, 4)

@@ -99,7 +99,7 @@ corner = st.integers(0, 20)
 
 
 @given(st.lists(st.tuples(corner, corner, corner, corner), max_size=12), st.floats(0.1, 0.9))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_nms_keeps_no_two_that_overlap_and_drops_none_without_a_better_one(corners, limit):
     boxes = torch.tensor(
         [[min(a, c), min(b, d), max(a, c) + 1, max(b, d) + 1] for a, b, c, d in corners],

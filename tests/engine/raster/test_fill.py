@@ -329,7 +329,7 @@ class TestWherever:
 
 
 class TestPieces:
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         seed=st.integers(0, 10**6), rows=st.integers(1, 40), share=st.floats(0.05, 0.7),
         run=st.integers(1, 6), area=st.integers(1, 60), inside=st.booleans(),
@@ -353,7 +353,7 @@ class TestPieces:
         np.testing.assert_array_equal(chosen.read(Window(4, 3, 23, 37)), expected)
         assert count == expected.sum()
 
-    @settings(deadline=None, max_examples=60)
+    @settings(max_examples=60)
     @given(
         left=st.integers(-5, 30), top=st.integers(-5, 40), width=st.integers(1, 30),
         height=st.integers(1, 40),

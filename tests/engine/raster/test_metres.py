@@ -114,7 +114,7 @@ METHODS = [
     st.floats(-70, 70),
     st.sampled_from([0.5, 10.0, 100.0]),
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_pixels_of_any_projection_have_their_size_on_the_ground(
     method, ellipsoid, first, second, longitude, latitude, pixel
 ):

@@ -146,9 +146,7 @@ def test_step_enlarges_about_the_centre():
 
 
 @given(st.integers(-70, 70), st.integers(-70, 70), st.integers(1, 90), st.integers(1, 90))
-@settings(
-    max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_beyond_the_patch_is_its_mirror_image_of_no_known_label(patch, row, col, height, width):
     around = ((100, 100), (100, 100))
     window = slice(row + 100, row + 100 + height), slice(col + 100, col + 100 + width)
