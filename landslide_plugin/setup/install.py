@@ -123,6 +123,10 @@ def _torch(plan: Plan, version: str, listener: Listener) -> tuple[Plan, Wheel | 
             "Python 3.14 has no richdem2 yet: streams and twi take about ten times as long; a "
             "Python 3.11 to 3.13 has it."
         )
+    elif (plan.machine.system, plan.machine.processor) == ("Linux", "aarch64"):
+        listener.warning(
+            "Linux on ARM has no richdem2 yet: streams and twi take about ten times as long."
+        )
     wheel = plan.torch_wheel(version)
     if wheel is None or not plan.fall_back or _answers(wheel.url):
         return plan, wheel

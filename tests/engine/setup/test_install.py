@@ -15,9 +15,12 @@ from pathlib import Path
 import pytest
 from landslide_mapper.landslide_plugin.errors import LandslideError
 from landslide_mapper.landslide_plugin.locks import locked
+from landslide_mapper.landslide_plugin.setup import install
 from landslide_mapper.landslide_plugin.setup.home import STAMP, find, is_ready, python_of
 from landslide_mapper.landslide_plugin.setup.install import set_up
 from landslide_mapper.landslide_plugin.setup.listener import SetupCanceled, SetupError
+from landslide_mapper.landslide_plugin.setup.machine import Machine
+from landslide_mapper.landslide_plugin.setup.plan import Plan
 
 from .conftest import PYTHON, TORCH, Memory, digest, write_wheel
 
@@ -172,6 +175,20 @@ class TestNetwork:
         said = "PyTorch's index can't be reached: PyPI's torch is taken, 3 MB in all."
         assert memory.warnings[-1] == said  # Python 3.14 has another
         assert is_ready(index.plan(), tmp_path / "engine")  # and is not asked for again
+
+    @pytest.mark.parametrize(
+        ("machine", "python", "said"),
+        [
+            (Machine("Linux"), "3.13", []),
+            (Machine("Linux"), "3.14", ["Python 3.14"]),
+            (Machine("Linux", "aarch64"), "3.12", ["Linux on ARM"]),
+            (Machine("Darwin", "aarch64", 15), "3.12", []),
+        ],
+    )
+    def test_where_richdem_has_no_wheel_that_is_told(self, machine, python, said):
+        memory = Memory()
+        install._torch(Plan("pypi", machine=machine), python, memory)
+        assert [text.split(" has no richdem2")[0] for text in memory.warnings] == said
 
 
 class TestProgress:
