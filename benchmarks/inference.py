@@ -27,23 +27,22 @@ from landslide_plugin.worker import register_package, set_up_gdal
 register_package()
 set_up_gdal()
 
-from landslide_mapper.landslide_plugin.device import describe, pick_device  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.commands import predict  # noqa: E402
+from landslide_mapper.landslide_plugin.core.progress import Progress  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.members import (  # noqa: E402
     open_members,
     side_of,
 )
-from landslide_mapper.landslide_plugin.inference.opening import window_sides  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.predict_command import predict  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.predictor import Predictor  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.scene import (  # noqa: E402
     Outputs,
     Settings,
     map_scene,
 )
-from landslide_mapper.landslide_plugin.inference.semantic import batch_for  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.sizes import batch_for, window_sides  # noqa: E402  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling  # noqa: E402
-from landslide_mapper.landslide_plugin.progress import Progress  # noqa: E402
 from landslide_mapper.landslide_plugin.raster import Source  # noqa: E402
+from landslide_mapper.models.device import describe, pick_device  # noqa: E402
 from landslide_mapper.models.model_card import ModelCard  # noqa: E402
 from landslide_mapper.models.model_file import load_model, save_model  # noqa: E402
 from landslide_mapper.models.registry import backbone_arguments, build  # noqa: E402

@@ -39,7 +39,7 @@ _WORKER = """
 import functools, importlib, sys
 from landslide_plugin import worker
 worker.register_package()
-module = importlib.import_module("landslide_mapper.landslide_plugin.factors.terrain_command")
+module = importlib.import_module("landslide_mapper.landslide_plugin.factors.terrainfactors_command")
 module.RasterWriter = functools.partial(module.RasterWriter, compress=sys.argv[1])
 sys.exit(worker.main())
 """

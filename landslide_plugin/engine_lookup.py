@@ -10,8 +10,8 @@ from pathlib import Path
 
 from qgis.core import QgsApplication
 
-from . import system
-from .errors import InputError, MissingPackageError
+from .contract.errors import InputError, MissingPackageError
+from .core import system
 from .setup import home
 from .setup.plan import Plan
 

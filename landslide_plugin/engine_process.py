@@ -16,10 +16,10 @@ from typing import IO, Any
 
 from qgis.core import QgsProcessingFeedback
 
-from . import system
-from .claims import sweep
+from .contract.errors import MissingPackageError
+from .core import system
 from .engine_lookup import clean_environment, find_engine
-from .errors import MissingPackageError
+from .outputs.claims import sweep
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _POLL_SECONDS = 0.1

@@ -12,8 +12,8 @@ from qgis.PyQt.QtGui import QDesktopServices, QIcon
 from qgis.PyQt.QtWidgets import QAction, QApplication, QPushButton
 
 from . import __version__
+from .contract.errors import LandslideError
 from .engine_lookup import find_engine
-from .errors import LandslideError
 from .provider import ICON, ID, NAME
 
 MENU = (

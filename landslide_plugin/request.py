@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
 from typing import Any, TextIO, Union, get_args, get_origin, get_type_hints
 
-from .errors import InputError
+from .contract.errors import InputError
 
 _LARGEST = 2**63
 """Whole numbers from here on fit into no type that is calculated with."""

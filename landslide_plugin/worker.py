@@ -25,24 +25,24 @@ from typing import Any, TextIO
 PACKAGE = "landslide_mapper"
 
 COMMANDS = {
-    "terrainfactors": "factors.terrain_command",
-    "spectralindices": "factors.commands",
-    "streams": "factors.commands",
+    "terrainfactors": "factors.terrainfactors_command",
+    "spectralindices": "factors.spectralindices_command",
+    "streams": "factors.streams_command",
     "distance": "factors.distance_command",
-    "classes": "factors.commands",
-    "stack": "factors.commands",
-    "factoranalysis": "factors.analysis_commands",
-    "samples": "samples.commands",
-    "importsamples": "samples.commands",
-    "train": "training.commands",
-    "trainweak": "training.weak.command",
-    "predict": "inference.commands",
+    "classes": "factors.classes_command",
+    "stack": "factors.stack_command",
+    "factoranalysis": "factors.analysis.factoranalysis_command",
+    "samples": "samples.samples_command",
+    "importsamples": "samples.importsamples_command",
+    "train": "training.train_command",
+    "trainweak": "training.weak.trainweak_command",
+    "predict": "inference.predict_command",
     "detect": "inference.detect_command",
-    "vectorize": "inventory.commands",
-    "evaluate": "evaluation.commands",
-    "map": "chain.commands",
-    "demoarea": "demo.commands",
-    "exportmodel": "inference.export_command",
+    "vectorize": "inventory.vectorize_command",
+    "evaluate": "evaluation.evaluate_command",
+    "map": "chain.map_command",
+    "demoarea": "demo.demoarea_command",
+    "exportmodel": "inference.exportmodel_command",
     "device": "inference.device_command",
 }
 """Command name to the module, within `landslide_plugin`, whose function of that name runs it."""
@@ -123,7 +123,7 @@ def main() -> int:
     set_up_gdal()
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
-    interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
+    interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.interruption")
     interruption.watch("SIGTERM", "SIGINT", "SIGBREAK")  # the last on Windows alone
 
     def send(event: dict[str, Any]) -> None:
@@ -141,8 +141,8 @@ def answer(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> int:
         lines: where the request is read.
         send: takes what is reported.
     """
-    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
-    failures = importlib.import_module(f"{PACKAGE}.landslide_plugin.failures")
+    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.contract.errors")
+    failures = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.failures")
     try:
         send({"type": "result", "values": _run(lines, send)})
         return 0
@@ -168,13 +168,13 @@ def _short(text: str) -> str:
 
 
 def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.errors")
-    provenance = importlib.import_module(f"{PACKAGE}.landslide_plugin.provenance")
-    progress = importlib.import_module(f"{PACKAGE}.landslide_plugin.progress")
-    claims = importlib.import_module(f"{PACKAGE}.landslide_plugin.claims")
-    outputs = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs")
+    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.contract.errors")
+    provenance = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.provenance")
+    progress = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.progress")
+    claims = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs.claims")
+    outputs = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs.whole")
     requests = importlib.import_module(f"{PACKAGE}.landslide_plugin.request")
-    access = importlib.import_module(f"{PACKAGE}.landslide_plugin.access")
+    access = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.access")
     access.restrict_drivers()
     access.restrict_network()
     request = requests.read_request(lines)
@@ -182,7 +182,7 @@ def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any
     if not isinstance(name, str) or name not in COMMANDS:
         raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")
     if request.get("attached"):
-        interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.interruption")
+        interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.interruption")
         end = interruption.end_main_thread
         threading.Thread(target=_end_with_parent, args=(lines, end), daemon=True).start()
     if name in WITHOUT_FRAMES:

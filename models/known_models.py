@@ -1,7 +1,7 @@
 """The models that the plugin knows: those that ship with it, and those that are had on wish.
 
 `weights/models.json` holds their terms, sizes, digests and addresses. Of those that don't ship, a
-card lies in its place (`NAME.card.json`, written by `python -m benchmarks.model_cards`), so that
+card lies in its place (`NAME.card.json`, written by `python -m experiments.shipped.cards`), so that
 it can be told where they would fit. QGIS's own Python reads this too: standard library alone.
 """
 
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..landslide_plugin.errors import InputError, OutputError
+from ..landslide_plugin.contract.errors import InputError, OutputError
 from ..landslide_plugin.setup.home import home
 from ..landslide_plugin.setup.listener import Fetch, Listener
 
@@ -127,7 +127,7 @@ def fetch_model(model: KnownModel, fetch: Fetch, listener: Listener) -> Path:
     if not model.address:
         raise InputError(
             f"There is no address yet that {model.name} can be fetched from. With your own copy of "
-            f"what it learnt from ({model.source}), python -m benchmarks.train_weights "
+            f"what it learnt from ({model.source}), python -m experiments.shipped.train "
             f"{model.name} makes such a model in a checkout of the plugin's repository; put the "
             f"file into {folder}."
         )

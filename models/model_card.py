@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..landslide_plugin import __version__
+from ..landslide_plugin.contract.errors import ModelFileError
 from .registry import INSTANCE_TASK, SEMANTIC_TASK
 
 MLM_SCHEMA = "https://stac-extensions.github.io/mlm/v1.4.0/schema.json"
@@ -265,3 +266,17 @@ def _spdx(licence: str) -> str:
 
 def _optional_float(value: object) -> float | None:
     return None if value is None else float(value)  # type: ignore[arg-type]
+
+
+def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:
+    """Refuse a model of another task.
+
+    Raises:
+        ModelFileError: it is one; the message names the algorithm that takes it.
+    """
+    if card.task != task:
+        other = "detect" if card.task == INSTANCE_TASK else "predict"
+        raise ModelFileError(
+            f"The model {card.name} does {card.task}, not {task}: run it with the algorithm "
+            f"{other}."
+        )

@@ -15,8 +15,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..landslide_plugin.errors import InputError, ModelFileError
-from ..landslide_plugin.outputs import whole_file
+from ..landslide_plugin.contract.errors import InputError, ModelFileError
+from ..landslide_plugin.outputs.whole import whole_file
 from .ensemble import Ensemble
 from .known_models import SUFFIX, WEIGHTS, known_models
 from .known_models import digest_of as file_digest

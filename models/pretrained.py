@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..landslide_plugin.errors import InputError
+from ..landslide_plugin.contract.errors import InputError
 from .torchvision_ops import torchvision  # noqa: F401  (before what follows)
 
 # isort: split

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from ..landslide_plugin.errors import InputError
+from ..landslide_plugin.contract.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn

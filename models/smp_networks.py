@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..landslide_plugin.errors import InputError
+from ..landslide_plugin.contract.errors import InputError
 from .layers import pad
 from .pretrained import encoder_names, make_encoder, pretrained_weights, require_encoder
 

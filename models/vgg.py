@@ -6,7 +6,7 @@ batch normalization (Ioffe and Szegedy 2015), without which they hardly train fr
 
 from torch import Tensor, nn
 
-from ..landslide_plugin.errors import InputError
+from ..landslide_plugin.contract.errors import InputError
 from .layers import convolution, initialize
 from .pretrained import make_encoder, pretrained_weights
 

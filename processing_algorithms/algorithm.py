@@ -20,10 +20,10 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QIcon
 
+from ..landslide_plugin.contract.errors import LandslideError
+from ..landslide_plugin.core.system import one_name
 from ..landslide_plugin.engine_lookup import ROOT, find_engine
 from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
-from ..landslide_plugin.errors import LandslideError
-from ..landslide_plugin.system import one_name
 from .layers import files_behind
 from .pages import help_page
 from .request import destination, input_value, is_destination, listed, problem_of

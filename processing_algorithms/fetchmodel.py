@@ -12,7 +12,7 @@ from qgis.core import (
     QgsProcessingOutputFile,
 )
 
-from ..landslide_plugin.errors import LandslideError
+from ..landslide_plugin.contract.errors import LandslideError
 from ..landslide_plugin.setup.listener import SetupCanceled
 from ..landslide_plugin.setup.network import fetch
 from ..models.known_models import fetch_model, known_models

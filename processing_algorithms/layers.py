@@ -25,7 +25,7 @@ from qgis.core import (
     QgsVectorLayer,
 )
 
-from ..landslide_plugin.system import one_name
+from ..landslide_plugin.core.system import one_name
 from .rasters import raster_file, raster_problem
 from .vectors import vector_file
 

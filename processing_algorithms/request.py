@@ -28,7 +28,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtCore import QVariant
 
-from ..landslide_plugin.system import name_problem
+from ..landslide_plugin.core.system import name_problem
 from .layers import layer_files, layer_problem, takes_layers
 
 _UNLIMITED = 1e9

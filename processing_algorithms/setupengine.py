@@ -19,9 +19,9 @@ from qgis.core import (
     QgsProcessingParameterFile,
 )
 
+from ..landslide_plugin.contract.errors import LandslideError
 from ..landslide_plugin.engine_lookup import earlier_folders, named_engine
 from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
-from ..landslide_plugin.errors import LandslideError
 from ..landslide_plugin.setup import home, network
 from ..landslide_plugin.setup.install import set_up
 from ..landslide_plugin.setup.listener import SetupCanceled, SetupError

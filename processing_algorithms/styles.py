@@ -32,7 +32,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtGui import QColor, QPainter
 
-from ..landslide_plugin.inventory.fields import FIELDS
+from ..landslide_plugin.contract.fields import FIELDS
 from .ramps import DISTANCE, NEARNESS, PROBABILITY, UNCERTAINTY, Ramp, label, ramp_of
 
 LANDSLIDE = QColor(215, 25, 28)

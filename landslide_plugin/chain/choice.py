@@ -8,7 +8,7 @@ from ...models.known_models import at_hand, to_be_had
 from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ...models.registry import SEMANTIC_TASK
-from ..errors import InputError
+from ..contract.errors import InputError
 from .plan import Given, plan
 
 COARSEST, FINEST = 2.0, 4.0

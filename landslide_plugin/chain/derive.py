@@ -3,9 +3,12 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..factors.commands import classes, spectralindices, streams, terrainfactors
+from ..core.progress import Progress
+from ..factors.classes_command import classes
 from ..factors.distance_command import distance
-from ..progress import Progress
+from ..factors.spectralindices_command import spectralindices
+from ..factors.streams_command import streams
+from ..factors.terrainfactors_command import terrainfactors
 from .plan import FAULTS, GEOLOGY, RIVERS, Given, Plan
 
 

@@ -8,9 +8,9 @@ import shapely
 from affine import Affine
 from numpy.typing import NDArray
 
-from ..picture import draw_scale_bar, ground
 from ..raster.grid import Grid
 from ..raster.source import Source
+from ..reports.ground import draw_scale_bar, ground
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..errors import InputError
+from ..contract.errors import InputError
 from ..factors.spectral import INDICES
 from ..factors.terrain import FACTORS
 

@@ -9,7 +9,7 @@ import numpy as np
 from ...models.model_card import ModelCard
 from ..raster.grid import Grid
 from ..raster.source import Source
-from ..report import (
+from ..reports.page import (
     Section,
     caution,
     figure,
@@ -20,7 +20,7 @@ from ..report import (
     subheading,
     table,
 )
-from ..vector import read_vector
+from ..vector.layers import read_vector
 from .drawings import draw_map, draw_sizes
 
 LARGEST = 5

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from scipy.ndimage import distance_transform_edt
 
+from ..core.progress import Progress
 from ..factors import streams
-from ..progress import Progress
 from ..raster import Grid
 from .geology import Geology, build_geology, faults_layer, geology_layer
 from .landcover import Land, draw_image

@@ -12,7 +12,7 @@ from contourpy import contour_generator
 from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt, gaussian_filter
 
-from ..progress import Progress
+from ..core.progress import Progress
 from .landslides import Slides
 from .noise import Field, fractal, ramp
 from .terrain import CELL, Floats, distance_to

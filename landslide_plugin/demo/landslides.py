@@ -22,7 +22,7 @@ from rasterio.features import rasterize
 from scipy.ndimage import gaussian_filter, map_coordinates
 from scipy.spatial import cKDTree
 
-from ..progress import Progress
+from ..core.progress import Progress
 from ..raster import Grid
 from .geology import to_map
 from .noise import Field, fractal, ramp

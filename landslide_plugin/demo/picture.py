@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely import box
 
-from ..errors import InputError
-from ..outputs import whole_file
+from ..contract.errors import InputError
+from ..outputs.whole import whole_file
 from ..raster import Grid, Source
-from ..vector import read_vector
+from ..vector.layers import read_vector
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

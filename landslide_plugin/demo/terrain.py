@@ -17,8 +17,8 @@ from scipy.ndimage import (
     map_coordinates,
 )
 
+from ..core.progress import Progress
 from ..factors.streams import NEIGHBOURS, fill_depressions, flow_directions
-from ..progress import Progress
 from ..raster import Grid
 from .noise import Field, fractal, ramp
 

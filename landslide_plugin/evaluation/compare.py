@@ -7,8 +7,8 @@ from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster.grid import Grid
 from ..raster.positions import Positions
 from .boundary import BoundaryCounts, Outline, compare_outlines, outline

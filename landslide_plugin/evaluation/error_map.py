@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..picture import PAPER, draw_scale_bar, ground
 from ..raster.source import Source
+from ..reports.ground import PAPER, draw_scale_bar, ground
 from .compare import Comparison, Result
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..provenance import CURRENT
-from ..table import write_csv
+from ..core.provenance import CURRENT
+from ..reports.table import write_csv
 from .compare import Comparison, Result
 from .figures import area_edges
 from .objects import area_frequency

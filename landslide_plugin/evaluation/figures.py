@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..report import lettering
+from ..reports.page import lettering
 from .compare import Comparison
 from .objects import area_frequency
 from .probability import Probabilities

@@ -14,14 +14,14 @@ from rasterio.windows import Window
 from scipy.ndimage import label
 from shapely import box
 
-from ..errors import GridError, InputError
-from ..landslides import Polygons, is_raster
-from ..progress import Progress
+from ..contract.errors import GridError, InputError
+from ..core.progress import Progress
 from ..raster.grid import Grid
+from ..raster.landslides import Polygons, is_raster
 from ..raster.source import Source
+from ..raster.threshold import Threshold
 from ..raster.validity import UNDECLARED_FILL
-from ..threshold import Threshold
-from ..vector import read_vector
+from ..vector.layers import read_vector
 
 REFERENCE = "reference"
 """The truth's role in messages; its whole numbers may be those of single landslides."""

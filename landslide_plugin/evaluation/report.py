@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from ..raster.source import Source
-from ..report import (
+from ..reports.page import (
     Section,
     figure,
     gallery,

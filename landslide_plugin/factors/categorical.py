@@ -10,7 +10,7 @@ from rasterio.features import rasterize
 from rasterio.windows import Window
 from shapely import box
 
-from ..errors import InputError
+from ..contract.errors import InputError
 from ..raster import Grid, Source
 from ..raster.writer import NODATA
 

@@ -22,12 +22,12 @@ from rasterio.features import rasterize
 from rasterio.windows import Window
 from scipy.spatial import KDTree
 
-from ..ahead import read_ahead
-from ..errors import InputError
+from ..contract.errors import InputError
+from ..core.ahead import read_ahead
 from ..raster import Grid
 from ..raster.positions import Floats, Positions
 from ..raster.surface import Pixels
-from ..shapes import Shapes
+from ..vector.shapes import Shapes
 from .reach import Block, Reach
 
 Inner = tuple[slice, slice]

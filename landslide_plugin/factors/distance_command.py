@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import shapely
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core import memory
+from ..core.progress import Progress
 from ..raster.grid import tell_metres
 from ..raster.source import Source
 from ..raster.writer import RasterWriter
-from ..shapes import Shapes, read_shapes
+from ..vector.shapes import Shapes, read_shapes
 from . import distance as distances
-from . import memory
 from .reach import all_round
 
 

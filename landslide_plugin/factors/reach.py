@@ -11,11 +11,11 @@ from rasterio.features import rasterize
 from rasterio.windows import Window
 from scipy.spatial import KDTree
 
-from ..errors import GridError
+from ..contract.errors import GridError
 from ..raster import Grid
 from ..raster.positions import Positions
 from ..raster.surface import ellipsoid_of, surface_of
-from ..shapes import Geometries, Shapes
+from ..vector.shapes import Geometries, Shapes
 
 Box = tuple[float, float, float, float]
 Ints = NDArray[np.int64]

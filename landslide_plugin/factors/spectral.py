@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster.bands import find_bands
 from ..raster.products import Units
 from ..raster.reflectance import ADDED_SINCE, day_in_path, how_to_mend, read_as_reflectance

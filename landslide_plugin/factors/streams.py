@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 from pyproj import CRS
 from scipy.ndimage import binary_fill_holes
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core import memory
+from ..core.progress import Progress
 from ..raster import Grid
-from . import flow, memory
+from . import flow
 
 NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
 """Row and column steps of the directions 0 (none) to 8, numbered as richdem does: 1 is west."""

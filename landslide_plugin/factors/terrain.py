@@ -10,8 +10,8 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster.source import Source
 from .neighbourhood import FLAT_ASPECT, Floats, Neighbourhood
 

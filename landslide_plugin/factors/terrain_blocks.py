@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ..core.system import cores
 from ..raster.grid import Grid
 from ..raster.source import Source
 from ..raster.surface import Pixels
 from ..raster.writer import NODATA
-from ..system import cores
 from .neighbourhood import NOTHING, Floats, Neighbourhood, mend
 from .smoothing import halo_rows, smooth
 from .terrain import FACTORS

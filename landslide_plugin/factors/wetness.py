@@ -6,11 +6,11 @@ pixel, its own area included, is divided by the pixel's width (the root of its a
 
 import numpy as np
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.memory import require_memory
+from ..core.progress import Progress
 from ..raster.source import Source
 from . import streams
-from .memory import require_memory
 from .neighbourhood import Floats
 from .terrain_blocks import read_heights
 

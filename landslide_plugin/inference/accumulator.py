@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 from torch import Tensor
 
-from ..errors import ModelFileError
+from ..contract.errors import ModelFileError
 from ..raster import Grid
 from .tiling import Span, Tiling
 from .windows import Input

@@ -13,16 +13,17 @@ from rasterio.windows import Window
 
 from ...models.model_card import ModelCard
 from ...models.registry import INSTANCE_TASK
-from ..errors import InputError
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..inventory.attributes import make_inventory
 from ..inventory.layer import write_inventory
 from ..inventory.polygons import to_map
-from ..outputs import require_folder
-from ..progress import Progress
+from ..outputs.whole import require_folder
 from ..raster import RasterWriter, Source
-from ..vector import require_vector_output
+from ..vector.layers import require_vector_output
 from .instances import Detections, detect_instances
-from .opening import load_network, open_stack, warn_if_far, window_sides
+from .opening import load_network, open_stack, warn_if_far
+from .sizes import window_sides
 from .tiling import Tiling
 from .units import fit_units
 from .windows import Area, Reader

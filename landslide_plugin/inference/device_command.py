@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
+from ...models.device import autocast, describe, pick_device
 from ...models.registry import build
-from ..device import autocast, describe, pick_device
-from ..progress import Progress
+from ..core.progress import Progress
 from .opening import placed
 
 PACKAGES = (

@@ -12,8 +12,8 @@ import numpy as np
 from rasterio.transform import Affine
 
 from ...models.model_card import ModelCard
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster import Grid, Source
 
 PERCENTILES = (2.0, 98.0)

@@ -14,8 +14,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 from torch import Tensor, nn
 
-from ..errors import InputError, ModelFileError
-from ..progress import Progress
+from ..contract.errors import InputError, ModelFileError
+from ..core.progress import Progress
 from .accumulator import NO_NUMBERS
 from .resampling import resampled
 from .tiling import Tiling

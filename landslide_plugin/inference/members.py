@@ -9,16 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from ...models.ensemble import Ensemble
-from ...models.model_card import ModelCard
+from ...models.model_card import ModelCard, require_task
 from ...models.model_file import SUFFIX, load_model
-from ..errors import ModelFileError
-from ..progress import Progress
+from ..contract.errors import ModelFileError
+from ..core.progress import Progress
 from ..raster import Grid, Source
-from .opening import check_resolution, resolution_ratio
 from .predictor import Member
 from .runtimes import open_runtime
-from .runtimes.opening import require_task
-from .semantic import side_for
+from .sizes import check_resolution, resolution_ratio, side_for
 from .tiling import Tiling
 from .units import fit_units
 from .windows import Reader, require_bands

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ...models.model_card import ModelCard
-from ..errors import InputError, ModelFileError
+from ..contract.errors import InputError, ModelFileError
 from .resampling import resampled
 from .runtimes import Runtime
 

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..claims import files_of
-from ..outputs import afterwards
+from ..core.system import replace
+from ..outputs.claims import files_of
+from ..outputs.whole import afterwards
 from ..raster import Grid, Source
-from ..system import replace
 from .accumulator import BLOCK_ROWS, Write
 
 PREFIX = ".resume-"

@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from rasterio.windows import Window
 
 from ...models.model_card import ModelCard
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster import Grid, RasterWriter, Source
 from ..raster.scene_date import TAG as DATE_TAG
 from ..raster.scene_date import scene_date
-from ..threshold import threshold_tag
+from ..raster.threshold import threshold_tag
 from .accumulator import Write
-from .opening import window_sides
 from .predictor import Predictor
 from .resume import identity, journal
-from .semantic import batch_for, map_probability
+from .semantic import map_probability
+from .sizes import batch_for, window_sides
 from .tiling import Tiling
 from .windows import Area, Reader
 

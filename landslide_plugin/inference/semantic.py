@@ -10,27 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ...models.model_card import ModelCard
-from ..ahead import read_ahead
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.ahead import read_ahead
+from ..core.progress import Progress
 from ..raster import Grid
 from .accumulator import Accumulator, Write
 from .opening import warn_if_far
 from .predictor import Predictor
+from .sizes import batch_for
 from .tiling import Tiling
 from .windows import Input, Reader
 
-PIXELS_PER_BATCH = {"cpu": 2**18, "cuda": 2**21, "mps": 2**20}
-"""Pixels that go through a network at once, as a rule."""
-MOST_PIXELS = 2**21
-"""Pixels that go through a network at once for the sake of several windows side by side."""
-SIDES = {"cpu": 512, "cuda": 1024, "mps": 512}
-"""Sides of the windows, as a rule: of larger ones a smaller share overlaps."""
-SMALL_GPU = 6e9
-"""Bytes of memory below which a GPU gets a processor's windows."""
-SEES_THE_WHOLE = ("deeplab", "pspnet", "segformer", "upernet")
-"""Networks that pool over the whole window, so that it has to be as large as in training."""
 ENOUGH_PIXELS = 10**6
 """Valid pixels after which a stack can be told to be far from the training's statistics."""
 
@@ -88,28 +78,6 @@ def map_probability(
     accumulator.finish()
     if not warned:
         warn_if_far(reader, progress)
-
-
-def side_for(card: ModelCard, device: torch.device) -> int:
-    """Return the side in pixels that a model's windows have, where nobody asks for another."""
-    if any(name in card.architecture for name in SEES_THE_WHOLE):
-        return card.tile_size
-    side = SIDES.get(device.type, SIDES["cpu"])
-    if device.type == "cuda" and torch.cuda.get_device_properties(device).total_memory < SMALL_GPU:
-        side = SIDES["cpu"]
-    return max(card.tile_size, side)
-
-
-def batch_for(side: int, device: torch.device, least: int = 1) -> int:
-    """Return how many windows of a side go through the network at once.
-
-    Args:
-        side: in pixels.
-        device: what computes.
-        least: windows that it wants at least; it gets them unless they are large.
-    """
-    usual = PIXELS_PER_BATCH.get(device.type, 2**18) // side**2
-    return max(1, usual, min(least, MOST_PIXELS // side**2))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import InputError
+from ..contract.errors import InputError
 
 CONTEXT = 64
 """Pixels that neighbouring windows have in common where nothing else is asked for: what a network

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from ...models.model_card import ModelCard
-from ..progress import Progress
+from ..core.progress import Progress
 from ..raster import Source
 from ..raster.bands import is_imagery
 from ..raster.reflectance import (

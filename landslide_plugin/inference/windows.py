@@ -17,12 +17,12 @@ from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from ...models.model_card import ModelCard
-from ..ahead import read_ahead
-from ..errors import GridError, ModelFileError
-from ..heap import give_back
-from ..progress import Progress
+from ..contract.errors import GridError, ModelFileError
+from ..core.ahead import read_ahead
+from ..core.memory import give_back
+from ..core.progress import Progress
 from ..raster import Grid, Source
-from ..vector import read_vector
+from ..vector.layers import read_vector
 from .tiling import Tile, Tiling
 
 P = TypeVar("P", np.float32, np.bool_)

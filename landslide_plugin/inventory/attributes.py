@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from .fields import CONFIDENCE, FIELDS
+from ..contract.fields import CONFIDENCE, FIELDS
 from .measures import extents, measures
 
 __all__ = ["FIELDS", "Statistics", "confidence", "make_inventory"]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.features import geometry_mask, shapes
 from rasterio.windows import Window
 
-from ..progress import Progress
+from ..core.progress import Progress
 from ..raster import Grid
 from .polygons import junctions, neighbours
 from .watershed import (

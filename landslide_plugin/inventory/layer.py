@@ -8,9 +8,9 @@ from xml.sax.saxutils import quoteattr  # nosec B406
 
 import geopandas as gpd
 
-from ..progress import Progress
-from ..vector import write_vector
-from .fields import FIELDS
+from ..contract.fields import FIELDS
+from ..core.progress import Progress
+from ..vector.layers import write_vector
 
 STYLE = Path(__file__).with_name("inventory.qml")
 SHORT = {name: field.short for name, field in FIELDS.items() if field.short}

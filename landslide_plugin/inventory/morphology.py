@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..contract.errors import InputError
 from ..raster import Grid
 
 LARGEST_RADIUS = 50

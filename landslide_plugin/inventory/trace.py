@@ -8,13 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..ahead import read_ahead
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.ahead import read_ahead
+from ..core.progress import Progress
+from ..core.system import cores
 from ..raster import Source
 from ..raster.heights import require_metres
 from ..raster.undeclared import mark_fill
-from ..system import cores
 from .attributes import Statistics
 from .division import PROBABILITY, Layers
 from .morphology import Morphology

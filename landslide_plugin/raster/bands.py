@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 
-from ..errors import InputError
+from ..contract.errors import InputError
 from .source import Source
 
 _SENTINEL2 = {

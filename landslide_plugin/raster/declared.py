@@ -8,7 +8,7 @@ from math import isfinite
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
-from ..errors import InputError
+from ..contract.errors import InputError
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 

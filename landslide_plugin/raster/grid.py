@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 from affine import Affine
@@ -11,11 +12,15 @@ from rasterio.crs import CRS
 from rasterio.io import DatasetReader
 from rasterio.vrt import WarpedVRT
 from rasterio.windows import Window
+from shapely import box
 
-from ..errors import GridError
-from ..progress import Progress
+from ..contract.errors import GridError
+from ..core.progress import Progress
 from .metres import Ground
 from .surface import Pixels, Places, horizontal
+
+if TYPE_CHECKING:
+    import geopandas as gpd
 
 NOTABLE_VARIATION = 0.01
 """Pixels that differ more in size are told of where one size has to serve for all."""
@@ -315,3 +320,23 @@ def _transformed(
     except ProjError:  # of the Moon and the Earth, say
         return None
     return tuple(found) if np.isfinite(found).all() else None
+
+
+def require_overlap(frame: "gpd.GeoDataFrame", what: str, grid: Grid) -> None:
+    """Refuse a layer that lies apart from a grid.
+
+    Args:
+        frame: the layer, in the grid's CRS.
+        what: begins the message, such as "The class layer geology.gpkg".
+        grid: the grid.
+
+    Raises:
+        GridError: it does; the message says where each lies.
+    """
+    if not len(frame.sindex.query(box(*grid.bounds))):
+        left, bottom, right, top = frame.total_bounds
+        raise GridError(
+            f"{what} (in the reference's CRS: x {left:.8g} to {right:.8g}, y {bottom:.8g} to "
+            f"{top:.8g}) does not overlap the reference ({grid.describe()}): check its CRS and "
+            "extent."
+        )

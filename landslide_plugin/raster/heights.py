@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from rasterio.crs import CRS
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from .source import Source
 from .surface import as_pyproj
 

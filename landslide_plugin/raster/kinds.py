@@ -11,7 +11,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 from rasterio.shutil import copy as copy_raster
 
-from ..access import require_allowed
+from ..core.access import require_allowed
 from .declared import file_of
 
 DIRECTIONS = {"aspect", "azimuth", "direction"}

@@ -18,6 +18,8 @@ from pathlib import Path, PurePath, PurePosixPath
 from typing import Any
 from xml.etree import ElementTree  # nosec B405
 
+from ..core.access import parse_xml
+
 SENTINEL2_SCALE = 1e-4
 SENTINEL2_OFFSET = -0.1
 """Of baseline 04.00 and later, in reflectance."""
@@ -267,16 +269,6 @@ def _landsat_groups(name: str, text: str) -> dict[str, dict[str, str]]:
         return {key: dict(one) for key, one in whole.items() if isinstance(one, dict)}
     except (ValueError, AttributeError):
         return {}
-
-
-def parse_xml(text: str) -> ElementTree.Element | None:
-    """Return the root of a file of metadata; None where it is damaged or defines entities."""
-    if "<!ENTITY" in text:  # which can be made to fill the memory
-        return None
-    try:
-        return ElementTree.fromstring(text)  # noqa: S314  # nosec B314
-    except ElementTree.ParseError:
-        return None
 
 
 def _beside(path: str, pattern: str, above: int) -> Iterator[tuple[str, str]]:

@@ -9,11 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.access import parse_xml
+from ..core.progress import Progress
 from .bands import SENSORS, common_names, is_imagery, is_nameless, own_name_in_file, told_sensor
 from .declared import Scaling
-from .products import SENTINEL2_SCALE, Units, parse_xml, told_units
+from .products import SENTINEL2_SCALE, Units, told_units
 from .source import Source
 
 LAYERS = "layers"

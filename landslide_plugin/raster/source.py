@@ -14,9 +14,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
-from ..access import formats, is_format_allowed, no_answer, require_allowed
-from ..errors import GridError, InputError
-from ..failures import reason
+from ..contract.errors import GridError, InputError
+from ..core.access import formats, is_format_allowed, no_answer, require_allowed
+from ..core.failures import reason
 from .declared import band_numbers, file_of, scaling_of
 from .grid import Grid, require_north_up, require_on_earth
 from .kinds import THEMATIC, Kind, is_direction, kinds_of

@@ -15,9 +15,9 @@ from rasterio.features import geometry_mask
 from rasterio.windows import Window
 from shapely.geometry import box
 
-from ..errors import GridError, InputError
-from ..progress import Progress
-from ..vector import read_vector
+from ..contract.errors import GridError, InputError
+from ..core.progress import Progress
+from ..vector.layers import read_vector
 from .bands import layer_names
 from .declared import unique_names
 from .grid import Grid

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.crs import CRS
 
-from ..errors import GridError
+from ..contract.errors import GridError
 
 if TYPE_CHECKING:
     from pyproj import CRS as ProjCRS

@@ -8,8 +8,8 @@ import numpy as np
 from rasterio.enums import Compression
 from rasterio.windows import Window
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from .bands import SENSORS, layer_names
 from .fill import Fill, Search, Sought, collar_values
 from .grid import Grid

@@ -12,7 +12,7 @@ from rasterio.enums import Resampling
 from rasterio.warp import reproject
 from rasterio.windows import Window
 
-from ..errors import GridError
+from ..contract.errors import GridError
 from .grid import Grid
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
-from ..errors import OutputError
-from ..outputs import whole_file
-from ..provenance import CURRENT
+from ..contract.errors import OutputError
+from ..core.provenance import CURRENT
+from ..outputs.whole import whole_file
 from .grid import Grid
 
 NODATA = {"float32": -9999.0, "uint8": 255, "int16": -32768, "uint16": 65535, "int32": -2147483648}

@@ -9,9 +9,16 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import GridError, InputError
-from ..landslides import Landslides, Mask, Polygons, is_raster, least_landslide, read_polygons
-from ..progress import Progress
+from ..contract.errors import GridError, InputError
+from ..core.progress import Progress
+from ..raster.landslides import (
+    Landslides,
+    Mask,
+    Polygons,
+    is_raster,
+    least_landslide,
+    read_polygons,
+)
 from ..raster.source import Source
 from .patches import Candidates, find_candidates, is_mostly_known, read_patch
 from .sample_set import BACKGROUND, HARD, LANDSLIDE, SPLITS, UNKNOWN

@@ -11,9 +11,9 @@ from affine import Affine
 from numpy.typing import NDArray
 from scipy.ndimage import label
 
-from ..errors import InputError
-from ..landslides import NOT_KNOWN
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..raster.landslides import NOT_KNOWN
 from .masks import PLAIN, MaskPixels, MaskRule, MaskSurvey, read_mask
 from .pairing import image_files, pair_files
 from .patches import numbered

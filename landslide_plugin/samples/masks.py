@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster.source import UNDECLARED_FILL
 from .tile_files import RASTERS, open_array, open_tile
 

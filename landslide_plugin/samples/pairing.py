@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from ..errors import InputError
+from ..contract.errors import InputError
 from .tile_files import SUFFIXES
 
 _MASK_WORDS = {"mask", "masks", "label", "labels", "gt", "groundtruth", "annotation", "annotations"}

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import InputError
-from ..landslides import NOT_KNOWN, Landslides, Polygons
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster.grid import Grid
+from ..raster.landslides import NOT_KNOWN, Landslides, Polygons
 from ..raster.source import Source
 from .sample_set import UNKNOWN
 

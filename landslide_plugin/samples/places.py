@@ -10,12 +10,12 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ..errors import InputError
-from ..landslides import is_raster, read_polygons
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster.grid import Grid
+from ..raster.landslides import is_raster, read_polygons
 from ..raster.source import Source
-from ..vector import read_vector
+from ..vector.layers import read_vector
 from .patches import LEAST_KNOWN
 from .sample_set import BACKGROUND, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter

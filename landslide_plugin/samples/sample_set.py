@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import InputError
+from ..contract.errors import InputError
 from ..raster.source import Source
 
 FORMAT = 1
@@ -215,3 +215,8 @@ def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
         for item in values["samples"]
     ]
     return result
+
+
+def _result(output: str, made: SampleSet) -> dict[str, Any]:
+    counts = {name: len(made.of_split(name)) for name in SPLITS}
+    return {"output": output, **counts, "imbalance": made.imbalance}

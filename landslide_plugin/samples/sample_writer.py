@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.io import MemoryFile
 
-from ..errors import InputError
-from ..progress import Progress
-from ..provenance import CURRENT
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..core.provenance import CURRENT
 from ..raster.writer import NODATA
 from .sample_set import (
     BACKGROUND,

@@ -8,8 +8,8 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.warp import transform
 
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster.grid import Grid
 from .patches import Candidates
 from .sample_set import SPLITS, Sample, SampleSet
@@ -313,3 +313,8 @@ def _fold_of(
 
 def _has_landslide(patches: Sequence[Sample]) -> bool:
     return any(patch.landslide_pixels for patch in patches)
+
+
+def _check_word(what: str, word: str, words: Sequence[str]) -> None:
+    if word not in words:
+        raise InputError(f"There is no {what} {word!r}: choose {' or '.join(words)}.")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from rasterio.crs import CRS
 from rasterio.errors import NotGeoreferencedWarning
 
-from ..errors import InputError, MissingPackageError
+from ..contract.errors import InputError, MissingPackageError
 from ..raster.source import Source
 from ..raster.validity import UNDECLARED_FILL
 

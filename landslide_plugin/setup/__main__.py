@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
-from ..errors import LandslideError
+from ..contract.errors import LandslideError
 from .home import home
 from .install import set_up
 from .machine import base_python, output_of

@@ -8,7 +8,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..system import LONGEST_PATH
+from ..core.system import LONGEST_PATH
 from .listener import SetupError
 from .machine import Machine, this_machine
 from .plan import Plan

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 from operator import sub
 from pathlib import Path
 
-from ..locks import locked
-from ..system import no_window
-from ..system import replace as move
+from ..core.system import no_window
+from ..core.system import replace as move
+from ..outputs.locks import locked
 from .causes import explain
 from .home import STAMP, check_length, is_ready, python_of, size_of
 from .listener import Fetch, Listener, SetupCanceled, SetupError, Share

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-from ..errors import LandslideError
+from ..contract.errors import LandslideError
 
 
 class Listener(Protocol):

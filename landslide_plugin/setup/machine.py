@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from ..system import no_window
+from ..core.system import no_window
 from .listener import SetupError
 
 OLDEST, NEWEST = (3, 11), (3, 14)

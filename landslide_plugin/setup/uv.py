@@ -12,7 +12,7 @@ import urllib.request
 import zipfile
 from pathlib import Path
 
-from ..system import replace
+from ..core.system import replace
 from .causes import explain
 from .listener import Fetch, Listener, SetupCanceled, SetupError
 from .machine import output_of

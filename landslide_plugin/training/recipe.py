@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import InputError
+from ..contract.errors import InputError
 from ..samples.sample_set import IMAGE_LABELS, SampleSet
 from ..samples.splits import Fold, folds
-from .augmentation import Augmentation
-from .contracts import Task
-from .losses import find_loss
-from .semantic import SemanticTask
+from .loop.contracts import Task
+from .loop.losses import find_loss
+from .loop.semantic import SemanticTask
 from .start import Start
-from .tiles import Tiles
+from .tiles.augmentation import Augmentation
+from .tiles.batches import Tiles
 
 SMALLEST_TILE, LARGEST_TILE = 16, 2048
 FAR_MEAN, FAR_STD = 5.0, 1.0
@@ -120,7 +120,7 @@ class Recipe:
         """
         loss = find_loss(self.loss)
         if self.start.is_instance:
-            from .instances import InstanceTask
+            from .loop.instances import InstanceTask
 
             return InstanceTask()
         return SemanticTask(loss)

@@ -9,16 +9,16 @@ from typing import Any
 from torch import nn
 
 from ...models.ensemble import Ensemble
-from ..interruption import accept
-from ..progress import Progress
+from ..core.interruption import accept
+from ..core.progress import Progress
 from ..samples.splits import Fold
-from .assessment import Assessment, assess
-from .checkpoint import beside
-from .contracts import ALL_EPOCHS, CANCELED, Outcome, Settings
+from .judging.assessment import Assessment, assess
+from .judging.report import Run
+from .loop.checkpoint import beside
+from .loop.contracts import ALL_EPOCHS, CANCELED, Outcome, Settings
+from .loop.scores import Scores
+from .loop.trainer import fit
 from .recipe import Recipe
-from .report import Run
-from .scores import Scores
-from .trainer import fit
 
 JUDGED = 0.05
 """Share of a training's progress that its assessment takes."""

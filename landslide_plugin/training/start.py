@@ -17,8 +17,8 @@ from ...models.registry import (
     encoder_parameters,
     task_of,
 )
-from ..errors import InputError
-from ..progress import Progress
+from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..samples.sample_set import SampleSet
 
 

@@ -1,16 +1,16 @@
-"""What `benchmarks.measure_weights` shows a network, and how samples are made for training."""
+"""What `experiments.shipped.measure` shows a network, and how samples are made for training."""
 
 import numpy as np
 import pytest
 import torch
 from affine import Affine
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from landslide_mapper.models.model_card import ModelCard
 
-from benchmarks.measure_weights import Model, read_image
-from benchmarks.weights_data import RGB, coarsened, of_one_side
+from experiments.shipped.data import RGB, coarsened, of_one_side
+from experiments.shipped.measure import Model, read_image
 
 
 @pytest.fixture

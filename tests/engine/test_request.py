@@ -4,8 +4,8 @@ import io
 from collections.abc import Sequence
 
 import pytest
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked, read_request
 
 

@@ -7,7 +7,7 @@ import sys
 import pytest
 from landslide_mapper.landslide_plugin.chain.choice import choose_model
 from landslide_mapper.landslide_plugin.chain.plan import Given
-from landslide_mapper.landslide_plugin.errors import ModelFileError
+from landslide_mapper.landslide_plugin.contract.errors import ModelFileError
 from landslide_mapper.models import model_file
 from landslide_mapper.models.known_models import LIST, WEIGHTS
 from landslide_mapper.models.model_file import load_card, load_model
@@ -68,6 +68,6 @@ def test_the_one_that_fits_is_taken(resolution, name):
 @pytest.mark.parametrize("name", LEARNT)
 def test_its_recipe_learns_in_a_minute(name, data_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSLIDE_DATA", str(data_dir))
-    command = [sys.executable, "-m", "benchmarks.train_weights", name, "--quick"]
+    command = [sys.executable, "-m", "experiments.shipped.train", name, "--quick"]
     subprocess.run([*command, "--work", str(tmp_path)], cwd=ROOT, check=True)
     assert load_card(tmp_path / f"{name}.safetensors").metrics["iou"] > LEARNT[name]

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torch
 from landslide_mapper.landslide_plugin import worker
-from landslide_mapper.landslide_plugin.training import checkpoint
+from landslide_mapper.landslide_plugin.training.loop import checkpoint
 from landslide_mapper.models.model_file import load_model
 
 from .jobs import make_jobs

@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "landslide_plugin"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "landslide_plugin" / "core"))
 import owners
 
 request = json.loads(sys.stdin.readline())

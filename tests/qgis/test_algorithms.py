@@ -386,7 +386,8 @@ register_package()
 from landslide_mapper.landslide_plugin.factors import spectral, terrain
 from landslide_mapper.landslide_plugin.inference import runtimes
 from landslide_mapper.landslide_plugin.raster import bands, heights, stack
-from landslide_mapper.landslide_plugin.training import augmentation, contracts, losses, schedule
+from landslide_mapper.landslide_plugin.training.tiles import augmentation
+from landslide_mapper.landslide_plugin.training.loop import contracts, losses, schedule
 from landslide_mapper.models import registry
 print(json.dumps({
     "FACTORS": list(terrain.FACTORS),

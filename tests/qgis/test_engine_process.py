@@ -12,14 +12,15 @@ import time
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin import engine_lookup, engine_process, system
+from landslide_mapper.landslide_plugin import engine_lookup, engine_process
+from landslide_mapper.landslide_plugin.contract.errors import InputError, LandslideError
+from landslide_mapper.landslide_plugin.core import system
 from landslide_mapper.landslide_plugin.engine_lookup import clean_environment, find_engine
 from landslide_mapper.landslide_plugin.engine_process import (
     EngineCanceled,
     EngineFailure,
     run_command,
 )
-from landslide_mapper.landslide_plugin.errors import InputError, LandslideError
 from landslide_mapper.landslide_plugin.setup.home import STAMP, python_of
 from landslide_mapper.landslide_plugin.setup.plan import Plan
 from landslide_mapper.processing_algorithms.request import destination

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin import engine_lookup, worker
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.engine_process import EngineCanceled, EngineFailure
-from landslide_mapper.landslide_plugin.errors import InputError
 from landslide_mapper.processing_algorithms import ALGORITHMS, algorithm, styles
 from osgeo import gdal, osr
 from qgis.core import (

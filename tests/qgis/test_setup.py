@@ -7,9 +7,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from landslide_mapper.landslide_plugin.contract.errors import LandslideError
 from landslide_mapper.landslide_plugin.engine_lookup import find_engine
 from landslide_mapper.landslide_plugin.engine_process import EngineFailure
-from landslide_mapper.landslide_plugin.errors import LandslideError
 from landslide_mapper.landslide_plugin.setup import home, network, plan
 from landslide_mapper.landslide_plugin.setup.listener import SetupCanceled, SetupError
 from landslide_mapper.landslide_plugin.setup.machine import Machine

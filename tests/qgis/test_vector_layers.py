@@ -32,7 +32,7 @@ import json, sys
 sys.path.insert(0, sys.argv[1])
 from landslide_plugin.worker import register_package
 register_package()
-from landslide_mapper.landslide_plugin.vector import read_vector
+from landslide_mapper.landslide_plugin.vector.layers import read_vector
 for line in sys.stdin:
     frame = read_vector(line.strip(), "class", may_be_empty=True)
     crs = frame.crs and frame.crs.name

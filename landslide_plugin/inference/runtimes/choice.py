@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from ... import __version__
-from ...progress import Progress
+from ...core.progress import Progress
 from .runtime import PACKAGES, Runtime
 
 MEAN_DIFFERENCE = 0.002

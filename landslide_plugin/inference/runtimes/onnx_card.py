@@ -13,7 +13,7 @@ from typing import Any
 from ....models.model_card import ModelCard
 from ....models.model_file import ITEM_KEY
 from ....models.registry import SEMANTIC_TASK
-from ...errors import ModelFileError
+from ...contract.errors import ModelFileError
 from .activation import Activation, as_probabilities, sigmoid, softmax
 
 ARCHITECTURE = "onnx"

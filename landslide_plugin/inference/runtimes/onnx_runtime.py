@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import ModelFileError
+from ...contract.errors import ModelFileError
 from .activation import Activation, softmax
 from .runtime import example_images
 

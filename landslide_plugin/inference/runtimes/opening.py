@@ -9,12 +9,11 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from ....models.model_card import ModelCard
+from ....models.device import describe, pick_device
+from ....models.model_card import ModelCard, require_task
 from ....models.model_file import load_model
-from ....models.registry import INSTANCE_TASK, SEMANTIC_TASK
-from ...device import describe, pick_device
-from ...errors import InputError, ModelFileError
-from ...progress import Progress
+from ...contract.errors import InputError, ModelFileError
+from ...core.progress import Progress
 from .activation import as_probabilities
 from .choice import Candidate, Memory, Trial, choose
 from .onnx_card import BY_ORDER, read_card
@@ -85,20 +84,6 @@ def open_runtime(
     runtime = _open_network(network, card, wish)
     progress.message(f"Model {card.name}: {runtime.name} on {describe(place)}.")
     return runtime, card
-
-
-def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:
-    """Refuse a model of another task.
-
-    Raises:
-        ModelFileError: it is one; the message names the algorithm that takes it.
-    """
-    if card.task != task:
-        other = "detect" if card.task == INSTANCE_TASK else "predict"
-        raise ModelFileError(
-            f"The model {card.name} does {card.task}, not {task}: run it with the algorithm "
-            f"{other}."
-        )
 
 
 @dataclass(frozen=True)

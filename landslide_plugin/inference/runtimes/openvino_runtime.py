@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...errors import ModelFileError
+from ...contract.errors import ModelFileError
 from .activation import Activation, softmax
 from .onnx_runtime import OnnxRuntime, onnx_graph
 from .runtime import example_images

@@ -7,7 +7,7 @@ from typing import Protocol
 import torch
 from torch import Tensor, nn
 
-from ...errors import MissingPackageError
+from ...contract.errors import MissingPackageError
 
 PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
 """Name of a runtime to the packages that it needs; `onnx` writes the graph of a network."""

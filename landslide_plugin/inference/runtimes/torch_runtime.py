@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from ...device import autocast
+from ....models.device import autocast
 
 
 class TorchRuntime:

@@ -6,10 +6,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...contract.errors import InputError
 from ...samples.sample_set import Sample, SampleSet
-from ..tiles import Batch
-from ..turning import turn_bands, turnings
+from ..tiles.batches import Batch
+from ..tiles.turning import turn_bands, turnings
 
 FEWEST = 2
 """Images of each kind below which nothing can be learnt."""

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from ....models.model_card import ModelCard
 from ....models.weak import WeakNetwork
-from ...report import Section, figure, page, paragraph, provenance, table, write_report
+from ...reports.page import Section, figure, page, paragraph, provenance, table, write_report
 from ...samples.sample_set import UNKNOWN, Sample
-from ..contracts import Outcome
+from ..loop.contracts import Outcome
 from .images import Images
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ....models.cyclegan import RANGE, CycleGAN, limit
+from ....models.device import autocast
 from ....models.weak import SOFTNESS, Classifier
-from ...device import autocast
-from ..tiles import Batch
+from ..tiles.batches import Batch
 
 CYCLE, IDENTITY = 10.0, 5.0
 """Weights of the cycle and identity losses beside the adversarial one (Zhu et al. 2017, section

@@ -3,7 +3,7 @@
 import geopandas as gpd
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build

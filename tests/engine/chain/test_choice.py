@@ -3,7 +3,7 @@
 import pytest
 from landslide_mapper.landslide_plugin.chain.choice import choose_model
 from landslide_mapper.landslide_plugin.chain.plan import Given
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build

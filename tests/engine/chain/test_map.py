@@ -6,9 +6,9 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.chain.commands import map as map_landslides
-from landslide_mapper.landslide_plugin.errors import InputError, OutputError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.chain.map_command import map as map_landslides
+from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from shapely import box
 
 

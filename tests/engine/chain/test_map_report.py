@@ -10,11 +10,11 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.chain import commands
+from landslide_mapper.landslide_plugin.chain import map_command as commands
 from landslide_mapper.landslide_plugin.chain.choice import choose_model
-from landslide_mapper.landslide_plugin.chain.commands import map as map_landslides
-from landslide_mapper.landslide_plugin.errors import OutputError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.chain.map_command import map as map_landslides
+from landslide_mapper.landslide_plugin.contract.errors import OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.landslide_plugin.raster.scene_date import scene_date
 from shapely import Point, box

@@ -2,7 +2,7 @@
 
 import pytest
 from landslide_mapper.landslide_plugin.chain.plan import Given, plan
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 
 
 def test_each_band_is_traced_to_its_layer():

@@ -4,10 +4,10 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.demo import picture
-from landslide_mapper.landslide_plugin.demo.commands import demoarea
-from landslide_mapper.landslide_plugin.errors import InputError, OutputError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.demo.demoarea_command import demoarea
 from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 from rasterio.features import rasterize

@@ -5,9 +5,9 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.evaluation.commands import evaluate
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS
-from landslide_mapper.landslide_plugin.progress import Progress
 from rasterio.transform import from_origin
 
 LEFT, TOP = 500000, 5000000

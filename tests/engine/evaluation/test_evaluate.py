@@ -7,14 +7,14 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation import compare
-from landslide_mapper.landslide_plugin.evaluation.commands import evaluate
+from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.layers import RasterReader
 from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS, Confusion, all_metrics
-from landslide_mapper.landslide_plugin.landslides import Polygons
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster.grid import Grid
+from landslide_mapper.landslide_plugin.raster.landslides import Polygons
 from landslide_mapper.landslide_plugin.raster.source import Source
 from rasterio.transform import from_origin
 from rasterio.windows import Window

@@ -6,10 +6,10 @@ import json
 import geopandas as gpd
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.evaluation.commands import evaluate
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.scores import SCORES
-from landslide_mapper.landslide_plugin.progress import Progress
 from rasterio.transform import from_origin
 from shapely import Polygon, box
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation import compare as room
 from landslide_mapper.landslide_plugin.evaluation.intervals import draws, interval, make_blocks
 from landslide_mapper.landslide_plugin.evaluation.layers import Reading
@@ -12,7 +13,6 @@ from landslide_mapper.landslide_plugin.evaluation.scores import (
     no_landslide,
     scores,
 )
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from rasterio.crs import CRS
 from rasterio.transform import from_origin

@@ -9,10 +9,14 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
-from landslide_mapper.landslide_plugin.factors import analysis, importance
-from landslide_mapper.landslide_plugin.factors import natural_breaks as natural_breaks_module
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.factors.analysis import counts as analysis
+from landslide_mapper.landslide_plugin.factors.analysis import importance
 from landslide_mapper.landslide_plugin.factors.analysis import (
+    natural_breaks as natural_breaks_module,
+)
+from landslide_mapper.landslide_plugin.factors.analysis.counts import (
     Factor,
     Interval,
     auc_of_intervals,
@@ -21,10 +25,9 @@ from landslide_mapper.landslide_plugin.factors.analysis import (
     inflation,
     survey,
 )
-from landslide_mapper.landslide_plugin.factors.analysis_commands import factoranalysis
-from landslide_mapper.landslide_plugin.factors.natural_breaks import natural_breaks
-from landslide_mapper.landslide_plugin.landslides import Mask
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.analysis.factoranalysis_command import factoranalysis
+from landslide_mapper.landslide_plugin.factors.analysis.natural_breaks import natural_breaks
+from landslide_mapper.landslide_plugin.raster.landslides import Mask
 from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack, write_stack
 from landslide_mapper.landslide_plugin.raster.writer import RasterWriter
@@ -459,7 +462,7 @@ def test_missing_files_and_folders(make_area, make_raster, tmp_path):
 
 
 def test_kashmir_fails_on_steep_slopes(data_dir, tmp_path, monkeypatch):
-    from landslide_mapper.landslide_plugin.factors.commands import terrainfactors
+    from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 
     monkeypatch.setattr(analysis, "SAMPLE", 2000)
     kashmir = data_dir / "kashmir"

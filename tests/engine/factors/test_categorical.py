@@ -5,10 +5,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors.categorical import encode
-from landslide_mapper.landslide_plugin.factors.commands import classes, stack
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.classes_command import classes
+from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.raster import Source
 from rasterio.transform import from_origin
 from shapely import MultiPolygon, Polygon, box

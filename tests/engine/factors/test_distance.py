@@ -8,14 +8,15 @@ import shapely
 from affine import Affine
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core import memory
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import distance as rooms
-from landslide_mapper.landslide_plugin.factors import memory, reach
-from landslide_mapper.landslide_plugin.factors.commands import stack
+from landslide_mapper.landslide_plugin.factors import reach
 from landslide_mapper.landslide_plugin.factors.distance_command import distance
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.raster import Grid, Source
-from landslide_mapper.landslide_plugin.shapes import Shapes
+from landslide_mapper.landslide_plugin.vector.shapes import Shapes
 from pyproj import Geod
 from rasterio.crs import CRS
 from rasterio.features import rasterize

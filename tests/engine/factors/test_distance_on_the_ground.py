@@ -7,13 +7,13 @@ import rasterio
 import shapely
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import GridError
+from landslide_mapper.landslide_plugin.contract.errors import GridError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import distance as rooms
 from landslide_mapper.landslide_plugin.factors import reach
 from landslide_mapper.landslide_plugin.factors.distance_command import distance
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid
-from landslide_mapper.landslide_plugin.shapes import Shapes
+from landslide_mapper.landslide_plugin.vector.shapes import Shapes
 from pyproj import CRS as ProjCRS
 from pyproj import Geod, Transformer
 from rasterio.crs import CRS

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import streams as stream_lines
 from landslide_mapper.landslide_plugin.factors.smoothing import smooth
-from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.source import Source
 from pyproj import CRS as ProjCRS

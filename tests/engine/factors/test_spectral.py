@@ -6,10 +6,10 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import spectral
-from landslide_mapper.landslide_plugin.factors.commands import spectralindices
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.spectralindices_command import spectralindices
 from rasterio.transform import from_origin
 from sklearn.metrics import roc_auc_score
 

@@ -4,11 +4,11 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
-from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
-from landslide_mapper.landslide_plugin.factors import memory
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.core import memory
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import streams as rooms
-from landslide_mapper.landslide_plugin.factors.commands import streams
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.streams_command import streams
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from pyproj import Geod
 from rasterio.crs import CRS

@@ -10,12 +10,12 @@ from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import terrain, terrain_blocks
 from landslide_mapper.landslide_plugin.factors.neighbourhood import FLAT_ASPECT
 from landslide_mapper.landslide_plugin.factors.terrain_blocks import Block
-from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.source import Source
 from rasterio.transform import from_origin

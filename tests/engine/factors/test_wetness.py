@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.factors import memory, streams, terrain
-from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core import memory
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.factors import streams, terrain
+from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack
 from rasterio.transform import from_origin

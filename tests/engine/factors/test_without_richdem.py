@@ -10,10 +10,10 @@ import rasterio
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import flow
-from landslide_mapper.landslide_plugin.factors.commands import streams
-from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.factors.streams_command import streams
+from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 
 NODATA = -9999.0
 

@@ -13,9 +13,13 @@ import pytest
 import rasterio
 import shapely
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
-from landslide_mapper.landslide_plugin.inference.commands import predict
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import (
+    InputError,
+    ModelFileError,
+    OutputError,
+)
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build

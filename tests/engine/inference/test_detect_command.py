@@ -8,12 +8,16 @@ import numpy as np
 import pytest
 import shapely
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
+from landslide_mapper.landslide_plugin.contract.errors import (
+    InputError,
+    ModelFileError,
+    OutputError,
+)
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference import device_command, opening
 from landslide_mapper.landslide_plugin.inference.detect_command import detect
 from landslide_mapper.landslide_plugin.inference.device_command import device
 from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build

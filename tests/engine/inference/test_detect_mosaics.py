@@ -10,11 +10,11 @@ import pytest
 import rasterio
 import shapely
 import torch
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference import opening
 from landslide_mapper.landslide_plugin.inference.detect_command import detect
 from landslide_mapper.landslide_plugin.inference.instances import Detections, Merger
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
 from PIL import Image
 from rasterio.features import rasterize

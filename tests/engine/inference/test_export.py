@@ -10,11 +10,15 @@ import onnxruntime
 import pystac
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
-from landslide_mapper.landslide_plugin.inference import export_command
-from landslide_mapper.landslide_plugin.inference.export_command import exportmodel
+from landslide_mapper.landslide_plugin.contract.errors import (
+    InputError,
+    ModelFileError,
+    OutputError,
+)
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference import exportmodel_command as export_command
+from landslide_mapper.landslide_plugin.inference.exportmodel_command import exportmodel
 from landslide_mapper.landslide_plugin.inference.runtimes import open_runtime
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build

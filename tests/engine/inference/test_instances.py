@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import shapely
 import torch
-from landslide_mapper.landslide_plugin.errors import ModelFileError
+from landslide_mapper.landslide_plugin.contract.errors import ModelFileError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.instances import (
     Detections,
     detect_instances,
     merge,
 )
 from landslide_mapper.landslide_plugin.inference.windows import Reader, Tiling
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 from scipy.ndimage import label

@@ -5,9 +5,9 @@ import json
 import onnx
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError
+from landslide_mapper.landslide_plugin.contract.errors import InputError, ModelFileError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.runtimes import open_runtime
-from landslide_mapper.landslide_plugin.progress import Progress
 from onnx import TensorProto, helper
 
 DEEPNESS = {"model_type": "Segmentor", "class_names": {"0": "background", "1": "slide"}}

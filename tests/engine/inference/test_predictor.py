@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError
+from landslide_mapper.landslide_plugin.contract.errors import InputError, ModelFileError
 from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor, joint_card
 from landslide_mapper.models.model_card import ModelCard
 

@@ -16,11 +16,15 @@ import pytest
 import rasterio
 import rasterio.shutil
 import torch
-from landslide_mapper.landslide_plugin.claims import sweep
-from landslide_mapper.landslide_plugin.errors import InputError, LandslideError, OutputError
-from landslide_mapper.landslide_plugin.inference.commands import predict
+from landslide_mapper.landslide_plugin.contract.errors import (
+    InputError,
+    LandslideError,
+    OutputError,
+)
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.resume import PREFIX, identity
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.outputs.claims import sweep
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model

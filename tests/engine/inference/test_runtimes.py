@@ -5,7 +5,12 @@ import json
 
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, MissingPackageError, ModelFileError
+from landslide_mapper.landslide_plugin.contract.errors import (
+    InputError,
+    MissingPackageError,
+    ModelFileError,
+)
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.runtimes import (
     choice,
     open_runtime,
@@ -23,7 +28,6 @@ from landslide_mapper.landslide_plugin.inference.runtimes.openvino_runtime impor
     load_openvino,
 )
 from landslide_mapper.landslide_plugin.inference.runtimes.runtime import example_images
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.registry import build
 

@@ -8,9 +8,9 @@ import pytest
 import rasterio
 import rasterio.shutil
 import torch
-from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
-from landslide_mapper.landslide_plugin.inference.commands import predict
-from landslide_mapper.landslide_plugin.inference.opening import check_resolution, window_sides
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor
 from landslide_mapper.landslide_plugin.inference.scene import (
     Outputs,
@@ -18,8 +18,11 @@ from landslide_mapper.landslide_plugin.inference.scene import (
     classified,
     map_scene,
 )
-from landslide_mapper.landslide_plugin.inference.semantic import batch_for
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.inference.sizes import (
+    batch_for,
+    check_resolution,
+    window_sides,
+)
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_card import ModelCard

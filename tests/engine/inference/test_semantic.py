@@ -8,13 +8,13 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import ModelFileError
+from landslide_mapper.landslide_plugin.contract.errors import ModelFileError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor
 from landslide_mapper.landslide_plugin.inference.runtimes.torch_runtime import TorchRuntime
 from landslide_mapper.landslide_plugin.inference.semantic import map_probability
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling
 from landslide_mapper.landslide_plugin.inference.windows import Area, Reader
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.registry import build

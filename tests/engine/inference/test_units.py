@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from landslide_mapper.landslide_plugin.inference.commands import predict
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.units import fit_units
 from landslide_mapper.landslide_plugin.inference.windows import Reader, Tiling
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model

@@ -5,10 +5,10 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import GridError, InputError, ModelFileError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, ModelFileError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling, spans
 from landslide_mapper.landslide_plugin.inference.windows import Area, Reader
-from landslide_mapper.landslide_plugin.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.models.model_card import ModelCard
 from rasterio.crs import CRS

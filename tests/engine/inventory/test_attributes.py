@@ -11,7 +11,8 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import OutputError
+from landslide_mapper.landslide_plugin.contract.errors import OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inventory.attributes import (
     FIELDS,
     Statistics,
@@ -20,7 +21,6 @@ from landslide_mapper.landslide_plugin.inventory.attributes import (
 )
 from landslide_mapper.landslide_plugin.inventory.layer import write_inventory
 from landslide_mapper.landslide_plugin.inventory.measures import extents, measures
-from landslide_mapper.landslide_plugin.progress import Progress
 from pyproj import Transformer
 
 SQUARE = shapely.box(500000, 4999900, 500100, 5000000)

@@ -4,9 +4,9 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.inventory.commands import vectorize
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inventory.measures import extents, measures
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from rasterio.features import rasterize
 from scipy.ndimage import label
 

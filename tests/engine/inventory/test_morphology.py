@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.inventory.morphology import Brush, Morphology
 from landslide_mapper.landslide_plugin.raster import Grid
 from rasterio.crs import CRS

@@ -6,9 +6,9 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import shapely
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.inventory.commands import vectorize
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from landslide_mapper.landslide_plugin.raster import Grid
 from scipy.ndimage import gaussian_filter
 

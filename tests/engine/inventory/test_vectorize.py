@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import rasterio
 import shapely
-from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
-from landslide_mapper.landslide_plugin.factors.commands import stack
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
-from landslide_mapper.landslide_plugin.inventory.commands import vectorize
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from rasterio.features import geometry_mask, rasterize
 from rasterio.transform import from_origin
 

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models.fc_densenet import FCDenseNet
 from landslide_mapper.models.registry import (
     INSTANCE,

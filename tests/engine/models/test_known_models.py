@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.chain.choice import choose_model
 from landslide_mapper.landslide_plugin.chain.plan import Given
-from landslide_mapper.landslide_plugin.errors import InputError, OutputError
-from landslide_mapper.landslide_plugin.threshold import _of_card
+from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.raster.threshold import _of_card
 from landslide_mapper.models import known_models
 from landslide_mapper.models.known_models import (
     CARD_SUFFIX,
@@ -175,7 +175,9 @@ class TestFetch:
 
     def test_without_an_address_it_says_how_to_make_it(self):
         model = replace(KNOWN["vhr-rgb"], address="")
-        with pytest.raises(InputError, match=r"python -m benchmarks\.train_weights vhr-rgb makes"):
+        with pytest.raises(
+            InputError, match=r"python -m experiments\.shipped\.train vhr-rgb makes"
+        ):
             fetch_model(model, download(), Told())
 
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path, monkeypatch):

@@ -10,7 +10,11 @@ from pathlib import Path
 import pystac
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, ModelFileError, OutputError
+from landslide_mapper.landslide_plugin.contract.errors import (
+    InputError,
+    ModelFileError,
+    OutputError,
+)
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import digest_of, load_card, load_model, save_model
 from landslide_mapper.models.registry import (

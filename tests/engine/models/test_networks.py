@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_model, save_model

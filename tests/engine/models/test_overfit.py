@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import rasterio
 import torch
-from landslide_mapper.landslide_plugin.training.losses import cross_entropy
+from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
 from landslide_mapper.models.registry import INSTANCE, SEMANTIC, build
 
 SIZE = 64

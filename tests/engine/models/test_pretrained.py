@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models import mask_rcnn, pretrained
 from landslide_mapper.models.pretrained import make_encoder
 from landslide_mapper.models.registry import backbone_arguments, build

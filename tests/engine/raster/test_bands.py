@@ -1,7 +1,7 @@
 """What bands are called, and which is which."""
 
 import pytest
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.raster.bands import (
     SENSORS,
     common_name,

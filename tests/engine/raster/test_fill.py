@@ -5,8 +5,8 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source, undeclared
 from landslide_mapper.landslide_plugin.raster.pieces import PackedMask, Pieces, packed
 from landslide_mapper.landslide_plugin.raster.undeclared import ELEVATION, IMAGE, mark_fill

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import GridError
+from landslide_mapper.landslide_plugin.contract.errors import GridError
 from landslide_mapper.landslide_plugin.raster.grid import Grid, require_north_up
 from pyproj import Geod
 from rasterio.crs import CRS

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.factors.commands import stack, streams
-from landslide_mapper.landslide_plugin.factors.terrain_command import terrainfactors
-from landslide_mapper.landslide_plugin.inventory.commands import vectorize
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.factors.stack_command import stack
+from landslide_mapper.landslide_plugin.factors.streams_command import streams
+from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
+from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.heights import length_of, metres_of_heights
 from landslide_mapper.landslide_plugin.raster.source import Source

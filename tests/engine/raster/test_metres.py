@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import GridError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import GridError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster.grid import Grid, tell_metres
 from pyproj import CRS as ProjCRS
 from pyproj import Geod, Transformer

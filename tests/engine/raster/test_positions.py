@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.errors import GridError
+from landslide_mapper.landslide_plugin.contract.errors import GridError
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.positions import Positions
 from landslide_mapper.landslide_plugin.raster.surface import ellipsoid_of

@@ -11,8 +11,8 @@ import rasterio
 import rasterio.shutil
 from hypothesis import given
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster.bands import layer_names
 from landslide_mapper.landslide_plugin.raster.products import told_units
 from landslide_mapper.landslide_plugin.raster.reflectance import (

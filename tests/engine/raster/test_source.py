@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.landslide_plugin.raster.declared import unique_names
 from pyproj import Transformer

@@ -6,9 +6,10 @@ import pytest
 import rasterio
 import rasterio.shutil
 import rasterio.warp
-from landslide_mapper.landslide_plugin.errors import GridError, InputError
-from landslide_mapper.landslide_plugin.factors.commands import stack, terrainfactors
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.factors.stack_command import stack
+from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.raster import stack as stack_module
 from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import OutputError
-from landslide_mapper.landslide_plugin.provenance import CURRENT
+from landslide_mapper.landslide_plugin.contract.errors import OutputError
+from landslide_mapper.landslide_plugin.core.provenance import CURRENT
 from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter, Source
 from landslide_mapper.landslide_plugin.raster.writer import NODATA
 from rasterio.crs import CRS

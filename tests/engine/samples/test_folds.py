@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import samples as make_samples
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
+from landslide_mapper.landslide_plugin.samples.samples_command import samples as make_samples
 from landslide_mapper.landslide_plugin.samples.splits import folds
 
 

@@ -7,9 +7,9 @@ import h5py
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import InputError, OutputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import importsamples
+from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.samples.splits import folds
 from PIL import Image

@@ -5,10 +5,11 @@ import io
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import importsamples, samples
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
+from landslide_mapper.landslide_plugin.samples.samples_command import samples
 from PIL import Image
 from rasterio.transform import from_origin
 

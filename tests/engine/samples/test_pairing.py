@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.samples.pairing import pair_files
 
 

@@ -4,10 +4,10 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import GridError, InputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import samples
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
+from landslide_mapper.landslide_plugin.samples.samples_command import samples
 from rasterio.transform import from_origin
 from shapely.geometry import Point, box
 

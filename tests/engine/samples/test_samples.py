@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.errors import GridError, InputError, OutputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import samples
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
+from landslide_mapper.landslide_plugin.samples.samples_command import samples
 from rasterio.transform import from_origin
 from scipy.ndimage import label as components
 from shapely.geometry import Polygon, box

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.samples.patches import Candidates, offsets
 from landslide_mapper.landslide_plugin.samples.splits import (

@@ -13,8 +13,8 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin.errors import LandslideError
-from landslide_mapper.landslide_plugin.locks import locked
+from landslide_mapper.landslide_plugin.contract.errors import LandslideError
+from landslide_mapper.landslide_plugin.outputs.locks import locked
 from landslide_mapper.landslide_plugin.setup import install
 from landslide_mapper.landslide_plugin.setup.home import STAMP, find, is_ready, python_of
 from landslide_mapper.landslide_plugin.setup.install import set_up

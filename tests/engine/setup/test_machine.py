@@ -5,6 +5,7 @@ import sys
 from pathlib import Path, PureWindowsPath
 
 import pytest
+from landslide_mapper.landslide_plugin.core.system import LONGEST_PATH
 from landslide_mapper.landslide_plugin.setup import machine as machine_module
 from landslide_mapper.landslide_plugin.setup.home import check_length, home, python_of
 from landslide_mapper.landslide_plugin.setup.install import set_up
@@ -16,7 +17,6 @@ from landslide_mapper.landslide_plugin.setup.machine import (
     torch_for_gpu,
 )
 from landslide_mapper.landslide_plugin.setup.plan import Plan
-from landslide_mapper.landslide_plugin.system import LONGEST_PATH
 
 from .conftest import PYTHON, Memory
 

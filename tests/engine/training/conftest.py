@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from landslide_mapper.models import fc_densenet
 from rasterio.transform import from_origin

@@ -3,27 +3,27 @@
 import numpy as np
 import pytest
 import torch
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation.metrics import (
     Confusion,
     all_metrics,
     f1,
     iou_landslide,
 )
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import importsamples
+from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
-from landslide_mapper.landslide_plugin.training.assessment import (
+from landslide_mapper.landslide_plugin.training.judging.assessment import (
     assess,
     choose_examples,
     shown_bands,
 )
-from landslide_mapper.landslide_plugin.training.baselines import (
+from landslide_mapper.landslide_plugin.training.judging.baselines import (
     SIDE,
     baselines,
     constant_mask,
 )
-from landslide_mapper.landslide_plugin.training.scores import Scores
-from landslide_mapper.landslide_plugin.training.tiles import Tiles
+from landslide_mapper.landslide_plugin.training.loop.scores import Scores
+from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from torch import nn
 
 

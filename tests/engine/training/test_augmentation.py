@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN
-from landslide_mapper.landslide_plugin.training import photometry
-from landslide_mapper.landslide_plugin.training.augmentation import (
+from landslide_mapper.landslide_plugin.training.tiles import photometry
+from landslide_mapper.landslide_plugin.training.tiles.augmentation import (
     CHEN,
     NAMES,
     Augmentation,
     turned,
 )
-from landslide_mapper.landslide_plugin.training.cutting import Patch, cut, warp
+from landslide_mapper.landslide_plugin.training.tiles.cutting import Patch, cut, warp
 from scipy.ndimage import gaussian_filter, label, rotate
 
 BANDS = ["red", "nir_2", "elevation", "slope", "ndvi", "lithology_clay"]

@@ -3,18 +3,18 @@
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
-from landslide_mapper.landslide_plugin.training import tiles as module
-from landslide_mapper.landslide_plugin.training.augmentation import NAMES, Augmentation
-from landslide_mapper.landslide_plugin.training.cutting import Patch
-from landslide_mapper.landslide_plugin.training.enhancement import (
+from landslide_mapper.landslide_plugin.training.tiles import batches as module
+from landslide_mapper.landslide_plugin.training.tiles.augmentation import NAMES, Augmentation
+from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
+from landslide_mapper.landslide_plugin.training.tiles.cutting import Patch
+from landslide_mapper.landslide_plugin.training.tiles.enhancement import (
     landslide_box,
     lay,
     paste,
     splice,
 )
-from landslide_mapper.landslide_plugin.training.tiles import Tiles
 
 
 def patch_of(number, labels):

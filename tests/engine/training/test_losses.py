@@ -6,9 +6,9 @@ import math
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.training.losses import IGNORE, LOSSES, find_loss
-from landslide_mapper.landslide_plugin.training.scores import Scores
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.training.loop.losses import IGNORE, LOSSES, find_loss
+from landslide_mapper.landslide_plugin.training.loop.scores import Scores
 
 P = torch.tensor([0.9, 0.2, 0.6])
 """Landslide probabilities of three pixels, whose classes are landslide, background, landslide."""

@@ -5,16 +5,16 @@ import copy
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.training.averaging import Average
-from landslide_mapper.landslide_plugin.training.contracts import Settings
-from landslide_mapper.landslide_plugin.training.losses import cross_entropy
-from landslide_mapper.landslide_plugin.training.memory import Memory
-from landslide_mapper.landslide_plugin.training.optimization import Optimization
-from landslide_mapper.landslide_plugin.training.schedule import SCHEDULES, find_schedule
-from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
-from landslide_mapper.landslide_plugin.training.tiles import Batch
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.training.loop.averaging import Average
+from landslide_mapper.landslide_plugin.training.loop.contracts import Settings
+from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
+from landslide_mapper.landslide_plugin.training.loop.memory import Memory
+from landslide_mapper.landslide_plugin.training.loop.optimization import Optimization
+from landslide_mapper.landslide_plugin.training.loop.schedule import SCHEDULES, find_schedule
+from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
+from landslide_mapper.landslide_plugin.training.tiles.batches import Batch
 from torch import nn
 
 CPU = torch.device("cpu")

@@ -5,25 +5,25 @@ import math
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin import device
-from landslide_mapper.landslide_plugin.errors import DivergedError
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.contract.errors import DivergedError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-from landslide_mapper.landslide_plugin.training import trainer
-from landslide_mapper.landslide_plugin.training.contracts import Settings
-from landslide_mapper.landslide_plugin.training.instances import InstanceTask
-from landslide_mapper.landslide_plugin.training.losses import cross_entropy
-from landslide_mapper.landslide_plugin.training.memory import Memory
-from landslide_mapper.landslide_plugin.training.optimization import Optimization
-from landslide_mapper.landslide_plugin.training.precision import (
+from landslide_mapper.landslide_plugin.training.loop import trainer
+from landslide_mapper.landslide_plugin.training.loop.contracts import Settings
+from landslide_mapper.landslide_plugin.training.loop.instances import InstanceTask
+from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
+from landslide_mapper.landslide_plugin.training.loop.memory import Memory
+from landslide_mapper.landslide_plugin.training.loop.optimization import Optimization
+from landslide_mapper.landslide_plugin.training.loop.precision import (
     TOLERANCE,
     Precision,
     deviation,
 )
-from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
-from landslide_mapper.landslide_plugin.training.tiles import Batch, Tiles
-from landslide_mapper.landslide_plugin.training.trainer import fit
+from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
+from landslide_mapper.landslide_plugin.training.loop.trainer import fit
+from landslide_mapper.landslide_plugin.training.tiles.batches import Batch, Tiles
 from landslide_mapper.landslide_plugin.training.weak.tasks import Buffer, CycleGanTask
+from landslide_mapper.models import device
 from landslide_mapper.models.cyclegan import CycleGAN
 from landslide_mapper.models.registry import backbone_arguments, build
 from torch import nn

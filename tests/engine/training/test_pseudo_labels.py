@@ -4,12 +4,12 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.inference.commands import predict
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import samples
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
-from landslide_mapper.landslide_plugin.training.commands import train
-from landslide_mapper.landslide_plugin.training.weak.command import trainweak
+from landslide_mapper.landslide_plugin.samples.samples_command import samples
+from landslide_mapper.landslide_plugin.training.train_command import train
+from landslide_mapper.landslide_plugin.training.weak.trainweak_command import trainweak
 from landslide_mapper.models.model_file import load_card
 from shapely.geometry import Point
 

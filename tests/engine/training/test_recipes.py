@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.training import commands, trainer
-from landslide_mapper.landslide_plugin.training.commands import train
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.training import train_command as commands
+from landslide_mapper.landslide_plugin.training.loop import trainer
+from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_file import load_card, load_model, save_model
 from safetensors.torch import load_file

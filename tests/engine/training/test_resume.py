@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError, OutputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.training import commands, runs, trainer
-from landslide_mapper.landslide_plugin.training.commands import train
+from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.training import runs
+from landslide_mapper.landslide_plugin.training import train_command as commands
+from landslide_mapper.landslide_plugin.training.loop import trainer
+from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file
 
@@ -37,10 +39,11 @@ worker = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(worker)
 worker.register_package()
 import signal
-from landslide_mapper.landslide_plugin import interruption
+from landslide_mapper.landslide_plugin.core import interruption
 signal.signal(signal.SIGTERM, interruption.end)
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.training import commands, trainer
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.training import train_command as commands
+from landslide_mapper.landslide_plugin.training.loop import trainer
 from landslide_mapper.models import fc_densenet
 trainer.CHECKPOINT_SECONDS = 0.0
 fc_densenet.BACKBONES["light"] = {tiny!r}

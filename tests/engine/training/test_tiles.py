@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
-from landslide_mapper.landslide_plugin.training import tiles as module
-from landslide_mapper.landslide_plugin.training.instances import targets_of
-from landslide_mapper.landslide_plugin.training.tiles import Tiles
+from landslide_mapper.landslide_plugin.training.loop.instances import targets_of
+from landslide_mapper.landslide_plugin.training.tiles import batches as module
+from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 
 
 def tiles_of(folder, size, bands=None, seed=1):

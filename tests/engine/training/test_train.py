@@ -6,20 +6,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.device import pick_device
-from landslide_mapper.landslide_plugin.errors import (
+from landslide_mapper.landslide_plugin.contract.errors import (
     InputError,
     LandslideError,
     MissingPackageError,
     OutputError,
 )
-from landslide_mapper.landslide_plugin.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-from landslide_mapper.landslide_plugin.training.commands import train
-from landslide_mapper.landslide_plugin.training.losses import cross_entropy
-from landslide_mapper.landslide_plugin.training.semantic import SemanticTask
-from landslide_mapper.landslide_plugin.training.tiles import Tiles
-from landslide_mapper.landslide_plugin.training.trainer import Settings, fit
+from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
+from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
+from landslide_mapper.landslide_plugin.training.loop.trainer import Settings, fit
+from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
+from landslide_mapper.landslide_plugin.training.train_command import train
+from landslide_mapper.models.device import pick_device
 from landslide_mapper.models.fc_densenet import FCDenseNet
 from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file

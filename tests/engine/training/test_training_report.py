@@ -8,13 +8,13 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.evaluation.metrics import Confusion
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
-from landslide_mapper.landslide_plugin.training import report as module
-from landslide_mapper.landslide_plugin.training.assessment import Assessment, Example
-from landslide_mapper.landslide_plugin.training.baselines import baselines, constant_mask
-from landslide_mapper.landslide_plugin.training.drawings import error_picture
-from landslide_mapper.landslide_plugin.training.report import Run, write_runs_report
-from landslide_mapper.landslide_plugin.training.scores import Scores
-from landslide_mapper.landslide_plugin.training.trainer import Epoch, Outcome, Settings
+from landslide_mapper.landslide_plugin.training.judging import report as module
+from landslide_mapper.landslide_plugin.training.judging.assessment import Assessment, Example
+from landslide_mapper.landslide_plugin.training.judging.baselines import baselines, constant_mask
+from landslide_mapper.landslide_plugin.training.judging.drawings import error_picture
+from landslide_mapper.landslide_plugin.training.judging.report import Run, write_runs_report
+from landslide_mapper.landslide_plugin.training.loop.scores import Scores
+from landslide_mapper.landslide_plugin.training.loop.trainer import Epoch, Outcome, Settings
 from landslide_mapper.models.model_card import ModelCard
 from matplotlib.colors import to_rgb
 

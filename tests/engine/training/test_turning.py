@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.training.turning import turn, turn_bands, turnings
+from landslide_mapper.landslide_plugin.training.tiles.turning import turn, turn_bands, turnings
 
 BANDS = ["elevation", "aspect", "northness", "eastness"]
 

@@ -7,22 +7,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from landslide_mapper.landslide_plugin.errors import InputError
-from landslide_mapper.landslide_plugin.progress import Progress
-from landslide_mapper.landslide_plugin.samples.commands import importsamples
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-from landslide_mapper.landslide_plugin.training import trainer
-from landslide_mapper.landslide_plugin.training.commands import train
-from landslide_mapper.landslide_plugin.training.contracts import Settings
-from landslide_mapper.landslide_plugin.training.tiles import Batch
-from landslide_mapper.landslide_plugin.training.trainer import fit
-from landslide_mapper.landslide_plugin.training.weak.command import chosen_threshold, trainweak
+from landslide_mapper.landslide_plugin.training.loop import trainer
+from landslide_mapper.landslide_plugin.training.loop.contracts import Settings
+from landslide_mapper.landslide_plugin.training.loop.trainer import fit
+from landslide_mapper.landslide_plugin.training.tiles.batches import Batch
+from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.landslide_plugin.training.weak.images import Images
 from landslide_mapper.landslide_plugin.training.weak.tasks import (
     Buffer,
     ClassifierTask,
     CycleGanTask,
 )
+from landslide_mapper.landslide_plugin.training.weak.thresholds import chosen_threshold
+from landslide_mapper.landslide_plugin.training.weak.trainweak_command import trainweak
 from landslide_mapper.models.cyclegan import CycleGAN
 from landslide_mapper.models.model_file import load_model
 from landslide_mapper.models.weak import Classifier

@@ -1,0 +1,176 @@
+"""Makes the samples of a table out of public data, with the engine's commands.
+
+Reads `{"data": ..., "folder": ..., "name": ..., "options": {...}}` on stdin.
+"""
+
+import json
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import rasterio
+from rasterio.transform import from_origin
+from rasterio.windows import Window
+
+from landslide_plugin import worker
+
+from .tables import TERRAIN
+
+MARS_BANDS = ["thermal", "slope", "elevation", "grey", "red", "green", "blue"]
+MARS_SIDE = 128
+SPLIT_SEED = 0
+"""The split is the same for all seeds of a table: they differ in weights and order."""
+NODATA = -9999.0
+
+
+def main() -> None:
+    """Make the samples that are asked for."""
+    request = json.loads(sys.stdin.read())
+    worker.register_package()
+    make = {"bijie": bijie, "mars": mars, "kashmir": kashmir}[request["name"].split("-")[0]]
+    make(Path(request["data"]), request["folder"], **request["options"])
+
+
+def bijie(
+    data: Path,
+    folder: str,
+    *,
+    landslides: int,
+    backgrounds: int,
+    validation: float,
+    test: float,
+    reduction: int,
+) -> None:
+    """Import images with and without landslides, drawn by seed, their pixels averaged."""
+    source = (data / "bijie").resolve()
+    draw = np.random.default_rng(SPLIT_SEED)
+    with TemporaryDirectory() as scratch:
+        for pattern, count in (("ls_*", landslides), ("nls_*", backgrounds)):
+            names = sorted((source / "images").glob(pattern))
+            for path in draw.permutation(np.array(names))[:count]:
+                (Path(scratch) / path.name).symlink_to(path)
+        fine = Path(scratch) / "samples"
+        _command("importsamples")(
+            images=scratch,
+            masks=str(source / "masks"),
+            output=str(fine),
+            resolution=0.8,
+            validation=validation,
+            test=test,
+            seed=SPLIT_SEED,
+            progress=_progress(),
+        )
+        _coarsened(fine, Path(folder), reduction)
+
+
+def mars(data: Path, folder: str, *, tiles: int, validation: float, test: float) -> None:
+    """Cut patches out of a mosaic of the tiles, split by map block."""
+    with TemporaryDirectory() as scratch:
+        images = sorted((data / "mars_mmls" / "images").glob("*.tif"))[: tiles or None]
+        masks = [data / "mars_mmls" / "masks" / path.name for path in images]
+        stack = _mosaic(images, Path(scratch) / "stack.tif", MARS_BANDS)
+        mask = _mosaic(masks, Path(scratch) / "mask.tif", ["landslide"])
+        _command("samples")(
+            stack=stack,
+            landslides=mask,
+            output=folder,
+            tile_size=MARS_SIDE,
+            stride=MARS_SIDE,
+            split="blocks",
+            validation=validation,
+            test=test,
+            seed=SPLIT_SEED,
+            progress=_progress(),
+        )
+
+
+def kashmir(data: Path, folder: str, *, validation: float, test: float) -> None:
+    """Derive the factors, stack them and cut patches, split by map block."""
+    source = data / "kashmir"
+    dem = str(source / "AW3D30.tif")
+    with TemporaryDirectory() as scratch:
+        names = ("terrain", "river_distance", "fault_distance", "lithology", "stack")
+        path = {name: f"{scratch}/{name}.tif" for name in names}
+        rivers = f"{scratch}/rivers.gpkg"
+        _command("terrainfactors")(
+            input=dem, output=path["terrain"], factors=TERRAIN, progress=_progress()
+        )
+        _command("streams")(input=dem, output=rivers, min_area=1.0, progress=_progress())
+        for name, lines in (
+            ("river_distance", rivers),
+            ("fault_distance", str(source / "Confirmed_faults.shp")),
+        ):
+            _command("distance")(
+                input=lines, reference=dem, output=path[name], name=name, progress=_progress()
+            )
+        _command("classes")(
+            input=str(source / "Geology.tif"),
+            field="",
+            reference=dem,
+            output=path["lithology"],
+            name="lithology",
+            progress=_progress(),
+        )
+        layers = [path[name] for name in names[:-1]]
+        _command("stack")(layers=layers, output=path["stack"], progress=_progress())
+        _command("samples")(
+            stack=path["stack"],
+            landslides=str(source / "landslides.shp"),
+            output=folder,
+            tile_size=64,
+            stride=64,
+            split="blocks",
+            validation=validation,
+            test=test,
+            seed=SPLIT_SEED,
+            progress=_progress(),
+        )
+
+
+def _mosaic(paths: list[Path], output: Path, bands: list[str]) -> str:
+    """Write tiles of one grid into one raster, the gaps being nodata."""
+    places = []
+    for path in paths:
+        with rasterio.open(path) as tile:
+            places.append((tile.transform.c, tile.transform.f))
+            profile, pixel = tile.profile, tile.res[0]
+    left, top = min(x for x, _ in places), max(y for _, y in places)
+    corners = [(round((x - left) / pixel), round((top - y) / pixel)) for x, y in places]
+    profile = {
+        "driver": "GTiff", "dtype": "float32", "nodata": NODATA, "count": len(bands),
+        "crs": profile["crs"], "transform": from_origin(left, top, pixel, pixel),
+        "width": max(col for col, _ in corners) + MARS_SIDE,
+        "height": max(row for _, row in corners) + MARS_SIDE,
+        "tiled": True, "blockxsize": MARS_SIDE, "blockysize": MARS_SIDE, "SPARSE_OK": True,
+    }  # fmt: skip
+    with rasterio.open(output, "w", **profile) as mosaic:
+        for path, (col, row) in zip(paths, corners, strict=True):
+            with rasterio.open(path) as tile:
+                values = tile.read(out_dtype="float32")
+            values[~np.isfinite(values) | (values < -1e30)] = NODATA
+            mosaic.write(values, window=Window(col, row, MARS_SIDE, MARS_SIDE))
+        mosaic.descriptions = bands
+    return str(output)
+
+
+def _coarsened(fine: Path, folder: Path, reduction: int) -> None:
+    from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+
+    from ..shipped.data import coarsened
+
+    coarsened(SampleSet.read(fine), folder, reduction)
+
+
+def _command(name: str):  # noqa: ANN202 - any of the engine's commands
+    return worker.find_command(name)
+
+
+def _progress():  # noqa: ANN202 - the package is registered only at run time
+    from landslide_mapper.landslide_plugin.core.progress import Progress
+
+    return Progress()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""The models that ship: their data, training, figures and cards."""

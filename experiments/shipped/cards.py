@@ -1,0 +1,156 @@
+"""Writes docs/model-cards.md from the models at hand: `python -m experiments.shipped.cards`.
+
+And, of those that are not in the plugin's archive, the card that lies there in their place.
+"""
+
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from landslide_mapper.models.known_models import CARD_SUFFIX, SUFFIX, WEIGHTS, known_models
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import load_card, load_model
+
+from .measure import RESIZED
+
+PAGE = Path(__file__).parents[2] / "docs" / "model-cards.md"
+HEAD = """# Models
+
+Written by `python -m experiments.shipped.cards` from the files in `models/weights`;
+`landslide:map` without MODEL takes one of those at hand: that ship with the plugin, or lie in the
+folder `models` beside the engines, where *Fetch a model* and you put them. In a checkout of the
+repository `python -m experiments.shipped.train NAME` trains such a model on your copy of the data
+(`LANDSLIDE_DATA` names its folder), `python -m experiments.shipped.measure` measures it; where a
+file came about otherwise, its training says so.
+"""
+WAYS = {
+    "zip": "ships with the plugin",
+    "fetch": "is not in the plugin's archive, as its terms are not clear: fetched on wish, or made",
+}
+FIGURES = {
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "iou_landslide": "IoU",
+    "miou": "mIoU",
+    "fpr": "false positive rate",
+}
+
+
+def page(folder: Path = WEIGHTS) -> str:
+    """Return the page, in Markdown."""
+    return "\n".join([HEAD, *(_section(path) for path in sorted(folder.glob("*.safetensors")))])
+
+
+def _section(path: Path) -> str:
+    network, card = load_model(str(path))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    lines = [f"## {card.name}", "", *_facts(card, count, path.stat().st_size), ""]
+    lines += [f"- {limit}" for limit in card.training.get("limits", [])]
+    if test := card.metrics.get("test"):
+        lines += [
+            "",
+            f"Test part, never seen: {test['images with landslide']} images with landslide, "
+            f"{test['images without']} without. The constant mask is the train images' mean mask.",
+            "",
+            *_test_table(test),
+        ]
+        if resized := test.get("resized"):
+            title = f"The same, each image resized to {RESIZED} x {RESIZED} pixels first:"
+            lines += ["", title, "", *_test_table(resized)]
+        if files := test.get("files"):
+            lines += ["", f"Test images by file: {', '.join(files)}."]
+    return "\n".join([*lines, ""])
+
+
+def _facts(card: ModelCard, count: int, size: int) -> list[str]:
+    training, known = card.training, known_models()[card.name]
+    pixels = f"{card.resolution:g} m" if card.resolution else "any size"
+    facts = {
+        "input": f"{', '.join(card.bands)}; pixels of {pixels}",
+        "network": f"{card.architecture}, {count:,} parameters, {size / 1e6:.1f} MB in fp16",
+        "data": training.get("data", "generated area, synthetic"),
+        "terms": f"{known.licence or 'not clear'} ({known.source})",
+        "distribution": WAYS[known.distributed],
+        "split": f"{training.get('split')}, seed {training.get('split_seed')}",
+        "training": _training(training),
+        "scales": ", ".join(map(str, card.arguments.get("scales", [1]))),
+        "threshold": f"{card.threshold:.3f}, the best on the validation part",
+        "validation": ", ".join(
+            f"{title} {card.metrics[name]:.3f}"
+            for name, title in (*FIGURES.items(), ("iou", "IoU"))
+            if isinstance(card.metrics.get(name), float)
+        ),
+    }
+    if card.scene:
+        facts["light"] = (
+            "each band of a scene gets one offset and one gain, so that its 2nd and 98th "
+            "percentile lie where the training's do"
+        )
+    return [f"- {name}: {value}" for name, value in facts.items()]
+
+
+def _training(training: Mapping[str, Any]) -> str:
+    parts = [f"{training.get('train_samples')} samples", f"seed {training.get('seed')}"]
+    stages = training.get("stages") or []
+    parts += [_stage(stage) for stage in stages]
+    if not stages:
+        parts.append(f"{training.get('epochs')} epochs")
+    text = ", ".join([*parts, f"loss {training.get('loss')}", f"on {training.get('device')}"])
+    return f"{text}. {training['how']}" if "how" in training else text
+
+
+def _stage(stage: Mapping[str, Any]) -> str:
+    side = stage.get("side")
+    images = f"images of {side} px a side" if side else f"{stage['resolution']:g} m"
+    return f"{stage['epochs']} epochs of {stage['tile_size']} px at {images}"
+
+
+def _test_table(test: Mapping[str, Any]) -> list[str]:
+    """Return the figures on the test part, the model's beside the constant mask's."""
+    lines = [
+        "| on | what | " + " | ".join(FIGURES.values()) + " |",
+        "| --- | --- |" + " --- |" * len(FIGURES),
+    ]
+    ways = {name: test[name] for name in ("model", "constant mask")}
+    parts = [name for name, value in ways["model"].items() if isinstance(value, dict)]
+    for part in parts:
+        for way, figures in ways.items():
+            numbers = " | ".join(_number(figures[part][name]) for name in FIGURES)
+            lines.append(f"| {part} | {way} | {numbers} |")
+    rates = "; ".join(
+        f"{way} {_number(figures['false positive rate on images without'])}, "
+        f"{_number(figures['share of them with false area'])} of them more than 0.5 % false area"
+        for way, figures in ways.items()
+    )
+    lines += ["", f"False positive rate on images without landslide: {rates}."]
+    if "mean IoU of an image" in ways["model"]:
+        single = "; ".join(
+            f"{way} mean IoU {_number(figures['mean IoU of an image'])}, "
+            f"{_number(figures['share of images found'])} found (30 % of the landslide pixels)"
+            for way, figures in ways.items()
+        )
+        lines += ["", f"Images with landslide one by one, each counting alike: {single}."]
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "undefined" if value is None else f"{value:.3f}"
+
+
+def write_cards(folder: Path = WEIGHTS) -> None:
+    """Write the cards of models that are not in the archive, without the digest of weights."""
+    for name, model in known_models(folder).items():
+        if model.distributed != "zip":
+            card = replace(load_card(folder / f"{name}{SUFFIX}"), digest="")
+            text = json.dumps(card.to_item(), indent=1)
+            (folder / f"{name}{CARD_SUFFIX}").write_text(f"{text}\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
+    write_cards()
+    sys.exit(0)

@@ -1,0 +1,249 @@
+"""The command `map`."""
+
+import math
+from pathlib import Path
+from typing import Any
+
+from ...models.model_card import ModelCard
+from ...models.model_file import load_card
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..core.provenance import CURRENT
+from ..factors.stack_command import stack
+from ..inference.predict_command import predict
+from ..inventory.vectorize_command import vectorize
+from ..outputs.whole import require_folder, scratch_folder, whole_file
+from ..raster.scene_date import scene_date
+from ..raster.source import Source
+from ..raster.stack import LayerStack
+from ..reports.page import write_report
+from ..vector.layers import require_vector_output
+from .choice import Choice, choose_model
+from .derive import Derivation, Derived, derive
+from .plan import Given, Plan, plan
+from .report import Mapped, map_report
+
+
+def map(
+    *,
+    image: str,
+    inventory: str,
+    probability: str,
+    html: str = "",
+    dem: str = "",
+    model: str = "",
+    rivers: str = "",
+    faults: str = "",
+    geology: str = "",
+    geology_field: str = "",
+    area: str = "",
+    sensor: str = "auto",
+    scale: float | None = None,
+    offset: float | None = None,
+    smoothing: float | None = None,
+    stream_area: float = 1.0,
+    z_unit: str = "auto",
+    threshold: float | None = None,
+    min_area: float = 0.0,
+    device: str = "auto",
+    fill: str = "auto",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Map landslides from image and DEM: derive what the model wants, predict, vectorize.
+
+    Args:
+        image: the scene, bands named or of a known sensor.
+        inventory: output polygons.
+        probability: output raster.
+        html: report to write; none when empty.
+        dem: elevation, covering the image; without it the inventory has no attributes
+            of terrain, and models that want terrain can't be used.
+        model: a semantic model file; when empty, one of those that ship.
+        rivers: river lines, whose distance is an attribute too; derived from the DEM when the
+            model wants them and none are given.
+        faults: fault lines, where the model wants the distance to them.
+        geology: lithology polygons or a class raster, where the model wants classes.
+        geology_field: the field of the polygons that names the class.
+        area: polygons to map within; the whole image when empty.
+        sensor: see `spectralindices`.
+        scale: of the image, likewise; so is `offset`.
+        offset: see `scale`.
+        smoothing: Gaussian standard deviation in metres, as when the model's terrain was derived;
+            what the model's card says when None, and 0 where it says nothing.
+        stream_area: km2 that a derived stream drains at least.
+        z_unit: of the DEM's heights, see `terrainfactors`.
+        threshold: probability from which a pixel is landslide; the model's own when None.
+        min_area: smallest polygon kept, m2.
+        device: "auto", "cpu", "cuda" or "mps".
+        fill: one of `undeclared.FILLS`: fill that image or DEM do not declare is nodata, or kept.
+        progress: where progress goes.
+
+    Returns:
+        `inventory`, `probability`, `html` (None where not asked for), `count` and `area_m2`.
+
+    Raises:
+        InputError: a layer that the model needs is missing or unfit, or no model fits.
+        ModelFileError: the model file is damaged or of another kind.
+    """
+    require_vector_output(inventory)
+    for path in (probability, html):
+        require_folder(path or probability)
+    warnings: list[str] = []
+    progress = _listening(progress, warnings)
+    given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
+    chosen = _model(model, image, given, sensor, progress)
+    model, card = str(chosen.path), chosen.card
+    CURRENT.model = card.name
+    wanted = plan(card.bands, given)
+    _check_image(image, wanted, sensor)
+    progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
+    if smoothing is None:
+        smoothing = _smoothing(card, progress) if dem else 0.0
+    with Source.open(image, what="image") as scene:
+        date = scene_date(scene)
+    how = Derivation(
+        geology_field,
+        sensor,
+        smoothing,
+        stream_area,
+        z_unit,
+        fill,
+        scale=scale,
+        offset=offset,
+    )
+    with (
+        scratch_folder(inventory) as folder,
+        whole_file(probability) as mapped,
+        whole_file(inventory) as polygons,
+    ):
+        derived = derive(image, given, wanted, how, folder, progress.part(0.0, 0.3))
+        stacked = stack(
+            layers=derived.layers,
+            reference=image,
+            area=area,
+            sensor=sensor,
+            fill=fill,
+            scale=scale,
+            offset=offset,
+            output=str(folder / "stack.tif"),
+            progress=progress.part(0.3, 0.45),
+        )["output"]
+        predict(
+            stack=stacked,
+            model=model,
+            probability=str(mapped),
+            device=device,
+            fill="keep",  # the stack declares it
+            threshold=threshold,
+            progress=progress.part(0.45, 0.9),
+        )
+        counted = vectorize(
+            input=str(mapped),
+            output=str(polygons),
+            min_area=min_area,
+            factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
+            model=card.name,
+            date=date,
+            fill="keep",
+            progress=progress.part(0.93, 0.98 if html else 1.0),
+        )
+        if html:
+            found = Mapped(
+                inventory=str(polygons),
+                probability=str(mapped),
+                ground=_ground(stacked, derived.terrain),
+                card=card,
+                reason=chosen.reason,
+                threshold=card.threshold if threshold is None else threshold,
+                min_area=min_area,
+                date=date,
+                steps=derived.steps,
+                warnings=warnings,
+            )
+            write_report(html, map_report(found))
+            progress.update(1.0)
+    return {
+        "inventory": inventory,
+        "probability": probability,
+        "html": html or None,
+        "count": counted["count"],
+        "area_m2": counted["area_m2"],
+    }
+
+
+def _listening(progress: Progress, warnings: list[str]) -> Progress:
+    """Return a progress that hands on what it is told, each text once, and keeps the warnings."""
+    told: set[str] = set()
+
+    def hand_on(event: dict[str, Any]) -> None:
+        if event["type"] == "progress":
+            progress.update(event["percent"] / 100)
+        elif event["text"] not in told:
+            told.add(event["text"])
+            if event["type"] == "warning":
+                warnings.append(event["text"])
+                progress.warning(event["text"])
+            else:
+                progress.message(event["text"])
+
+    return Progress(hand_on)
+
+
+def _model(model: str, image: str, given: Given, sensor: str, progress: Progress) -> Choice:
+    """Return the model given, or one that ships; tell which and where it does not work."""
+    if model:
+        card = load_card(model)
+        reason = f"The model {card.name} was given: {Path(model).name}."
+        return Choice(Path(model), card, reason, card.limits)
+    with LayerStack.open([image], sensor=sensor, what="image") as layer:
+        bands, resolution = layer.bands, layer.grid.resolution
+    with Source.open(image, what="image") as source:
+        synthetic = source.dataset.tags().get("LANDSLIDE_ALGORITHM") == "landslide:demoarea"
+    choice = choose_model(bands, resolution, given, synthetic=synthetic)
+    progress.message(choice.reason)
+    for limit in choice.limits:
+        progress.warning(limit)
+    return choice
+
+
+def _smoothing(card: ModelCard, progress: Progress) -> float:
+    """Return the metres that the DEM of the model's training was smoothed by, 0 if not stated."""
+    value = card.training.get("smoothing")
+    if isinstance(value, int | float) and math.isfinite(value) and value > 0:
+        progress.message(f"The DEM is smoothed by {value:g} m, as in the model's training.")
+        return float(value)
+    return 0.0
+
+
+def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:
+    """Return one raster of the layers that attributes are drawn from; "" if there is none."""
+    if len(derived.attributes) < 2:
+        return "".join(derived.attributes)
+    silent = Progress()  # the table of bands would be a second one
+    stacked = stack(
+        layers=derived.attributes,
+        output=str(folder / "attributes.tif"),
+        fill="keep",
+        progress=silent,
+    )
+    progress.update(1.0)
+    return str(stacked["output"])
+
+
+def _ground(stacked: str, terrain: str) -> str:
+    """Return the raster behind the report's outlines: in colour, else a hillshade."""
+    with Source.open(stacked) as source:
+        in_colour = {"red", "green", "blue"} <= set(source.bands)
+    return terrain if terrain and not in_colour else stacked
+
+
+def _check_image(image: str, wanted: Plan, sensor: str) -> None:
+    """Refuse an image without the bands that nothing else can give, before anything is derived."""
+    with LayerStack.open([image], sensor=sensor, what="image") as layer:
+        missing = [band for band in wanted.image if band not in layer.bands]
+        if missing:
+            raise InputError(
+                f"The image {image} lacks {', '.join(missing)}, which the model wants; it has "
+                f"{', '.join(layer.bands)}: name its bands so, choose the sensor (SENSOR), or "
+                "take another model."
+            )

@@ -1,0 +1,1 @@
+"""What every command needs: progress, provenance, memory, a soon end, what may be read."""

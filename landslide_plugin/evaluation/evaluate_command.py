@@ -1,0 +1,185 @@
+"""Command `evaluate`."""
+
+import json as json_format
+from contextlib import ExitStack
+from math import isnan
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..outputs.whole import whole_file
+from ..raster.declared import unique_names
+from ..raster.grid import tell_metres
+from ..raster.source import Source, require_overlap
+from .compare import Comparison, compare
+from .export import all_numbers, numbers_of, write_table
+from .figures import COLOURS
+from .intervals import draws, interval, make_blocks
+from .layers import REFERENCE, Layer, Reader, common_grid, evaluated_window
+from .report import Judged, Setting, accuracy_report, summary
+from .scores import all_landslide, no_landslide, scores
+
+
+def evaluate(
+    *,
+    predicted: str | list[str],
+    reference: str,
+    html: str = "",
+    json: str = "",
+    csv: str = "",
+    area: str = "",
+    threshold: float | None = None,
+    tolerance: float = 0.0,
+    block_size: float = 0.0,
+    image: str = "",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Compare landslide maps with a reference.
+
+    The comparison is made on the pixels of the first raster, or on pixels chosen for polygons;
+    only where all maps and the reference are known and inside the area. A raster of whole numbers
+    is landslide above 0, one of fractions at or above the threshold: of several maps each its own
+    where none is given.
+
+    Args:
+        predicted: the maps to judge, each raster (mask or probability) or polygons.
+        reference: the truth, raster or polygons.
+        html: report to write; none when empty.
+        json: file of all numbers to write; none when empty.
+        csv: table of all scores to write; none when empty.
+        area: polygons that limit the comparison.
+        threshold: least probability of landslide; None takes the one that a raster carries, else
+            its model's, else 0.5.
+        tolerance: metres that outlines may lie apart; 0 for two pixels.
+        block_size: side of the blocks drawn for intervals, metres; 0 for a size that fits.
+        image: background of the error map in the report.
+        progress: told the result.
+
+    Returns:
+        `html`, `json`, `csv`; of the first map every score of `SCORES` (None where undefined), the
+        counts `tp`, `fp`, `fn`, `tn`, and numbers and areas of landslides.
+
+    Raises:
+        InputError: layers that can't be read, lie apart, or hold neither mask nor probability.
+        GridError: layers without CRS.
+        OutputError: an output can't be written.
+    """
+    _check(threshold, tolerance, block_size)
+    notes = _Notes(progress)
+    paths = [predicted] if isinstance(predicted, str) else predicted
+    if not paths:
+        raise InputError("There is no map to judge: choose at least one.")
+    with ExitStack() as files:
+        partial = {
+            key: files.enter_context(whole_file(path))
+            for key, path in (("html", html), ("json", json), ("csv", csv))
+            if path
+        }
+        layers = [Layer.open(path, _role(path, paths), files, notes) for path in paths]
+        truth = Layer.open(reference, REFERENCE, files, notes)
+        limits = Layer.polygons(area, "area", notes) if area else None
+        grid = common_grid(layers, truth, limits, notes)
+        window = evaluated_window(grid, limits)
+        tell_metres(grid.part(window), notes, "the side of the blocks for intervals")
+        background = _open_image(image, files)
+        if background is not None:
+            require_overlap(background.grid, image, grid)
+        *readers, truth_reader = (
+            layer.on(grid, window, threshold, notes) for layer in (*layers, truth)
+        )
+        comparison = compare(
+            readers,
+            truth_reader,
+            limits.on(grid, window, threshold, notes) if limits else None,
+            grid,
+            window,
+            tolerance,
+            progress.part(0, 0.85),
+        )
+        maps, setting = _judge(comparison, layers, readers, block_size, notes)
+        progress.message(summary(comparison, maps))
+        setting.sources["Reference"] = reference
+        if "html" in partial:
+            page = accuracy_report(comparison, maps, setting, background)
+            partial["html"].write_text(page, encoding="utf-8")
+        if "json" in partial:
+            content = all_numbers(comparison, maps, setting)
+            partial["json"].write_text(json_format.dumps(content, indent=1), encoding="utf-8")
+        if "csv" in partial:
+            write_table(partial["csv"], maps)
+        progress.update(1)
+    return {"html": html, "json": json, "csv": csv, **numbers_of(comparison, maps[0])}
+
+
+class _Notes(Progress):
+    """Passes on what is told, and keeps it for the report."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__()
+        self._progress = progress
+        self.texts: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
+        self._progress.message(text)
+
+    def warning(self, text: str) -> None:
+        self.texts.append(text)
+        self._progress.warning(text)
+
+
+def _check(threshold: float | None, tolerance: float, block_size: float) -> None:
+    """Refuse numbers that mean nothing."""
+    if threshold is not None and not 0 < threshold <= 1:
+        raise InputError(f"The threshold {threshold:g} is no probability: choose one above 0 to 1.")
+    for what, value in (("tolerance", tolerance), ("block size", block_size)):
+        if isnan(value) or value < 0:
+            raise InputError(f"The {what} {value:g} is no length: choose 0 or more metres.")
+
+
+def _role(path: str, paths: list[str]) -> str:
+    return "predicted map" if len(paths) == 1 else f"predicted map {Path(path).stem}"
+
+
+def _open_image(path: str, files: ExitStack) -> Source | None:
+    return files.enter_context(Source.open(path, what="image")) if path else None
+
+
+def _judge(
+    comparison: Comparison,
+    layers: list[Layer],
+    readers: list[Reader],
+    block_size: float,
+    notes: _Notes,
+) -> tuple[list[Judged], Setting]:
+    """Compute all scores and their intervals."""
+    blocks = make_blocks(comparison, block_size)
+    names = unique_names([layer.name for layer in layers])
+    maps: list[Judged] = []
+    first: dict[str, np.ndarray] = {}
+    for name, reader, result in zip(names, readers, comparison.results, strict=True):
+        values, drawn = scores(comparison, result), draws(comparison, result, blocks)
+        differences = {}
+        for key in drawn if first else ():
+            here, there = values[key], maps[0].values[key]
+            value = None if here is None or there is None else here - there
+            differences[key] = value, interval(drawn[key] - first[key], blocks)
+        first = first or drawn
+        maps.append(
+            Judged(
+                name,
+                COLOURS[len(maps) % len(COLOURS)],
+                reader.threshold,
+                result,
+                values,
+                {key: interval(drawn[key], blocks) for key in drawn},
+                no_landslide(comparison, result),
+                all_landslide(comparison, result),
+                differences,
+            )
+        )
+    sources = {f"Map {name}": layer.path for name, layer in zip(names, layers, strict=True)}
+    return maps, Setting(blocks.side, blocks.count, notes.texts, sources)

@@ -1,0 +1,1 @@
+"""Which factors tell landslides from other ground."""

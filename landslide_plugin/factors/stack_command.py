@@ -1,0 +1,60 @@
+"""The command that brings layers onto one grid."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..core.progress import Progress
+from ..raster.bands import is_imagery
+from ..raster.reflectance import LAYERS, given_units, take_as_reflectance
+from ..raster.stack import LayerStack, write_stack
+from .terrainfactors_command import terrainfactors as terrainfactors
+
+
+def stack(
+    *,
+    layers: Sequence[str],
+    output: str,
+    reference: str = "",
+    resampling: str = "bilinear",
+    area: str = "",
+    sensor: str = "auto",
+    fill: str = "auto",
+    scale: float | None = None,
+    offset: float | None = None,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Bring layers of any CRS and resolution onto one grid as bands of one raster.
+
+    Args:
+        layers: rasters; those with our own class names become one band a class, 0 or 1. Other
+            classes (by colour table, category names or attribute table) keep their values.
+        output: float32 GeoTIFF with statistics; a pixel invalid in one band is nodata in all.
+        reference: the raster whose grid counts; the first layer when empty.
+        resampling: a key of `stack.RESAMPLINGS` for continuous bands; classes and
+            aspect are read nearest.
+        area: polygons; outside them is nodata, and the extent is cut to theirs.
+        sensor: whose names the layers' bands bear; see `bands.common_name`.
+        fill: one of `undeclared.FILLS`: fill that a layer does not declare is nodata, or is kept.
+        scale: what the stored numbers of imagery (bands that bear common names, and hold digital
+            numbers) are multiplied by to give reflectance; None for what each image tells.
+        offset: what is added then; None is 0.
+        progress: where to report, with a table of the bands.
+
+    Raises:
+        InputError: no layers, an unknown resampling, or a layer without any valid pixel.
+        GridError: a layer without CRS, or layers that don't overlap.
+    """
+    given = given_units(scale, offset)
+    with LayerStack.open(
+        layers,
+        reference=reference,
+        resampling=resampling,
+        area=area,
+        sensor=sensor,
+        fill=fill,
+        progress=progress,
+    ) as together:
+        located = {name: together.source_of(name) for name in together.bands if is_imagery(name)}
+        take_as_reflectance(located, sensor, given, what=LAYERS, progress=progress)
+        statistics = write_stack(together, output, progress)
+    return {"output": output, "bands": [band.name for band in statistics]}

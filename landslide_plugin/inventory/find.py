@@ -1,0 +1,110 @@
+"""Landslides found in a scene, with what is known of each."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.progress import Progress
+from .division import ELEVATION, PROBABILITY, Divider, divide
+from .morphology import Morphology
+from .polygons import without_holes
+from .trace import Scene
+
+Ints = NDArray[np.int64]
+
+
+COLUMNS = {
+    "prob_mean": (PROBABILITY, "mean"),
+    "prob_max": (PROBABILITY, "max"),
+    "elev_min": (ELEVATION, "min"),
+    "elev_max": (ELEVATION, "max"),
+    "slope_mean": ("slope", "mean"),
+    "aspect_mean": ("aspect", "mean"),
+    "river_m": ("river_distance", "min"),
+}
+"""Field to the layer and the statistic that it is."""
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Polygons in pixel coordinates, the landslide and part that each is, and their pixels.
+
+    `groups` is the index of the polygon of each number in the statistics, -1 for none.
+    """
+
+    polygons: NDArray[np.object_]
+    slide: Ints
+    part: NDArray[np.object_]
+    groups: Ints
+
+
+def _find(
+    scene: Scene,
+    threshold: float,
+    max_hole: float,
+    morphology: Morphology,
+    divider: Divider,
+    progress: Progress,
+) -> _Found:
+    """Trace the landslides, fill their holes and cut them up."""
+    share = 0.5 if divider else 0.95
+    polygons, groups = scene.trace(morphology, progress.part(0, share))
+    # None that doesn't reach the threshold, and none that closing alone has made.
+    highest = scene.statistics[PROBABILITY].result(groups, len(polygons))["max"]
+    polygons, groups = _kept(polygons, groups, highest >= threshold)
+    polygons, owner = without_holes(polygons, max_hole, scene.source.grid)
+    groups = np.where(groups >= 0, owner[groups], -1)
+    polygons, groups = _kept(polygons, groups, owner == np.arange(len(owner)))
+    if not divider:
+        whole = np.arange(1, len(polygons) + 1)
+        return _Found(polygons, whole, np.full(len(polygons), None, object), groups)
+    count = len(groups)
+
+    def measure(numbers: Ints, layers: dict) -> None:
+        scene.measure(np.where(numbers > 0, numbers + count, 0), layers)
+
+    cut = divide(polygons, divider, scene.layers, measure, progress.part(share, 1))
+    if cut.too_large:
+        progress.warning(f"{cut.too_large} landslides are too large to be cut up: left whole.")
+    place = np.full(len(polygons), -1)
+    place[cut.origin[cut.whole]] = np.flatnonzero(cut.whole)
+    kept = np.where(groups >= 0, place[groups], -1)
+    return _Found(
+        cut.polygons, cut.slide, cut.part, np.concatenate([kept, np.flatnonzero(~cut.whole)])
+    )
+
+
+def _kept(
+    polygons: NDArray[np.object_], groups: Ints, keep: NDArray[np.bool_]
+) -> tuple[NDArray[np.object_], Ints]:
+    """Return the polygons that are kept, and the groups numbered accordingly."""
+    number = np.where(keep, np.cumsum(keep) - 1, -1)
+    return polygons[keep], np.where(groups >= 0, number[groups], -1) if len(keep) else groups
+
+
+def _columns(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
+    """Return the fields that are statistics of pixels."""
+    results = {name: item.result(groups, count) for name, item in scene.statistics.items()}
+    columns: dict[str, Any] = {
+        name: results[layer][kind] for name, (layer, kind) in COLUMNS.items() if layer in results
+    }
+    if scene.is_mask:
+        del columns["prob_mean"], columns["prob_max"]
+    if "river_m" in columns:  # where it is not known, a river may be nearer
+        whole = results["river_distance"]["pixels"] == results[PROBABILITY]["pixels"]
+        columns["river_m"] = np.where(whole, columns["river_m"], np.nan)
+    if ELEVATION in results:
+        columns["relief_m"] = columns["elev_max"] - columns["elev_min"]
+    return columns
+
+
+def _large_ones(frame: gpd.GeoDataFrame, min_area: float) -> gpd.GeoDataFrame:
+    """Drop landslides below the smallest area, parts together, and number what is left."""
+    whole = frame.groupby("slide_id")["area_m2"].transform("sum")
+    frame = frame[whole >= min_area].reset_index(drop=True)
+    frame["id"] = np.arange(1, len(frame) + 1, dtype=np.int32)
+    frame["slide_id"] = (frame.groupby("slide_id").ngroup() + 1).astype("int32")
+    return frame

@@ -1,0 +1,220 @@
+"""The command vectorize: a probability raster or a mask becomes the inventory."""
+
+import datetime
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..core.provenance import CURRENT
+from ..raster import Source
+from ..raster.grid import Grid, require_north_up, tell_metres
+from ..raster.scene_date import scene_date
+from ..raster.threshold import USUAL, Threshold, threshold_tag
+from ..vector.layers import require_vector_output
+from .attributes import make_inventory
+from .division import ELEVATION, SPLITS, Divider
+from .find import _columns, _find, _large_ones
+from .layer import write_inventory
+from .morphology import NEARLY, Brush, Morphology
+from .polygons import simplified, smoothed, to_map
+from .trace import BAND, Scene, band_of, is_mask, open_terrain
+
+MOST_ROUNDS = 5
+
+
+def vectorize(
+    *,
+    input: str,
+    output: str,
+    threshold: float | None = None,
+    grow: float | None = None,
+    min_area: float = 0.0,
+    max_hole: float = 0.0,
+    opening: float = 0.0,
+    closing: float = 0.0,
+    split: str = "none",
+    split_depth: float = 0.5,
+    parts: bool = False,
+    simplify: float = 0.0,
+    smooth: int = 0,
+    factors: str = "",
+    model: str = "",
+    date: str = "",
+    fill: str = "auto",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Turn a probability raster or a mask into polygons with the attributes of the inventory.
+
+    Pixels that share an edge make one landslide. Statistics are those of its pixels whose
+    probability is at or above `grow`, whatever opening and closing, filled holes and simpler lines
+    do to the polygon. The steps follow each other as the parameters do.
+
+    Args:
+        input: the raster; its band `landslide_probability`, or else its first; see `Scene`.
+        output: the polygon layer to write.
+        threshold: probability that a landslide reaches somewhere, 0..1; None takes the one that
+            the raster carries, else its model's, else 0.5. Of no effect on masks.
+        grow: probability down to which it then extends, at most `threshold`; that when None.
+        min_area: smaller landslides are left out; square metres.
+        max_hole: holes up to this size are filled; square metres.
+        opening: radius in metres of a disc; what it doesn't fit into goes.
+        closing: radius in metres of a disc; gaps that it doesn't fit into are closed.
+        split: where landslides that touch are parted: "none", at saddles of the "probability", at
+            "necks", or along "drainage" divides.
+        split_depth: how deep a saddle must be to part, as share of the lower peak's height (of the
+            probability above `grow`, the half width, the depth of a valley), 0..1.
+        parts: part each landslide in source (upper third of its elevations) and runout.
+        simplify: tolerance in metres; 0 keeps the pixels' outlines.
+        smooth: rounds of smoothing, 0 to `MOST_ROUNDS`.
+        factors: stack with bands elevation, slope, aspect, river_distance (any of them).
+        model: name for the field `model`; the one in the raster's metadata when empty.
+        date: of the scene, year-month-day; the one in the raster's metadata when empty.
+        fill: one of `undeclared.FILLS`: fill that the factors do not declare is nodata, or kept.
+        progress: told of each block.
+
+    Returns:
+        output, count of landslides, and area_m2 of all together.
+
+    Raises:
+        InputError: a parameter out of range, the input holds no probabilities or mask, or the
+            factors lack the bands needed.
+        GridError: the factors lie elsewhere.
+        OutputError: the output can't be written.
+    """
+    _check(split, split_depth, smooth)
+    _check_sizes(min_area, max_hole, opening, closing, simplify)
+    dated = _date(date)
+    require_vector_output(output)
+    with ExitStack() as stack:
+        source = _open(input, stack, progress)
+        threshold, base = _thresholds(source, threshold, grow, progress)
+        scene = Scene(
+            source, open_terrain(factors, source, stack, fill, progress) if factors else {}, base
+        )
+        grid = source.grid
+        _check_layers(scene, split, parts)
+        morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
+        sizes = {"opening": opening, "closing": closing, "simplification": simplify}
+        _tell_metres(grid, sizes, progress)
+        divider = Divider(grid, split, split_depth, parts, min_area, base)
+        found = _find(scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85))
+        shaped = smoothed(simplified(found.polygons, simplify / grid.resolution), smooth)
+        progress.update(0.88)
+        tags = scene.source.dataset.tags()
+        columns = _columns(scene, found.groups, len(shaped))
+        columns |= {"slide_id": found.slide, "part": found.part}
+        columns["model"] = model or tags.get("LANDSLIDE_MODEL") or None
+        columns["date"] = dated or scene_date(scene.source) or None
+        outlines, is_true = to_map(shaped, grid), not grid.keeps_own_metres
+        frame = make_inventory(outlines, grid.crs, columns, north_is_true=is_true)
+    progress.update(0.95)
+    frame = _large_ones(frame, min_area)
+    if frame.empty:
+        progress.message(
+            f"No landslide of {min_area:g} m² or more at threshold {threshold:g}: the layer is "
+            "empty."
+        )
+    CURRENT.model = str(columns["model"] or "")
+    told = {} if scene.is_mask else threshold_tag(threshold)
+    write_inventory(frame, output, progress, tags=told)
+    progress.update(1)
+    count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())
+    return {"output": output, "count": count, "area_m2": area}
+
+
+def _open(path: str, stack: ExitStack, progress: Progress) -> Source:
+    source = stack.enter_context(Source.open(path, what="input", need_crs=False))
+    if source.grid.crs is None:
+        progress.warning(f"{path} has no CRS: areas and lengths are in its own units.")
+    else:
+        require_north_up(source.grid.transform, path)
+    if len(source.bands) > 1 and band_of(source) != BAND:
+        progress.warning(
+            f"Of the {len(source.bands)} bands of {path} the first, {source.bands[0]}, is drawn "
+            "alone; for another export it first."
+        )
+    return source
+
+
+def _thresholds(
+    source: Source, asked: float | None, grow: float | None, progress: Progress
+) -> tuple[float, float]:
+    """Return what a landslide must reach and down to where it grows; tell where it is from."""
+    if asked is not None and not 0 <= asked <= 1:
+        raise InputError(f"The threshold is {asked:g}: choose a probability of 0 to 1.")
+    if is_mask(source):
+        found = Threshold(USUAL if asked is None else asked, "of no effect on a mask")
+    else:
+        found = Threshold.of(source, asked)
+        progress.message(f"The threshold is {found}.")
+    base = found.value if grow is None else grow
+    if not 0 <= base <= found.value:
+        raise InputError(
+            f"Landslides can't grow down to {base:g} from a threshold of {found.value:g}: choose a "
+            f"probability of 0 to {found.value:g}."
+        )
+    return found.value, base
+
+
+def _check(split: str, depth: float, rounds: int) -> None:
+    if split not in SPLITS:
+        raise InputError(f"There is no split {split}: choose one of {', '.join(SPLITS)}.")
+    if not 0 <= depth <= 1:
+        raise InputError(f"The depth of a split is {depth:g}: choose a share of 0 to 1.")
+    if not 0 <= rounds <= MOST_ROUNDS:
+        raise InputError(f"The rounds of smoothing are {rounds}: choose 0 to {MOST_ROUNDS}.")
+
+
+def _check_sizes(
+    min_area: float, max_hole: float, opening: float, closing: float, simplify: float
+) -> None:
+    named = {
+        "smallest area": min_area,
+        "largest hole": max_hole,
+        "opening": opening,
+        "closing": closing,
+        "simplification": simplify,
+    }
+    for name, value in named.items():
+        if not 0 <= value < np.inf:
+            raise InputError(f"The {name} is {value:g}: choose 0 or more.")
+
+
+def _check_layers(scene: Scene, split: str, parts: bool) -> None:
+    """Refuse to cut landslides up by what is not there."""
+    if split == "probability" and scene.is_mask:
+        raise InputError(
+            f"{scene.source.path} is a mask, so landslides can't be parted by probability: give "
+            "the probability raster, or part them at necks."
+        )
+    if (split == "drainage" or parts) and ELEVATION not in scene.terrain:
+        raise InputError(
+            "To part landslides along drainage divides or in source and runout, give a factor "
+            "stack with a band elevation."
+        )
+
+
+def _date(text: str) -> str:
+    try:
+        return datetime.date.fromisoformat(text).isoformat() if text else ""
+    except ValueError as error:
+        raise InputError(
+            f"{text} is no date: write it as year-month-day, such as 2018-09-06."
+        ) from error
+
+
+def _tell_metres(grid: Grid, sizes: dict[str, float], progress: Progress) -> None:
+    """Say what the metres are, and which sizes have no effect or are not the same everywhere."""
+    used = [name for name, size in sizes.items() if size > 0]
+    if grid.crs is not None:  # or it has been said
+        tell_metres(grid, progress, ("each of " if used[1:] else "") + " and ".join(used))
+    pixel, nearly = grid.resolution, 1 if grid.keeps_own_metres else NEARLY
+    for name in used:
+        if name != "simplification" and sizes[name] * nearly < pixel:
+            progress.warning(
+                f"The {name} of {sizes[name]:g} m is less than a pixel ({pixel:.3g} m): it changes "
+                "nothing."
+            )

@@ -1,0 +1,204 @@
+"""What a run may write: outputs that are no inputs, are not each other, and are nobody else's.
+
+Asked once, before anything is done, for every command.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from ..contract.errors import InputError, OutputError
+from ..core.access import require_ending
+from ..core.system import is_in_use, one_name
+from .locks import locked, remove_stale
+from .whole import end_what_was_killed, protect, require_name, require_plain
+
+_PARTS = {
+    ".shp": (".dbf", ".shx", ".prj", ".cpg", ".qix"),
+    ".tab": (".dat", ".map", ".id", ".ind"),
+}
+"""Endings of a file that is of several, and of its parts."""
+_SIDECARS = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
+
+
+@contextmanager
+def claimed(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> Iterator[None]:
+    """Hold a run's outputs for it alone, and clear away what killed runs have left beside them.
+
+    Args:
+        outputs: parameter to path of each output; those without one are not wanted.
+        inputs: the values of all other parameters; those that are no paths of files don't matter.
+
+    Raises:
+        InputError: an output is an input, or a part of one, or another output.
+        OutputError: what stands there is no file, or holds layers that would be lost; or another
+            run is writing it.
+    """
+    given = {key: path for key, path in outputs.items() if isinstance(path, str) and path}
+    for path in given.values():
+        require_name(path)  # before it is followed, which takes some names for devices
+    places = {key: Path(os.path.realpath(path)) for key, path in given.items()}
+    read = {file for value in inputs for file in files_of(value)}
+    for file in read:
+        require_ending(file)
+    for key, place in places.items():
+        _require_no_input(key, place, read)
+        if not place.is_dir():
+            require_plain(place)
+            _require_alone(place)
+        if is_in_use(place):  # told now, not when all is done
+            raise OutputError(
+                f"{key.upper()} is {place}, which is open in another program or read-only: remove "
+                "its layer from the project, or choose another file."
+            )
+    _require_apart(places)
+    protect(read)
+    with ExitStack() as locks:
+        for place in places.values():
+            if place.parent.is_dir():
+                locks.enter_context(locked(place))
+                sweep(place.parent)
+        yield
+
+
+def sweep(folder: Path) -> None:
+    """Clear away what killed runs have left in a folder, and end what they had begun to move."""
+    end_what_was_killed(folder)
+    remove_stale(folder)
+
+
+def files_of(value: Any) -> Iterator[Path]:
+    """Yield the files and folders that a parameter's value names, those that a VRT reads too.
+
+    It may be a path with a layer (`a.gpkg|layername=b`), one of GDAL's names (`GPKG:a.gpkg:b`,
+    `/vsizip/a.zip/b.tif`), or a list of such.
+    """
+    if isinstance(value, (list, tuple)):
+        for item in value:
+            yield from files_of(item)
+    elif isinstance(value, str) and value and "\0" not in value:
+        file = _file_of(value)
+        if file is not None:
+            yield file
+            yield from _sources_of(file)
+
+
+def _file_of(text: str) -> Path | None:
+    """Return the file or folder on this machine that a name begins with, where there is one."""
+    plain = re.sub(r"^(/vsi\w+/)+", "/", text.split("|")[0])
+    inner = plain.split(":", 1)[-1].strip('"')
+    for candidate in (plain, plain.lstrip("/"), inner, inner.rsplit(":", 1)[0].strip('"')):
+        path = Path(candidate)
+        for place in (path, *path.parents):
+            if _exists(place):
+                # A folder above what is not there is not meant.
+                if place == path or not place.is_dir():
+                    return Path(os.path.realpath(place))
+                break
+    return None
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):  # a name that is too long is none
+        return False
+
+
+def _sources_of(file: Path, depth: int = 5) -> Iterator[Path]:
+    """Yield the files that a VRT, and the VRTs in it, read."""
+    if file.suffix.lower() != ".vrt" or not depth or not file.is_file():
+        return
+    text = file.read_text(encoding="utf-8", errors="replace")
+    for name in re.findall(r"<Source(?:Filename|DataSource|Dataset)[^>]*>([^<]+)<", text):
+        for path in (Path(name), file.parent / name):
+            if _exists(path) and not path.is_dir():
+                source = Path(os.path.realpath(path))
+                yield source
+                yield from _sources_of(source, depth - 1)
+
+
+def _require_no_input(key: str, place: Path, read: set[Path]) -> None:
+    for file in read:
+        same = _is_one(place, file)
+        if same or (place.name.lower() in _part_names(file) and _is_one(place.parent, file.parent)):
+            raise InputError(
+                f"{key.upper()} is {place}, which is an input of this run or a part of one: "
+                "choose another file for the output."
+            )
+        if file.is_dir() and _is_within(place, file) and place.exists():
+            raise InputError(
+                f"{key.upper()} is {place}, a file within the input {file}: choose another file "
+                "for the output."
+            )
+        if place.is_dir() and _is_within(file, place):
+            raise InputError(
+                f"{key.upper()} is {place}, the folder of the input {file.name}: choose another "
+                "folder for the output."
+            )
+
+
+def _is_one(path: Path, other: Path) -> bool:
+    """Whether two paths are of one file: by name where there is none, and else by the disk."""
+    return one_name(path) == one_name(other) or (
+        _exists(path) and _exists(other) and path.samefile(other)
+    )
+
+
+def _is_within(path: Path, folder: Path) -> bool:
+    return any(_is_one(each, folder) for each in (path, *path.parents))
+
+
+def _part_names(file: Path) -> set[str]:
+    endings = _PARTS.get(file.suffix.lower(), ())
+    return {file.name.lower() + ending for ending in _SIDECARS} | {
+        file.stem.lower() + ending for ending in endings
+    }
+
+
+def _require_apart(places: Mapping[str, Path]) -> None:
+    taken: dict[str, str] = {}
+    for key, place in places.items():
+        own = {name for name in (place.name.lower(), *_part_names(place))}
+        for name in own:
+            full = one_name(place.parent / name)
+            if full in taken and (name == place.name.lower() or taken[full] != key):
+                raise InputError(
+                    f"{taken[full].upper()} and {key.upper()} would both write {place}: choose "
+                    "another file for one of them."
+                )
+            taken[full] = key
+
+
+def _require_alone(place: Path) -> None:
+    """Refuse a GeoPackage with layers that a new file in its place would not have."""
+    if place.suffix.lower() not in (".gpkg", ".sqlite") or not place.is_file():
+        return
+    try:
+        with closing(sqlite3.connect(f"{_address(place)}?mode=ro", uri=True)) as database:
+            names = {
+                row[0]
+                for row in database.execute("select table_name from gpkg_contents")
+                if row[0] != "layer_styles"
+            }
+    except sqlite3.Error:
+        return
+    others = sorted(names - {place.stem})
+    if others:
+        raise OutputError(
+            f"{place} holds other layers ({', '.join(others)}), which would be lost: choose a new "
+            "file for the output."
+        )
+
+
+def _address(file: Path) -> str:
+    """Return a file as SQLite takes it; `as_uri` makes a host of a share's, which it does not."""
+    path = file.as_posix()
+    return "file:" + quote(f"//{path}" if path.startswith("/") else f"///{path}")

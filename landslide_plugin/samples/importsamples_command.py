@@ -1,0 +1,88 @@
+"""The command that makes samples of tile files."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..outputs.whole import whole_folder
+from .import_tiles import TileImport, find_tiles
+from .sample_set import IMAGE_LABELS, PIXEL_LABELS, _result
+from .sample_writer import SampleWriter
+from .splits import _check_word, check_shares
+
+
+def importsamples(
+    *,
+    images: str,
+    masks: str = "",
+    without: str = "",
+    output: str,
+    bands: Sequence[str] = ("red", "green", "blue"),
+    resolution: float = 0,
+    limit: int = 0,
+    missing: str = "background",
+    instances: bool = False,
+    split: str = "random",
+    validation: float = 0.2,
+    test: float = 0.0,
+    seed: int = 0,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Import plain image tiles, as public data sets come (Bijie, Landslide4Sense).
+
+    With masks every pixel is labelled. Without, an image is as a whole: each of the one folder
+    holds a landslide, none of the other does; `trainweak` learns from such.
+
+    Args:
+        images: folder of images, .png .jpg .tif .webp .npy .h5, of any size, in any folders.
+        masks: folder of masks; it may be the same. See `pair_files` for the names that belong
+            together, and `masks.MaskSurvey` for what of a mask is landslide. Empty for image
+            labels.
+        without: folder of images of which none holds a landslide; none when empty.
+        output: folder to make.
+        bands: names of the images' bands.
+        resolution: pixel size in metres; 0 for that of the files, where they have one.
+        limit: at most so many images, drawn from those with landslides first, without masks half
+            of either kind; 0 for all.
+        missing: what an image without a mask is: "background" (it holds no landslide), or
+            "left_out".
+        instances: whether each value of the masks is a landslide of its own, instead of each
+            connected patch.
+        split: "random" by image, or spatial "blocks" where the images have a georeference.
+        validation: share of validation images.
+        test: share of test images.
+        seed: of the split and of the draw.
+        progress: told counts and class balance.
+
+    Returns:
+        `output`, the counts `train`, `validation` and `test`, and `imbalance`.
+
+    Raises:
+        InputError: no images, no mask fits, sizes or bands differ, damaged files.
+        OutputError: the folder isn't empty, or can't be written.
+    """
+    shares = check_shares(validation, test)
+    if resolution < 0 or limit < 0:
+        raise InputError("The resolution and the limit can't be negative: 0 means unknown and all.")
+    if not bands or len(set(bands)) < len(bands):
+        raise InputError(
+            "No band names are given, or one is given twice: name the bands of the images in "
+            "their order."
+        )
+    if not masks and not without:
+        raise InputError(
+            "Neither masks nor images without landslide are given: choose the folder of masks, or "
+            "for image labels the folder of images without landslide."
+        )
+    _check_word("way with images without a mask", missing, ("background", "left_out"))
+    _check_word("split", split, ("random", "blocks"))
+    with whole_folder(output) as folder:
+        tiles = find_tiles(
+            images, masks, without, list(bands), missing, limit, seed, instances, progress
+        )
+        work = TileImport([images, masks, without], resolution, instances, split, shares, seed)
+        labels = PIXEL_LABELS if masks else IMAGE_LABELS
+        made = work.run(tiles, SampleWriter(folder, list(bands), labels), progress)
+    progress.update(1)
+    return _result(output, made)

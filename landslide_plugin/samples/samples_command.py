@@ -1,0 +1,177 @@
+"""The command that cuts samples from stacks."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..outputs.whole import whole_folder
+from ..raster.bands import is_imagery
+from ..raster.grid import tell_metres
+from ..raster.heights import require_metres
+from ..raster.reflectance import REFLECTANCE, take_as_reflectance
+from ..raster.source import Source
+from ..raster.threshold import USUAL, Threshold
+from ..raster.undeclared import mark_fill
+from .cutter import Cutter, Hardness, find_layers
+from .patches import require_same_bands, require_tile_fits
+from .places import cut_places, find_places
+from .sample_set import IMAGE_LABELS, PIXEL_LABELS, _result
+from .sample_writer import SampleWriter
+from .splits import _check_word, check_shares
+
+
+def samples(
+    *,
+    stack: list[str] | str,
+    landslides: str,
+    output: str,
+    field: str = "",
+    low: float | None = None,
+    high: float | None = None,
+    area: str = "",
+    tile_size: int = 64,
+    stride: int = 32,
+    split: str = "blocks",
+    background: float = 1.0,
+    hard_negatives: str = "",
+    hard_threshold: float | None = None,
+    hard_share: float = 0.5,
+    validation: float = 0.2,
+    test: float = 0.0,
+    seed: int = 0,
+    fill: str = "auto",
+    progress: Progress,
+) -> dict[str, Any]:
+    """Cut labelled patches out of one or several stacks, seeded on landslides.
+
+    Patches follow Gao et al. 2021 (IEEE JSTARS 14:7881): windows of 64 pixels at a stride of 32
+    that hold landslide pixels, and background windows in a chosen ratio.
+
+    With a field of yes and no a patch is labelled as a whole: it is that around the point, or the
+    polygon's bounding box; `trainweak` learns from such. What says how other patches are drawn
+    (stride, background, hard negatives) then has no use.
+
+    Args:
+        stack: rasters with the same bands and pixel size.
+        landslides: polygons, or a raster (landslide above 0; its nodata, unless that is 0, is not
+            known); with a field points or polygons.
+        field: field of yes and no; none when empty.
+        low: value of the raster below which there is no landslide; what lies between `low` and
+            `high` is not known. None for `high`.
+        high: value of the raster from which on there is landslide; None for the threshold that a
+            probability raster carries, or else any above 0.
+        output: folder to make.
+        area: polygons; only windows at least half inside are cut, and pixels outside are labelled
+            as not known.
+        tile_size: side of the patches in pixels.
+        stride: step between neighbouring windows in pixels.
+        split: "blocks" (spatial, neighbours don't leak) or "random" (by patch).
+        background: patches without landslide per patch with one.
+        hard_negatives: raster that is high where background is taken for landslide, such as a
+            model's probability; none when empty.
+        hard_threshold: value from which on it is; None for the threshold that the raster carries,
+            or else 0.5.
+        hard_share: share of the train background patches that are drawn by how much of them is
+            taken for landslide; validation and test patches never are.
+        validation: share of validation patches.
+        test: share of test patches.
+        seed: of the split and of the choice of background.
+        fill: one of `undeclared.FILLS`: fill that a stack does not declare is nodata, or is kept.
+        progress: told counts and class balance.
+
+    Returns:
+        `output`, the counts `train`, `validation` and `test`, and `imbalance`.
+
+    Raises:
+        InputError: bad numbers, layers without landslides, a split that comes out empty.
+        GridError: layers without CRS, or that don't overlap.
+        OutputError: the folder isn't empty, or can't be written.
+    """
+    shares = check_shares(validation, test)
+    _check_numbers(tile_size, 1 if field else stride, background, hard_share, split)
+    paths = [stack] if isinstance(stack, str) else list(stack)
+    if not paths:
+        raise InputError("No stack is given: choose at least one raster.")
+    with ExitStack() as files, whole_folder(output) as folder:
+        stacks = [files.enter_context(Source.open(path, what="stack")) for path in paths]
+        require_same_bands(stacks)
+        for source in stacks:
+            require_tile_fits(source.grid, source.path, tile_size)
+            require_metres(source)
+            tell_metres(source.grid, progress, "the tiles' resolution")
+        mark_fill(stacks, fill, progress)
+        units = _units(stacks, progress)
+        labels = IMAGE_LABELS if field else PIXEL_LABELS
+        writer = SampleWriter(folder, stacks[0].bands, labels, units)
+        before = None
+        if field:
+            places = find_places(stacks, landslides, field, area, tile_size, progress)
+            kind = cut_places(places, stacks[0].grid, writer, split, shares, seed, progress)
+        else:
+            layers = find_layers(stacks, landslides, low, high, area, hard_negatives, progress)
+            cutter = Cutter(layers, writer, tile_size)
+            hardness = _hardness(layers[0].alarms, hard_threshold, hard_share, progress)
+            cutter.find(stride, hardness, progress.part(0, 0.2))
+            parts = cutter.assign(split, shares, seed, progress)
+            cutter.cut(parts, shares, background, seed, progress.part(0.2, 1))
+            kind, before = parts.description, cutter.pixels
+        names = {source.grid.crs.to_string() for source in stacks if source.grid.crs}
+        made = writer.finish(
+            split=kind,
+            seed=seed,
+            tile_size=tile_size,
+            resolution=stacks[0].grid.resolution,
+            crs=names.pop() if len(names) == 1 else None,
+            sources=paths,
+            before=before,
+            progress=progress,
+        )
+    progress.update(1)
+    return _result(output, made)
+
+
+def _hardness(
+    alarms: Source | None, threshold: float | None, share: float, progress: Progress
+) -> Hardness:
+    if alarms is None:
+        return Hardness(USUAL, 0.0)
+    found = Threshold.of(alarms, threshold)
+    progress.message(f"False alarms are background where {alarms.path} is at least {found}.")
+    return Hardness(found.value, share)
+
+
+def _units(stacks: Sequence[Source], progress: Progress) -> list[str]:
+    """Have imagery read as reflectance where it is known; return the units of the bands.
+
+    Raises:
+        InputError: a band is reflectance in one stack, and not known to be in another.
+    """
+    for source in stacks:
+        light = {band: (source, band) for band in source.bands if is_imagery(band)}
+        take_as_reflectance(light, what=f"stack {source.path}", progress=progress)
+    units = {band: stacks[0].scaling[band].unit for band in stacks[0].bands}
+    for source in stacks[1:]:
+        for band, unit in units.items():
+            if (unit == REFLECTANCE) != (source.scaling[band].unit == REFLECTANCE):
+                raise InputError(
+                    f"The band {band} is reflectance in one of {stacks[0].path} and {source.path} "
+                    "and of unknown units in the other: stack that one anew with SCALE and OFFSET."
+                )
+    return list(units.values())
+
+
+def _check_numbers(
+    tile_size: int, stride: int, background: float, hard_share: float, split: str
+) -> None:
+    if tile_size < 8 or not 1 <= stride <= tile_size:
+        raise InputError(
+            f"Tile size {tile_size} and stride {stride} don't fit: the tile must have at least 8 "
+            "pixels, and the stride must lie between 1 and the tile size."
+        )
+    if background < 0:
+        raise InputError("The ratio of background patches can't be negative: choose 0 or more.")
+    if not 0 <= hard_share <= 1:
+        raise InputError(f"The share of hard background, {hard_share:g}, must be within 0 and 1.")
+    _check_word("split", split, ("blocks", "random"))

@@ -1,0 +1,204 @@
+"""How good a trained network is on its validation samples, and what needs no network."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from ...core.progress import Progress
+from ...evaluation.metrics import Confusion
+from ...raster.source import Source
+from ...samples.sample_set import UNKNOWN, Sample, SampleSet
+from ..loop.scores import Scores
+from ..loop.trainer import Task
+from ..tiles.batches import Batch, Tiles
+from .baselines import ConstantMask, baselines, constant_mask
+
+EXAMPLES = 3
+"""Best tiles shown, and as many worst."""
+COUNTED = 32
+"""Batches of the first epoch in which the share of landslide is counted."""
+_COMPOSITES = (["red", "green", "blue"], ["nir", "red", "green"])
+_GREYS = ("hillshade", "slope")
+
+
+@dataclass(frozen=True)
+class Example:
+    """One validation tile with what the network made of it.
+
+    Attributes:
+        name: image or stack that it comes from, and where in it.
+        image: the bands to show, z-scored, float32 (1 or 3, size, size).
+        labels: as in `Batch`, uint16 (size, size).
+        probability: float32 (size, size).
+        counts: at the chosen threshold.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint16]
+    probability: NDArray[np.float32]
+    counts: Confusion
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """What was found on the validation samples.
+
+    Attributes:
+        scores: counts at every threshold.
+        threshold: the chosen one.
+        counts: confusion matrix at it.
+        tiles: validation tiles.
+        train: patches that were trained on.
+        validation: patches that were validated on.
+        baselines: counts on the same pixels without a network; see `baselines.NO_NETWORK`.
+        constant: the constant mask, made of the training masks.
+        seen: share of landslide among the known pixels of training tiles, as the network gets
+            them: cut, turned, enhanced.
+        shown: names of the bands of the examples' images.
+        best: tiles with landslide of the highest IoU, best first.
+        worst: of the others those with most wrong pixels, worst first.
+    """
+
+    scores: Scores
+    threshold: float
+    counts: Confusion
+    tiles: int
+    train: int
+    validation: int
+    baselines: dict[str, Confusion]
+    constant: ConstantMask
+    seen: float
+    shown: list[str]
+    best: list[Example]
+    worst: list[Example]
+
+
+def assess(
+    network: nn.Module,
+    task: Task,
+    data: Tiles,
+    threshold: float | None = None,
+    progress: Progress | None = None,
+    batch_size: int = 8,
+) -> Assessment:
+    """Judge a network on validation samples.
+
+    Args:
+        network: in evaluation mode; it is left on its device.
+        task: its kind.
+        data: what it was trained on; only `train` and `validation` patches are read.
+        threshold: probability from which a pixel is landslide; None for that with the highest
+            F1 on these very tiles.
+        progress: told of each batch.
+        batch_size: tiles at once.
+    """
+    progress = progress or Progress()
+    run = _Run(network, task, data, batch_size)
+    tiles = list(run.judge(progress.part(0, 0.8)))
+    scores = sum(tiles, Scores())
+    if threshold is None:
+        threshold = scores.best_threshold()
+    best, worst = choose_examples([tile.confusion(threshold) for tile in tiles])
+    examples = run.examples([*best, *worst], threshold)
+    constant = constant_mask(_labels(data.samples, data.train))
+    found = baselines(constant, _labels(data.samples, data.validation))
+    progress.update(1.0)
+    return Assessment(
+        scores=scores,
+        threshold=threshold,
+        counts=scores.confusion(threshold),
+        tiles=len(tiles),
+        train=len(data.train),
+        validation=len(data.validation),
+        baselines=found,
+        constant=constant,
+        seen=_share_seen(data, batch_size),
+        shown=shown_bands(data.bands),
+        best=[examples[number] for number in best],
+        worst=[examples[number] for number in worst],
+    )
+
+
+def choose_examples(tiles: Sequence[Confusion]) -> tuple[list[int], list[int]]:
+    """Return the numbers of the best and of the worst tiles, see `Assessment`."""
+    wrong = [counts.fp + counts.fn for counts in tiles]
+    held = [number for number, counts in enumerate(tiles) if counts.tp]
+    best = sorted(held, key=lambda number: -tiles[number].tp / (tiles[number].tp + wrong[number]))
+    best = best[:EXAMPLES]
+    others = [number for number in range(len(tiles)) if wrong[number] and number not in best]
+    return best, sorted(others, key=lambda number: -wrong[number])[:EXAMPLES]
+
+
+def shown_bands(bands: Sequence[str]) -> list[str]:
+    """Return the three bands to show in red, green and blue, or one to show in grey."""
+    for names in _COMPOSITES:
+        if set(names) <= set(bands):
+            return list(names)
+    return [next((name for name in _GREYS if name in bands), bands[0])]
+
+
+class _Run:
+    """A network on the validation tiles."""
+
+    def __init__(self, network: nn.Module, task: Task, data: Tiles, batch_size: int) -> None:
+        self._network = network
+        self._task = task
+        self._data = data
+        self._batch_size = batch_size
+        self._device = next(network.parameters()).device
+
+    def judge(self, progress: Progress) -> Iterator[Scores]:
+        """Yield the scores of each tile."""
+        batches = self._data.validation_batches(self._batch_size)
+        total = self._data.validation_steps(self._batch_size)
+        for batch in progress.track(batches, total):
+            for probability, labels in zip(self._probability(batch), batch.labels, strict=True):
+                tile = Scores()
+                known = labels != UNKNOWN
+                tile.add(probability, (labels > 0) & known, known)
+                yield tile
+
+    def examples(self, numbers: Sequence[int], threshold: float) -> dict[int, Example]:
+        """Return some tiles by their number; they are made once more."""
+        shown = [self._data.bands.index(name) for name in shown_bands(self._data.bands)]
+        batches = self._data.validation_batches(self._batch_size)
+        found: dict[int, Example] = {}
+        first = 0
+        for batch in batches:
+            inside = [n - first for n in numbers if first <= n < first + len(batch.labels)]
+            if inside:
+                part = Batch(batch.images[inside], batch.labels[inside])
+                for place, probability in zip(inside, self._probability(part), strict=True):
+                    labels = batch.labels[place]
+                    known = labels != UNKNOWN
+                    counts = Confusion.of(probability >= threshold, (labels > 0) & known, known)
+                    image = batch.images[place, shown].numpy()
+                    name = self._data.validation_name(first + place)
+                    found[first + place] = Example(name, image, labels, probability, counts)
+            first += len(batch.labels)
+        return found
+
+    def _probability(self, batch: Batch) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            return self._task.probability(self._network, batch, self._device)
+
+
+def _share_seen(data: Tiles, batch_size: int) -> float:
+    landslide = known = 0
+    for batch in islice(data.train_batches(1, batch_size), COUNTED):
+        there = batch.labels != UNKNOWN
+        known += int(there.sum())
+        landslide += int(((batch.labels > 0) & there).sum())
+    return landslide / max(known, 1)
+
+
+def _labels(samples: SampleSet, patches: Sequence[Sample]) -> Iterator[NDArray[np.uint16]]:
+    for sample in patches:
+        with Source.open(samples.label_path(sample), what="labels", need_crs=False) as source:
+            yield source.dataset.read(1)

@@ -1,0 +1,102 @@
+"""What needs no network: scores that every figure of a training has to be held against."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.nn import functional
+
+from ...evaluation.metrics import Confusion
+from ...samples.sample_set import UNKNOWN
+
+SIDE = 64
+"""Cells a side of the mean mask."""
+NO_NETWORK = ("all background", "all landslide", "constant mask")
+
+
+@dataclass(frozen=True)
+class ConstantMask:
+    """One mask for every patch, whatever its image shows.
+
+    Where landslides sit in the middle of every patch, as in sets cut around them, this alone
+    scores high: a network that learnt nothing but the place would, too. Where they lie anywhere,
+    the best constant mask is close to "all landslide".
+
+    Attributes:
+        mean: share of the training patches with landslide there, float32 (SIDE, SIDE).
+        threshold: share from which on a cell is landslide, that with the highest F1 on the
+            training pixels; above 1 where there is no landslide.
+    """
+
+    mean: NDArray[np.float32]
+    threshold: float
+
+    def on(self, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Return the mask stretched to a patch of (rows, columns)."""
+        cells = torch.from_numpy(self.mean)[None, None]
+        stretched = functional.interpolate(cells, shape, mode="bilinear")[0, 0].numpy()
+        mask: NDArray[np.bool_] = stretched >= self.threshold
+        return mask
+
+
+def constant_mask(labels: Iterable[NDArray[np.uint16]]) -> ConstantMask:
+    """Return the mean of the training masks and the threshold that is best on them.
+
+    Args:
+        labels: of each training patch, (rows, columns) of any size: 0 background, 1..n
+            landslide, `UNKNOWN` where not known, which counts for nothing.
+    """
+    share = np.zeros((2, SIDE, SIDE))
+    pixels = np.zeros((2, SIDE, SIDE))
+    for patch in labels:
+        known = patch != UNKNOWN
+        cells = _cells(np.stack([(patch > 0) & known, known]))
+        share += cells
+        pixels += cells * (patch.size / SIDE**2)
+    mean = np.divide(share[0], share[1], out=np.zeros((SIDE, SIDE)), where=share[1] > 0)
+    return ConstantMask(mean.astype(np.float32), _best(mean.ravel(), *pixels.reshape(2, -1)))
+
+
+def baselines(constant: ConstantMask, labels: Iterable[NDArray[np.uint16]]) -> dict[str, Confusion]:
+    """Return the counts of each of `NO_NETWORK` on validation patches.
+
+    Args:
+        constant: made of the training patches.
+        labels: of each validation patch, as for `constant_mask`.
+    """
+    counts = Confusion()
+    for patch in labels:
+        known = patch != UNKNOWN
+        counts += Confusion.of(constant.on(patch.shape), (patch > 0) & known, known)
+    landslide, background = counts.tp + counts.fn, counts.fp + counts.tn
+    found = (
+        Confusion(fn=landslide, tn=background),
+        Confusion(tp=landslide, fp=background),
+        counts,
+    )
+    return dict(zip(NO_NETWORK, found, strict=True))
+
+
+def _cells(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean of masks, (n, rows, columns), in each of SIDE x SIDE cells."""
+    values = torch.from_numpy(masks.astype(np.float32))[None]
+    cells: NDArray[np.float64] = functional.adaptive_avg_pool2d(values, SIDE)[0].double().numpy()
+    return cells
+
+
+def _best(
+    mean: NDArray[np.float64], landslide: NDArray[np.float64], known: NDArray[np.float64]
+) -> float:
+    """Return the share from which on taking cells as landslide has the highest F1."""
+    total = landslide.sum()
+    if not total:
+        return 2.0
+    order = np.argsort(-mean, kind="stable")
+    f1 = 2 * landslide[order].cumsum() / (known[order].cumsum() + total)
+    # equal cells are taken together: a threshold can't tell them apart
+    falling = np.append(mean[order], 0.0)
+    best = np.where(falling[:-1] > falling[1:], f1, -1).argmax()
+    # halfway to the next cell, so that stretching the mask doesn't shrink it
+    return float(falling[best : best + 2].mean())

@@ -1,0 +1,1 @@
+"""The training itself: network, loss, steps, checkpoints."""

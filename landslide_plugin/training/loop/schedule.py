@@ -1,0 +1,51 @@
+"""The course of the learning rate, a function of the share of the steps that are done."""
+
+import math
+from collections.abc import Callable
+
+from ...contract.errors import InputError
+
+RISE = 0.2
+"""Share of the steps in which the rate rises (Smith and Topin 2019, one cycle)."""
+FIRST = 0.04
+"""The first rate of one cycle as share of the highest."""
+
+
+def one_cycle(done: float) -> float:
+    """Return the share of the highest rate: up in a cosine, then down to nought in one."""
+    if done < RISE:
+        return FIRST + (1 - FIRST) * _half_wave(1 - done / RISE)
+    return _half_wave((done - RISE) / (1 - RISE))
+
+
+def cosine(done: float) -> float:
+    """Fall in a cosine from the highest rate to nought (Loshchilov and Hutter 2017)."""
+    return _half_wave(done)
+
+
+def constant(done: float) -> float:
+    """Stay."""
+    return 1.0
+
+
+SCHEDULES: dict[str, Callable[[float], float]] = {
+    "one_cycle": one_cycle,
+    "cosine": cosine,
+    "constant": constant,
+}
+
+
+def find_schedule(name: str) -> Callable[[float], float]:
+    """Return a schedule by its name.
+
+    Raises:
+        InputError: there is none of that name.
+    """
+    if name not in SCHEDULES:
+        raise InputError(f"No schedule {name!r}; there are: {', '.join(SCHEDULES)}.")
+    return SCHEDULES[name]
+
+
+def _half_wave(share: float) -> float:
+    """Fall from 1 to 0 as share goes from 0 to 1."""
+    return (1 + math.cos(math.pi * share)) / 2

@@ -1,0 +1,1 @@
+"""Tiles as the network sees them: cut, turned, lit."""

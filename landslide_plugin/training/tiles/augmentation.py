@@ -1,0 +1,198 @@
+"""Random changes of training tiles that leave landslides what they are.
+
+Flips, rotations, scale and crop as in Yang, S. et al. 2022 (Appl. Sci. 12:8153); flip with mean
+filter, flip with gamma, mirror with noise as in Chen et al. 2022 (Remote Sens. 14:5517). Geometry
+moves labels and every band alike and turns the directions that bands hold; light and colour change
+in bands of imagery only.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...contract.errors import InputError
+from ...raster.kinds import is_direction
+from . import photometry
+from .cutting import Patch, Shape, cut, random_corner, warp
+from .turning import can_turn_freely, turn, turn_bands, turn_directions, turnings
+
+FLIP, QUARTER_TURN, ROTATE, SCALE, CROP = "flip", "quarter_turn", "rotate", "scale", "crop"
+MEAN_FILTER, GAMMA, NOISE = "mean_filter", "gamma", "noise"
+GAIN, BRIGHTNESS, CONTRAST, COLOUR = "gain", "brightness", "contrast", "colour"
+CHEN = (MEAN_FILTER, GAMMA, NOISE)
+NAMES = (
+    *(FLIP, QUARTER_TURN, ROTATE, SCALE, CROP),
+    *CHEN,
+    *(GAIN, BRIGHTNESS, CONTRAST, COLOUR),
+)
+DEFAULT = (FLIP, QUARTER_TURN)
+
+LARGEST_ANGLE = 45.0
+"""Degrees to either side; quarter turns add the rest of the circle."""
+LARGEST_SCALE = 1.25
+"""A pixel may stand for this much more or less ground, as a rule."""
+SMALLEST_CROP = 0.7
+"""Share of the tile's side that a crop keeps at least; it is enlarged to the tile."""
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """What may happen to a training tile.
+
+    Attributes:
+        names: of `NAMES`. Of Chen's three at most one happens to a tile, or none, all equally
+            likely; each of the others always happens, by a random amount.
+        largest_scale: a pixel may stand for so much more or less ground.
+    """
+
+    names: tuple[str, ...] = DEFAULT
+    largest_scale: float = LARGEST_SCALE
+
+    @classmethod
+    def parse(cls, names: Sequence[str]) -> "Augmentation":
+        """Return the augmentation of these names; "none" or no name for none.
+
+        Raises:
+            InputError: a name is not known.
+        """
+        given = [name.strip().lower() for name in names]
+        strange = [name for name in given if name not in (*NAMES, "none", "")]
+        if strange:
+            raise InputError(
+                f"There is no augmentation {', '.join(strange)}: choose of {', '.join(NAMES)}."
+            )
+        return cls(tuple(name for name in NAMES if name in given))
+
+    def cut(
+        self, patch: Patch, shape: Shape, bands: Sequence[str], rng: np.random.Generator
+    ) -> Patch:
+        """Cut a tile at random from a patch, on a landslide if there is one, and turn it.
+
+        Args:
+            patch: with unscaled values.
+            shape: rows and columns of the tile.
+            bands: names of the patch's bands.
+            rng: what chance is drawn from.
+        """
+        quarters, mirrored = self._turning(bands, rng)
+        angle = self._angle(bands, rng)
+        step = self._step(rng)
+        size = (shape[1], shape[0]) if quarters % 2 else shape
+        extent = (round(size[0] * step), round(size[1] * step))
+        row, col = random_corner(patch, extent, rng)
+        if angle or step != 1:
+            centre = row + (extent[0] - 1) / 2, col + (extent[1] - 1) / 2
+            aspects = [number for number, band in enumerate(bands) if is_direction(band)]
+            tile = warp(patch, centre, size, angle, step, aspects)
+            turn_directions(tile.values, bands, angle)
+            tile.values[:, ~tile.valid] = 0
+        else:
+            tile = cut(patch, row, col, size)
+        return turned(tile, bands, quarters, mirrored)
+
+    def turn(self, patch: Patch, bands: Sequence[str], rng: np.random.Generator) -> Patch:
+        """Turn a whole patch by quarters, and mirror it, as `cut` does."""
+        return turned(patch, bands, *self._turning(bands, rng))
+
+    def recolour(
+        self, tile: Patch, bands: Sequence[str], std: Sequence[float], rng: np.random.Generator
+    ) -> Patch:
+        """Change the light and colour of a tile.
+
+        Args:
+            tile: with unscaled values; it is left alone.
+            bands: names of its bands.
+            std: standard deviation a band over the train set.
+            rng: what chance is drawn from.
+        """
+        numbers = photometry.imagery(bands)
+        tile = self._chen(tile, bands, numbers, std, rng)
+        if not numbers or not {GAIN, BRIGHTNESS, CONTRAST, COLOUR} & set(self.names):
+            return tile
+        deviations = _of(std, numbers)
+        light = tile.values[numbers]
+        if GAIN in self.names:
+            light = photometry.gain(light, rng)
+        if BRIGHTNESS in self.names:
+            light = photometry.brightness(light, deviations, rng)
+        if CONTRAST in self.names:
+            light = photometry.contrast(light, tile.valid, rng)
+        if COLOUR in self.names:
+            light = photometry.colour(light, rng)
+        return _with(tile, numbers, light)
+
+    def _chen(
+        self,
+        tile: Patch,
+        bands: Sequence[str],
+        numbers: list[int],
+        std: Sequence[float],
+        rng: np.random.Generator,
+    ) -> Patch:
+        """Flip with mean filter, flip with gamma, mirror with noise, or nothing."""
+        chosen = [name for name in CHEN if name in self.names]
+        if not chosen:
+            return tile
+        name = rng.choice(["", *chosen])
+        if not name:
+            return tile
+        # upside down is mirrored and half a turn
+        tile = turned(tile, bands, 0 if name == NOISE else 2, True)
+        light = tile.values[numbers]
+        if name == MEAN_FILTER:
+            light = photometry.mean_filter(light, tile.valid)
+        elif name == GAMMA:
+            light = photometry.gamma(light, tile.valid, rng)
+        else:
+            light = photometry.noise(light, _of(std, numbers), rng)
+        return _with(tile, numbers, light)
+
+    def _turning(self, bands: Sequence[str], rng: np.random.Generator) -> tuple[int, bool]:
+        choices = [
+            (quarters, mirrored)
+            for quarters, mirrored in turnings(bands)
+            if (FLIP in self.names or not mirrored)
+            and (
+                QUARTER_TURN in self.names
+                or quarters == 0
+                or (FLIP in self.names and quarters == 2)
+            )
+        ]
+        return choices[rng.integers(len(choices))]
+
+    def _angle(self, bands: Sequence[str], rng: np.random.Generator) -> float:
+        if ROTATE not in self.names or not can_turn_freely(bands):
+            return 0.0
+        return float(rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE))
+
+    def _step(self, rng: np.random.Generator) -> float:
+        """Return how many pixels of the patch one pixel of the tile stands for."""
+        step = 1.0
+        if SCALE in self.names:
+            step *= self.largest_scale ** rng.uniform(-1, 1)
+        if CROP in self.names:
+            step *= rng.uniform(SMALLEST_CROP, 1)
+        return step
+
+
+def turned(patch: Patch, bands: Sequence[str], quarters: int, mirrored: bool) -> Patch:
+    """Return a patch turned by `turn_bands`, with its labels."""
+    if quarters % 4 == 0 and not mirrored:
+        return patch
+    return Patch(
+        turn_bands(patch.values, bands, quarters, mirrored),
+        turn(patch.valid, quarters, mirrored),
+        turn(patch.labels, quarters, mirrored),
+    )
+
+
+def _of(std: Sequence[float], numbers: list[int]) -> photometry.Bands:
+    return np.asarray(std, np.float32)[numbers][:, None, None]
+
+
+def _with(tile: Patch, numbers: list[int], light: photometry.Bands) -> Patch:
+    """Return the tile with these bands replaced; invalid pixels stay 0."""
+    values = tile.values.copy()
+    values[numbers] = light * tile.valid
+    return Patch(values, tile.valid, tile.labels)

@@ -1,0 +1,235 @@
+"""Batches of tiles cut from the samples: scaled, turned, and read ahead."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...contract.errors import InputError
+from ...core.ahead import read_ahead
+from ...core.progress import Progress
+from ...samples.sample_set import UNKNOWN, Sample, SampleSet
+from .augmentation import Augmentation
+from .cutting import Patch, Shape, cut
+from .enhancement import landslide_box, paste, splice
+
+MEMORY = 2**30
+"""Bytes of patches that are kept; what goes beyond is read from the disk in each epoch."""
+AHEAD = 2
+"""Batches that are made while the network is busy, each in a thread of its own."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Tiles of one size.
+
+    Attributes:
+        images: float32 (N, bands, size, size), z-scored, 0 where invalid.
+        labels: uint16 (N, size, size): 0 background, 1..n one landslide each, or `UNKNOWN`.
+    """
+
+    images: Tensor
+    labels: NDArray[np.uint16]
+
+
+class Tiles:
+    """The tiles of a sample set.
+
+    A training tile is cut at random from its patch, on a landslide if there is one, and changed
+    by augmentation; validation tiles cover their patch as it is, each pixel known once. A patch
+    smaller than the tile is filled up with unknown pixels.
+
+    Args:
+        samples: the set.
+        bands: names of the bands to use.
+        size: side of the tiles in pixels.
+        seed: together with epoch and sample it determines each training tile, whatever the number
+            of threads.
+        train: patches to train on; those of the set's train split when None.
+        validation: patches to validate on; those of the set's validation split when None.
+        augmentation: what happens to training tiles.
+        enhancement: share of the training tiles, 0..1, that are spliced or pasted anew from a
+            patch with landslide and others without (of those with, where the set has no other).
+        pasted: share of these that are pasted, the rest is spliced.
+
+    Raises:
+        InputError: the share is out of its range.
+    """
+
+    def __init__(
+        self,
+        samples: SampleSet,
+        bands: list[str],
+        size: int,
+        seed: int,
+        train: Sequence[Sample] | None = None,
+        validation: Sequence[Sample] | None = None,
+        augmentation: Augmentation | None = None,
+        enhancement: float = 0.0,
+        pasted: float = 0.5,
+    ) -> None:
+        if not 0 <= enhancement <= 1:
+            raise InputError(
+                f"The share of enhanced tiles, {enhancement:g}, must be within 0 and 1."
+            )
+        self.samples = samples
+        self.bands = bands
+        self.size = size
+        self.seed = seed
+        self.augmentation = augmentation or Augmentation()
+        self.enhancement = enhancement
+        self.pasted = pasted
+        index = [samples.bands.index(band) for band in bands]
+        self.mean = [samples.mean[i] for i in index]
+        self.std = [samples.std[i] for i in index]
+        self.train = list(samples.of_split("train") if train is None else train)
+        self.validation = list(samples.of_split("validation") if validation is None else validation)
+        self._landslides = [sample for sample in self.train if sample.landslide_pixels]
+        self._backgrounds = [sample for sample in self.train if not sample.landslide_pixels]
+        self._kept: dict[str, Patch] = {}
+        self._room = MEMORY
+        self._lock = Lock()
+
+    def scan(self, progress: Progress) -> list[str]:
+        """Read every patch once; return the bands that are constant in the train patches.
+
+        Raises:
+            InputError: a patch is damaged.
+        """
+        low = np.full(len(self.bands), np.inf)
+        high = -low
+        patches = [*self.train, *self.validation]
+        for number, sample in enumerate(progress.track(patches, len(patches))):
+            values, valid, _ = self._patch(sample)
+            if number < len(self.train) and valid.any():
+                known = values[:, valid]
+                low, high = np.minimum(low, known.min(1)), np.maximum(high, known.max(1))
+        if not np.isfinite(low).all():
+            raise InputError(
+                f"No train patch of {self.samples.folder} has a pixel that is valid in all bands: "
+                "leave out the band that is empty and make the samples anew."
+            )
+        return [band for band, a, b in zip(self.bands, low, high, strict=True) if a == b]
+
+    def train_batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[Batch]:
+        """Yield every train patch once, shuffled, in batches of nearly equal size.
+
+        Args:
+            epoch: number of the epoch; each has an order and tiles of its own.
+            batch_size: largest number of tiles in a batch.
+            first: batches to leave out at the beginning, for going on within an epoch.
+        """
+        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
+        # Equal sizes: batch normalization on a last batch of one or two would spoil the weights.
+        groups = np.array_split(order, self.train_steps(batch_size))
+
+        def make(group: NDArray[np.int64]) -> Batch:
+            return self._batch([self._train_tile(epoch, int(number)) for number in group])
+
+        return read_ahead(make, groups[first:], AHEAD)
+
+    def train_steps(self, batch_size: int) -> int:
+        """Return how many batches an epoch has."""
+        return max(1, -(-len(self.train) // batch_size))
+
+    def validation_batches(self, batch_size: int) -> Iterator[Batch]:
+        """Yield tiles that cover every validation patch."""
+        corners = self._validation_corners()
+        starts = range(0, len(corners), batch_size)
+
+        def make(start: int) -> Batch:
+            chosen = corners[start : start + batch_size]
+            return self._batch([self._validation_tile(*corner) for corner in chosen])
+
+        return read_ahead(make, starts, AHEAD)
+
+    def validation_steps(self, batch_size: int) -> int:
+        """Return how many batches the validation has."""
+        return -(-len(self._validation_corners()) // batch_size)
+
+    def validation_name(self, number: int) -> str:
+        """Return where the validation tile of a number, from 0, comes from."""
+        sample, row, col = self._validation_corners()[number]
+        column, line = sample.window[0] + col, sample.window[1] + row
+        return f"{Path(sample.source).name}, column {column}, row {line}"
+
+    def _validation_tile(self, sample: Sample, row: int, col: int) -> Patch:
+        """Cut the tile that is to tell of the pixels from a row and column on.
+
+        At the lower and right edge it begins before them, so that it sees what is around them.
+        """
+        patch = self._patch(sample)
+        top, left = (
+            max(min(first, side - self.size), 0)
+            for first, side in zip((row, col), patch.shape, strict=True)
+        )
+        tile = cut(patch, top, left, (self.size, self.size))
+        if (top, left) == (row, col):
+            return tile
+        labels = np.full_like(tile.labels, UNKNOWN)
+        labels[row - top :, col - left :] = tile.labels[row - top :, col - left :]
+        return tile._replace(labels=labels)
+
+    def _validation_corners(self) -> list[tuple[Sample, int, int]]:
+        return [
+            (sample, row, col)
+            for sample in self.validation
+            for row in range(0, sample.window[3], self.size)
+            for col in range(0, sample.window[2], self.size)
+        ]
+
+    def _patch(self, sample: Sample) -> Patch:
+        if sample.id in self._kept:
+            return self._kept[sample.id]
+        patch = Patch(*self.samples.load(sample, self.bands))
+        size = sum(part.nbytes for part in patch)
+        with self._lock:
+            if size <= self._room and sample.id not in self._kept:
+                self._room -= size
+                self._kept[sample.id] = patch
+        return patch
+
+    def _train_tile(self, epoch: int, number: int) -> Patch:
+        rng = np.random.default_rng([self.seed, epoch, number])
+        sample = self.train[number]
+        if self._landslides and rng.random() < self.enhancement:
+            tile = self._enhanced(sample, rng)
+        else:
+            tile = self._augmented(sample, (self.size, self.size), rng)
+        return self.augmentation.recolour(tile, self.bands, self.std, rng)
+
+    def _augmented(self, sample: Sample, shape: Shape, rng: np.random.Generator) -> Patch:
+        return self.augmentation.cut(self._patch(sample), shape, self.bands, rng)
+
+    def _enhanced(self, sample: Sample, rng: np.random.Generator) -> Patch:
+        """Make a tile of the sample and of random others: spliced or pasted."""
+        holds = bool(sample.landslide_pixels)
+        landslide = sample if holds else _any_of(self._landslides, rng)
+
+        def background() -> Sample:
+            return _any_of(self._backgrounds or self._landslides, rng)
+
+        if rng.random() >= self.pasted:
+
+            def take(wanted: bool, shape: Shape) -> Patch:
+                return self._augmented(landslide if wanted else background(), shape, rng)
+
+            return splice(take, len(self.bands), self.size, rng)
+        target = self._augmented(background() if holds else sample, (self.size, self.size), rng)
+        box = landslide_box(self._patch(landslide), self.size, rng)
+        return paste(target, self.augmentation.turn(box, self.bands, rng), rng)
+
+    def _batch(self, tiles: list[Patch]) -> Batch:
+        mean = np.asarray(self.mean, np.float32)[:, None, None]
+        std = np.asarray(self.std, np.float32)[:, None, None]
+        images = np.stack([(values - mean) / std * valid for values, valid, _ in tiles])
+        return Batch(torch.from_numpy(images), np.stack([labels for _, _, labels in tiles]))
+
+
+def _any_of(samples: list[Sample], rng: np.random.Generator) -> Sample:
+    return samples[int(rng.integers(len(samples)))]

@@ -1,0 +1,99 @@
+"""Changes of light and colour, which only bands of imagery can undergo.
+
+What a DEM, a distance or a class says is not a matter of the light: such bands are left alone, and
+so are indices, which the light leaves nearly unchanged.
+
+Each function takes the imagery bands of a tile, float32 (bands, rows, columns), unscaled, with the
+bands' standard deviations over the train set, float32 (bands, 1, 1), where it needs them.
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import uniform_filter
+
+from ...raster.bands import IMAGERY, common_name, common_names
+
+GAIN = 1.25
+"""Largest factor, and its inverse the smallest, of the light on all bands alike."""
+BRIGHTNESS = 0.3
+"""Largest offset, in standard deviations, of all bands alike."""
+CONTRAST = 1.25
+"""Largest factor of the differences from the tile's mean."""
+COLOUR = 1.1
+"""Largest factor of a single band."""
+GAMMA = 1.5
+"""Largest exponent, and its inverse the smallest."""
+NOISE = 0.1
+"""Largest standard deviation of the noise, in standard deviations of the band."""
+FILTER = 3
+"""Pixels along a side of the mean filter."""
+
+Bands = NDArray[np.float32]
+_DATE = re.compile(r"_(?:\d+|before|after|pre|post)$|^(?:before|after|pre|post)_", re.IGNORECASE)
+
+
+def is_imagery(band: str) -> bool:
+    """Whether a band of this name holds reflected light: red, B04, nir_2, red_after."""
+    return common_name(_DATE.sub("", band)) in IMAGERY
+
+
+def imagery(bands: Sequence[str]) -> list[int]:
+    """Return the numbers of the bands of imagery, from 0."""
+    names = common_names([_DATE.sub("", band) for band in bands])
+    return [number for number, name in enumerate(names) if name in IMAGERY]
+
+
+def gain(values: Bands, rng: np.random.Generator) -> Bands:
+    """Multiply all bands by one factor: another sun, another exposure."""
+    return values * _factor(GAIN, rng)
+
+
+def brightness(values: Bands, std: Bands, rng: np.random.Generator) -> Bands:
+    """Add one share of each band's deviation: haze."""
+    return values + np.float32(rng.uniform(-BRIGHTNESS, BRIGHTNESS)) * std
+
+
+def contrast(values: Bands, valid: NDArray[np.bool_], rng: np.random.Generator) -> Bands:
+    """Stretch or flatten the differences from the mean of the tile's valid pixels."""
+    if not valid.any():
+        return values
+    mean = values[:, valid].mean(1)[:, None, None]
+    return mean + (values - mean) * _factor(CONTRAST, rng)
+
+
+def colour(values: Bands, rng: np.random.Generator) -> Bands:
+    """Multiply each band by a factor of its own, as another sensor or season does."""
+    return values * np.stack([_factor(COLOUR, rng) for _ in values])[:, None, None]
+
+
+def gamma(values: Bands, valid: NDArray[np.bool_], rng: np.random.Generator) -> Bands:
+    """Raise the values, scaled to the tile's range of each band, to a power."""
+    if not valid.any():
+        return values
+    low = values[:, valid].min(1)[:, None, None]
+    width = values[:, valid].max(1)[:, None, None] - low
+    scaled = np.clip((values - low) / np.where(width > 0, width, 1), 0, 1)
+    raised: Bands = np.power(scaled, _factor(GAMMA, rng))
+    return low + width * raised
+
+
+def noise(values: Bands, std: Bands, rng: np.random.Generator) -> Bands:
+    """Add Gaussian noise of a random strength."""
+    strength = np.float32(rng.uniform(0, NOISE))
+    return values + strength * std * rng.standard_normal(values.shape, dtype=np.float32)
+
+
+def mean_filter(values: Bands, valid: NDArray[np.bool_]) -> Bands:
+    """Take the mean of the valid pixels in a square around each pixel."""
+    window = (1, FILTER, FILTER)
+    total = uniform_filter(values * valid, window, mode="nearest")
+    share = uniform_filter(valid[np.newaxis].astype(np.float32), window, mode="nearest")
+    return np.where(valid, total / np.where(valid, share, 1), values).astype(np.float32)
+
+
+def _factor(largest: float, rng: np.random.Generator) -> np.float32:
+    """Return a factor between the largest and its inverse, as likely below 1 as above."""
+    return np.float32(np.exp(rng.uniform(-1, 1) * np.log(largest)))

@@ -1,0 +1,253 @@
+"""The command `train`."""
+
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import torch
+
+from ...models.device import describe, pick_device
+from ...models.model_card import ModelCard
+from ...models.model_file import check_model_path, save_model
+from ...models.registry import task_of
+from ..contract.errors import InputError, OutputError
+from ..core.progress import Progress
+from ..core.provenance import CURRENT
+from ..outputs.whole import require_folder, together
+from ..samples.sample_set import SampleSet
+from .judging.report import write_runs_report
+from .loop import checkpoint
+from .loop.contracts import Settings
+from .recipe import Recipe, scaling
+from .runs import Job, Result, train_folds
+from .start import check_frozen, find_start
+from .tiles.augmentation import DEFAULT, Augmentation
+
+ENCODER_RATE = 0.1
+"""Learning rate, as share of the others', of an encoder that has learnt already (Yang, S. et al.
+2022 train on with a tenth once it is unfrozen)."""
+
+
+def train(
+    *,
+    samples: str,
+    model: str,
+    html: str = "",
+    architecture: str = "fc_densenet",
+    backbone: str = "",
+    pretrained: bool = False,
+    loss: str = "cross_entropy",
+    epochs: int = 20,
+    batch_size: int = 8,
+    learning_rate: float = 1e-3,
+    optimizer: str = "adamw",
+    schedule: str = "one_cycle",
+    frozen_epochs: int = 0,
+    patience: int = 0,
+    averaging: float = 0.99,
+    folds: int = 0,
+    augmentation: Sequence[str] = DEFAULT,
+    enhancement: float = 0.0,
+    start_from: str = "",
+    tile_size: int = 0,
+    bands: Sequence[str] = (),
+    device: str = "auto",
+    seed: int = 0,
+    resume: bool = True,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a network on a folder of samples.
+
+    Args:
+        samples: the folder, made by `samples` or `importsamples`.
+        model: output `.safetensors` file.
+        html: output report; none when empty.
+        architecture: a network of the registry.
+        backbone: a named setting or encoder of the architecture; its first when empty.
+        pretrained: whether the encoder begins with weights learnt on photographs.
+        loss: of semantic networks; see `losses`. Mask R-CNN has its own.
+        epochs: times that every train patch is seen.
+        batch_size: patches per step.
+        learning_rate: highest of the schedule.
+        optimizer: "adamw" or "adam".
+        schedule: course of the learning rate; see `schedule`.
+        frozen_epochs: epochs at the beginning in which the encoder stays as it is.
+        patience: epochs without a better one after which training ends; 0 for never.
+        averaging: decay of the running average of the weights (EMA), 0 for none.
+        folds: number of parts that train and validation samples are shared out to; one network is
+            trained for each as validation, and the model averages them. 0 or 1 for none.
+        augmentation: what happens to training tiles; see `augmentation`.
+        enhancement: share of training tiles with another background, 0..1; see `enhancement`.
+        start_from: model file to train on from, with its architecture and bands.
+        tile_size: side of the training tiles in pixels; 0 for that of the samples.
+        bands: names of the bands to use; all when empty.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: same seed, machine and settings, same model.
+        resume: whether to go on from the checkpoint beside `model` that an interrupted training
+            with the same samples and settings has left.
+        progress: told of each batch.
+
+    Returns:
+        `model`, `html`, and of the kept epoch `f1`, `iou` (validation pixels; means of the folds),
+        `loss` (training) and `threshold`; `epochs`, the number trained.
+
+    Ended by SIGTERM (`SystemExit`), it writes the best model so far and leaves the checkpoint.
+
+    Raises:
+        InputError: the samples or settings are unfit.
+        OutputError: an output can't be written; the checkpoint is left then.
+        MissingPackageError: the device is not there.
+    """
+    for path in filter(None, (model, html)):
+        require_folder(path)
+    check_model_path(model)
+    if start_from and Path(start_from).resolve() == Path(model).resolve():
+        raise InputError(f"{model} is the model to start from: choose another file for the output.")
+    settings = Settings(
+        epochs,
+        batch_size,
+        learning_rate,
+        seed,
+        pick_device(device),
+        optimizer,
+        schedule,
+        frozen_epochs,
+        ENCODER_RATE if pretrained or frozen_epochs else 1.0,
+        patience,
+        averaging,
+    )
+    settings.check()
+    data = SampleSet.read(samples)
+    start = find_start(architecture, backbone, pretrained, start_from)
+    names = start.choose_bands(data, list(bands))
+    means, deviations, warning = scaling(data, names, start)
+    if warning:
+        progress.warning(warning)
+    recipe = Recipe(
+        data,
+        start,
+        names,
+        means,
+        deviations,
+        tile_size or data.tile_size,
+        loss,
+        Augmentation.parse(augmentation),
+        enhancement,
+        folds,
+        seed,
+    )
+    recipe.check()
+    check_frozen(start, frozen_epochs, progress)
+    if not resume:
+        checkpoint.remove(model)
+    job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1)
+    return _train(job, html, progress)
+
+
+def _train(job: Job, html: str, progress: Progress) -> dict[str, Any]:
+    """Train, and write what came of it."""
+    recipe, settings, parts = job.recipe, job.settings, job.recipe.parts()
+    recipe.task()  # or refuse the loss now
+    patches, validation = parts[0]
+    constant = recipe.tiles(parts[0], settings.seed).scan(progress.part(0.0, 0.02))
+    _warn_of_constant(constant, recipe.bands, progress)
+    progress.message(
+        f"Training {recipe.start.architecture} on {len(patches)} samples of {len(recipe.bands)} "
+        f"bands, {len(validation)} for validation, on {describe(settings.device)}."
+    )
+    result = train_folds(job, parts, progress.part(0.02, 0.98))
+    card = _card(job, result)
+    CURRENT.model = card.name
+    _save(job, result, card, html, progress)
+    checkpoint.remove(job.model)
+    progress.update(1.0)
+    best = [fold.outcome.best for fold in result.folds]
+    return {
+        "model": str(job.model),
+        "html": html,
+        "f1": mean(epoch.f1 for epoch in best),
+        "iou": mean(epoch.iou for epoch in best),
+        "loss": mean(epoch.loss for epoch in best),
+        "threshold": card.threshold,
+        "epochs": sum(len(fold.outcome.history) for fold in result.folds),
+    }
+
+
+def _warn_of_constant(constant: list[str], bands: list[str], progress: Progress) -> None:
+    if len(constant) == len(bands):
+        raise InputError(
+            f"Every band is constant in the train samples ({', '.join(bands)}): there is nothing "
+            "to learn from."
+        )
+    if constant:
+        progress.warning(
+            f"Constant in all train samples, so that nothing is learnt from it: "
+            f"{', '.join(constant)}; leave it out by choosing the bands."
+        )
+
+
+def _card(job: Job, result: Result) -> ModelCard:
+    recipe, settings = job.recipe, job.settings
+    best = result.folds[0].outcome.best
+    return ModelCard(
+        name=_model_name(job.model),
+        architecture=recipe.start.architecture,
+        arguments=recipe.start.arguments,
+        task=task_of(recipe.start.architecture),
+        bands=recipe.bands,
+        mean=recipe.mean,
+        std=recipe.std,
+        resolution=recipe.data.resolution,
+        tile_size=recipe.size,
+        classes=list(recipe.data.classes),
+        threshold=result.threshold,
+        training={
+            **recipe.facts(),
+            **{key: value for key, value in asdict(settings).items() if key != "device"},
+            "ending": result.ending(settings, max(recipe.folds, 1)),
+            "best_epoch": best.number,
+            "seconds": round(result.seconds),
+            "device": describe(settings.device),
+            "precision": result.precision,
+            "torch": torch.__version__,
+        },
+        metrics={"split": recipe.split(), "samples": recipe.validated(), **result.figures()},
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        members=len(result.folds),
+        units=recipe.data.units_of(recipe.bands),
+    )
+
+
+def _save(job: Job, result: Result, card: ModelCard, html: str, progress: Progress) -> None:
+    """Write the model and the report; where that fails the training is not lost.
+
+    Raises:
+        OutputError: a file can't be written.
+        SystemExit: the training was canceled; the model is written.
+    """
+    try:
+        with together():
+            save_model(job.model, result.network, card)
+            if html and not result.canceled:
+                write_runs_report(html, result.runs, card, job.recipe.data, job.settings)
+    except OutputError as error:
+        if not checkpoint.there(job.model):
+            raise
+        raise OutputError(
+            f"{error} The training itself is kept beside it: run it again with the same settings, "
+            "and it only writes the model."
+        ) from error
+    if result.canceled:
+        progress.message(f"Canceled: {job.model} is the best model so far.")
+        raise SystemExit(128 + signal.SIGTERM)
+
+
+def _model_name(path: Path) -> str:
+    """Return the file's stem as a name that the STAC extension allows."""
+    stem = re.sub(r"[^a-zA-Z0-9_.-]+", "-", path.stem).strip("-_.")
+    return stem if re.fullmatch(r"[a-zA-Z][\w.-]+[a-zA-Z0-9]", stem) else f"model-{stem or 1}"

@@ -1,0 +1,282 @@
+"""The command `trainweak`."""
+
+import hashlib
+import re
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from ....models.cyclegan import CycleGAN
+from ....models.device import describe, pick_device
+from ....models.model_card import ModelCard
+from ....models.model_file import check_model_path, save_model
+from ....models.pretrained import pretrained_weights, require_encoder
+from ....models.registry import SEMANTIC_TASK
+from ....models.weak import DEPTH, METHODS, THRESHOLD, Classifier, grey_levels
+from ...contract.errors import DivergedError, InputError
+from ...core.progress import Progress
+from ...core.provenance import CURRENT
+from ...outputs.whole import require_folder, together
+from ...samples.sample_set import SampleSet
+from ..loop import checkpoint
+from ..loop.contracts import CANCELED, Outcome, Settings
+from ..loop.trainer import fit
+from .images import Images
+from .report import write_weak_report
+from .tasks import ClassifierTask, CycleGanTask
+from .thresholds import _cut, _is_eight_bit, assemble, chosen_threshold
+
+GAN_RATE, GAN_MOMENTUM = 2e-4, 0.5
+"""Learning rate and beta 1 of CycleGAN's Adam (Zhu et al. 2017, section 7.1 and its code)."""
+AVERAGING = 0.99
+
+
+def trainweak(
+    *,
+    samples: str,
+    model: str,
+    html: str = "",
+    method: str = "both",
+    encoder: str = "resnet50",
+    pretrained: bool = False,
+    epochs: int = 20,
+    gan_epochs: int = 20,
+    batch_size: int = 16,
+    gan_batch_size: int = 4,
+    learning_rate: float = 1e-3,
+    tile_size: int = 128,
+    reduction: int = 1,
+    width: int = 32,
+    blocks: int = 6,
+    residual: bool = True,
+    threshold: float = 0.0,
+    depth: int = 2,
+    peak: float = 0.15,
+    bands: Sequence[str] = (),
+    device: str = "auto",
+    seed: int = 0,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Train a landslide mapper from image labels: which samples hold a landslide, not where.
+
+    Args:
+        samples: folder of samples, with landslide and without; masks in them are not used.
+        model: output `.safetensors` file, which `predict` runs like any other.
+        html: output report; none when empty.
+        method: "cam", "cyclegan" or "both", their intersection.
+        encoder: of the classifier, any of segmentation-models-pytorch.
+        pretrained: whether it begins with weights learnt on photographs.
+        epochs: of the classifier.
+        gan_epochs: of CycleGAN.
+        batch_size: images in a step of the classifier, half of them with landslide.
+        gan_batch_size: images in a step of CycleGAN.
+        learning_rate: of the classifier.
+        tile_size: side of the images in pixels, after the reduction.
+        reduction: pixels along a side that become one.
+        width: channels of CycleGAN's first layer.
+        blocks: residual blocks of its generators.
+        residual: whether these give the change of an image instead of the image anew.
+        threshold: grey levels (0..255) from which a difference is landslide; 0 to have it chosen
+            by the labels of the validation images.
+        depth: stages of the classifier's encoder, each of which halves its map.
+        peak: share of the map, its highest part, by which the classifier judges an image.
+        bands: names of the bands to use; all when empty.
+        device: "auto", "cpu", "cuda" or "mps".
+        seed: of weights, order and cuts.
+        progress: told of each step.
+
+    Returns:
+        `model`, `html`, `threshold`, and the F1 of the image labels on validation images by
+        activation (`cam_f1`) and by difference (`gan_f1`), None where not trained.
+
+    Ended by SIGTERM (`SystemExit`) in its last training, it writes the best model so far; the
+    checkpoints are left.
+
+    Raises:
+        InputError: the samples or settings are unfit, or a training has diverged; what was
+            reached before stands in the checkpoint beside the model.
+    """
+    for path in filter(None, (model, html)):
+        require_folder(path)
+    check_model_path(model)
+    if method not in METHODS:
+        raise InputError(f"There is no method {method!r}: choose one of {', '.join(METHODS)}.")
+    require_encoder(encoder)
+    _check_numbers(epochs, gan_epochs, tile_size, reduction, depth, peak)
+    data = SampleSet.read(samples)
+    names = list(bands or data.bands)
+    if missing := [band for band in names if band not in data.bands]:
+        raise InputError(
+            f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
+        )
+    images = Images(data, names, tile_size, seed, reduction)
+    grey = grey_levels(names, images.std, _is_eight_bit(images))
+    run = _Run(images, pick_device(device), seed, model, progress)
+    progress.message(
+        f"{len(images.train[True])} images with landslide and {len(images.train[False])} without, "
+        f"on {describe(run.device)}."
+    )
+    classifier = gan = cam = None
+    shares = {"cam": (1.0, 1.0), "cyclegan": (0.0, 0.0), "both": (0.3, 0.3)}[method]
+    if method != "cyclegan":
+        torch.manual_seed(seed)
+        weights = pretrained_weights(encoder) if pretrained else None
+        classifier = Classifier(len(names), encoder, weights, depth, peak)
+        settings = run.settings(epochs, batch_size, learning_rate)
+        begun = f"cam {weights} {peak}" if weights or peak < 1 else "cam"
+        cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, shares[0], begun)
+        if cam.ending == CANCELED and method == "both":
+            raise SystemExit(128 + signal.SIGTERM)
+    translated: Outcome | None = None
+    if method != "cam":
+        torch.manual_seed(seed)
+        gan = CycleGAN(len(names), width, blocks, residual)
+        task = CycleGanTask(grey, threshold or THRESHOLD, seed)
+        settings = run.settings(gan_epochs, gan_batch_size, GAN_RATE)
+        settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM, last=True)
+        try:
+            translated = run.fit(
+                gan, task, settings, "cyclegan", shares[1], 0.95, "residual" if residual else ""
+            )
+        except DivergedError as error:
+            raise InputError(
+                "The training of CycleGAN has failed, its loss is not a number any more: choose "
+                "another seed, a larger batch size of CycleGAN, or that it changes images; "
+                f"its last good state is kept in {run.checkpoint('cyclegan')}."
+            ) from error
+        if not threshold:
+            threshold = chosen_threshold(gan, task, images, run.device)
+    arguments = {
+        "method": method,
+        "encoder": encoder,
+        "width": width,
+        "blocks": blocks,
+        "grey": grey,
+        "threshold": threshold or THRESHOLD,
+        "depth": depth,
+        "residual": residual,
+    }
+    if classifier is not None:
+        arguments["cut"] = _cut(classifier, images, run.device)
+    network = assemble(len(names), classifier, gan, arguments)
+    card = _card(model, images, arguments, run, cam, translated)
+    CURRENT.model = card.name
+    canceled = any(part and part.ending == CANCELED for part in (cam, translated))
+    with together():
+        save_model(model, network, card)
+        if html and not canceled:
+            write_weak_report(html, network, images, card, {"cam": cam, "cyclegan": translated})
+    if canceled:
+        progress.message(f"Canceled: {model} is the best model so far.")
+        raise SystemExit(128 + signal.SIGTERM)
+    for part in ("cam", "cyclegan"):
+        run.checkpoint(part).unlink(missing_ok=True)
+    progress.update(1.0)
+    return {
+        "model": model,
+        "html": html,
+        "threshold": arguments["threshold"],
+        "cam_f1": cam.best.f1 if cam else None,
+        "gan_f1": translated.best.f1 if translated else None,
+    }
+
+
+class _Run:
+    """What both trainings share."""
+
+    def __init__(
+        self, images: Images, device: torch.device, seed: int, model: str, progress: Progress
+    ) -> None:
+        self.images, self.device, self.seed = images, device, seed
+        self._model, self._progress = model, progress
+
+    def settings(self, epochs: int, batch_size: int, rate: float) -> Settings:
+        return Settings(epochs, batch_size, rate, self.seed, self.device, averaging=AVERAGING)
+
+    def fit(
+        self,
+        network: nn.Module,
+        task: Any,
+        settings: Settings,
+        part: str,
+        low: float,
+        high: float,
+        begun: str = "",
+    ) -> Outcome:
+        """Train one part; it goes on from its checkpoint if that has `begun` alike."""
+        self._progress.message(f"Training {part}; F1 and IoU are those of image labels.")
+        data = self.images
+        facts = [data.samples.folder, data.bands, data.size, data.reduction, begun or part]
+        fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
+        file = self.checkpoint(part)
+        progress = self._progress.part(low, high)
+        return fit(network, task, data, settings, progress, file, fingerprint)
+
+    def checkpoint(self, part: str) -> Path:
+        """Return where a part's state is kept."""
+        return checkpoint.beside(f"{self._model}.{part}")
+
+
+def _check_numbers(
+    epochs: int, gan_epochs: int, tile_size: int, reduction: int, depth: int, peak: float
+) -> None:
+    if epochs < 1 or gan_epochs < 1:
+        raise InputError("Both numbers of epochs must be at least 1.")
+    if not 32 <= tile_size <= 1024:
+        raise InputError(f"The tile size {tile_size} must be within 32 to 1024 pixels.")
+    if not 1 <= reduction <= 64:
+        raise InputError(f"The reduction {reduction} must be within 1 to 64.")
+    if not 2 <= depth <= DEPTH:
+        raise InputError(f"The encoder's depth {depth} must be within 2 to {DEPTH} stages.")
+    if not 0 < peak <= 1:
+        raise InputError(f"The peak {peak:g} must be above 0 and at most 1.")
+
+
+def _card(
+    model: str,
+    images: Images,
+    arguments: dict[str, Any],
+    run: _Run,
+    cam: Outcome | None,
+    gan: Outcome | None,
+) -> ModelCard:
+    data = images.samples
+    stem = re.sub(r"[^a-zA-Z0-9_.-]+", "-", Path(model).stem).strip("-_.")
+    epochs = {"cam": cam, "cyclegan": gan}
+    return ModelCard(
+        name=f"weak-{stem or 1}",
+        architecture="weak",
+        arguments=arguments,
+        task=SEMANTIC_TASK,
+        bands=images.bands,
+        mean=images.mean,
+        std=images.std,
+        resolution=data.resolution and data.resolution * images.reduction,
+        tile_size=images.size,
+        classes=list(data.classes),
+        training={
+            "data": data.folder.name,
+            "labels": "one an image",
+            "split": data.split,
+            "split_seed": data.seed,
+            "seed": run.seed,
+            "images_with_landslide": len(images.train[True]),
+            "images_without": len(images.train[False]),
+            "epochs": {name: len(part.history) for name, part in epochs.items() if part},
+            "device": describe(run.device),
+            "precision": {name: part.precision for name, part in epochs.items() if part},
+            "torch": torch.__version__,
+        },
+        metrics={
+            "split": f"labels of the validation images, {data.split}",
+            **{f"{name}_f1_of_image_labels": part.best.f1 for name, part in epochs.items() if part},
+        },
+        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        units=data.units_of(images.bands),
+    )

@@ -1,0 +1,1 @@
+"""Vector layers: read, repaired, written."""

@@ -1,0 +1,91 @@
+"""Which device the networks run on, and how."""
+
+import os
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from ..landslide_plugin.contract.errors import InputError, MissingPackageError
+
+NAMES = ("auto", "cpu", "cuda", "mps")
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """Return the device to compute on; on the CPU, let PyTorch use all usable cores.
+
+    Args:
+        name: "cpu", "cuda" (NVIDIA, or AMD through ROCm), "mps" (Apple), or "auto": the first of
+            cuda, mps, cpu that is there.
+
+    Raises:
+        InputError: there is no such name.
+        MissingPackageError: the device that was asked for is not there.
+    """
+    if name not in NAMES:
+        raise InputError(f"No device {name!r}: choose one of {', '.join(NAMES)}.")
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        name = next(device for device, usable in there.items() if usable)
+    if not there[name]:
+        raise MissingPackageError(
+            f"The device {name!r} is not usable: there is none, or the engine's PyTorch "
+            f"({torch.__version__}) is made without it; choose 'auto' or 'cpu'."
+        )
+    if name == "cpu":
+        _use_all_cores()
+    return torch.device(name)
+
+
+def describe(device: torch.device) -> str:
+    """Return the device in words."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return "Apple GPU"
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def autocast(device: torch.device, half: bool = True) -> AbstractContextManager[None]:
+    """Return the context in which networks run: in half precision where there is any.
+
+    Args:
+        device: where they run.
+        half: False for float32 on any device.
+    """
+    kind = half_type(device)
+    return torch.autocast(device.type, kind) if half and kind else nullcontext()
+
+
+def half_type(device: torch.device) -> torch.dtype | None:
+    """Return the half precision in which networks run: bfloat16 where the device computes in it.
+
+    NVIDIA GPUs without it compute in float16 instead. Elsewhere half precision is emulated and
+    slower than float32: None.
+    """
+    if _has_bfloat16(device):
+        return torch.bfloat16
+    return torch.float16 if device.type == "cuda" else None
+
+
+def _has_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type == "cpu":
+        found = torch.cpu.get_capabilities()
+        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+    return False
+
+
+def _use_all_cores() -> None:
+    """Use the cores this process may run on; PyTorch alone leaves out hyper-threads.
+
+    A number that the user has set by OMP_NUM_THREADS stays.
+    """
+    if "OMP_NUM_THREADS" in os.environ:
+        return
+    if hasattr(os, "sched_getaffinity"):
+        torch.set_num_threads(len(os.sched_getaffinity(0)))
