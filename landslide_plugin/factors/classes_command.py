@@ -18,7 +18,6 @@ from ..raster.writer import RasterWriter
 from ..vector.layers import read_vector
 from ..vector.shapes import fields_of
 from . import categorical
-from .terrainfactors_command import terrainfactors as terrainfactors
 
 
 def classes(

@@ -11,7 +11,6 @@ from ..core.progress import Progress
 from ..raster.reflectance import given_units
 from ..raster.writer import RasterWriter
 from . import spectral
-from .terrainfactors_command import terrainfactors as terrainfactors
 
 
 def spectralindices(

@@ -7,7 +7,6 @@ from ..core.progress import Progress
 from ..raster.bands import is_imagery
 from ..raster.reflectance import LAYERS, given_units, take_as_reflectance
 from ..raster.stack import LayerStack, write_stack
-from .terrainfactors_command import terrainfactors as terrainfactors
 
 
 def stack(

@@ -12,7 +12,6 @@ from ..raster.source import Source
 from ..raster.undeclared import ELEVATION, mark_fill
 from ..vector.layers import require_vector_output, write_vector
 from . import streams as stream_lines
-from .terrainfactors_command import terrainfactors as terrainfactors
 
 
 def streams(

@@ -29,7 +29,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """Polygons in pixel coordinates, the landslide and part that each is, and their pixels.
 
     `groups` is the index of the polygon of each number in the statistics, -1 for none.
@@ -41,15 +41,24 @@ class _Found:
     groups: Ints
 
 
-def _find(
+def find_landslides(
     scene: Scene,
     threshold: float,
     max_hole: float,
     morphology: Morphology,
     divider: Divider,
     progress: Progress,
-) -> _Found:
-    """Trace the landslides, fill their holes and cut them up."""
+) -> Found:
+    """Trace the landslides, fill their holes and cut them up.
+
+    Args:
+        scene: the probability or mask, with the layers that are measured.
+        threshold: probability that a landslide reaches somewhere.
+        max_hole: m2 of the holes that are filled.
+        morphology: opening and closing of the mask.
+        divider: what cuts complexes up; falsy for none.
+        progress: where to report.
+    """
     share = 0.5 if divider else 0.95
     polygons, groups = scene.trace(morphology, progress.part(0, share))
     # None that doesn't reach the threshold, and none that closing alone has made.
@@ -60,7 +69,7 @@ def _find(
     polygons, groups = _kept(polygons, groups, owner == np.arange(len(owner)))
     if not divider:
         whole = np.arange(1, len(polygons) + 1)
-        return _Found(polygons, whole, np.full(len(polygons), None, object), groups)
+        return Found(polygons, whole, np.full(len(polygons), None, object), groups)
     count = len(groups)
 
     def measure(numbers: Ints, layers: dict) -> None:
@@ -72,7 +81,7 @@ def _find(
     place = np.full(len(polygons), -1)
     place[cut.origin[cut.whole]] = np.flatnonzero(cut.whole)
     kept = np.where(groups >= 0, place[groups], -1)
-    return _Found(
+    return Found(
         cut.polygons, cut.slide, cut.part, np.concatenate([kept, np.flatnonzero(~cut.whole)])
     )
 
@@ -85,7 +94,7 @@ def _kept(
     return polygons[keep], np.where(groups >= 0, number[groups], -1) if len(keep) else groups
 
 
-def _columns(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
+def columns_of(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
     """Return the fields that are statistics of pixels."""
     results = {name: item.result(groups, count) for name, item in scene.statistics.items()}
     columns: dict[str, Any] = {
@@ -101,7 +110,7 @@ def _columns(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
     return columns
 
 
-def _large_ones(frame: gpd.GeoDataFrame, min_area: float) -> gpd.GeoDataFrame:
+def large_ones(frame: gpd.GeoDataFrame, min_area: float) -> gpd.GeoDataFrame:
     """Drop landslides below the smallest area, parts together, and number what is left."""
     whole = frame.groupby("slide_id")["area_m2"].transform("sum")
     frame = frame[whole >= min_area].reset_index(drop=True)

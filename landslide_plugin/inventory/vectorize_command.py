@@ -16,7 +16,7 @@ from ..raster.threshold import USUAL, Threshold, threshold_tag
 from ..vector.layers import require_vector_output
 from .attributes import make_inventory
 from .division import ELEVATION, SPLITS, Divider
-from .find import _columns, _find, _large_ones
+from .find import columns_of, find_landslides, large_ones
 from .layer import write_inventory
 from .morphology import NEARLY, Brush, Morphology
 from .polygons import simplified, smoothed, to_map
@@ -100,18 +100,20 @@ def vectorize(
         sizes = {"opening": opening, "closing": closing, "simplification": simplify}
         _tell_metres(grid, sizes, progress)
         divider = Divider(grid, split, split_depth, parts, min_area, base)
-        found = _find(scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85))
+        found = find_landslides(
+            scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85)
+        )
         shaped = smoothed(simplified(found.polygons, simplify / grid.resolution), smooth)
         progress.update(0.88)
         tags = scene.source.dataset.tags()
-        columns = _columns(scene, found.groups, len(shaped))
+        columns = columns_of(scene, found.groups, len(shaped))
         columns |= {"slide_id": found.slide, "part": found.part}
         columns["model"] = model or tags.get("LANDSLIDE_MODEL") or None
         columns["date"] = dated or scene_date(scene.source) or None
         outlines, is_true = to_map(shaped, grid), not grid.keeps_own_metres
         frame = make_inventory(outlines, grid.crs, columns, north_is_true=is_true)
     progress.update(0.95)
-    frame = _large_ones(frame, min_area)
+    frame = large_ones(frame, min_area)
     if frame.empty:
         progress.message(
             f"No landslide of {min_area:g} m² or more at threshold {threshold:g}: the layer is "

@@ -7,9 +7,9 @@ from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..outputs.whole import whole_folder
 from .import_tiles import TileImport, find_tiles
-from .sample_set import IMAGE_LABELS, PIXEL_LABELS, _result
+from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
-from .splits import _check_word, check_shares
+from .splits import check_shares, require_word
 
 
 def importsamples(
@@ -75,8 +75,8 @@ def importsamples(
             "Neither masks nor images without landslide are given: choose the folder of masks, or "
             "for image labels the folder of images without landslide."
         )
-    _check_word("way with images without a mask", missing, ("background", "left_out"))
-    _check_word("split", split, ("random", "blocks"))
+    require_word("way with images without a mask", missing, ("background", "left_out"))
+    require_word("split", split, ("random", "blocks"))
     with whole_folder(output) as folder:
         tiles = find_tiles(
             images, masks, without, list(bands), missing, limit, seed, instances, progress
@@ -85,4 +85,4 @@ def importsamples(
         labels = PIXEL_LABELS if masks else IMAGE_LABELS
         made = work.run(tiles, SampleWriter(folder, list(bands), labels), progress)
     progress.update(1)
-    return _result(output, made)
+    return result_of(output, made)

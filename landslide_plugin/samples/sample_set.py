@@ -217,6 +217,7 @@ def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def _result(output: str, made: SampleSet) -> dict[str, Any]:
+def result_of(output: str, made: SampleSet) -> dict[str, Any]:
+    """Return what a command that made a sample set ends with."""
     counts = {name: len(made.of_split(name)) for name in SPLITS}
     return {"output": output, **counts, "imbalance": made.imbalance}

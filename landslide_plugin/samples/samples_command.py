@@ -17,9 +17,9 @@ from ..raster.undeclared import mark_fill
 from .cutter import Cutter, Hardness, find_layers
 from .patches import require_same_bands, require_tile_fits
 from .places import cut_places, find_places
-from .sample_set import IMAGE_LABELS, PIXEL_LABELS, _result
+from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
-from .splits import _check_word, check_shares
+from .splits import check_shares, require_word
 
 
 def samples(
@@ -129,7 +129,7 @@ def samples(
             progress=progress,
         )
     progress.update(1)
-    return _result(output, made)
+    return result_of(output, made)
 
 
 def _hardness(
@@ -174,4 +174,4 @@ def _check_numbers(
         raise InputError("The ratio of background patches can't be negative: choose 0 or more.")
     if not 0 <= hard_share <= 1:
         raise InputError(f"The share of hard background, {hard_share:g}, must be within 0 and 1.")
-    _check_word("split", split, ("blocks", "random"))
+    require_word("split", split, ("blocks", "random"))

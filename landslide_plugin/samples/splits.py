@@ -315,6 +315,11 @@ def _has_landslide(patches: Sequence[Sample]) -> bool:
     return any(patch.landslide_pixels for patch in patches)
 
 
-def _check_word(what: str, word: str, words: Sequence[str]) -> None:
+def require_word(what: str, word: str, words: Sequence[str]) -> None:
+    """Refuse a word that is none of those there are.
+
+    Raises:
+        InputError: it is none; the message names what it is of, and all.
+    """
     if word not in words:
         raise InputError(f"There is no {what} {word!r}: choose {' or '.join(words)}.")

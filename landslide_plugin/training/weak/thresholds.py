@@ -31,14 +31,14 @@ def assemble(
     return network.eval()
 
 
-def _is_eight_bit(images: Images) -> bool:
+def is_eight_bit(images: Images) -> bool:
     """Return whether the first images hold no value outside 0..255."""
     samples = images.train[True][:8]
     values = [images.samples.load(sample, images.bands)[0] for sample in samples]
     return all(0 <= part.min() and 1 < part.max() <= 255 for part in values)
 
 
-def _cut(classifier: Classifier, images: Images, device: torch.device) -> float:
+def activation_cut(classifier: Classifier, images: Images, device: torch.device) -> float:
     """Return `CAM_SHARE` of the mean highest activation in validation images with landslide."""
     highest = []
     with torch.inference_mode():

@@ -30,7 +30,7 @@ from ..loop.trainer import fit
 from .images import Images
 from .report import write_weak_report
 from .tasks import ClassifierTask, CycleGanTask
-from .thresholds import _cut, _is_eight_bit, assemble, chosen_threshold
+from .thresholds import activation_cut, assemble, chosen_threshold, is_eight_bit
 
 GAN_RATE, GAN_MOMENTUM = 2e-4, 0.5
 """Learning rate and beta 1 of CycleGAN's Adam (Zhu et al. 2017, section 7.1 and its code)."""
@@ -116,7 +116,7 @@ def trainweak(
             f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
         )
     images = Images(data, names, tile_size, seed, reduction)
-    grey = grey_levels(names, images.std, _is_eight_bit(images))
+    grey = grey_levels(names, images.std, is_eight_bit(images))
     run = _Run(images, pick_device(device), seed, model, progress)
     progress.message(
         f"{len(images.train[True])} images with landslide and {len(images.train[False])} without, "
@@ -163,7 +163,7 @@ def trainweak(
         "residual": residual,
     }
     if classifier is not None:
-        arguments["cut"] = _cut(classifier, images, run.device)
+        arguments["cut"] = activation_cut(classifier, images, run.device)
     network = assemble(len(names), classifier, gan, arguments)
     card = _card(model, images, arguments, run, cam, translated)
     CURRENT.model = card.name
