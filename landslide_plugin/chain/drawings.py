@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING
 import geopandas as gpd
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 
 from ..raster.grid import Grid
@@ -37,7 +36,7 @@ def draw_map(
     from matplotlib.collections import LineCollection
     from matplotlib.figure import Figure
 
-    cells = _coarse(grid)
+    cells = grid.coarsened(grid.step_within(MAP_PIXELS))
     height, width = cells.shape
     scale = _SIDE / max(height, width)
     figure = Figure(figsize=(max(width * scale, 4), max(height * scale, 2)))
@@ -99,13 +98,6 @@ def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=9)
     return figure
-
-
-def _coarse(grid: Grid) -> Grid:
-    """Return a grid over the same ground whose longest side has at most `MAP_PIXELS` pixels."""
-    step = max(1, -(-max(grid.shape) // MAP_PIXELS))
-    height, width = (-(-side // step) for side in grid.shape)
-    return Grid(grid.crs, grid.transform * Affine.scale(step), width, height)
 
 
 def _pixels(places: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 import geopandas as gpd
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from shapely import box
@@ -13,6 +12,8 @@ from shapely import box
 from ..contract.errors import InputError
 from ..outputs.whole import whole_file
 from ..raster import Grid, Source
+from ..raster.relief import hillshade
+from ..reports.ground import round_length, stretched
 from ..vector.layers import read_vector
 
 if TYPE_CHECKING:
@@ -61,9 +62,10 @@ def overview(
         OutputError: the picture can't be written.
     """
     with Source.open(image, what="image") as source:
-        grid = _coarse(source.grid)
+        grid = source.grid.coarsened(source.grid.step_within(_MOST_PIXELS))
         ground = _ground(source, grid)
-    shade = _hillshade(_band(dem, "DEM", grid), grid)
+    elevation = _band(dem, "DEM", grid)
+    shade = hillshade(elevation, ~np.isnan(elevation), grid)
     ground *= 0.85 + 0.3 * shade[..., np.newaxis]
     chance = _band(probability, "probability", grid)
     layers = {
@@ -135,13 +137,6 @@ def _compose(
     return figure
 
 
-def _coarse(grid: Grid) -> Grid:
-    """Return the grid with no more pixels a side than the picture can show."""
-    factor = max(1, -(-max(grid.shape) // _MOST_PIXELS))
-    width, height = -(-grid.width // factor), -(-grid.height // factor)
-    return Grid(grid.crs, grid.transform @ Affine.scale(factor), width, height)
-
-
 def _within(bounds: NDArray[np.floating], whole: Bounds) -> Bounds:
     part = box(*bounds).intersection(box(*whole))
     if part.is_empty:
@@ -174,19 +169,9 @@ def _ground(image: Source, grid: Grid) -> NDArray[np.float32]:
         values, valid = image.on(grid, "average").read(bands=colours)
         known = valid.all(axis=0)
         if known.any():
-            low, high = np.percentile(values[:, known], (0.5, 99.3))
-            stretched = np.clip((values - low) / max(high - low, 1e-9), 0, 1) ** 0.6
-            result[known] = np.moveaxis(stretched, 0, -1)[known]
+            bright = stretched(values, *np.percentile(values[:, known], (0.5, 99.3))) ** 0.6
+            result[known] = np.moveaxis(bright, 0, -1)[known]
     return result
-
-
-def _hillshade(elevation: NDArray[np.float32], grid: Grid) -> NDArray[np.float32]:
-    from matplotlib.colors import LightSource
-
-    filled = np.where(np.isnan(elevation), np.nanmean(elevation), elevation)
-    light = LightSource(azdeg=315, altdeg=45)
-    shade = light.hillshade(filled, dx=grid.resolution, dy=grid.resolution)
-    return shade.astype(np.float32)
 
 
 def _coloured(
@@ -247,10 +232,7 @@ def _frame(axes: "Axes", bounds: Bounds) -> None:
 def _scale_bar(axes: "Axes", bounds: Bounds, grid: Grid) -> None:
     """Draw a bar of a round length, about a quarter of the width."""
     metres = grid.resolution / grid.transform.a
-    quarter = (bounds[2] - bounds[0]) * metres / 4
-    power = 10 ** np.floor(np.log10(quarter))
-    length = max(step for step in (1, 2, 5) if step * power <= quarter) * power
-    text = f"{length / 1000:g} km" if length >= 1000 else f"{length:g} m"
+    length, text = round_length((bounds[2] - bounds[0]) * metres / 4)
     share = length / metres / (bounds[2] - bounds[0])
     style: dict[str, Any] = {"transform": axes.transAxes, "solid_capstyle": "butt"}
     axes.plot([0.03, 0.03 + share], [0.03, 0.03], color="black", linewidth=6, **style)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -76,8 +75,7 @@ class Comparison:
     @property
     def map_grid(self) -> Grid:
         """The grid of the cells."""
-        height, width = self.known.shape
-        return Grid(self.grid.crs, self.grid.transform * Affine.scale(self.step), width, height)
+        return self.grid.coarsened(self.step)
 
 
 def compare(
@@ -115,7 +113,7 @@ def compare(
             f"{part.resolution:.3g} m: choose a smaller one."
         )
     halo = min(int(np.ceil(tolerance / least)) + 1, part.height)
-    step = max(1, -(-max(part.shape) // MAP_PIXELS))
+    step = part.step_within(MAP_PIXELS)
     total = _Total(part, step, reference, maps)
     blocks = list(part.row_blocks(part.rows_within(_BLOCK_MEGABYTES, 6 + 6 * len(maps), 4 * step)))
     for block in progress.track(blocks, len(blocks)):
@@ -147,7 +145,7 @@ class _Total:
     def __init__(self, grid: Grid, step: int, reference: Reader, maps: list[Reader]) -> None:
         self.grid, self.step = grid, step
         self._positions = Positions(grid)
-        shape = tuple(-(-side // step) for side in grid.shape)
+        shape = grid.coarsened(step).shape
         self.known = np.zeros(shape, np.int32)
         self.area = 0.0
         self.reference = Objects(reference.ids_are_global)

@@ -6,13 +6,11 @@ import numpy as np
 
 from ..raster.source import Source
 from ..reports.ground import PAPER, draw_scale_bar, ground
+from ..reports.page import ERROR_COLOURS
 from .compare import Comparison, Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-# Okabe and Ito's colours, told apart by colour-blind readers too
-_COLOURS = {"found": "#009e73", "false alarm": "#d55e00", "missed": "#0072b2"}
 
 
 def draw_error_map(comparison: Comparison, result: Result, image: Source | None) -> "Figure":
@@ -37,7 +35,7 @@ def draw_error_map(comparison: Comparison, result: Result, image: Source | None)
     if image is None:
         picture[~known] = PAPER
     anything = errors.any(axis=0)
-    palette = np.array([to_rgb(colour) for colour in _COLOURS.values()])
+    palette = np.array([to_rgb(colour) for colour in ERROR_COLOURS.values()])
     picture[anything] = palette[errors.argmax(axis=0)[anything]]
     height, width = picture.shape[:2]
     side = 9.0
@@ -48,7 +46,7 @@ def draw_error_map(comparison: Comparison, result: Result, image: Source | None)
     axes.set_axis_off()
     draw_scale_bar(axes, comparison.map_grid)
     axes.legend(
-        handles=[Patch(color=colour, label=name) for name, colour in _COLOURS.items()],
+        handles=[Patch(color=colour, label=name) for name, colour in ERROR_COLOURS.items()],
         loc="lower center",
         bbox_to_anchor=(0.5, 1.0),
         ncols=3,

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import shapely
-from affine import Affine
 from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.windows import Window
@@ -62,7 +61,7 @@ class Reach:
         held, diagonals = self._centres(rows, columns)
         there = np.isfinite(held).all(axis=1)
         self._rows, self._columns, held = rows[there], columns[there], held[there]
-        self._cells = tuple(-(-side // self._step) for side in grid.shape)
+        self._cells = grid.coarsened(self._step).shape
         self._own, own_diagonals = self._centres(*np.indices(self._cells))
         diagonal = float(max(np.nanmax(own_diagonals), diagonals[there].max(initial=0)))
         self._tree = KDTree(held) if len(held) else None
@@ -147,9 +146,8 @@ class Reach:
         columns, rows = (at // step for at in pixels)
         polygons = shapes[shapely.get_dimensions(shapes) == 2]  # no empty ones
         if len(polygons):
-            shape = tuple(-(-side // step) for side in grid.shape)
-            to_map = grid.transform * Affine.scale(step)
-            filled = rasterize(polygons, shape, transform=to_map, dtype="uint8")
+            coarse = grid.coarsened(step)
+            filled = rasterize(polygons, coarse.shape, transform=coarse.transform, dtype="uint8")
             inner = np.nonzero(filled)
             rows, columns = np.append(rows, inner[0]), np.append(columns, inner[1])
         cells = np.unique(np.stack([rows, columns]), axis=1)

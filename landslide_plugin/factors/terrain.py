@@ -5,13 +5,13 @@ geographic CRS. North is the grid's where the grid keeps its own metres, else tr
 are metres. How edges and holes are treated is said in `neighbourhood`.
 """
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..raster.relief import light
 from ..raster.source import Source
 from .neighbourhood import FLAT_ASPECT, Floats, Neighbourhood
 
@@ -126,9 +126,7 @@ def roughness(windows: Neighbourhood) -> Floats:
 def hillshade(windows: Neighbourhood) -> Floats:
     """Light from the map's upper left at 45 degrees, 1 to 255, as gdaldem before rounding."""
     right, up = windows.fall
-    # The surface's normal (right, up, 1) on the sun's direction (-1/2, 1/2, 1/sqrt 2).
-    light = (0.5 * (up - right) + math.sqrt(0.5)) / np.sqrt(1 + windows.steepness**2)
-    return 1 + 254 * np.maximum(light, 0)
+    return 1 + 254 * np.maximum(light(right, up, windows.steepness), 0)
 
 
 def twi(windows: Neighbourhood) -> Floats:

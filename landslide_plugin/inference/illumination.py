@@ -9,12 +9,11 @@ a tile of forest must not look like one of bare rock.
 from dataclasses import replace
 
 import numpy as np
-from rasterio.transform import Affine
 
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..raster import Grid, Source
+from ..raster import Source
 
 PERCENTILES = (2.0, 98.0)
 """What counts as low and as high."""
@@ -36,7 +35,9 @@ def fit_to_scene(card: ModelCard, source: Source, progress: Progress) -> ModelCa
     if not card.scene:
         return card
     low, high = (np.array(card.scene[name], float) for name in ("low", "high"))
-    values, valid = source.on(_coarse(source.grid), "nearest").read(bands=card.bands)
+    grid = source.grid
+    step = max(1, round((grid.width * grid.height / LOOKED_AT) ** 0.5))
+    values, valid = source.on(grid.coarsened(step), "nearest").read(bands=card.bands)
     known = values[:, valid.all(0)].astype(float)
     if not known.size:
         raise InputError("The stack holds no valid pixel: check its nodata value.")
@@ -58,9 +59,3 @@ def fit_to_scene(card: ModelCard, source: Source, progress: Progress) -> ModelCa
         f"is brought to that of the training: {told}."
     )
     return replace(card, mean=mean.tolist(), std=std.tolist())
-
-
-def _coarse(grid: Grid) -> Grid:
-    step = max(1, round((grid.width * grid.height / LOOKED_AT) ** 0.5))
-    width, height = -(-grid.width // step), -(-grid.height // step)
-    return Grid(grid.crs, grid.transform * Affine.scale(step, step), width, height)

@@ -149,6 +149,18 @@ class Grid:
         part.__dict__["ground"] = ground
         return part
 
+    def coarsened(self, step: int) -> "Grid":
+        """Return the grid over the same ground whose pixels are `step` x `step` of this one's.
+
+        Where `step` does not divide a side, the last row or column reaches over the edge.
+        """
+        height, width = (-(-side // step) for side in self.shape)
+        return Grid(self.crs, self.transform * Affine.scale(step), width, height)
+
+    def step_within(self, most: int) -> int:
+        """Return the least step whose coarsened grid has at most `most` pixels a side."""
+        return max(1, -(-max(self.shape) // most))
+
     def row_blocks(self, rows: int) -> Iterator[Window]:
         """Yield full-width windows of at most `rows` rows, top to bottom."""
         for start in range(0, self.height, rows):

@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
 from ...evaluation.metrics import Confusion, f1, iou_landslide, precision, recall
+from ...reports.ground import stretched
 from ...reports.page import ERROR_COLOURS, lettering
 from ...samples.sample_set import UNKNOWN
 from ..loop.trainer import Outcome
@@ -88,7 +89,7 @@ def draw_examples(examples: Sequence[Example], thresholds: Sequence[float]) -> F
     """Draw a row for each tile: image, truth, probability, and where it is right and wrong."""
     drawing = Figure(figsize=(9, 2.75 * len(examples) + 0.3), layout="constrained")
     rows = drawing.subfigures(len(examples), 1, squeeze=False)[:, 0]
-    pictures = stretched([example.image for example in examples])
+    pictures = pictures_of([example.image for example in examples])
     for row, example, picture, threshold in zip(rows, examples, pictures, thresholds, strict=True):
         row.suptitle(_title(example), fontsize=9, x=0.01, ha="left")
         unknown = example.labels == UNKNOWN
@@ -122,12 +123,12 @@ def draw_constant_mask(constant: ConstantMask) -> Figure:
     return drawing
 
 
-def stretched(images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
+def pictures_of(images: Sequence[NDArray[np.float32]]) -> list[NDArray[np.float64]]:
     """Return pictures (rows, columns, 3) in 0..1 of images (1 or 3, rows, columns), all alike."""
     values = np.concatenate([image.reshape(len(image), -1) for image in images], axis=1)
     low, high = np.percentile(values, (2, 98), axis=1)
-    low, width = low[:, None, None], np.maximum(high - low, 1e-6)[:, None, None]
-    pictures = [np.clip((image - low) / width, 0, 1) for image in images]
+    low, high = low[:, None, None], high[:, None, None]
+    pictures = [stretched(image, low, high) for image in images]
     return [np.moveaxis(np.broadcast_to(p, (3, *p.shape[1:])), 0, -1) for p in pictures]
 
 

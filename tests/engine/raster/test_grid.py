@@ -102,6 +102,16 @@ def test_places_on_the_map_and_in_pixels():
     assert grid.bounds == (500000, 4999800, 500300, 5000000)
 
 
+@given(st.integers(1, 3000), st.integers(1, 3000), st.integers(1, 2000))
+def test_a_coarsened_grid_holds_all_of_the_ground_and_no_more_than_wanted(width, height, most):
+    grid = utm_grid(width, height)
+    step = grid.step_within(most)
+    coarse = grid.coarsened(step)
+    assert max(coarse.shape) <= most and coarse.point(1, 1) == grid.point(step, step)
+    assert 0 <= coarse.width * step - width < step and 0 <= coarse.height * step - height < step
+    assert step == 1 or max(grid.coarsened(step - 1).shape) > most
+
+
 @given(st.integers(1, 2000), st.integers(1, 2000), st.floats(0.1, 100), st.integers(1, 40))
 def test_windows_cover_every_pixel_once_within_the_budget(width, height, megabytes, bands):
     covered = np.zeros((height, width), np.uint8)
