@@ -43,7 +43,8 @@ def main() -> None:
 
 def print_table(options: argparse.Namespace) -> None:
     """Measure network after network and print a row of each."""
-    from landslide_mapper.models.registry import INSTANCE, SEMANTIC, backbones
+    from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, SEMANTIC
+    from landslide_mapper.models.registry import backbones
 
     print(f"{describe_machine()}; {options.threads} threads, {BANDS} bands, one tile of "
           f"{options.size} px, median of {options.runs}")  # fmt: skip
@@ -74,7 +75,8 @@ def row(architecture: str, backbone: str, options: argparse.Namespace) -> str:
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Return parameters, peak memory above that of the libraries (MB), seconds per megapixel."""
     import torch
-    from landslide_mapper.models.registry import INSTANCE, backbone_arguments, build
+    from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE
+    from landslide_mapper.models.registry import backbone_arguments, build
 
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)

@@ -1,11 +1,16 @@
-"""Which networks there are, and how each is built."""
+"""How the networks of `contract.architectures` are built.
+
+A network's module has `BACKBONES`, named sets of arguments. Where it has `PRETRAINED`, its networks
+can begin with pretrained weights, and then take these arguments besides. A module may know further
+backbones by `find_backbone`. The class's `ENCODER` names the parts that can be frozen at first.
+"""
 
 import importlib
 import inspect
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from ..landslide_plugin.contract.architectures import INSTANCE, SEMANTIC, WEAK, Architecture
 from ..landslide_plugin.contract.errors import InputError
 
 if TYPE_CHECKING:
@@ -15,55 +20,6 @@ SEMANTIC_TASK = "semantic-segmentation"
 INSTANCE_TASK = "instance-segmentation"
 LARGEST_ARGUMENT = 65_536
 """Far above the channels, layers and blocks of any network."""
-
-
-@dataclass(frozen=True)
-class Architecture:
-    """One network: its title and where its class is.
-
-    The module also has `BACKBONES`, named sets of arguments; the first is the default unless
-    `default` names another. Where a module has `PRETRAINED`, its networks can begin with pretrained
-    weights, and then take these arguments besides. A module may know further backbones by
-    `find_backbone`. The class's `ENCODER` names the parts that can be frozen at first.
-    """
-
-    title: str
-    module: str
-    class_name: str
-    default: str = ""
-
-
-SEMANTIC = {
-    "fc_densenet": Architecture("FC-DenseNet (Gao et al. 2021)", "fc_densenet", "FCDenseNet"),
-    "compact_unet": Architecture("Compact residual U-Net", "compact_unet", "CompactUNet"),
-    "unet": Architecture("U-Net (Ronneberger et al. 2015)", "unet", "UNet"),
-    "resunet": Architecture("ResU-Net (Zhang et al. 2018)", "resunet", "ResUNet"),
-    "segnet": Architecture("SegNet (Badrinarayanan et al. 2017)", "segnet", "SegNet"),
-    "fcn8s": Architecture("FCN-8s (Long et al. 2015)", "fcn8s", "FCN8s"),
-    "fcn_fused": Architecture("FCN of five scales (Chen et al. 2022)", "fcn_fused", "FusedFCN"),
-    "smp_unet": Architecture("U-Net with an encoder", "smp_networks", "SmpUnet"),
-    "smp_unetplusplus": Architecture("U-Net++", "smp_networks", "SmpUnetPlusPlus"),
-    "smp_deeplabv3plus": Architecture(
-        "DeepLabV3+", "smp_networks", "SmpDeepLabV3Plus", "mobilenet_v2"
-    ),
-    "smp_pspnet": Architecture("PSPNet", "smp_networks", "SmpPSPNet", "mobilenet_v2"),
-    "smp_fpn": Architecture("Feature pyramid network", "smp_networks", "SmpFPN"),
-    "smp_segformer": Architecture("SegFormer", "smp_networks", "SmpSegformer", "mit_b0"),
-}
-"""Networks that give each pixel a class: (N, bands, H, W) to logits (N, classes, H, W)."""
-
-INSTANCE = {
-    "mask_rcnn": Architecture("Mask R-CNN (Yang, R. et al. 2022)", "mask_rcnn", "BandMaskRCNN"),
-}
-"""Networks that find single landslides, called as torchvision's detection models are."""
-
-
-WEAK = {
-    "weak": Architecture(
-        "Class activation map and CycleGAN (Zhou et al. 2022)", "weak", "WeakNetwork"
-    ),
-}
-"""Networks like `SEMANTIC` that learn from image labels; `landslide:trainweak` trains them."""
 
 
 def build(architecture: str, bands: int, classes: int, **arguments: Any) -> "nn.Module":

@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..landslide_plugin.contract.architectures import ENCODERS
 from ..landslide_plugin.contract.errors import InputError
 from .layers import pad
 from .pretrained import encoder_names, make_encoder, pretrained_weights, require_encoder
@@ -26,19 +27,7 @@ import segmentation_models_pytorch as smp
 from segmentation_models_pytorch.base import SegmentationHead
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import ASPPPooling, DeepLabV3PlusDecoder
 
-SUGGESTED = (
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "vgg16_bn",
-    "mobilenet_v2",
-    "xception",
-    "efficientnet-b0",
-    "efficientnet-b4",
-    "mit_b0",
-    "mit_b2",
-)
-BACKBONES: dict[str, dict[str, Any]] = {name: {"encoder": name} for name in SUGGESTED}
+BACKBONES: dict[str, dict[str, Any]] = {name: {"encoder": name} for name in ENCODERS}
 """Encoders to begin with; `find_backbone` knows all."""
 PRETRAINED: dict[str, Any] = {}
 COARSEST = 32

@@ -7,10 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 
+@dataclass(frozen=True, eq=False)
 class Kind:
-    """What all kinds have: a key, a label, and a sentence for a value that does not fit."""
+    """What all kinds have.
+
+    Attributes:
+        label: what forms call the parameter.
+    """
+
+    label: str
 
     key = ""
     """The parameter's key, such as BATCH_SIZE; the class that holds the kind gives it."""
@@ -21,18 +29,20 @@ class Kind:
             raise TypeError(f"{owner.__name__}.{name} is known as {self.key} already")
         object.__setattr__(self, "key", name)
 
+    def problem(self, value: Any) -> str:
+        """Return how to mend a value of the right type that does not fit, or "" where it does."""
+        return ""
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Choice(Kind):
     """One word of several.
 
     Attributes:
-        label: what forms call the parameter.
         words: each word that scripts give, and what forms show for it.
         default: the word that is taken where none is given.
     """
 
-    label: str
     words: Mapping[str, str]
     default: str
 
@@ -41,11 +51,10 @@ class Choice(Kind):
         return "" if value in self.words else f"choose one of {', '.join(self.words)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Several(Kind):
     """Some words of several; attributes as of `Choice`, `default` a tuple of words."""
 
-    label: str
     words: Mapping[str, str]
     default: tuple[str, ...]
 
@@ -55,51 +64,97 @@ class Several(Kind):
         return "" if fits else f"choose from {', '.join(self.words)}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Range(Kind):
-    label: str
     low: float | None = None
     high: float | None = None
+    above: float | None = None
     unit: str = ""
 
-    def problem(self, value: float) -> str:
-        """Return how to mend a value outside the range, or "" where it is within."""
-        above = self.low is None or value >= self.low
-        below = self.high is None or value <= self.high
-        if above and below:
-            return ""
+    def problem(self, value: Any) -> str:
+        """Return how to mend a number outside the range, or a list that holds one; else ""."""
+        numbers = value if isinstance(value, (list, tuple)) else [value]
+        return "" if all(map(self._holds, numbers)) else f"choose {self._range()}"
+
+    def _holds(self, number: float) -> bool:
+        return (
+            (self.low is None or number >= self.low)
+            and (self.high is None or number <= self.high)
+            and (self.above is None or number > self.above)
+        )
+
+    def _range(self) -> str:
         unit = f" {self.unit}" if self.unit else ""
-        if self.high is None:
-            return f"choose {self.low:g}{unit} or more"
+        high = "" if self.high is None else f"{self.high:.15g}{unit}"
+        if self.above is not None:
+            return f"more than {self.above:.15g}{unit}" + (f" and at most {high}" if high else "")
         if self.low is None:
-            return f"choose {self.high:g}{unit} or less"
-        return f"choose from {self.low:g} to {self.high:g}{unit}"
+            return f"{high} or less"
+        return f"from {self.low:.15g} to {high}" if high else f"{self.low:.15g}{unit} or more"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Number(_Range):
     """A decimal number.
 
     Attributes:
-        label: what forms call the parameter; they add the unit.
         low: the least value; none when None.
         high: the largest value; none when None.
-        unit: what it is counted in, such as "m".
+        above: what the value must be larger than; nothing when None. A form, which can't leave
+            one value out, has it as the least.
+        unit: what it is counted in, such as "m"; forms show it after the label.
         default: what is taken where none is given.
     """
 
     default: float = 0.0
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OptionalNumber(_Range):
     """A decimal number that may be left out, which is None; attributes as of `Number`."""
 
     default: None = None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Whole(_Range):
     """A whole number; attributes as of `Number`."""
 
     default: int = 0
+
+
+@dataclass(frozen=True, eq=False)
+class Numbers(_Range):
+    """A list of decimal numbers, each within the range; attributes as of `Number`.
+
+    Forms have a line of text for it, in which commas part the numbers.
+    """
+
+    default: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Flag(Kind):
+    """Yes or no; `default` is what is taken where neither is given."""
+
+    default: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class Text(Kind):
+    """A line of text.
+
+    Attributes:
+        default: what is taken where none is given; "" where the text may be left out.
+        hints: texts that forms offer, while scripts may give others.
+    """
+
+    default: str = ""
+    hints: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Texts(Kind):
+    """A list of texts; forms have a line of text for it, in which commas part them."""
+
+    default: tuple[str, ...] = ()

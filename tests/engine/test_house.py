@@ -82,7 +82,7 @@ def test_qgis_stays_at_the_door():
 
 
 def test_what_both_pythons_agree_on_needs_the_standard_library_alone():
-    others = [name for file in (ENGINE / "contract").glob("*.py") for _, name in imports(file)]
+    others = [name for file in (ENGINE / "contract").rglob("*.py") for _, name in imports(file)]
     assert {name for name in others if not isinstance(name, Path)} <= sys.stdlib_module_names
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import rasterio
 import torch
+from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, SEMANTIC
 from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
-from landslide_mapper.models.registry import INSTANCE, SEMANTIC, build
+from landslide_mapper.models.registry import build
 
 SIZE = 64
 WANTED = 0.9

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
+from landslide_mapper.landslide_plugin.contract.architectures import SEMANTIC
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.training import train_command as commands
 from landslide_mapper.models.model_file import load_model
-from landslide_mapper.models.registry import SEMANTIC
 
 SMALL = {
     **{name: "resnet18" for name in SEMANTIC if name.startswith("smp_")},
