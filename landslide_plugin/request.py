@@ -7,14 +7,12 @@ import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from types import UnionType
-from typing import Any, TextIO, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TextIO, Union, get_args, get_origin, get_type_hints
 
 from .contract.errors import InputError
 
 _LARGEST = 2**63
 """Whole numbers from here on fit into no type that is calculated with."""
-LARGEST_SEED = 2**32 - 1
-"""Of all random generators that are used, scikit-learn's takes the fewest."""
 _LONGEST_LINE = 2**26
 _SHOWN = 60
 """Letters that are shown of a wrong value."""
@@ -51,9 +49,9 @@ def checked(
         given: the request's parameters.
 
     Raises:
-        InputError: an unknown or missing parameter, a value of another type, or a seed that is
-            none; numbers that are not finite or beyond all types, and texts that are no Unicode,
-            are of no type.
+        InputError: an unknown or missing parameter, a value of another type, or one that the kind
+            in its annotation does not take; numbers that are not finite or beyond all types, and
+            texts that are no Unicode, are of no type.
     """
     known = {
         key: item
@@ -69,14 +67,21 @@ def checked(
             f"{name}: unknown parameters {unknown}, missing parameters {missing}; "
             f"it takes {', '.join(known)}."
         )
-    hints = get_type_hints(function)
-    taken = {key: _fitting(name, key, value, hints.get(key, Any)) for key, value in given.items()}
-    if not 0 <= taken.get("seed", 0) <= LARGEST_SEED:
-        raise InputError(f"{name}: SEED is {taken['seed']}: choose one from 0 to {LARGEST_SEED}.")
-    return taken
+    hints = get_type_hints(function, include_extras=True)
+    return {key: _fitting(name, key, value, hints.get(key, Any)) for key, value in given.items()}
 
 
 def _fitting(name: str, key: str, value: Any, hint: Any) -> Any:
+    """Return a value as the annotation's type; its kind, where it bears one, is asked."""
+    plain, *kinds = get_args(hint) if get_origin(hint) is Annotated else (hint,)
+    taken = _of_type(name, key, value, plain)
+    problem = next(filter(None, (kind.problem(taken) for kind in kinds)), "")
+    if problem:
+        raise InputError(f"{name}: {key.upper()} is {_shown(value)}: {problem}.")
+    return taken
+
+
+def _of_type(name: str, key: str, value: Any, hint: Any) -> Any:
     kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
     for kind in kinds:
         try:

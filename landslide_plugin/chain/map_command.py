@@ -2,10 +2,11 @@
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ...models.model_card import ModelCard
 from ...models.model_file import load_card
+from ..contract.choices import Map
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import CURRENT
@@ -37,16 +38,16 @@ def map(
     geology: str = "",
     geology_field: str = "",
     area: str = "",
-    sensor: str = "auto",
-    scale: float | None = None,
-    offset: float | None = None,
-    smoothing: float | None = None,
-    stream_area: float = 1.0,
-    z_unit: str = "auto",
-    threshold: float | None = None,
-    min_area: float = 0.0,
-    device: str = "auto",
-    fill: str = "auto",
+    sensor: Annotated[str, Map.SENSOR] = Map.SENSOR.default,
+    scale: Annotated[float | None, Map.SCALE] = Map.SCALE.default,
+    offset: Annotated[float | None, Map.OFFSET] = Map.OFFSET.default,
+    smoothing: Annotated[float | None, Map.SMOOTHING] = Map.SMOOTHING.default,
+    stream_area: Annotated[float, Map.STREAM_AREA] = Map.STREAM_AREA.default,
+    z_unit: Annotated[str, Map.Z_UNIT] = Map.Z_UNIT.default,
+    threshold: Annotated[float | None, Map.THRESHOLD] = Map.THRESHOLD.default,
+    min_area: Annotated[float, Map.MIN_AREA] = Map.MIN_AREA.default,
+    device: Annotated[str, Map.DEVICE] = Map.DEVICE.default,
+    fill: Annotated[str, Map.FILL] = Map.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Map landslides from image and DEM: derive what the model wants, predict, vectorize.

@@ -4,10 +4,11 @@ import json as json_format
 from contextlib import ExitStack
 from math import isnan
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from ..contract.choices import Evaluate
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..outputs.whole import whole_file
@@ -31,9 +32,9 @@ def evaluate(
     json: str = "",
     csv: str = "",
     area: str = "",
-    threshold: float | None = None,
-    tolerance: float = 0.0,
-    block_size: float = 0.0,
+    threshold: Annotated[float | None, Evaluate.THRESHOLD] = Evaluate.THRESHOLD.default,
+    tolerance: Annotated[float, Evaluate.TOLERANCE] = Evaluate.TOLERANCE.default,
+    block_size: Annotated[float, Evaluate.BLOCK_SIZE] = Evaluate.BLOCK_SIZE.default,
     image: str = "",
     progress: Progress,
 ) -> dict[str, Any]:

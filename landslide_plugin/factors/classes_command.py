@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from contextlib import ExitStack
-from typing import Any
+from typing import Annotated, Any
 
 import geopandas as gpd
 import numpy as np
 
+from ..contract.choices import Classes
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.declared import unique_names
@@ -26,8 +27,8 @@ def classes(
     reference: str,
     output: str,
     field: str = "",
-    name: str = "lithology",
-    one_hot: bool = False,
+    name: Annotated[str, Classes.NAME] = Classes.NAME.default,
+    one_hot: Annotated[bool, Classes.ONE_HOT] = Classes.ONE_HOT.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring classes (lithology, land cover) onto a grid, with their names.

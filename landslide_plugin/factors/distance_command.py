@@ -1,11 +1,12 @@
 """The command that derives distances; it is quick to load."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import shapely
 
+from ..contract.choices import Distance
 from ..contract.errors import InputError
 from ..core import memory
 from ..core.progress import Progress
@@ -22,10 +23,10 @@ def distance(
     input: str,
     reference: str,
     output: str,
-    name: str = "river_distance",
-    max_distance: float = 0.0,
-    breaks: Sequence[float] = (),
-    levels: str = "none",
+    name: Annotated[str, Distance.NAME] = Distance.NAME.default,
+    max_distance: Annotated[float, Distance.MAX_DISTANCE] = Distance.MAX_DISTANCE.default,
+    breaks: Annotated[Sequence[float], Distance.BREAKS] = Distance.BREAKS.default,
+    levels: Annotated[str, Distance.LEVELS] = Distance.LEVELS.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Compute the distance to rivers, faults or roads in metres; see `distance.stream_distance`.

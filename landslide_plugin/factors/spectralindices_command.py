@@ -2,10 +2,11 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from ..contract.choices import SpectralIndices
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.reflectance import given_units
@@ -17,21 +18,25 @@ def spectralindices(
     *,
     input: str,
     output: str,
-    indices: Sequence[str] = spectral.DEFAULT,
-    sensor: str = "auto",
-    blue: int = 0,
-    green: int = 0,
-    red: int = 0,
-    nir: int = 0,
-    swir1: int = 0,
-    swir2: int = 0,
+    indices: Annotated[Sequence[str], SpectralIndices.INDICES] = SpectralIndices.INDICES.default,
+    sensor: Annotated[str, SpectralIndices.SENSOR] = SpectralIndices.SENSOR.default,
+    blue: Annotated[int, SpectralIndices.BLUE] = SpectralIndices.BLUE.default,
+    green: Annotated[int, SpectralIndices.GREEN] = SpectralIndices.GREEN.default,
+    red: Annotated[int, SpectralIndices.RED] = SpectralIndices.RED.default,
+    nir: Annotated[int, SpectralIndices.NIR] = SpectralIndices.NIR.default,
+    swir1: Annotated[int, SpectralIndices.SWIR1] = SpectralIndices.SWIR1.default,
+    swir2: Annotated[int, SpectralIndices.SWIR2] = SpectralIndices.SWIR2.default,
     bands: Sequence[str] = (),
     earlier: str = "",
-    scale: float | None = None,
-    offset: float | None = None,
-    earlier_scale: float | None = None,
-    earlier_offset: float | None = None,
-    fill: str = "auto",
+    scale: Annotated[float | None, SpectralIndices.SCALE] = SpectralIndices.SCALE.default,
+    offset: Annotated[float | None, SpectralIndices.OFFSET] = SpectralIndices.OFFSET.default,
+    earlier_scale: Annotated[
+        float | None, SpectralIndices.EARLIER_SCALE
+    ] = SpectralIndices.EARLIER_SCALE.default,
+    earlier_offset: Annotated[
+        float | None, SpectralIndices.EARLIER_OFFSET
+    ] = SpectralIndices.EARLIER_OFFSET.default,
+    fill: Annotated[str, SpectralIndices.FILL] = SpectralIndices.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive spectral indices from an image; see `spectral.INDICES`.

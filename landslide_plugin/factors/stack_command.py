@@ -1,8 +1,9 @@
 """The command that brings layers onto one grid."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from ..contract.choices import Stack
 from ..core.progress import Progress
 from ..raster.bands import is_imagery
 from ..raster.reflectance import LAYERS, given_units, take_as_reflectance
@@ -14,12 +15,12 @@ def stack(
     layers: Sequence[str],
     output: str,
     reference: str = "",
-    resampling: str = "bilinear",
+    resampling: Annotated[str, Stack.RESAMPLING] = Stack.RESAMPLING.default,
     area: str = "",
-    sensor: str = "auto",
-    fill: str = "auto",
-    scale: float | None = None,
-    offset: float | None = None,
+    sensor: Annotated[str, Stack.SENSOR] = Stack.SENSOR.default,
+    fill: Annotated[str, Stack.FILL] = Stack.FILL.default,
+    scale: Annotated[float | None, Stack.SCALE] = Stack.SCALE.default,
+    offset: Annotated[float | None, Stack.OFFSET] = Stack.OFFSET.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring layers of any CRS and resolution onto one grid as bands of one raster.

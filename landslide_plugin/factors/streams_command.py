@@ -1,9 +1,10 @@
 """The command for streams of a DEM."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from ..contract.choices import Streams
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.grid import tell_metres
@@ -18,9 +19,9 @@ def streams(
     *,
     input: str,
     output: str,
-    min_area: float = 1.0,
-    z_unit: str = "auto",
-    fill: str = "auto",
+    min_area: Annotated[float, Streams.MIN_AREA] = Streams.MIN_AREA.default,
+    z_unit: Annotated[str, Streams.Z_UNIT] = Streams.Z_UNIT.default,
+    fill: Annotated[str, Streams.FILL] = Streams.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive stream lines from a DEM; see `streams.stream_network`.

@@ -1,8 +1,9 @@
 """The command that derives terrain factors; apart from the others, since it needs no vectors."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from ..contract.choices import TerrainFactors
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.grid import tell_metres, tell_north
@@ -19,10 +20,10 @@ def terrainfactors(
     *,
     input: str,
     output: str,
-    factors: Sequence[str] = terrain.DEFAULT,
-    smoothing: float = 0.0,
-    z_unit: str = "auto",
-    fill: str = "auto",
+    factors: Annotated[Sequence[str], TerrainFactors.FACTORS] = TerrainFactors.FACTORS.default,
+    smoothing: Annotated[float, TerrainFactors.SMOOTHING] = TerrainFactors.SMOOTHING.default,
+    z_unit: Annotated[str, TerrainFactors.Z_UNIT] = TerrainFactors.Z_UNIT.default,
+    fill: Annotated[str, TerrainFactors.FILL] = TerrainFactors.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive terrain factors from a DEM, all in one pass; see `terrain.FACTORS`.

@@ -1,7 +1,7 @@
 """The command detect."""
 
 from contextlib import ExitStack
-from typing import Any
+from typing import Annotated, Any
 
 import geopandas as gpd
 import numpy as np
@@ -13,6 +13,7 @@ from rasterio.windows import Window
 
 from ...models.model_card import ModelCard
 from ...models.registry import INSTANCE_TASK
+from ..contract.choices import Detect
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..inventory.attributes import make_inventory
@@ -38,12 +39,12 @@ def detect(
     model: str,
     output: str,
     mask: str = "",
-    score: float | None = None,
-    tile_size: int = 0,
-    overlap: float = 0.25,
+    score: Annotated[float | None, Detect.SCORE] = Detect.SCORE.default,
+    tile_size: Annotated[int, Detect.TILE_SIZE] = Detect.TILE_SIZE.default,
+    overlap: Annotated[float, Detect.OVERLAP] = Detect.OVERLAP.default,
     area: str = "",
-    device: str = "auto",
-    fill: str = "auto",
+    device: Annotated[str, Detect.DEVICE] = Detect.DEVICE.default,
+    fill: Annotated[str, Detect.FILL] = Detect.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Find single landslides by an instance model (Mask R-CNN, Yang, R. et al. 2022).

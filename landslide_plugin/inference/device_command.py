@@ -3,13 +3,14 @@
 import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import nn
 
 from ...models.device import autocast, describe, pick_device
 from ...models.registry import build
+from ..contract.choices import Device
 from ..core.progress import Progress
 from .opening import placed
 
@@ -34,7 +35,9 @@ PACKAGES = (
 SPEED_SECONDS = 2.0
 
 
-def device(*, device: str = "auto", progress: Progress) -> dict[str, Any]:
+def device(
+    *, device: Annotated[str, Device.DEVICE] = Device.DEVICE.default, progress: Progress
+) -> dict[str, Any]:
     """Report the engine: device, Python, packages, and how fast FC-DenseNet runs.
 
     Args:

@@ -3,7 +3,7 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from ...models.model_card import ModelCard
 from ...models.model_file import load_model
 from ...models.registry import SEMANTIC_TASK
+from ..contract.choices import ExportModel
 from ..contract.errors import InputError, ModelFileError
 from ..core.progress import Progress
 from ..core.provenance import CURRENT
@@ -31,9 +32,9 @@ def exportmodel(
     *,
     model: str,
     output: str,
-    format: str = "onnx",
-    tile_size: int = 0,
-    any_size: bool = False,
+    format: Annotated[str, ExportModel.FORMAT] = ExportModel.FORMAT.default,
+    tile_size: Annotated[int, ExportModel.TILE_SIZE] = ExportModel.TILE_SIZE.default,
+    any_size: Annotated[bool, ExportModel.ANY_SIZE] = ExportModel.ANY_SIZE.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write a model for other programs: its network as ONNX, or its description as a STAC item.

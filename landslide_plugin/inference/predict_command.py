@@ -3,10 +3,11 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ...models.device import pick_device
 from ...models.model_card import ModelCard
+from ..contract.choices import Predict
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import CURRENT
@@ -31,17 +32,17 @@ def predict(
     probability: str,
     mask: str = "",
     uncertainty: str = "",
-    tile_size: int = 0,
-    overlap: float | None = None,
-    batch_size: int = 0,
-    device: str = "auto",
-    runtime: str = "auto",
-    threshold: float | None = None,
-    tta: bool = False,
+    tile_size: Annotated[int, Predict.TILE_SIZE] = Predict.TILE_SIZE.default,
+    overlap: Annotated[float | None, Predict.OVERLAP] = Predict.OVERLAP.default,
+    batch_size: Annotated[int, Predict.BATCH_SIZE] = Predict.BATCH_SIZE.default,
+    device: Annotated[str, Predict.DEVICE] = Predict.DEVICE.default,
+    runtime: Annotated[str, Predict.RUNTIME] = Predict.RUNTIME.default,
+    threshold: Annotated[float | None, Predict.THRESHOLD] = Predict.THRESHOLD.default,
+    tta: Annotated[bool, Predict.TTA] = Predict.TTA.default,
     area: str = "",
     more_models: Sequence[str] = (),
     more_stacks: Sequence[str] = (),
-    fill: str = "auto",
+    fill: Annotated[str, Predict.FILL] = Predict.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Map the landslide probability of a stack by semantic models and overlapping windows.

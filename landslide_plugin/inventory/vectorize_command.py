@@ -2,10 +2,11 @@
 
 import datetime
 from contextlib import ExitStack
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
+from ..contract.choices import Vectorize
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import CURRENT
@@ -29,21 +30,21 @@ def vectorize(
     *,
     input: str,
     output: str,
-    threshold: float | None = None,
-    grow: float | None = None,
-    min_area: float = 0.0,
-    max_hole: float = 0.0,
-    opening: float = 0.0,
-    closing: float = 0.0,
-    split: str = "none",
-    split_depth: float = 0.5,
-    parts: bool = False,
-    simplify: float = 0.0,
-    smooth: int = 0,
+    threshold: Annotated[float | None, Vectorize.THRESHOLD] = Vectorize.THRESHOLD.default,
+    grow: Annotated[float | None, Vectorize.GROW] = Vectorize.GROW.default,
+    min_area: Annotated[float, Vectorize.MIN_AREA] = Vectorize.MIN_AREA.default,
+    max_hole: Annotated[float, Vectorize.MAX_HOLE] = Vectorize.MAX_HOLE.default,
+    opening: Annotated[float, Vectorize.OPENING] = Vectorize.OPENING.default,
+    closing: Annotated[float, Vectorize.CLOSING] = Vectorize.CLOSING.default,
+    split: Annotated[str, Vectorize.SPLIT] = Vectorize.SPLIT.default,
+    split_depth: Annotated[float, Vectorize.SPLIT_DEPTH] = Vectorize.SPLIT_DEPTH.default,
+    parts: Annotated[bool, Vectorize.PARTS] = Vectorize.PARTS.default,
+    simplify: Annotated[float, Vectorize.SIMPLIFY] = Vectorize.SIMPLIFY.default,
+    smooth: Annotated[int, Vectorize.SMOOTH] = Vectorize.SMOOTH.default,
     factors: str = "",
     model: str = "",
     date: str = "",
-    fill: str = "auto",
+    fill: Annotated[str, Vectorize.FILL] = Vectorize.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Turn a probability raster or a mask into polygons with the attributes of the inventory.

@@ -1,8 +1,9 @@
 """The command that makes samples of tile files."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Annotated, Any
 
+from ..contract.choices import ImportSamples
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..outputs.whole import whole_folder
@@ -18,15 +19,15 @@ def importsamples(
     masks: str = "",
     without: str = "",
     output: str,
-    bands: Sequence[str] = ("red", "green", "blue"),
-    resolution: float = 0,
-    limit: int = 0,
-    missing: str = "background",
-    instances: bool = False,
-    split: str = "random",
-    validation: float = 0.2,
-    test: float = 0.0,
-    seed: int = 0,
+    bands: Annotated[Sequence[str], ImportSamples.BANDS] = ImportSamples.BANDS.default,
+    resolution: Annotated[float, ImportSamples.RESOLUTION] = ImportSamples.RESOLUTION.default,
+    limit: Annotated[int, ImportSamples.LIMIT] = ImportSamples.LIMIT.default,
+    missing: Annotated[str, ImportSamples.MISSING] = ImportSamples.MISSING.default,
+    instances: Annotated[bool, ImportSamples.INSTANCES] = ImportSamples.INSTANCES.default,
+    split: Annotated[str, ImportSamples.SPLIT] = ImportSamples.SPLIT.default,
+    validation: Annotated[float, ImportSamples.VALIDATION] = ImportSamples.VALIDATION.default,
+    test: Annotated[float, ImportSamples.TEST] = ImportSamples.TEST.default,
+    seed: Annotated[int, ImportSamples.SEED] = ImportSamples.SEED.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Import plain image tiles, as public data sets come (Bijie, Landslide4Sense).

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
+from typing import Annotated, Any
 
+from ..contract.choices import Samples
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..outputs.whole import whole_folder
@@ -28,20 +29,22 @@ def samples(
     landslides: str,
     output: str,
     field: str = "",
-    low: float | None = None,
-    high: float | None = None,
+    low: Annotated[float | None, Samples.LOW] = Samples.LOW.default,
+    high: Annotated[float | None, Samples.HIGH] = Samples.HIGH.default,
     area: str = "",
-    tile_size: int = 64,
-    stride: int = 32,
-    split: str = "blocks",
-    background: float = 1.0,
+    tile_size: Annotated[int, Samples.TILE_SIZE] = Samples.TILE_SIZE.default,
+    stride: Annotated[int, Samples.STRIDE] = Samples.STRIDE.default,
+    split: Annotated[str, Samples.SPLIT] = Samples.SPLIT.default,
+    background: Annotated[float, Samples.BACKGROUND] = Samples.BACKGROUND.default,
     hard_negatives: str = "",
-    hard_threshold: float | None = None,
-    hard_share: float = 0.5,
-    validation: float = 0.2,
-    test: float = 0.0,
-    seed: int = 0,
-    fill: str = "auto",
+    hard_threshold: Annotated[
+        float | None, Samples.HARD_THRESHOLD
+    ] = Samples.HARD_THRESHOLD.default,
+    hard_share: Annotated[float, Samples.HARD_SHARE] = Samples.HARD_SHARE.default,
+    validation: Annotated[float, Samples.VALIDATION] = Samples.VALIDATION.default,
+    test: Annotated[float, Samples.TEST] = Samples.TEST.default,
+    seed: Annotated[int, Samples.SEED] = Samples.SEED.default,
+    fill: Annotated[str, Samples.FILL] = Samples.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Cut labelled patches out of one or several stacks, seeded on landslides.

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
@@ -15,6 +15,7 @@ from ...models.device import describe, pick_device
 from ...models.model_card import ModelCard
 from ...models.model_file import check_model_path, save_model
 from ...models.registry import task_of
+from ..contract.choices import Train
 from ..contract.errors import InputError, OutputError
 from ..core.progress import Progress
 from ..core.provenance import CURRENT
@@ -26,7 +27,7 @@ from .loop.contracts import Settings
 from .recipe import Recipe, scaling
 from .runs import Job, Result, train_folds
 from .start import check_frozen, find_start
-from .tiles.augmentation import DEFAULT, Augmentation
+from .tiles.augmentation import Augmentation
 
 ENCODER_RATE = 0.1
 """Learning rate, as share of the others', of an encoder that has learnt already (Yang, S. et al.
@@ -38,27 +39,27 @@ def train(
     samples: str,
     model: str,
     html: str = "",
-    architecture: str = "fc_densenet",
-    backbone: str = "",
-    pretrained: bool = False,
-    loss: str = "cross_entropy",
-    epochs: int = 20,
-    batch_size: int = 8,
-    learning_rate: float = 1e-3,
-    optimizer: str = "adamw",
-    schedule: str = "one_cycle",
-    frozen_epochs: int = 0,
-    patience: int = 0,
-    averaging: float = 0.99,
-    folds: int = 0,
-    augmentation: Sequence[str] = DEFAULT,
-    enhancement: float = 0.0,
+    architecture: Annotated[str, Train.ARCHITECTURE] = Train.ARCHITECTURE.default,
+    backbone: Annotated[str, Train.BACKBONE] = Train.BACKBONE.default,
+    pretrained: Annotated[bool, Train.PRETRAINED] = Train.PRETRAINED.default,
+    loss: Annotated[str, Train.LOSS] = Train.LOSS.default,
+    epochs: Annotated[int, Train.EPOCHS] = Train.EPOCHS.default,
+    batch_size: Annotated[int, Train.BATCH_SIZE] = Train.BATCH_SIZE.default,
+    learning_rate: Annotated[float, Train.LEARNING_RATE] = Train.LEARNING_RATE.default,
+    optimizer: Annotated[str, Train.OPTIMIZER] = Train.OPTIMIZER.default,
+    schedule: Annotated[str, Train.SCHEDULE] = Train.SCHEDULE.default,
+    frozen_epochs: Annotated[int, Train.FROZEN_EPOCHS] = Train.FROZEN_EPOCHS.default,
+    patience: Annotated[int, Train.PATIENCE] = Train.PATIENCE.default,
+    averaging: Annotated[float, Train.AVERAGING] = Train.AVERAGING.default,
+    folds: Annotated[int, Train.FOLDS] = Train.FOLDS.default,
+    augmentation: Annotated[Sequence[str], Train.AUGMENTATION] = Train.AUGMENTATION.default,
+    enhancement: Annotated[float, Train.ENHANCEMENT] = Train.ENHANCEMENT.default,
     start_from: str = "",
-    tile_size: int = 0,
-    bands: Sequence[str] = (),
-    device: str = "auto",
-    seed: int = 0,
-    resume: bool = True,
+    tile_size: Annotated[int, Train.TILE_SIZE] = Train.TILE_SIZE.default,
+    bands: Annotated[Sequence[str], Train.BANDS] = Train.BANDS.default,
+    device: Annotated[str, Train.DEVICE] = Train.DEVICE.default,
+    seed: Annotated[int, Train.SEED] = Train.SEED.default,
+    resume: Annotated[bool, Train.RESUME] = Train.RESUME.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train a network on a folder of samples.

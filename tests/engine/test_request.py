@@ -1,12 +1,18 @@
 """What a command is asked is checked against its signature: one sentence for each wrong value."""
 
+import inspect
 import io
+import json
 from collections.abc import Sequence
+from typing import Annotated, get_args, get_origin
 
 import pytest
+from landslide_mapper.landslide_plugin.contract import choices
 from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.contract.kinds import Kind
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked, read_request
+from landslide_mapper.landslide_plugin.worker import COMMANDS, find_command
 
 
 def command(
@@ -83,13 +89,51 @@ def test_what_it_does_not_take_is_named(key, value, wanted):
     assert len(text) < 200
 
 
-@pytest.mark.parametrize("seed", [-1, 2**32])
-def test_a_seed_is_one_of_those_that_all_generators_take(seed):
-    def seeded(*, seed: int = 0, progress: Progress):
-        return {}
+@pytest.mark.parametrize(
+    ("name", "key", "value", "mend"),
+    [
+        ("train", "epochs", 0, "choose 1 or more"),
+        ("train", "loss", "hinge", "choose one of cross_entropy, binary_cross_entropy, "),
+        ("train", "augmentation", ["flip", "spin"], "choose from flip, quarter_turn, "),
+        ("train", "learning_rate", 0, "choose more than 0 and at most 1"),
+        ("train", "seed", -1, "choose from 0 to 4294967295"),
+        ("train", "seed", 2**32, "choose from 0 to 4294967295"),
+        ("samples", "stride", 0, "choose from 1 to 2048 pixels"),
+        ("distance", "breaks", [30, -1], "choose more than 0 m"),
+        ("vectorize", "threshold", 1.5, "choose from 0 to 1"),
+    ],
+)
+def test_a_value_that_its_kind_does_not_take_is_told_how_to_mend(name, key, value, mend):
+    function = find_command(name)
+    parameters = inspect.signature(function).parameters.values()
+    needed = {item.name: "a" for item in parameters if item.default is item.empty}
+    del needed["progress"]
+    checked(name, function, needed)
+    with pytest.raises(InputError) as caught:
+        checked(name, function, {**needed, key: value})
+    assert str(caught.value).startswith(f"{name}: {key.upper()} is {json.dumps(value)}: {mend}")
+    assert str(caught.value).endswith(".")
 
-    with pytest.raises(InputError, match=f"SEED is {seed}: choose one from 0 to 4294967295"):
-        checked("seeded", seeded, {"seed": seed})
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_number_word_and_flag_bears_its_kind_and_default(name):
+    """Layers, files, fields and free texts have none; these are texts, empty where not needed."""
+    kinds = {
+        key.lower(): kind
+        for command in choices.__all__
+        if command.lower() == name
+        for key, kind in vars(getattr(choices, command)).items()
+        if isinstance(kind, Kind)
+    }
+    borne = {}
+    function = find_command(name)
+    for key, item in inspect.signature(function).parameters.items():
+        if get_origin(item.annotation) is Annotated:
+            borne[key] = get_args(item.annotation)[1]
+            assert item.default == borne[key].default, key
+        elif key != "progress":
+            assert item.default in (item.empty, "", ()), key
+    assert borne == kinds
 
 
 def test_null_is_what_is_not_given():

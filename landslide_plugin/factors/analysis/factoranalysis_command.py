@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
 
+from ...contract.choices import FactorAnalysis
 from ...contract.errors import InputError
 from ...core.progress import Progress
 from ...outputs.whole import whole_file
@@ -35,10 +36,10 @@ def factoranalysis(
     landslides: str,
     html: str = "",
     table: str = "",
-    classes: int = 5,
+    classes: Annotated[int, FactorAnalysis.CLASSES] = FactorAnalysis.CLASSES.default,
     area: str = "",
-    seed: int = 0,
-    fill: str = "auto",
+    seed: Annotated[int, FactorAnalysis.SEED] = FactorAnalysis.SEED.default,
+    fill: Annotated[str, FactorAnalysis.FILL] = FactorAnalysis.FILL.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Say which factors of a stack have to do with the landslides in it, and how.

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from torch import nn
@@ -19,6 +19,7 @@ from ....models.model_file import check_model_path, save_model
 from ....models.pretrained import pretrained_weights, require_encoder
 from ....models.registry import SEMANTIC_TASK
 from ....models.weak import DEPTH, METHODS, THRESHOLD, Classifier, grey_levels
+from ...contract.choices import TrainWeak
 from ...contract.errors import DivergedError, InputError
 from ...core.progress import Progress
 from ...core.provenance import CURRENT
@@ -42,25 +43,25 @@ def trainweak(
     samples: str,
     model: str,
     html: str = "",
-    method: str = "both",
-    encoder: str = "resnet50",
-    pretrained: bool = False,
-    epochs: int = 20,
-    gan_epochs: int = 20,
-    batch_size: int = 16,
-    gan_batch_size: int = 4,
-    learning_rate: float = 1e-3,
-    tile_size: int = 128,
-    reduction: int = 1,
-    width: int = 32,
-    blocks: int = 6,
-    residual: bool = True,
-    threshold: float = 0.0,
-    depth: int = 2,
-    peak: float = 0.15,
-    bands: Sequence[str] = (),
-    device: str = "auto",
-    seed: int = 0,
+    method: Annotated[str, TrainWeak.METHOD] = TrainWeak.METHOD.default,
+    encoder: Annotated[str, TrainWeak.ENCODER] = TrainWeak.ENCODER.default,
+    pretrained: Annotated[bool, TrainWeak.PRETRAINED] = TrainWeak.PRETRAINED.default,
+    epochs: Annotated[int, TrainWeak.EPOCHS] = TrainWeak.EPOCHS.default,
+    gan_epochs: Annotated[int, TrainWeak.GAN_EPOCHS] = TrainWeak.GAN_EPOCHS.default,
+    batch_size: Annotated[int, TrainWeak.BATCH_SIZE] = TrainWeak.BATCH_SIZE.default,
+    gan_batch_size: Annotated[int, TrainWeak.GAN_BATCH_SIZE] = TrainWeak.GAN_BATCH_SIZE.default,
+    learning_rate: Annotated[float, TrainWeak.LEARNING_RATE] = TrainWeak.LEARNING_RATE.default,
+    tile_size: Annotated[int, TrainWeak.TILE_SIZE] = TrainWeak.TILE_SIZE.default,
+    reduction: Annotated[int, TrainWeak.REDUCTION] = TrainWeak.REDUCTION.default,
+    width: Annotated[int, TrainWeak.WIDTH] = TrainWeak.WIDTH.default,
+    blocks: Annotated[int, TrainWeak.BLOCKS] = TrainWeak.BLOCKS.default,
+    residual: Annotated[bool, TrainWeak.RESIDUAL] = TrainWeak.RESIDUAL.default,
+    threshold: Annotated[float, TrainWeak.THRESHOLD] = TrainWeak.THRESHOLD.default,
+    depth: Annotated[int, TrainWeak.DEPTH] = TrainWeak.DEPTH.default,
+    peak: Annotated[float, TrainWeak.PEAK] = TrainWeak.PEAK.default,
+    bands: Annotated[Sequence[str], TrainWeak.BANDS] = TrainWeak.BANDS.default,
+    device: Annotated[str, TrainWeak.DEVICE] = TrainWeak.DEVICE.default,
+    seed: Annotated[int, TrainWeak.SEED] = TrainWeak.SEED.default,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train a landslide mapper from image labels: which samples hold a landslide, not where.
