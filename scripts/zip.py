@@ -26,14 +26,11 @@ TARGET = ROOT / "dist" / "landslide_mapper.zip"
 FOLDER = "landslide_mapper"
 PARTS = (
     *("__init__.py", "metadata.txt", "icon.svg", "LICENSE"),
-    *("README.md", "CHANGELOG.md", "CITATION.cff", "docs"),
+    *("README.md", "CHANGELOG.md", "CITATION.cff", "CONTRIBUTING.md", "docs"),
     *("landslide_plugin", "models", "processing_algorithms", "requirements"),
 )
 """What the plugin needs of the repository."""
-NOT_NEEDED = (
-    "docs/publishing.md",
-    *("requirements/engine.in", "requirements/dev", "requirements/qgis-tests"),
-)
+NOT_NEEDED = ("requirements/engine.in", "requirements/dev", "requirements/qgis-tests")
 """Beginnings of names."""
 MODELS = "models/weights/models.json"
 """Says of each model whether it is distributed in the archive."""

@@ -10,11 +10,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from landslide_mapper.landslide_plugin.inference.illumination import PERCENTILES
 from landslide_mapper.models.known_models import CARD_SUFFIX, SUFFIX, WEIGHTS, known_models
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_card, load_model
+from safetensors import safe_open
 
-from .measure import RESIZED
+from .measure import FALSE_AREA, FOUND, RESIZED
 
 PAGE = Path(__file__).parents[2] / "docs" / "model-cards.md"
 HEAD = """# Models
@@ -24,12 +26,14 @@ Written by `python -m experiments.shipped.cards` from the files in `models/weigh
 folder `models` beside the engines, where *Fetch a model* and you put them. In a checkout of the
 repository `python -m experiments.shipped.train NAME` trains such a model on your copy of the data
 (`LANDSLIDE_DATA` names its folder), `python -m experiments.shipped.measure` measures it; where a
-file came about otherwise, its training says so.
+file came about otherwise, its training says so. Figures of a model stand beside those of a constant
+mask, the mean mask of the images that it was trained on.
 """
 WAYS = {
     "zip": "ships with the plugin",
-    "fetch": "is not in the plugin's archive, as its terms are not clear: fetched on wish, or made",
+    "fetch": "is not in the plugin's archive: fetched on wish, or made",
 }
+UNTOLD = "the file does not say"
 FIGURES = {
     "precision": "precision",
     "recall": "recall",
@@ -42,19 +46,19 @@ FIGURES = {
 
 def page(folder: Path = WEIGHTS) -> str:
     """Return the page, in Markdown."""
-    return "\n".join([HEAD, *(_section(path) for path in sorted(folder.glob("*.safetensors")))])
+    return "\n".join([HEAD, *(section(path) for path in sorted(folder.glob(f"*{SUFFIX}")))])
 
 
-def _section(path: Path) -> str:
-    network, card = load_model(str(path))
-    count = sum(parameter.numel() for parameter in network.parameters())
-    lines = [f"## {card.name}", "", *_facts(card, count, path.stat().st_size), ""]
+def section(path: Path) -> str:
+    """Return what the page says of a model: what its file says, and nothing else."""
+    card = load_card(path)
+    lines = [f"## {card.name}", "", *_facts(card, path), ""]
     lines += [f"- {limit}" for limit in card.training.get("limits", [])]
     if test := card.metrics.get("test"):
         lines += [
             "",
-            f"Test part, never seen: {test['images with landslide']} images with landslide, "
-            f"{test['images without']} without. The constant mask is the train images' mean mask.",
+            f"Test part: {test['images with landslide']} images with landslide, "
+            f"{test['images without']} without. Looked at before: {_times(test)}.",
             "",
             *_test_table(test),
         ]
@@ -66,40 +70,68 @@ def _section(path: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-def _facts(card: ModelCard, count: int, size: int) -> list[str]:
-    training, known = card.training, known_models()[card.name]
+def _facts(card: ModelCard, path: Path) -> list[str]:
+    training, model = card.training, known_models(path.parent).get(card.name)
     pixels = f"{card.resolution:g} m" if card.resolution else "any size"
     facts = {
         "input": f"{', '.join(card.bands)}; pixels of {pixels}",
-        "network": f"{card.architecture}, {count:,} parameters, {size / 1e6:.1f} MB in fp16",
-        "data": training.get("data", "generated area, synthetic"),
-        "terms": f"{known.licence or 'not clear'} ({known.source})",
-        "distribution": WAYS[known.distributed],
-        "split": f"{training.get('split')}, seed {training.get('split_seed')}",
+        "network": f"{card.architecture}, {_weights(path)}",
+        "data": training.get("data", UNTOLD),
+    }
+    if model:
+        facts["terms"] = f"{model.licence or 'not clear'} ({model.source})"
+        facts["distribution"] = WAYS[model.distributed]
+    facts |= {
+        "split": f"{training.get('split', UNTOLD)}, seed {training.get('split_seed', UNTOLD)}",
         "training": _training(training),
         "scales": ", ".join(map(str, card.arguments.get("scales", [1]))),
-        "threshold": f"{card.threshold:.3f}, the best on the validation part",
-        "validation": ", ".join(
-            f"{title} {card.metrics[name]:.3f}"
-            for name, title in (*FIGURES.items(), ("iou", "IoU"))
-            if isinstance(card.metrics.get(name), float)
-        ),
+        "threshold": f"{card.threshold:.3f}",
     }
+    if figures := _figures(card.metrics):
+        facts[f"on the {card.metrics.get('split', UNTOLD)}"] = figures
     if card.scene:
+        low, high = PERCENTILES
         facts["light"] = (
-            "each band of a scene gets one offset and one gain, so that its 2nd and 98th "
-            "percentile lie where the training's do"
+            f"each band of a scene gets one offset and one gain, so that its {low:g}nd and "
+            f"{high:g}th percentile lie where the training's do"
         )
     return [f"- {name}: {value}" for name, value in facts.items()]
 
 
+def _weights(path: Path) -> str:
+    """Return how many parameters a model has, and how its file keeps them."""
+    network, _ = load_model(str(path))
+    count = sum(parameter.numel() for parameter in network.parameters())
+    with safe_open(path, "numpy") as file:
+        types = {str(file.get_slice(name).get_dtype()) for name, _ in network.named_parameters()}
+    return f"{count:,} parameters, {path.stat().st_size / 1e6:.1f} MB of {' and '.join(types)}"
+
+
+def _figures(metrics: Mapping[str, Any]) -> str:
+    return ", ".join(
+        f"{title} {metrics[name]:.3f}"
+        for name, title in (*FIGURES.items(), ("iou", "IoU"))
+        if isinstance(metrics.get(name), float)
+    )
+
+
+def _times(test: Mapping[str, Any]) -> str:
+    """Return how often a test part was looked at before these figures."""
+    return f"{test['looks']} times" if "looks" in test else UNTOLD
+
+
 def _training(training: Mapping[str, Any]) -> str:
-    parts = [f"{training.get('train_samples')} samples", f"seed {training.get('seed')}"]
-    stages = training.get("stages") or []
-    parts += [_stage(stage) for stage in stages]
-    if not stages:
-        parts.append(f"{training.get('epochs')} epochs")
-    text = ", ".join([*parts, f"loss {training.get('loss')}", f"on {training.get('device')}"])
+    stages = [_stage(stage) for stage in training.get("stages", [])]
+    told = {
+        "{} samples": training.get("train_samples"),
+        "seed {}": training.get("seed"),
+        "{}": ", ".join(stages) or None,
+        "{} epochs": None if stages else training.get("epochs"),
+        "loss {}": training.get("loss"),
+        "on {}": training.get("device"),
+    }
+    facts = [form.format(value) for form, value in told.items() if value is not None]
+    text = ", ".join(facts) or UNTOLD
     return f"{text}. {training['how']}" if "how" in training else text
 
 
@@ -123,14 +155,16 @@ def _test_table(test: Mapping[str, Any]) -> list[str]:
             lines.append(f"| {part} | {way} | {numbers} |")
     rates = "; ".join(
         f"{way} {_number(figures['false positive rate on images without'])}, "
-        f"{_number(figures['share of them with false area'])} of them more than 0.5 % false area"
+        f"{_number(figures['share of them with false area'])} of them more than "
+        f"{100 * FALSE_AREA:g} % false area"
         for way, figures in ways.items()
     )
     lines += ["", f"False positive rate on images without landslide: {rates}."]
     if "mean IoU of an image" in ways["model"]:
         single = "; ".join(
             f"{way} mean IoU {_number(figures['mean IoU of an image'])}, "
-            f"{_number(figures['share of images found'])} found (30 % of the landslide pixels)"
+            f"{_number(figures['share of images found'])} found "
+            f"({100 * FOUND:g} % of the landslide pixels)"
             for way, figures in ways.items()
         )
         lines += ["", f"Images with landslide one by one, each counting alike: {single}."]
