@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import torch
 from affine import Affine
-from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, Sample, SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from landslide_mapper.landslide_plugin.training.train_command import train
@@ -306,7 +306,7 @@ def _train_weak(work: Work, method: str, name: str = "", **settings: Any) -> dic
         method=method,
         tile_size=work.plan.tile_size,
         seed=work.plan.seed,
-        progress=Progress(_say),
+        progress=Progress(print_texts),
         **settings,
     )
     return {**found, **load_card(str(model)).training}
@@ -324,7 +324,7 @@ def _train_masks(work: Work, name: str, samples: Path) -> dict[str, Any]:
         batch_size=16,
         tile_size=work.plan.tile_size,
         seed=work.plan.seed,
-        progress=Progress(_say),
+        progress=Progress(print_texts),
     )
 
 
@@ -348,11 +348,6 @@ def _view(both: Scaled, method: str) -> Scaled:
     if method == "cyclegan":
         alone.classifier = None
     return alone, mean, std
-
-
-def _say(event: dict[str, Any]) -> None:
-    if event["type"] != "progress":
-        print(event["text"], flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from landslide_mapper.landslide_plugin.training.weak.images import Images
@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         trainweak(
             samples=str(samples), model=str(model), html=str(model.with_suffix(".html")),
             encoder="resnet18", epochs=10, gan_epochs=given.gan_epochs, tile_size=PIECE, width=16,
-            blocks=3, seed=given.seed, progress=Progress(_say),
+            blocks=3, seed=given.seed, progress=Progress(print_texts),
         )  # fmt: skip
     network, card = load_model(str(model))
     if not isinstance(network, WeakNetwork):
@@ -85,11 +85,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     drawing = draw_views(network, images, images.validation[True][:SHOWN])
     drawing.savefig(given.picture, dpi=90)
     return 0
-
-
-def _say(event: dict) -> None:
-    if event["type"] != "progress":
-        print(event["text"], flush=True)
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ output; what it has no place for stands in properties that begin with `landslide
 import math
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ..landslide_plugin import __version__
@@ -247,6 +248,11 @@ class ModelCard:
         }
         softmax = {"format": "python", "expression": "torch.softmax(logits, 1)"}
         return {"name": "logits", **output, "result": result, "post_processing_function": softmax}
+
+
+def plain_stem(path: Path) -> str:
+    """Return a file's stem in the letters that the name of a model may have."""
+    return re.sub(r"[^a-zA-Z0-9_.-]+", "-", path.stem).strip("-_.")
 
 
 def _is_range(scene: dict[str, list[float]], bands: int) -> bool:

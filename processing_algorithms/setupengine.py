@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -269,8 +268,7 @@ def _sizes(torch: str) -> str:
 
 def _address(plan: Plan) -> str:
     """Return an address that the set-up downloads from; the others take the same proxy."""
-    facts = json.loads((plan.requirements / "uv.json").read_text(encoding="utf-8"))
-    return str(next(iter(facts["wheels"].values()))["url"])
+    return str(next(iter(plan.facts("uv")["wheels"].values()))["url"])
 
 
 def _numbered(parameters: dict[str, Any]) -> dict[str, Any]:

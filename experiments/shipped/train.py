@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
 from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
 from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy, dice
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
@@ -241,7 +241,7 @@ def _train_stage(
         *(recipe.enhancement, recipe.repeat, recipe.every),
     )
     task = SemanticTask(_loss)
-    return fit(network, task, tiles, settings, Progress(_say), checkpoint, repr(shaping))
+    return fit(network, task, tiles, settings, Progress(print_texts), checkpoint, repr(shaping))
 
 
 def _balanced(samples: Sequence[Sample]) -> list[Sample]:
@@ -253,11 +253,6 @@ def _balanced(samples: Sequence[Sample]) -> list[Sample]:
 
 def _loss(logits: Tensor, classes: Tensor) -> Tensor:
     return cross_entropy(logits, classes) + dice(logits, classes)
-
-
-def _say(event: dict[str, Any]) -> None:
-    if event["type"] != "progress":
-        print(event["text"], flush=True)
 
 
 def _validated(network: CompactUNet, card: ModelCard, samples: SampleSet, every: int = 1) -> Scores:
@@ -331,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         torch.set_num_threads(given.threads)
     if given.name == NAME:
         work.mkdir(parents=True, exist_ok=True)
-        print(train_demo(work, given.quick, Progress(_say)))
+        print(train_demo(work, given.quick, Progress(print_texts)))
     else:
         print(train(given.name, work, given.quick))
     return 0

@@ -8,7 +8,7 @@ from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ..contract.choices import Map
 from ..contract.errors import InputError
-from ..core.progress import Progress
+from ..core.progress import Listening, Progress
 from ..core.provenance import CURRENT
 from ..factors.stack_command import stack
 from ..inference.predict_command import predict
@@ -89,8 +89,7 @@ def map(
     require_vector_output(inventory)
     for path in (probability, html):
         require_folder(path or probability)
-    warnings: list[str] = []
-    progress = _listening(progress, warnings)
+    progress = heard = Listening(progress)
     given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
     chosen = _model(model, image, given, sensor, progress)
     model, card = str(chosen.path), chosen.card
@@ -159,7 +158,7 @@ def map(
                 min_area=min_area,
                 date=date,
                 steps=derived.steps,
-                warnings=warnings,
+                warnings=heard.warnings,
             )
             write_report(html, map_report(found))
             progress.update(1.0)
@@ -170,24 +169,6 @@ def map(
         "count": counted["count"],
         "area_m2": counted["area_m2"],
     }
-
-
-def _listening(progress: Progress, warnings: list[str]) -> Progress:
-    """Return a progress that hands on what it is told, each text once, and keeps the warnings."""
-    told: set[str] = set()
-
-    def hand_on(event: dict[str, Any]) -> None:
-        if event["type"] == "progress":
-            progress.update(event["percent"] / 100)
-        elif event["text"] not in told:
-            told.add(event["text"])
-            if event["type"] == "warning":
-                warnings.append(event["text"])
-                progress.warning(event["text"])
-            else:
-                progress.message(event["text"])
-
-    return Progress(hand_on)
 
 
 def _model(model: str, image: str, given: Given, sensor: str, progress: Progress) -> Choice:

@@ -76,7 +76,7 @@ def map_report(mapped: Mapped) -> str:
     largest = [int(row) for row in np.argsort(-landslides["area_m2"].to_numpy())[:LARGEST]]
     sections = [Section("What was mapped", _figures(landslides, area, mapped))]
     if mapped.warnings:
-        warned = "".join(map(caution, dict.fromkeys(mapped.warnings)))
+        warned = "".join(map(caution, mapped.warnings))
         sections.append(Section("Beware", warned))
     sections.append(_picture(landslides, largest, grid, mapped))
     if largest:

@@ -63,3 +63,35 @@ class Progress:
     def _send(self, event: dict[str, Any]) -> None:
         if self._sink is not None:
             self._sink(event)
+
+
+class Listening(Progress):
+    """Hands on to another progress what it is told, each text once, and keeps the texts."""
+
+    def __init__(self, progress: Progress) -> None:
+        super().__init__(self._hear)
+        self._progress = progress
+        self._heard: dict[str, str] = {}
+
+    @property
+    def texts(self) -> list[str]:
+        """Messages and warnings, in the order told."""
+        return list(self._heard)
+
+    @property
+    def warnings(self) -> list[str]:
+        """Warnings alone."""
+        return [text for text, kind in self._heard.items() if kind == "warning"]
+
+    def _hear(self, event: dict[str, Any]) -> None:
+        if event["type"] == "progress":
+            self._progress.update(event["percent"] / 100)
+        elif event["text"] not in self._heard:
+            self._heard[event["text"]] = event["type"]
+            self._progress._send(event)
+
+
+def print_texts(event: dict[str, Any]) -> None:
+    """Print messages and warnings: a sink for programs at a terminal."""
+    if "text" in event:
+        print(event["text"], flush=True)

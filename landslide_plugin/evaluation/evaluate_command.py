@@ -10,7 +10,7 @@ import numpy as np
 
 from ..contract.choices import Evaluate
 from ..contract.errors import InputError
-from ..core.progress import Progress
+from ..core.progress import Listening, Progress
 from ..outputs.whole import whole_file
 from ..raster.declared import unique_names
 from ..raster.grid import tell_metres
@@ -69,7 +69,7 @@ def evaluate(
         OutputError: an output can't be written.
     """
     _check(threshold, tolerance, block_size)
-    notes = _Notes(progress)
+    notes = Listening(progress)
     paths = [predicted] if isinstance(predicted, str) else predicted
     if not paths:
         raise InputError("There is no map to judge: choose at least one.")
@@ -115,23 +115,6 @@ def evaluate(
     return {"html": html, "json": json, "csv": csv, **numbers_of(comparison, maps[0])}
 
 
-class _Notes(Progress):
-    """Passes on what is told, and keeps it for the report."""
-
-    def __init__(self, progress: Progress) -> None:
-        super().__init__()
-        self._progress = progress
-        self.texts: list[str] = []
-
-    def message(self, text: str) -> None:
-        self.texts.append(text)
-        self._progress.message(text)
-
-    def warning(self, text: str) -> None:
-        self.texts.append(text)
-        self._progress.warning(text)
-
-
 def _check(threshold: float | None, tolerance: float, block_size: float) -> None:
     """Refuse numbers that mean nothing."""
     if threshold is not None and not 0 < threshold <= 1:
@@ -154,7 +137,7 @@ def _judge(
     layers: list[Layer],
     readers: list[Reader],
     block_size: float,
-    notes: _Notes,
+    notes: Listening,
 ) -> tuple[list[Judged], Setting]:
     """Compute all scores and their intervals."""
     blocks = make_blocks(comparison, block_size)

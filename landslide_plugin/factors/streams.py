@@ -18,13 +18,13 @@ import geopandas as gpd
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from pyproj import CRS
 from scipy.ndimage import binary_fill_holes
 
 from ..contract.errors import InputError
 from ..core import memory
 from ..core.progress import Progress
 from ..raster import Grid
+from ..raster.surface import surface_of
 from . import flow
 
 NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
@@ -290,17 +290,11 @@ def _to_frame(links: list[Link], grid: Grid) -> gpd.GeoDataFrame:
     frame = gpd.GeoDataFrame(geometry=lines, crs=grid.crs)
     frame.insert(0, "id", np.arange(1, len(links) + 1))
     frame.insert(1, "strahler", [link.strahler for link in links])
-    frame.insert(2, "length_m", _geodesic_lengths(frame))
+    surface = surface_of(grid.crs)
+    lengths = [surface.length(*shapely.get_coordinates(line).T) for line in lines]
+    frame.insert(2, "length_m", lengths)
     frame.insert(3, "drained_km2", [link.drained_km2 for link in links])
     return frame
-
-
-def _geodesic_lengths(frame: gpd.GeoDataFrame) -> list[float]:
-    crs = CRS.from_user_input(frame.crs)
-    geod, geodetic = crs.get_geod(), crs.geodetic_crs
-    if geod is None or geodetic is None:
-        return [float(length) for length in frame.length]
-    return [float(geod.geometry_length(line)) for line in frame.geometry.to_crs(geodetic)]
 
 
 def _richdem() -> ModuleType | None:

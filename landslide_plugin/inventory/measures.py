@@ -99,12 +99,8 @@ def _metres_per_unit(centre: Floats, crs: Any) -> tuple[Floats, Floats]:
     # Each centre, a step along x from it, and a step along y.
     places = centre + step * np.array([[[0.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]]])
     angles = np.stack(surface.geodetic(places[..., 0], places[..., 1]), axis=-1)
-    latitude, geod = angles[0, :, 1], surface.geod
-    root = np.sqrt(1 - geod.es * np.sin(latitude) ** 2)
-    # Snyder 1987, equations 4-20 and 4-19.
-    parallel, meridian = geod.a / root * np.cos(latitude), geod.a * (1 - geod.es) / root**3
     away = (angles[1:] - angles[0] + np.pi) % (2 * np.pi) - np.pi  # over the antimeridian too
-    metres = away * np.stack([parallel, meridian], axis=1) / step
+    metres = away * np.stack(surface.radii(angles[0, :, 1]), axis=1) / step
     return metres[0], metres[1]
 
 

@@ -18,14 +18,8 @@ from ..contract.errors import InputError, OutputError
 from ..core.access import require_ending
 from ..core.system import is_in_use, one_name
 from .locks import locked, remove_stale
+from .parts import part_names
 from .whole import end_what_was_killed, protect, require_name, require_plain
-
-_PARTS = {
-    ".shp": (".dbf", ".shx", ".prj", ".cpg", ".qix"),
-    ".tab": (".dat", ".map", ".id", ".ind"),
-}
-"""Endings of a file that is of several, and of its parts."""
-_SIDECARS = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 
 
 @contextmanager
@@ -157,10 +151,7 @@ def _is_within(path: Path, folder: Path) -> bool:
 
 
 def _part_names(file: Path) -> set[str]:
-    endings = _PARTS.get(file.suffix.lower(), ())
-    return {file.name.lower() + ending for ending in _SIDECARS} | {
-        file.stem.lower() + ending for ending in endings
-    }
+    return {name.lower() for name in part_names(file)}
 
 
 def _require_apart(places: Mapping[str, Path]) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from ..contract.errors import OutputError
 from ..core import owners
 from ..core.interruption import uninterrupted
+from ..core.notes import read_note
 from ..core.system import hidden_folder, remove
 from .whole import PARTIAL_PREFIX
 
@@ -42,14 +43,14 @@ def locked(place: Path) -> Iterator[None]:
         yield
     finally:
         with uninterrupted():
-            if _holder(lock).get("owner") == owners.me():
+            if read_note(lock).get("owner") == owners.me():
                 remove(lock)
 
 
 def remove_stale(folder: Path) -> None:
     """Remove the locks of runs that have ended without removing them."""
     for lock in folder.glob(f"{PREFIX}*"):
-        if owners.has_ended(_holder(lock).get("owner", "")):
+        if owners.has_ended(read_note(lock).get("owner", "")):
             remove(lock)
 
 
@@ -59,7 +60,7 @@ def _take(lock: Path, note: str) -> None:
             _create(lock, note)
             return
         except FileExistsError:
-            holder = _holder(lock)
+            holder = read_note(lock)
             owner = holder.get("owner", "")
             if (owner and not owners.has_ended(owner)) or (not owner and _is_fresh(lock)):
                 number, host = owner.split("-")[0] or "?", owner.split("-", 2)[-1] or "?"
@@ -98,10 +99,3 @@ def _is_fresh(lock: Path) -> bool:
         return time.time() - lock.stat().st_mtime < _A_MOMENT
     except OSError:
         return False
-
-
-def _holder(lock: Path) -> dict[str, str]:
-    try:
-        return dict(json.loads(lock.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}

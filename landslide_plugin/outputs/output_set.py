@@ -18,14 +18,12 @@ from pathlib import Path
 
 from ..core.interruption import uninterrupted
 from ..core.system import replace
+from .parts import is_of_several, part_names
 
 MOVES = "moves.json"
 """In a hidden folder: the moves of all outputs of the run, once all are finished."""
 ASIDE = "aside"
 """In a hidden folder: what stood where the output goes."""
-
-_SIDECARS = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
-_SHAPEFILE = (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".qmd")
 
 
 @dataclass(frozen=True)
@@ -56,9 +54,7 @@ class Move:
     def standing(self) -> list[Path]:
         """Return what stands there and gives way, the output itself first; not what has gone."""
         own = self.destination
-        names = [own.name, *(own.name + ending for ending in _SIDECARS)]
-        if own.suffix.lower() == ".shp":
-            names += [own.stem + ending for ending in _SHAPEFILE]
+        names = [own.name, *part_names(own)]
         gone = {name for name in self.names if not (self.folder / name).exists()}
         return [own.with_name(name) for name in names if name not in gone and _is(own, name)]
 
@@ -197,7 +193,7 @@ def _is(beside: Path, name: str) -> bool:
 
 
 def _is_one_file(path: Path) -> bool:
-    return path.suffix.lower() != ".shp" and path.is_file()
+    return not is_of_several(path) and path.is_file()
 
 
 def _umask() -> int:

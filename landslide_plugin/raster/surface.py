@@ -84,6 +84,10 @@ class Plane:
         one, nothing = np.ones(x.shape), np.zeros(x.shape)
         return Pixels(self.metres * width * one, self.metres * height * one, nothing, nothing, one)
 
+    def length(self, x: Floats, y: Floats) -> float:
+        """Return the metres along a line through places, both (n,)."""
+        return self.metres * float(np.hypot(np.diff(x), np.diff(y)).sum())
+
 
 class Ellipsoid(Plane):
     """An ellipsoid, whatever coordinates its places have.
@@ -111,6 +115,20 @@ class Ellipsoid(Plane):
     def on_map(self, longitude: Floats, latitude: Floats) -> tuple[Floats, Floats]:
         """Return x and y of longitudes and latitudes in radians; infinite for none."""
         raise NotImplementedError
+
+    def length(self, x: Floats, y: Floats) -> float:
+        """Return the metres along the geodesics through places, both (n,)."""
+        longitude, latitude = map(np.degrees, self.geodetic(x, y))
+        return float(self.geod.line_length(longitude, latitude))
+
+    def radii(self, latitude: Floats) -> tuple[Floats, Floats]:
+        """Return metres a radian along the parallel and along the meridian at latitudes, radians.
+
+        N(phi) cos(phi) and M(phi): Snyder 1987, equations 4-20 and 4-19.
+        """
+        root = np.sqrt(1 - self._eccentricity2 * np.sin(latitude) ** 2)
+        parallel = self._semi_major / root * np.cos(latitude)
+        return parallel, self._semi_major * (1 - self._eccentricity2) / root**3
 
     @cached_property
     def turn(self) -> float:
@@ -149,9 +167,8 @@ class Degrees(Ellipsoid):
     def measure(self, x: Floats, y: Floats, width: float, height: float) -> Pixels:
         """Measure pixels: arcs of the parallel and the meridian through their centres.
 
-        N(phi) cos(phi) dlon and M(phi) dlat (Snyder 1987, equations 4-20 and 4-19). A centre on
-        the pole, or beyond it, counts as a quarter pixel before it, as wide as such a pixel is in
-        the mean.
+        A centre on the pole, or beyond it, counts as a quarter pixel before it, as wide as such a
+        pixel is in the mean.
 
         Args:
             x: longitudes of the centres, in the CRS's unit.
@@ -161,9 +178,7 @@ class Degrees(Ellipsoid):
         """
         last = np.pi / 2 - self._radians * height / 4
         latitude = np.clip(y * self._radians, -last, last)
-        root = np.sqrt(1 - self._eccentricity2 * np.sin(latitude) ** 2)
-        parallel = self._semi_major / root * np.cos(latitude)
-        meridian = self._semi_major * (1 - self._eccentricity2) / root**3
+        parallel, meridian = self.radii(latitude)
         sizes = parallel * self._radians * width, meridian * self._radians * height
         nothing = np.zeros(x.shape)
         return Pixels(*sizes, nothing, nothing, np.cos(latitude))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..core.notes import read_note
 from ..core.system import LONGEST_PATH
 from .listener import SetupError
 from .machine import Machine, this_machine
@@ -61,10 +61,7 @@ def python_of(folder: Path, machine: Machine | None = None) -> Path:
 
 def stamp_of(folder: Path) -> dict[str, str]:
     """Return what an environment's stamp says; nothing where it is not whole."""
-    try:
-        return dict(json.loads((folder / STAMP).read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}
+    return read_note(folder / STAMP)
 
 
 def is_ready(plan: Plan, folder: Path) -> bool:

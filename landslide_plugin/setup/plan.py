@@ -117,7 +117,7 @@ class Plan:
         tag = f"cp{python.replace('.', '')}"
         system = _TAGS[self.machine.system].format(self.machine.processor)
         name = f"torch-{version}+{self.torch}-{tag}-{tag}-{system}.whl"
-        facts = json.loads(self._text("pytorch.json"))
+        facts = self.facts("pytorch")
         if name not in facts["wheels"]:
             raise SetupError(
                 f"The digest of {name} is not known: take Python {OWN}, or torch pypi."
@@ -149,16 +149,23 @@ class Plan:
 
     def sizes(self, python: str = OWN) -> dict[str, int]:
         """Return the bytes to "download" and on "disk", as far as they are known."""
-        facts: dict[str, Any] = json.loads(self._text("sizes.json") or "{}")
-        known = facts.get(f"{self.machine.system}-{self.machine.processor}", {}).get(python, {})
+        known = (
+            self.facts("sizes")
+            .get(f"{self.machine.system}-{self.machine.processor}", {})
+            .get(python, {})
+        )
         parts = [known.get(name, {}) for name in (*self.locks(), f"torch-{self.torch}")]
         return {key: sum(part.get(key, 0) for part in parts) for key in ("download", "disk")}
 
     def longest_path(self) -> int:
         """Return the length of the longest path below the environment."""
-        known = json.loads(self._text("sizes.json") or "{}").get("longest_path", 0)
+        known = self.facts("sizes").get("longest_path", 0)
         build = (self.machine.system, self.torch) in _FROM_PYTORCH  # stands in a folder's name
         return int(known) + (len(f"+{self.torch}") if build else 0)
+
+    def facts(self, name: str) -> dict[str, Any]:
+        """Return what a JSON file beside the locks says; nothing where it is missing."""
+        return dict(json.loads(self._text(f"{name}.json") or "{}"))
 
     def _text(self, name: str) -> str:
         path = self.requirements / name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 import shutil
 import sys
@@ -42,7 +41,7 @@ def find(plan: Plan, home: Path, listener: Listener, fetch: Fetch) -> Path:
         SetupError: it can't be had, or is not the file that was checked.
         SetupCanceled: the user canceled.
     """
-    facts = json.loads((plan.requirements / "uv.json").read_text(encoding="utf-8"))
+    facts = plan.facts("uv")
     name = "uv.exe" if plan.machine.system == "Windows" else "uv"
     kept = home / "uv" / facts["version"] / name
     for candidate in (kept, shutil.which("uv")):
@@ -71,7 +70,7 @@ def find(plan: Plan, home: Path, listener: Listener, fetch: Fetch) -> Path:
 
 def pin(plan: Plan) -> str:
     """Return the pin of the uv that is locked, with its digests."""
-    facts = json.loads((plan.requirements / "uv.json").read_text(encoding="utf-8"))
+    facts = plan.facts("uv")
     digests = [f"--hash={wheel['digest']}" for wheel in facts["wheels"].values()]
     return " ".join([f"uv=={facts['version']}", *digests])
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import torch
 
 from ...models.device import describe, pick_device
-from ...models.model_card import ModelCard
+from ...models.model_card import ModelCard, plain_stem
 from ...models.model_file import check_model_path, save_model
 from ...models.registry import task_of
 from ..contract.choices import Train
@@ -250,5 +250,5 @@ def _save(job: Job, result: Result, card: ModelCard, html: str, progress: Progre
 
 def _model_name(path: Path) -> str:
     """Return the file's stem as a name that the STAC extension allows."""
-    stem = re.sub(r"[^a-zA-Z0-9_.-]+", "-", path.stem).strip("-_.")
+    stem = plain_stem(path)
     return stem if re.fullmatch(r"[a-zA-Z][\w.-]+[a-zA-Z0-9]", stem) else f"model-{stem or 1}"

@@ -29,7 +29,7 @@ from qgis.core import (
 )
 from qgis.PyQt.QtNetwork import QSslCertificate
 
-from .test_setup import write_wheel
+from ..wheels import write_wheel
 
 CONTENT = bytes(range(256)) * 4096
 INDEX, WHEEL = "http://packages.example/simple/", "tinypackage-1.0-py3-none-any.whl"

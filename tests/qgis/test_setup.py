@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -23,21 +22,6 @@ from qgis.core import (
 )
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def write_wheel(folder, name, version, code=""):
-    """Write a package of one module."""
-    info = f"{name}-{version}.dist-info"
-    wheel = folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(f"{name}.py", code)
-        archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
 
 
 def engine_at(folder, **stamp):

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from ... import __version__
+from ...core.notes import read_note
 from ...core.progress import Progress
 from .runtime import PACKAGES, Runtime
 
@@ -188,10 +189,9 @@ def cache_file() -> Path:
 
 def _remembered() -> dict[str, Any]:
     try:
-        found = json.loads(cache_file().read_text(encoding="utf-8"))
-    except (OSError, ValueError, RuntimeError):
+        return read_note(cache_file())
+    except RuntimeError:  # there is no home
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _processor() -> list[str | None]:

@@ -1,7 +1,6 @@
 """The command `trainweak`."""
 
 import hashlib
-import re
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -14,7 +13,7 @@ from torch import nn
 
 from ....models.cyclegan import CycleGAN
 from ....models.device import describe, pick_device
-from ....models.model_card import ModelCard
+from ....models.model_card import ModelCard, plain_stem
 from ....models.model_file import check_model_path, save_model
 from ....models.pretrained import pretrained_weights, require_encoder
 from ....models.registry import SEMANTIC_TASK
@@ -248,10 +247,9 @@ def _card(
     gan: Outcome | None,
 ) -> ModelCard:
     data = images.samples
-    stem = re.sub(r"[^a-zA-Z0-9_.-]+", "-", Path(model).stem).strip("-_.")
     epochs = {"cam": cam, "cyclegan": gan}
     return ModelCard(
-        name=f"weak-{stem or 1}",
+        name=f"weak-{plain_stem(Path(model)) or 1}",
         architecture="weak",
         arguments=arguments,
         task=SEMANTIC_TASK,

@@ -72,6 +72,11 @@ class TestKnownShapes:
         assert frame.length_m[0] == pytest.approx(Geod(ellps="WGS84").geometry_length(geographic))
         assert frame.length_m[0] == pytest.approx(1900 / 0.9996, rel=1e-5)  # UTM's scale
 
+    def test_a_local_crs_in_feet_has_lengths_in_metres(self):
+        feet = CRS.from_wkt('LOCAL_CS["site",UNIT["foot",0.3048]]')
+        frame = network(valley(), min_area=0.03, crs=feet)
+        assert frame.length_m[0] == pytest.approx(0.3048 * frame.geometry[0].length)
+
     def test_a_geographic_dem_has_true_areas_and_lengths(self):
         step = 1 / 1200
         frame = network(valley(), 0.05, crs=CRS.from_epsg(4326), left=10.0, top=60.0, step=step)

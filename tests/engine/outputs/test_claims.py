@@ -68,7 +68,7 @@ def test_no_command_takes_an_input_as_its_output(tmp_path, command):
     assert file.read_bytes() == b"precious"
 
 
-@pytest.mark.parametrize("part", ["a.dbf", "a.SHX", "a.shp.aux.xml", "a.shp.ovr"])
+@pytest.mark.parametrize("part", ["a.dbf", "a.SHX", "a.sbn", "a.shp.aux.xml", "a.shp.ovr"])
 def test_a_part_of_an_input_is_no_output_either(tmp_path, part):
     (tmp_path / "a.shp").touch()
     with pytest.raises(InputError, match="or a part of one"):

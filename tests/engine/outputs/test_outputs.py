@@ -71,6 +71,15 @@ class TestWholeFile:
         assert (tmp_path / "a.dbf").read_bytes() == (tmp_path / "a.shp").read_bytes() == NEW
         assert (tmp_path / "a.txt").read_bytes() == OLD
 
+    def test_the_parts_of_a_mapinfo_file_go_with_it(self, tmp_path):
+        for name in ("a.tab", "a.dat", "a.ind"):
+            (tmp_path / name).write_bytes(OLD)
+        with whole_file(tmp_path / "a.tab") as partial:
+            partial.write_bytes(NEW)
+            partial.with_suffix(".dat").write_bytes(NEW)
+        assert names(tmp_path) == ["a.dat", "a.tab"]
+        assert (tmp_path / "a.dat").read_bytes() == (tmp_path / "a.tab").read_bytes() == NEW
+
     def test_failing_to_replace_changes_nothing(self, tmp_path, monkeypatch):
         for name in ("a.tif", "a.tif.aux.xml"):
             (tmp_path / name).write_bytes(OLD)

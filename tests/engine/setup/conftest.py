@@ -7,7 +7,6 @@ import platform
 import sys
 import threading
 import time
-import zipfile
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -15,25 +14,11 @@ import pytest
 from landslide_mapper.landslide_plugin.setup import install
 from landslide_mapper.landslide_plugin.setup.plan import Plan
 
+from ...wheels import write_wheel
+
 PYTHON = "{}.{}".format(*sys.version_info)
 TAG = f"cp{PYTHON.replace('.', '')}"
 TORCH = f"torch-1.0+cpu-{TAG}-{TAG}-manylinux_2_28_{platform.machine()}.whl"
-
-
-def write_wheel(folder, name, version="1.0", code="", file=None):
-    """Write a package of one module; return its file."""
-    info = f"{name}-{version}.dist-info"
-    wheel = folder / (file or f"{name}-{version}-py3-none-any.whl")
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(f"{name}.py", code)
-        archive.writestr(
-            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
-        )
-        archive.writestr(
-            f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
-        )
-        archive.writestr(f"{info}/RECORD", "")
-    return wheel
 
 
 def digest(file):

@@ -22,7 +22,8 @@ from landslide_mapper.landslide_plugin.setup.listener import SetupCanceled, Setu
 from landslide_mapper.landslide_plugin.setup.machine import Machine
 from landslide_mapper.landslide_plugin.setup.plan import Plan
 
-from .conftest import PYTHON, TORCH, Memory, digest, write_wheel
+from ...wheels import write_wheel
+from .conftest import PYTHON, TORCH, Memory, digest
 
 ROOT = Path(__file__).resolve().parents[3]
 

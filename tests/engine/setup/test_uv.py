@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from landslide_mapper.landslide_plugin.setup import uv as uv_module
 from landslide_mapper.landslide_plugin.setup.listener import SetupError
+from landslide_mapper.landslide_plugin.setup.plan import Plan
 from landslide_mapper.landslide_plugin.setup.uv import find
 
 from .conftest import Memory, digest
@@ -101,9 +102,7 @@ def test_without_any_the_reason_is_told(index, wheel, tmp_path):
 
 
 def test_the_locked_uv_has_a_wheel_for_each_system():
-    facts = uv_module.json.loads(
-        (uv_module.Path(__file__).parents[3] / "requirements" / "uv.json").read_text()
-    )
+    facts = Plan().facts("uv")
     assert set(facts["wheels"]) == {
         "Linux-x86_64",
         "Linux-aarch64",
