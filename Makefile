@@ -6,6 +6,7 @@ FAULTS ?= 1000
 PACKAGE = build/plugins/landslide_mapper
 SETUP = cd build/plugins && $(PYTHON) -m landslide_mapper.landslide_plugin.setup ../../.venv
 UV = UV_SYSTEM_CERTS=1 $(if $(PIP_INDEX_URL),UV_DEFAULT_INDEX=$(PIP_INDEX_URL)) .venv/bin/uv --quiet
+TYPES = cd build/plugins && ../../$(ENGINE) -m mypy --config-file ../../pyproject.toml
 
 .PHONY: demo real test faults zip setup setup-tests lint test-engine test-qgis test-qgis-all
 
@@ -45,9 +46,9 @@ setup-tests: $(PACKAGE)
 lint:
 	$(ENGINE) -m ruff check .
 	$(ENGINE) -m ruff format --check .
-	cd build/plugins && for system in linux win32 darwin; do ../../$(ENGINE) -m mypy --platform $$system \
-		--config-file ../../pyproject.toml -p landslide_mapper.landslide_plugin \
-		-p landslide_mapper.models || exit 1; done
+	$(TYPES) --platform linux -p landslide_mapper
+	for system in win32 darwin; do ($(TYPES) --platform $$system -p landslide_mapper.models \
+		-p landslide_mapper.landslide_plugin -p landslide_mapper.processing_algorithms) || exit 1; done
 	$(ENGINE) -m bandit -q -r . -c pyproject.toml
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
 

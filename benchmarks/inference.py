@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
@@ -199,11 +200,16 @@ def compare_seams(folder: Path, model: Path, stack: Path, tile: int) -> None:
     blend between; with the overlap that is taken as a rule, and without any.
     """
     for overlap in (None, 0.0):
-        parameters = {"overlap": overlap, "tile_size": tile, "device": "cpu", "runtime": "torch"}
         predict(
-            stack=str(stack), model=str(model), probability=str(folder / "p.tif"),
-            progress=Progress(), **parameters,
-        )  # fmt: skip
+            stack=str(stack),
+            model=str(model),
+            probability=str(folder / "p.tif"),
+            overlap=overlap,
+            tile_size=tile,
+            device="cpu",
+            runtime="torch",
+            progress=Progress(),
+        )
         with rasterio.open(folder / "p.tif") as found:
             values = found.read(1, masked=True).filled(np.nan)
         tiling = Tiling(values.shape, tile, overlap)
@@ -303,7 +309,7 @@ def _difference(folder: Path) -> float:
         return float(np.abs(ours.read(1) - theirs.read(1)).mean())
 
 
-def _show(event: dict) -> None:
+def _show(event: dict[str, Any]) -> None:
     if "text" in event:
         print(f"  {event['text']}", flush=True)
 

@@ -84,7 +84,7 @@ def measure(options: argparse.Namespace) -> dict[str, float]:
     arguments = backbone_arguments(architecture, backbone)  # loads the libraries
     before = peak()
     network = build(architecture, BANDS, CLASSES, **arguments).eval()
-    network = network.to(memory_format=torch.channels_last)
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     image = torch.randn(1, BANDS, options.size, options.size)
     inputs: Any = image.to(memory_format=torch.channels_last)
     if architecture in INSTANCE:

@@ -129,7 +129,8 @@ def probabilities() -> NDArray[np.float32]:
     """Return a tile that repeats without a seam, about 200 landslides of 130 pixels."""
     noise = gaussian_filter(np.random.default_rng(0).normal(size=(TILE, TILE)), 7, mode="wrap")
     steep = 6 * (noise / noise.std() - 1.95)
-    return (1 / (1 + np.exp(-steep))).astype(np.float32)
+    values: NDArray[np.float32] = (1 / (1 + np.exp(-steep))).astype(np.float32)
+    return values
 
 
 def terrain(band: str) -> NDArray[np.float32]:
@@ -137,12 +138,13 @@ def terrain(band: str) -> NDArray[np.float32]:
     noise = gaussian_filter(np.random.default_rng(len(band)).normal(size=(TILE, TILE)), 30)
     low, high = {"slope": (0, 60), "aspect": (0, 360)}.get(band, (0, 3000))
     share = (noise - noise.min()) / np.ptp(noise)
-    return (low + (high - low) * share).astype(np.float32)
+    values: NDArray[np.float32] = (low + (high - low) * share).astype(np.float32)
+    return values
 
 
 def write(
     path: Path,
-    tiles: list[NDArray],
+    tiles: list[NDArray[Any]],
     width: int,
     height: int,
     bands: Sequence[str] = ("landslide_probability",),

@@ -40,6 +40,7 @@ COVERED = 0.5
 """Share of a coarse pixel from which it counts as landslide."""
 Labels = Callable[[NDArray[np.float32], NDArray[np.uint16]], NDArray[np.uint16]]
 Scaled = tuple[torch.nn.Module, list[float], list[float]]
+Views = tuple[WeakNetwork, list[float], list[float]]
 
 
 @dataclass(frozen=True)
@@ -328,7 +329,7 @@ def _train_masks(work: Work, name: str, samples: Path) -> dict[str, Any]:
     )
 
 
-def _both(work: Work, name: str = "cam") -> Scaled:
+def _both(work: Work, name: str = "cam") -> Views:
     """Return the network of both views, put together of a classifier and CycleGAN."""
     (cam, card), (gan, other) = (load_model(str(work.model(n))) for n in (name, "cyclegan"))
     arguments = {**card.arguments, "method": "both"}
@@ -338,7 +339,7 @@ def _both(work: Work, name: str = "cam") -> Scaled:
     return network.eval(), card.mean, card.std
 
 
-def _view(both: Scaled, method: str) -> Scaled:
+def _view(both: Views, method: str) -> Views:
     """Return the network with one of its views alone."""
     network, mean, std = both
     alone = copy(network)

@@ -115,7 +115,8 @@ def roi_align(
     parts, members = [], []
     for image in rois[:, 0].unique().long().tolist():
         chosen = (rois[:, 0] == image).nonzero()[:, 0]
-        parts.append(_Pooling.apply(features[image], down[chosen], across[chosen]))
+        pooled = _Pooling.apply(features[image], down[chosen], across[chosen])  # type: ignore[no-untyped-call]
+        parts.append(pooled)
         members.append(chosen)
     return torch.cat(parts)[torch.cat(members).argsort()]
 

@@ -151,7 +151,8 @@ class WeakNetwork(nn.Module):
         if self.generator is None:
             raise ValueError("this network has no generator")
         change = (limit(images) - self.generator(images)).abs().float()
-        return (change * change.new_tensor(self.grey)[:, None, None]).sum(1)
+        grey: Tensor = (change * change.new_tensor(self.grey)[:, None, None]).sum(1)
+        return grey
 
 
 def grey_levels(bands: Sequence[str], std: Sequence[float], eight_bit: bool) -> list[float]:

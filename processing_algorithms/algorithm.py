@@ -136,7 +136,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
                 listed(text, self.parameterDefinition(key), kind)
             except QgsProcessingException as error:
                 return False, str(error)
-        return super().checkParameterValues(parameters, context)
+        answer: tuple[bool, str] = super().checkParameterValues(parameters, context)
+        return answer
 
     def prepareAlgorithm(
         self,

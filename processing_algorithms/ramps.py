@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-Stop = tuple  # fraction of the range 0..1, "#rrggbb" or "#aarrggbb"
+Stop = tuple[float, str]  # fraction of the range 0..1, "#rrggbb" or "#aarrggbb"
 
 
 class Ramp(NamedTuple):

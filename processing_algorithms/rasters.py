@@ -130,7 +130,7 @@ def _view(layer: QgsRasterLayer, missing: dict[int, list[float]]) -> str:
     """Write a VRT of a layer with its CRS and each band's first no-data value, or none."""
     # Bands without a name are called after the file.
     stem = os.path.splitext(os.path.basename(_name(layer).replace(":", "/")))[0]
-    path = QgsProcessingUtils.generateTempFilename(f"{stem}.vrt")
+    path: str = QgsProcessingUtils.generateTempFilename(f"{stem}.vrt")
     dataset = _open(layer)
     copy = gdal.GetDriverByName("VRT").CreateCopy(path, dataset)
     copy.SetMetadata(dataset.GetMetadata("IMAGERY") or {}, "IMAGERY")  # when it was taken
@@ -187,6 +187,6 @@ def _without(path: str, values: Mapping[int, float | str]) -> str:
             ElementTree.SubElement(source, "UseMaskBand").text = "true"
         elif value is not None:
             ElementTree.SubElement(source, "NODATA").text = repr(value)
-    written = QgsProcessingUtils.generateTempFilename(os.path.basename(path))
+    written: str = QgsProcessingUtils.generateTempFilename(os.path.basename(path))
     tree.write(written, encoding="utf-8")
     return written

@@ -33,7 +33,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor, QPainter
 
 from ..landslide_plugin.contract.fields import FIELDS
-from .ramps import DISTANCE, NEARNESS, PROBABILITY, UNCERTAINTY, Ramp, label, ramp_of
+from .ramps import DISTANCE, NEARNESS, PROBABILITY, UNCERTAINTY, Ramp, Stop, label, ramp_of
 
 LANDSLIDE = QColor(215, 25, 28)
 SOURCE = QColor(253, 141, 60)
@@ -228,7 +228,7 @@ def _geology(layer: QgsVectorLayer) -> QgsFeatureRenderer:
     return QgsCategorizedSymbolRenderer("lithology", categories)
 
 
-def _hues(count: int) -> list:
+def _hues(count: int) -> list[QColor]:
     """Return colours of classes: the golden angle keeps the hues of neighbours apart."""
     return [QColor.fromHsv(int(index * 137.5) % 360, 110, 225) for index in range(count)]
 
@@ -305,7 +305,7 @@ def _range(layer: QgsRasterLayer, ramp: Ramp) -> tuple[float, float]:
     return (low, high) if high > low else (low, low + 1)
 
 
-def _between(stops: tuple, part: float) -> QColor:
+def _between(stops: tuple[Stop, ...], part: float) -> QColor:
     """Return the colour at a part, 0..1, of a ramp."""
     ramp = QgsGradientColorRamp(QColor(stops[0][1]), QColor(stops[-1][1]))
     ramp.setStops([QgsGradientStop(place, QColor(color)) for place, color in stops[1:-1]])
@@ -313,7 +313,8 @@ def _between(stops: tuple, part: float) -> QColor:
 
 
 def _band_name(layer: QgsRasterLayer, band: int) -> str:
-    return layer.bandName(band).rpartition(": ")[2]
+    name: str = layer.bandName(band)
+    return name.rpartition(": ")[2]
 
 
 def _class_names(layer: QgsRasterLayer) -> dict[int, str]:

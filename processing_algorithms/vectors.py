@@ -111,7 +111,7 @@ def _exported(
 ) -> str:
     """Write the features that a layer shows into a GeoPackage of its name; return its path."""
     stem = re.sub(r"[^\w.-]+", "_", layer.name()) or "layer"
-    path = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
+    path: str = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.layerName = stem
     options.layerOptions = ["FID=row_number"]  # a field fid may repeat in unsaved features
@@ -149,9 +149,10 @@ def _features(
         request.setFilterExpression(_filter(wanted))
     if wanted is not None and wanted.featureLimit >= 0:
         request.setLimit(wanted.featureLimit)
-    if wanted is not None and wanted.selectedFeaturesOnly:
-        return layer.getSelectedFeatures(request)
-    return layer.getFeatures(request)
+    selected = wanted is not None and wanted.selectedFeaturesOnly
+    get = layer.getSelectedFeatures if selected else layer.getFeatures
+    features: Iterator[QgsFeature] = get(request)
+    return features
 
 
 def _stored(field: QgsField, value: Any) -> Any:

@@ -18,6 +18,7 @@ import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 from urllib.parse import urlsplit
 
 LARGEST = 25_000_000
@@ -202,7 +203,7 @@ def _is_there(package: str) -> bool:
     return importlib.util.find_spec(package) is not None
 
 
-def _run(*words: str, folder: Path) -> dict[str, list]:  # type: ignore[type-arg]
+def _run(*words: str, folder: Path) -> dict[str, Any]:
     """Return what a tool of this Python writes in JSON; it ends with 1 when it finds something."""
     done = subprocess.run(  # nosec B603
         [sys.executable, *words],
@@ -211,5 +212,5 @@ def _run(*words: str, folder: Path) -> dict[str, list]:  # type: ignore[type-arg
         timeout=TOOL_SECONDS,
         check=False,
     )
-    report: dict[str, list] = json.loads(done.stdout)  # type: ignore[type-arg]
+    report: dict[str, Any] = json.loads(done.stdout)
     return report

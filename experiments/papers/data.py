@@ -5,8 +5,10 @@ Reads `{"data": ..., "folder": ..., "name": ..., "options": {...}}` on stdin.
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
@@ -16,6 +18,9 @@ from rasterio.windows import Window
 from landslide_plugin import worker
 
 from .tables import TERRAIN
+
+if TYPE_CHECKING:
+    from landslide_mapper.landslide_plugin.core.progress import Progress
 
 MARS_BANDS = ["thermal", "slope", "elevation", "grey", "red", "green", "blue"]
 MARS_SIDE = 128
@@ -28,7 +33,8 @@ def main() -> None:
     """Make the samples that are asked for."""
     request = json.loads(sys.stdin.read())
     worker.register_package()
-    make = {"bijie": bijie, "mars": mars, "kashmir": kashmir}[request["name"].split("-")[0]]
+    makers: dict[str, Callable[..., None]] = {"bijie": bijie, "mars": mars, "kashmir": kashmir}
+    make = makers[request["name"].split("-")[0]]
     make(Path(request["data"]), request["folder"], **request["options"])
 
 
@@ -162,11 +168,12 @@ def _coarsened(fine: Path, folder: Path, reduction: int) -> None:
     coarsened(SampleSet.read(fine), folder, reduction)
 
 
-def _command(name: str):  # noqa: ANN202 - any of the engine's commands
-    return worker.find_command(name)
+def _command(name: str) -> Callable[..., Any]:
+    command: Callable[..., Any] = worker.find_command(name)
+    return command
 
 
-def _progress():  # noqa: ANN202 - the package is registered only at run time
+def _progress() -> "Progress":
     from landslide_mapper.landslide_plugin.core.progress import Progress
 
     return Progress()

@@ -71,7 +71,8 @@ def _anew(
         values, valid, labels = samples.load(sample)
         if not valid.all():
             raise ValueError(f"{sample.source} has pixels of no value")
-        size = tuple(max(1, length(side)) for side in reversed(valid.shape))
+        height, width = (max(1, length(side)) for side in valid.shape)
+        size = width, height
         image = Image.fromarray(values.astype(np.uint8).transpose(1, 2, 0))
         mask = Image.fromarray((labels > 0).astype(np.float32))
         marked = np.asarray(mask.resize(size, resampling)) >= 0.5

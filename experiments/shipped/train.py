@@ -16,10 +16,11 @@ from typing import Any
 import torch
 from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
 from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
+from landslide_mapper.landslide_plugin.training.loop.contracts import Outcome, Settings
 from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy, dice
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
 from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
-from landslide_mapper.landslide_plugin.training.loop.trainer import Outcome, Settings, fit
+from landslide_mapper.landslide_plugin.training.loop.trainer import fit
 from landslide_mapper.landslide_plugin.training.tiles.augmentation import (
     LARGEST_SCALE,
     Augmentation,

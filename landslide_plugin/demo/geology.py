@@ -51,13 +51,16 @@ class Geology:
     def lithology(self) -> NDArray[np.int64]:
         """The rock's number, an index of `LITHOLOGIES`, (n, n)."""
         starts, rocks = np.array(_BANDS).T
-        return rocks.astype(int)[np.searchsorted(starts, self.strata, side="right") - 1]
+        band = np.searchsorted(starts, self.strata, side="right") - 1
+        lithology: NDArray[np.int64] = rocks.astype(np.int64)[band]
+        return lithology
 
     @property
     def weakness(self) -> Field:
         """How easily the ground is eroded, about 1: weak rock, and crushed rock along faults."""
         rock = gaussian_filter(_WEAKNESS[self.lithology], 6, mode="nearest")
-        return rock * (1 + 0.6 * np.exp(-self.fault_distance / 90))
+        weakness: Field = rock * (1 + 0.6 * np.exp(-self.fault_distance / 90))
+        return weakness
 
 
 def build_geology(n: int, rng: np.random.Generator) -> Geology:

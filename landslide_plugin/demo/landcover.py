@@ -6,6 +6,7 @@ shape. Old scars under bracken have their shape and visible colours: infrared te
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from contourpy import contour_generator
@@ -86,7 +87,9 @@ class _Scene:
         """Return a fresh random field."""
         return fractal((self.n, self.n), self.rng, wavelength, slope)
 
-    def lay(self, weight: Field | NDArray, spectrum: NDArray | str, rough: float = 0.08) -> None:
+    def lay(
+        self, weight: NDArray[np.floating], spectrum: NDArray[Any] | str, rough: float = 0.08
+    ) -> None:
         """Lay a cover over what is there.
 
         Args:
@@ -275,7 +278,8 @@ def _light(south: Floats, east: Floats) -> Field:
     towards = np.sin(azimuth) * np.cos(height), -np.cos(azimuth) * np.cos(height), np.sin(height)
     facing = -east * towards[0] - south * towards[1] + towards[2]
     direct = np.maximum(facing / np.sqrt(1 + east**2 + south**2), 0) / towards[2]
-    return (0.25 + 0.75 * direct).astype(np.float32)
+    light: Field = (0.25 + 0.75 * direct).astype(np.float32)
+    return light
 
 
 def _sensed(scene: _Scene) -> NDArray[np.uint16]:

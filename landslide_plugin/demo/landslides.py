@@ -97,7 +97,8 @@ def susceptibility(
     """
     near = 0.3 + 1.2 * np.exp(-river_distance / 250) + 1.2 * np.exp(-fault_distance / 350)
     rain = np.exp(0.4 * fractal(slope.shape, rng, len(slope) / 5, 4.0))
-    return ramp(slope, 20, 38) * _ROCK[lithology] * near * rain
+    likely: Field = ramp(slope, 20, 38) * _ROCK[lithology] * near * rain
+    return likely
 
 
 def build_slides(
@@ -271,7 +272,9 @@ def _cover(slides: list[_Slide], extent: tuple[int, ...]) -> Field:
     rows, columns = extent
     shapes = [shapely.affinity.scale(one.shape, _FINER, _FINER, origin=(0, 0)) for one in slides]
     fine = rasterize(shapes or [shapely.Point()], (rows * _FINER, columns * _FINER))
-    return fine.reshape(rows, _FINER, columns, _FINER).mean(axis=(1, 3), dtype=np.float32)
+    cells = fine.reshape(rows, _FINER, columns, _FINER)
+    cover: Field = cells.mean(axis=(1, 3), dtype=np.float32)
+    return cover
 
 
 def _layer(slides: list[_Slide], grid: Grid) -> gpd.GeoDataFrame:

@@ -26,10 +26,11 @@ def fractal(
     gain[0, 0] = 0
     white = rng.standard_normal(shape, dtype=np.float32)
     field = irfft2(rfft2(white) * gain.astype(np.float32), s=shape)
-    return (field / field.std()).astype(np.float32)
+    scaled: Field = (field / field.std()).astype(np.float32)
+    return scaled
 
 
 def ramp(values: NDArray[np.floating], low: float, high: float) -> Field:
     """Return 0 below `low`, 1 above `high`, a smooth step between; `high` may be the lower one."""
-    share = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    share: Field = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
     return share * share * (3 - 2 * share)

@@ -141,7 +141,8 @@ def _within(bounds: NDArray[np.floating], whole: Bounds) -> Bounds:
     part = box(*bounds).intersection(box(*whole))
     if part.is_empty:
         raise InputError("The mapped area lies outside of the image: choose another area.")
-    return part.bounds
+    within: Bounds = part.bounds
+    return within
 
 
 def _band(path: str, what: str, grid: Grid) -> NDArray[np.float32]:
@@ -184,7 +185,8 @@ def _coloured(
     colours = colormaps["magma_r"](np.where(known, chance, 0))[..., :3]
     colours *= (0.5 + 0.5 * shade)[..., np.newaxis]
     colours[~known] = 0.8 + 0.2 * shade[~known][:, np.newaxis]
-    return np.clip(colours, 0, 1)
+    clipped: NDArray[np.float64] = np.clip(colours, 0, 1)
+    return clipped
 
 
 def _draw(

@@ -1,6 +1,7 @@
 """Synthetic terrain: mountains carved by their own rivers, and a main valley with its plain.
 
 Uplift against stream power (Braun & Willett 2013, Geomorphology 180-181:170), solved implicitly
+from typing import Any
 from the outlet upstream on grids of 80, 40, 20 and 10 m, with slopes held below an angle of
 repose (threshold hillslopes) and a little creep (linear diffusion).
 """
@@ -119,7 +120,8 @@ def distance_to(points: Floats, n: int) -> Field:
     inside = (columns >= 0) & (columns < n) & (rows >= 0) & (rows < n)
     away = np.ones((n, n), bool)
     away[rows[inside], columns[inside]] = False
-    return (CELL * distance_transform_edt(away)).astype(np.float32)
+    distance: Floats = distance_transform_edt(away)
+    return (CELL * distance).astype(np.float32)
 
 
 def _valley(n: int, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
@@ -137,7 +139,7 @@ def _across(rows: Floats) -> Floats:
     return np.column_stack([columns, np.interp(columns, np.arange(len(rows)), rows)])
 
 
-def _coarser(field: NDArray, factor: int) -> Floats:
+def _coarser(field: NDArray[np.floating], factor: int) -> Floats:
     """Return means of `factor` x `factor` pixels."""
     n = len(field) // factor
     means: Floats = field.reshape(n, factor, n, factor).mean(axis=(1, 3), dtype=np.float64)
@@ -182,7 +184,9 @@ def _age(
     result.ravel()[flow.order], slope_share.ravel()[flow.order] = ordered
     reach = np.sqrt(2 * _CREEP * years) / cell
     # Rivers carry away what creeps into them; were they smoothed too, they would be dammed.
-    return result + slope_share * (gaussian_filter(result, reach, mode="nearest") - result)
+    smoothed = gaussian_filter(result, reach, mode="nearest")
+    aged: Floats = result + slope_share * (smoothed - result)
+    return aged
 
 
 def _fill(height: Floats, outlet: NDArray[np.bool_]) -> Floats:

@@ -71,7 +71,7 @@ def make_blocks(comparison: Comparison, side: float = 0) -> Blocks:
     return Blocks(cells * cell, len(kept), of_cell)
 
 
-def draws(comparison: Comparison, result: Result, blocks: Blocks) -> dict[str, NDArray]:
+def draws(comparison: Comparison, result: Result, blocks: Blocks) -> dict[str, NDArray[np.float64]]:
     """Return the scores of `DRAWS` draws of blocks, NaN where undefined, by key.
 
     The draws are the same for every map of a comparison, so that differences can be taken.

@@ -308,4 +308,5 @@ def _looked_at(raster: Source) -> NDArray[np.float64]:
     looked = raster.dataset.read(1, out_shape=(height, width), masked=True).compressed()
     values = np.unique(looked[np.isfinite(looked)]).astype(np.float64)
     values = values[np.abs(values) < UNDECLARED_FILL]
-    return values * raster.dataset.scales[0] + raster.dataset.offsets[0]
+    scaled: NDArray[np.float64] = values * raster.dataset.scales[0] + raster.dataset.offsets[0]
+    return scaled

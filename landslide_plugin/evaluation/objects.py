@@ -4,6 +4,7 @@ Maps come block by block; a landslide that goes over block borders is put togeth
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -212,6 +213,6 @@ def _agreement(
     return Agreement(_summed(place, shared, count), best)
 
 
-def _summed(place: NDArray[np.int64], values: NDArray, count: int) -> NDArray[np.float64]:
+def _summed(place: NDArray[np.int64], values: NDArray[Any], count: int) -> NDArray[np.float64]:
     """Return the sum of the values at each place."""
     return np.bincount(place, values, minlength=count).astype(np.float64)

@@ -237,7 +237,8 @@ def _on_the_ground(
         tree = KDTree(touched)
         straight[far] = tree.query(here[far], distance_upper_bound=limit, workers=-1)[0]
     straight[empty[inner] == 0] = 0
-    return positions.along(straight).astype(np.float32)
+    distance: NDArray[np.float64] = positions.along(straight)
+    return distance.astype(np.float32)
 
 
 def _nearest_in_the_plane(

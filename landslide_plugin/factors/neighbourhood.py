@@ -84,7 +84,8 @@ class Neighbourhood:
         right, up = self.fall
         square = right * right
         square += up * up
-        return np.sqrt(square, out=square)
+        steepness: Floats = np.sqrt(square, out=square)
+        return steepness
 
     @cached_property
     def aspect(self) -> Floats:

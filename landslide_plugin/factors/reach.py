@@ -17,6 +17,7 @@ from ..raster.surface import ellipsoid_of, surface_of
 from ..vector.shapes import Geometries, Shapes
 
 Box = tuple[float, float, float, float]
+Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 _COARSE_CELLS = 512
@@ -121,7 +122,7 @@ class Reach:
         )
         return across, down
 
-    def _near(self, centres: NDArray, radius: NDArray) -> Ints:
+    def _near(self, centres: Floats, radius: Floats) -> Ints:
         """Return which cells with features may hold the nearest one of any of some cells."""
         if self._tree is None:
             return np.empty(0, np.int64)
@@ -153,7 +154,7 @@ class Reach:
         cells = np.unique(np.stack([rows, columns]), axis=1)
         return cells[0], cells[1]
 
-    def _centres(self, rows: Ints, columns: Ints) -> tuple[NDArray, NDArray]:
+    def _centres(self, rows: Ints, columns: Ints) -> tuple[Floats, Floats]:
         """Return where the centres of cells are, and how long the cells' diagonals."""
         step = self._step
         corners = [

@@ -20,7 +20,8 @@ _BAND_COLUMNS = 256
 def halo_rows(grid: Grid, sigma: float) -> int:
     """Return how many rows a Gaussian of `sigma` metres reaches up and down."""
     _, dy = grid.pixel_metres(columns=np.linspace(0, grid.width - 1, 9))
-    return math.ceil(_TRUNCATE * sigma * (1 + _SAME) / dy.min())
+    lowest: float = dy.min()
+    return math.ceil(_TRUNCATE * sigma * (1 + _SAME) / lowest)
 
 
 def smooth(
@@ -102,4 +103,5 @@ def _kernel(sigma: float, longest: int) -> NDArray[np.float64]:
     """Return a Gaussian of `sigma` pixels whose weights sum to 1, no wider than it has to be."""
     radius = min(math.ceil(_TRUNCATE * sigma), longest)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    return weights / weights.sum()
+    kernel: NDArray[np.float64] = weights / weights.sum()
+    return kernel

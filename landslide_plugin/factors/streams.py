@@ -217,7 +217,9 @@ def drained_area(
     return area[1:-1, 1:-1]
 
 
-def _accumulate(richdem: ModuleType, directions: NDArray[np.int8], area: NDArray) -> None:
+def _accumulate(
+    richdem: ModuleType, directions: NDArray[np.int8], area: NDArray[np.float64]
+) -> None:
     """Accumulate areas, (rows + 2, columns + 2), along directions, (rows, columns), in place."""
     proportions = np.zeros((*area.shape, 9), np.float32)
     proportions[..., 0] = -1  # richdem: no flow from here
@@ -235,7 +237,8 @@ def _accumulate(richdem: ModuleType, directions: NDArray[np.int8], area: NDArray
 def _receivers(directions: NDArray[np.int8]) -> NDArray[np.intp]:
     """Return the flat index of the cell that each cell drains to, itself at outlets."""
     steps = np.array([row * directions.shape[1] + column for row, column in NEIGHBOURS])
-    return np.arange(directions.size) + steps[directions.reshape(-1)]
+    receivers: NDArray[np.intp] = np.arange(directions.size) + steps[directions.reshape(-1)]
+    return receivers
 
 
 def stream_links(

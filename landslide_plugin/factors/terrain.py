@@ -126,7 +126,8 @@ def roughness(windows: Neighbourhood) -> Floats:
 def hillshade(windows: Neighbourhood) -> Floats:
     """Light from the map's upper left at 45 degrees, 1 to 255, as gdaldem before rounding."""
     right, up = windows.fall
-    return 1 + 254 * np.maximum(light(right, up, windows.steepness), 0)
+    grey: Floats = 1 + 254 * np.maximum(light(right, up, windows.steepness), 0)
+    return grey
 
 
 def twi(windows: Neighbourhood) -> Floats:

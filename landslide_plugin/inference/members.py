@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from ...models.ensemble import Ensemble
+from ...models.known_models import SUFFIX
 from ...models.model_card import ModelCard, require_task
-from ...models.model_file import SUFFIX, load_model
+from ...models.model_file import load_model
 from ..contract.errors import ModelFileError
 from ..core.progress import Progress
 from ..raster import Grid, Source

@@ -167,7 +167,7 @@ def open_outputs(
 
         def write(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
             probabilities = values[: len(bands)]
-            blocks: list[NDArray] = [probabilities]
+            blocks: list[NDArray[Any]] = [probabilities]
             if outputs.uncertainty:
                 blocks.append(values[len(bands) :])
             if outputs.mask:

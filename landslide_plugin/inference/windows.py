@@ -78,7 +78,8 @@ class Area:
         if self._geometry.contains(frame):
             return np.ones(shape, bool)
         part = shapely.intersection(self._geometry, frame)
-        return geometry_mask([part], shape, transform, invert=True)
+        mask: NDArray[np.bool_] = geometry_mask([part], shape, transform, invert=True)
+        return mask
 
 
 @dataclass(frozen=True)

@@ -108,7 +108,8 @@ class Divider:
         if self.split == "probability":
             return np.maximum(smooth(*layers[PROBABILITY]) - self.base, 0)
         elevation = smooth(*layers[ELEVATION])
-        return elevation[inside].max() - elevation
+        depth: NDArray[np.float64] = elevation[inside].max() - elevation
+        return depth
 
 
 @dataclass

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.progress import Progress
-from .division import ELEVATION, PROBABILITY, Divider, divide
+from .division import ELEVATION, PROBABILITY, Divider, Layers, divide
 from .morphology import Morphology
 from .polygons import without_holes
 from .trace import Scene
@@ -72,7 +72,7 @@ def find_landslides(
         return Found(polygons, whole, np.full(len(polygons), None, object), groups)
     count = len(groups)
 
-    def measure(numbers: Ints, layers: dict) -> None:
+    def measure(numbers: Ints, layers: Layers) -> None:
         scene.measure(np.where(numbers > 0, numbers + count, 0), layers)
 
     cut = divide(polygons, divider, scene.layers, measure, progress.part(share, 1))

@@ -38,7 +38,7 @@ class Brush:
         self.pixels = ((y * dy) ** 2 + (x * dx) ** 2 <= reach**2).astype(np.uint8)
 
     def __bool__(self) -> bool:
-        return self.pixels.size > 1
+        return bool(self.pixels.size > 1)
 
 
 class Morphology:

@@ -102,7 +102,9 @@ def junctions(xy: NDArray[np.float64], ring: Ints) -> NDArray[np.bool_]:
     _, point = np.unique(xy[:, 0] + 1j * xy[:, 1], return_inverse=True)
     after = point[neighbours(ring)[1]]
     edges = np.unique(np.sort(np.stack([point, after], axis=1), axis=1), axis=0)
-    return np.bincount(edges.ravel(), minlength=point.max() + 1)[point] != 2
+    ends = np.bincount(edges.ravel(), minlength=point.max() + 1)[point]
+    odd: NDArray[np.bool_] = ends != 2
+    return odd
 
 
 def neighbours(ring: Ints) -> tuple[Ints, Ints]:

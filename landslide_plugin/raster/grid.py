@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from affine import Affine
@@ -320,7 +320,7 @@ def tell_north(grid: Grid, progress: Progress) -> None:
 
 def _transformed(
     crs: CRS | None, other: CRS | int | None, method: str, *coordinates: float
-) -> tuple | None:
+) -> tuple[Any, ...] | None:
     """Return what pyproj's method makes of coordinates; None where it can't."""
     from pyproj import CRS as ProjCRS
     from pyproj import Transformer

@@ -56,7 +56,8 @@ class Pixels:
     @property
     def bearing(self) -> Floats:
         """Of the way up the map, radians clockwise from true north."""
-        return np.arctan2(self.east, self.north)
+        bearing: Floats = np.arctan2(self.east, self.north)
+        return bearing
 
     def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Pixels":
         """Return the pixels with each array changed in the same way."""

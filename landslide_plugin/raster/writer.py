@@ -90,7 +90,7 @@ class RasterWriter:
         return self
 
     def write(
-        self, values: NDArray, window: Window, valid: NDArray[np.bool_] | None = None
+        self, values: NDArray[Any], window: Window, valid: NDArray[np.bool_] | None = None
     ) -> None:
         """Write a block of all bands.
 

@@ -43,7 +43,8 @@ def ground(grid: Grid, image: Source | None) -> NDArray[np.float64]:
 
 def stretched(values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> NDArray[Any]:
     """Return what values are between low and high, 0..1; both broadcast to their shape."""
-    return np.clip((values - low) / np.maximum(high - low, 1e-9), 0, 1)
+    part: NDArray[Any] = np.clip((values - low) / np.maximum(high - low, 1e-9), 0, 1)
+    return part
 
 
 def _lightened(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -5,6 +5,7 @@ One rule holds for all masks of a set, as a single one may show only ground.
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from rasterio.io import DatasetReader
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..raster.source import UNDECLARED_FILL
+from ..raster.validity import UNDECLARED_FILL
 from .tile_files import RASTERS, open_array, open_tile
 
 LOSSY = (".jpg", ".jpeg", ".webp")
@@ -40,8 +41,8 @@ class MaskPixels:
         lossy: whether the file's format changes values.
     """
 
-    value: NDArray
-    number: NDArray
+    value: NDArray[Any]
+    number: NDArray[Any]
     known: Flags
     hue: NDArray[np.uint8] | None = None
     alpha: NDArray[np.uint8] | None = None
@@ -228,7 +229,7 @@ def read_mask(path: Path) -> MaskPixels:
 
 
 def _of_bands(
-    bands: NDArray,
+    bands: NDArray[Any],
     path: Path,
     alpha: NDArray[np.uint8] | None = None,
     known: Flags | None = None,
@@ -257,7 +258,7 @@ def _of_bands(
     return MaskPixels(value, value, known, None, alpha, path.suffix.lower() in LOSSY)
 
 
-def _of_colours(colours: NDArray[np.uint8], number: NDArray, path: Path) -> MaskPixels:
+def _of_colours(colours: NDArray[np.uint8], number: NDArray[Any], path: Path) -> MaskPixels:
     """Return a mask of red, green, blue and, if there is a fourth, alpha."""
     bright, dark = colours[:3].max(axis=0), colours[:3].min(axis=0)
     alpha = colours[3] if len(colours) > 3 else None
@@ -279,7 +280,7 @@ def _palette(dataset: DatasetReader) -> NDArray[np.uint8] | None:
     return colours
 
 
-def _bytes(bands: NDArray) -> NDArray[np.uint8]:
+def _bytes(bands: NDArray[Any]) -> NDArray[np.uint8]:
     """Return colours as 0..255."""
     if bands.dtype == np.uint8:
         return bands
@@ -290,7 +291,7 @@ def _bytes(bands: NDArray) -> NDArray[np.uint8]:
     return np.clip(values * scale, 0, 255).astype(np.uint8)
 
 
-def _bands_first(array: NDArray) -> NDArray:
+def _bands_first(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array's bands, (bands, rows, columns), whichever axis holds them."""
     if array.ndim == 2:
         return array[np.newaxis]
@@ -298,7 +299,7 @@ def _bands_first(array: NDArray) -> NDArray:
     return np.moveaxis(array, axis, 0)
 
 
-def _counted(value: NDArray) -> tuple[NDArray, NDArray]:
+def _counted(value: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
     """Return the different values and how often each occurs."""
     if value.dtype == np.uint8:
         counts = np.bincount(value, minlength=256)

@@ -71,7 +71,7 @@ def find_candidates(
     """
     grid = landslides.grid
     columns = offsets(grid.width, tile_size, stride)
-    found: list[tuple[NDArray, NDArray, NDArray, NDArray]] = []
+    found: list[tuple[NDArray[np.int64], ...]] = []
     rows = offsets(grid.height, tile_size, stride)
     pixels = np.zeros(2, np.int64)
     counted = 0

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -97,7 +98,7 @@ class SampleWriter:
 
     def add(
         self,
-        values: NDArray,
+        values: NDArray[Any],
         valid: NDArray[np.bool_],
         labels: NDArray[np.uint16],
         *,
@@ -266,7 +267,7 @@ class SampleWriter:
         self,
         kind: str,
         identity: str,
-        values: NDArray,
+        values: NDArray[Any],
         nodata: float | None,
         bands: list[str],
         place: dict[str, object],

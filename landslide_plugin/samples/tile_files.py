@@ -73,7 +73,7 @@ def read_header(path: Path, what: str, bands: int) -> TileHeader:
         return TileHeader(shape[0], (shape[1], shape[2]))
 
 
-def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray, NDArray[np.bool_]]:
+def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
     """Read a tile; masks are read by `masks.read_mask`.
 
     Args:

@@ -43,7 +43,7 @@ def find(plan: Plan, home: Path, listener: Listener, fetch: Fetch) -> Path:
     """
     facts = plan.facts("uv")
     name = "uv.exe" if plan.machine.system == "Windows" else "uv"
-    kept = home / "uv" / facts["version"] / name
+    kept = home / "uv" / str(facts["version"]) / name
     for candidate in (kept, shutil.which("uv")):
         if candidate and _version(Path(candidate)) >= _numbers(facts["oldest"]):
             return Path(candidate)

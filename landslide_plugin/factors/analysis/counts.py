@@ -361,4 +361,5 @@ def _correlation(covariance: NDArray[np.float64]) -> NDArray[np.float64]:
     correlation = covariance / np.outer(scale, scale)
     correlation[~varying] = correlation[:, ~varying] = 0
     np.fill_diagonal(correlation, varying.astype(np.float64))
-    return np.clip(correlation, -1, 1)
+    clipped: NDArray[np.float64] = np.clip(correlation, -1, 1)
+    return clipped

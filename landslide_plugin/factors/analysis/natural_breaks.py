@@ -39,7 +39,8 @@ def _quantiles(values: Floats, weights: NDArray[np.float64]) -> Floats:
     order = np.argsort(values)
     upto = np.cumsum(weights[order])
     wanted = (np.arange(_REPRESENTATIVES) + 0.5) / _REPRESENTATIVES * upto[-1]
-    return values[order][np.searchsorted(upto, wanted)]
+    quantiles: Floats = values[order][np.searchsorted(upto, wanted)]
+    return quantiles
 
 
 def _fisher_jenks(values: Floats, classes: int) -> Floats:

@@ -13,8 +13,8 @@ from ...core.progress import Progress
 from ...evaluation.metrics import Confusion
 from ...raster.source import Source
 from ...samples.sample_set import UNKNOWN, Sample, SampleSet
+from ..loop.contracts import Task
 from ..loop.scores import Scores
-from ..loop.trainer import Task
 from ..tiles.batches import Batch, Tiles
 from .baselines import ConstantMask, baselines, constant_mask
 

@@ -13,7 +13,7 @@ from ...evaluation.metrics import Confusion, f1, iou_landslide, precision, recal
 from ...reports.ground import stretched
 from ...reports.page import ERROR_COLOURS, lettering
 from ...samples.sample_set import UNKNOWN
-from ..loop.trainer import Outcome
+from ..loop.contracts import Outcome
 from .assessment import Assessment, Example
 from .baselines import ConstantMask
 

@@ -18,7 +18,7 @@ from ...reports.page import (
     write_report,
 )
 from ...samples.sample_set import SampleSet
-from ..loop.trainer import Outcome, Settings
+from ..loop.contracts import Outcome, Settings
 from .assessment import EXAMPLES, Assessment, Example
 from .baselines import NO_NETWORK
 from .drawings import draw_constant_mask, draw_course, draw_examples, draw_precision_recall

@@ -47,14 +47,17 @@ class Scores:
         self._landslide = np.zeros(BINS, np.int64)
 
     def add(
-        self, probability: NDArray[np.float32], landslide: NDArray[np.bool_], known: NDArray
+        self,
+        probability: NDArray[np.float32],
+        landslide: NDArray[np.bool_],
+        known: NDArray[np.bool_],
     ) -> None:
         """Count pixels.
 
         Args:
             probability: 0..1, any shape.
             landslide: the truth, same shape.
-            known: bool, where the truth is known; the rest counts for nothing.
+            known: where the truth is known; the rest counts for nothing.
         """
         bins = np.clip((probability * BINS).astype(np.int64), 0, BINS - 1)
         self._background += np.bincount(bins[known & ~landslide], minlength=BINS)

@@ -60,7 +60,7 @@ def contrast(values: Bands, valid: NDArray[np.bool_], rng: np.random.Generator) 
     """Stretch or flatten the differences from the mean of the tile's valid pixels."""
     if not valid.any():
         return values
-    mean = values[:, valid].mean(1)[:, None, None]
+    mean: Bands = values[:, valid].mean(1)[:, None, None]
     return mean + (values - mean) * _factor(CONTRAST, rng)
 
 
@@ -76,8 +76,8 @@ def gamma(values: Bands, valid: NDArray[np.bool_], rng: np.random.Generator) -> 
     low = values[:, valid].min(1)[:, None, None]
     width = values[:, valid].max(1)[:, None, None] - low
     scaled = np.clip((values - low) / np.where(width > 0, width, 1), 0, 1)
-    raised: Bands = np.power(scaled, _factor(GAMMA, rng))
-    return low + width * raised
+    raised: Bands = low + width * np.power(scaled, _factor(GAMMA, rng))
+    return raised
 
 
 def noise(values: Bands, std: Bands, rng: np.random.Generator) -> Bands:

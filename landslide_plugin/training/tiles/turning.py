@@ -5,6 +5,7 @@ looks into other directions: a slope that faced north faces west after a quarter
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,7 +25,7 @@ def turnings(bands: Sequence[str]) -> list[tuple[int, bool]]:
     return [(quarter, mirrored) for quarter in quarters for mirrored in (False, True)]
 
 
-def turn(array: NDArray, quarters: int, mirrored: bool) -> NDArray:
+def turn(array: NDArray[Any], quarters: int, mirrored: bool) -> NDArray[Any]:
     """Mirror a patch left to right if asked to, then turn it to the left.
 
     Args:

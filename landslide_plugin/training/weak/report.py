@@ -1,6 +1,6 @@
 """The report of a training from image labels, with pictures of what each view sees."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SHOWN = 8
-Rows = list[tuple[str, NDArray]]
+Rows = list[tuple[str, NDArray[Any]]]
 
 
 def write_weak_report(
@@ -125,7 +125,7 @@ def _picture(tile: NDArray[np.float32]) -> NDArray[np.float32]:
     return picture
 
 
-def _show(axes: "Axes", picture: NDArray, network: WeakNetwork, name: str) -> None:
+def _show(axes: "Axes", picture: NDArray[Any], network: WeakNetwork, name: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     if picture.ndim == 3:

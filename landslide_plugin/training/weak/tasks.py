@@ -165,7 +165,7 @@ class CycleGanTask:
         images = limit(batch.images).to(device)
         with autocast(device, self.half):
             cleared = _gan(network).clear(images)
-        difference = ((images - cleared.float()).abs() * self._grey.to(device)).sum(1)
+        difference: Tensor = ((images - cleared.float()).abs() * self._grey.to(device)).sum(1)
         return difference.flatten(1).quantile(1 - CHANGED, 1)
 
     def _buffers(self) -> dict[str, Buffer]:
