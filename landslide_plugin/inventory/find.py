@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from ..core.progress import Progress
 from .division import ELEVATION, PROBABILITY, Divider, Layers, divide
+from .holes import without_holes
 from .morphology import Morphology
-from .polygons import without_holes
 from .trace import Scene
 
 Ints = NDArray[np.int64]

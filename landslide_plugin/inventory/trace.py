@@ -15,10 +15,10 @@ from ..core.system import cores
 from ..raster import Source
 from ..raster.heights import require_metres
 from ..raster.undeclared import mark_fill
-from .attributes import Statistics
 from .division import PROBABILITY, Layers
 from .morphology import Morphology
 from .outlines import Block, Polygonizer, outline
+from .statistics import Statistics
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]

@@ -15,12 +15,12 @@ from landslide_mapper.landslide_plugin.contract.errors import OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inventory.attributes import (
     FIELDS,
-    Statistics,
     confidence,
     make_inventory,
 )
 from landslide_mapper.landslide_plugin.inventory.layer import write_inventory
 from landslide_mapper.landslide_plugin.inventory.measures import extents, measures
+from landslide_mapper.landslide_plugin.inventory.statistics import Statistics
 from pyproj import Transformer
 
 SQUARE = shapely.box(500000, 4999900, 500100, 5000000)

@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from landslide_mapper.landslide_plugin.inventory.division import traced
+from landslide_mapper.landslide_plugin.inventory.holes import without_holes
 from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer, outline
 from landslide_mapper.landslide_plugin.inventory.polygons import (
     simplified,
     smoothed,
     to_map,
-    without_holes,
 )
 from landslide_mapper.landslide_plugin.raster import Grid
 from rasterio.crs import CRS
