@@ -1,6 +1,7 @@
 """The pages: all are reached, what they point to is there, and they say what the code does."""
 
 import re
+from pathlib import Path
 
 import pytest
 from landslide_mapper.landslide_plugin import worker
@@ -30,6 +31,7 @@ from landslide_mapper.models.registry import build
 
 from experiments.shipped import cards
 from scripts import gates
+from scripts.rooms import ENGINE, imports
 
 from .conftest import ROOT
 
@@ -144,6 +146,49 @@ def test_every_source_of_the_readme_is_in_the_citation_file(title):
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     entry = next(text for text in citation.split("- type:") if f'start: "{first_page}"' in text)
     assert f"family-names: {family}\n" in entry and f"year: {year}\n" in entry
+
+
+WALKS = re.findall(
+    r"^### (.+?)\n\n(.+?)\n(?=\n|\Z)",
+    (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8"),
+    re.M | re.S,
+)
+
+
+@pytest.mark.parametrize("title, text", WALKS)
+class TestWalk:
+    def test_has_ten_lines(self, title, text):
+        assert [line.split(".")[0] for line in text.split("\n")] == [str(n) for n in range(1, 11)]
+
+    def test_meets_no_file_twice(self, title, text):
+        files = re.findall(r"`([\w/]+\.py)`", text)
+        assert len(files) == len(set(files))
+
+    def test_follows_the_imports(self, title, text):
+        """From each command on; the worker is another process, which imports it by its name."""
+        files = [file_of(name) for name in re.findall(r"`([\w/]+\.py)`", text)]
+        known = {files[0]}
+        for file in files:
+            assert file in known or file.stem.endswith("_command") or file.name == "worker.py"
+            known |= {file, *modules(file)}
+
+
+def file_of(name):
+    inside = ENGINE / name
+    return inside if inside.is_file() else ROOT / name
+
+
+def modules(file):
+    """Yield the files that one imports from, by way of a package's `__init__` too."""
+    for _, other in imports(file):
+        if isinstance(other, Path):
+            yield other
+            if other.name == "__init__.py":
+                yield from modules(other)
+
+
+def test_there_are_four_walks():
+    assert len(WALKS) == 4
 
 
 class TestModels:

@@ -7,52 +7,20 @@ from pathlib import Path
 import pytest
 from landslide_mapper.landslide_plugin.worker import COMMANDS
 
-ROOT = Path(__file__).resolve().parents[2]
-ENGINE = ROOT / "landslide_plugin"
-
-FLOORS = (
-    {"contract"},
-    {"core", "request.py"},
-    {"outputs"},
-    {"setup", "vector"},
-    {"engine_lookup.py", "models"},
-    {"engine_process.py", "raster"},
-    {"inventory", "processing_algorithms", "reports", "samples"},
-    {"evaluation", "factors", "inference", "provider.py"},
-    {"chain", "demo", "gui.py", "training"},
-    {"plugin.py"},
+from scripts.rooms import (
+    ENGINE,
+    FLOOR,
+    PICTURE,
+    ROOT,
+    arrows,
+    imports,
+    picture,
+    room_of,
+    sources,
 )
-"""Rooms from the ground up: folders, and the files that stand alone. Imports only go down."""
 
 DOOR = {"engine_lookup.py", "engine_process.py", "gui.py", "plugin.py", "provider.py"}
 """Files of the engine's folder that QGIS runs, beside `setup/network.py`."""
-
-FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}
-
-
-def room_of(file):
-    """Return the room that a file of the project stands in."""
-    inside = file.relative_to(ENGINE if file.is_relative_to(ENGINE) else ROOT)
-    return inside.parts[0]
-
-
-def sources():
-    folders = (ENGINE, ROOT / "models", ROOT / "processing_algorithms")
-    return [file for folder in folders for file in sorted(folder.rglob("*.py"))]
-
-
-def imports(file):
-    """Yield each import's line, and the file of this project or the package that is imported."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.Import):
-            yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.lineno, node.module.split(".")[0]
-        elif isinstance(node, ast.ImportFrom):
-            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
-            for alias in node.names:
-                places = (base / f"{alias.name}.py", base.with_suffix(".py"), base / "__init__.py")
-                yield node.lineno, next(place for place in places if place.is_file())
 
 
 def test_every_room_has_its_floor():
@@ -70,6 +38,11 @@ def test_imports_only_go_down():
         if room_of(other) != room_of(file) and FLOOR[room_of(other)] >= FLOOR[room_of(file)]
     ]
     assert not up
+
+
+def test_the_picture_of_the_rooms_is_drawn_from_their_imports():
+    drawn = picture(arrows())
+    assert PICTURE.read_text(encoding="utf-8") == drawn, "python -m scripts.rooms draws it anew"
 
 
 def test_qgis_stays_at_the_door():
