@@ -11,6 +11,8 @@ from typing import Annotated, Any, TextIO, Union, get_args, get_origin, get_type
 
 from .contract.errors import InputError
 
+FROM_WORKER = ("origin", "progress")
+"""What a command takes beside its parameters: the run that its outputs tell of, where to report."""
 _LARGEST = 2**63
 """Whole numbers from here on fit into no type that is calculated with."""
 _LONGEST_LINE = 2**26
@@ -45,7 +47,7 @@ def checked(
 
     Args:
         name: the command, for messages.
-        function: its function, whose last parameter is `progress`.
+        function: its function, whose last parameters are `FROM_WORKER`.
         given: the request's parameters.
 
     Raises:
@@ -56,7 +58,7 @@ def checked(
     known = {
         key: item
         for key, item in inspect.signature(function).parameters.items()
-        if key != "progress"
+        if key not in FROM_WORKER
     }
     optional = {key for key, item in known.items() if item.default is not item.empty}
     given = {key: value for key, value in given.items() if value is not None or key not in optional}

@@ -192,12 +192,11 @@ def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any
         os.environ["HF_HUB_OFFLINE"] = "1"
     function = find_command(name)
     parameters = requests.checked(name, function, parameters)
-    provenance.CURRENT.algorithm = f"landslide:{name}"
-    provenance.CURRENT.parameters = parameters
+    origin = provenance.Provenance(f"landslide:{name}", parameters)
     wanted = {key: parameters.get(key) for key in OUTPUTS.get(name, ("output",))}
     inputs = [value for key, value in parameters.items() if key not in wanted]
     with claims.claimed(wanted, inputs), outputs.together():
-        return function(**parameters, progress=progress.Progress(send))
+        return function(**parameters, origin=origin, progress=progress.Progress(send))
 
 
 def _missing_package(error: Exception) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.classes_command import classes
 from ..factors.distance_command import distance
 from ..factors.spectralindices_command import spectralindices
@@ -25,6 +26,7 @@ class Derivation:
         fill: what becomes of undeclared fill; see `undeclared.FILLS`.
         scale: see `spectralindices`; so is `offset`.
         offset: see `scale`.
+        origin: what the layers tell of the run.
     """
 
     geology_field: str = ""
@@ -35,6 +37,7 @@ class Derivation:
     fill: str = "auto"
     scale: float | None = None
     offset: float | None = None
+    origin: Provenance = NO_ORIGIN
 
 
 @dataclass
@@ -79,19 +82,20 @@ def derive(
             fill=how.fill,
             scale=how.scale,
             offset=how.offset,
+            origin=how.origin,
             progress=progress.part(0.3, 0.4),
         )
         result.layers.append(indices["output"])
         result.steps.append(f"From the image: {', '.join(wanted.indices)}.")
     if wanted.rivers:
         rivers = given.rivers or _streams(result, given, how, folder, progress.part(0.4, 0.7))
-        metres = _distance(result, rivers, RIVERS, image, folder, progress.part(0.7, 0.8))
+        metres = _distance(result, rivers, RIVERS, image, how, folder, progress.part(0.7, 0.8))
         result.attributes.append(metres)
         if wanted.rivers_in_model:
             result.layers.append(metres)
     if wanted.faults:
         part = progress.part(0.8, 0.9)
-        result.layers.append(_distance(result, given.faults, FAULTS, image, folder, part))
+        result.layers.append(_distance(result, given.faults, FAULTS, image, how, folder, part))
     if wanted.geology:
         lithology = classes(
             input=given.geology,
@@ -99,6 +103,7 @@ def derive(
             reference=image,
             output=str(folder / f"{GEOLOGY}.tif"),
             name=GEOLOGY,
+            origin=how.origin,
             progress=progress.part(0.9, 1.0),
         )
         result.layers.append(lithology["output"])
@@ -116,6 +121,7 @@ def _terrain(
         smoothing=how.smoothing,
         z_unit=how.z_unit,
         fill=how.fill,
+        origin=how.origin,
         progress=progress,
     )["output"]
     smoothed = f"smoothed by {how.smoothing:g} m" if how.smoothing else "not smoothed"
@@ -135,6 +141,7 @@ def _streams(
         min_area=how.stream_area,
         z_unit=how.z_unit,
         fill=how.fill,
+        origin=how.origin,
         progress=progress,
     )
     result.steps.append(
@@ -145,9 +152,22 @@ def _streams(
 
 
 def _distance(
-    result: Derived, lines: str, name: str, image: str, folder: Path, progress: Progress
+    result: Derived,
+    lines: str,
+    name: str,
+    image: str,
+    how: Derivation,
+    folder: Path,
+    progress: Progress,
 ) -> str:
     output = str(folder / f"{name}.tif")
-    distance(input=lines, reference=image, output=output, name=name, progress=progress)
+    distance(
+        input=lines,
+        reference=image,
+        output=output,
+        name=name,
+        origin=how.origin,
+        progress=progress,
+    )
     result.steps.append(f"The distance to {name.removesuffix('_distance')}s.")
     return output

@@ -9,7 +9,7 @@ from ...models.model_file import load_card
 from ..contract.choices import Map
 from ..contract.errors import InputError
 from ..core.progress import Listening, Progress
-from ..core.provenance import CURRENT
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.stack_command import stack
 from ..inference.predict_command import predict
 from ..inventory.vectorize_command import vectorize
@@ -48,6 +48,7 @@ def map(
     min_area: Annotated[float, Map.MIN_AREA] = Map.MIN_AREA.default,
     device: Annotated[str, Map.DEVICE] = Map.DEVICE.default,
     fill: Annotated[str, Map.FILL] = Map.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Map landslides from image and DEM: derive what the model wants, predict, vectorize.
@@ -77,6 +78,7 @@ def map(
         min_area: smallest polygon kept, m2.
         device: "auto", "cpu", "cuda" or "mps".
         fill: one of `undeclared.FILLS`: fill that image or DEM do not declare is nodata, or kept.
+        origin: what the outputs tell of the run.
         progress: where progress goes.
 
     Returns:
@@ -93,7 +95,7 @@ def map(
     given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
     chosen = _model(model, image, given, sensor, progress)
     model, card = str(chosen.path), chosen.card
-    CURRENT.model = card.name
+    origin = origin.with_model(card.name)
     wanted = plan(card.bands, given)
     _check_image(image, wanted, sensor)
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
@@ -110,6 +112,7 @@ def map(
         fill,
         scale=scale,
         offset=offset,
+        origin=origin,
     )
     with (
         scratch_folder(inventory) as folder,
@@ -126,6 +129,7 @@ def map(
             scale=scale,
             offset=offset,
             output=str(folder / "stack.tif"),
+            origin=origin,
             progress=progress.part(0.3, 0.45),
         )["output"]
         predict(
@@ -135,6 +139,7 @@ def map(
             device=device,
             fill="keep",  # the stack declares it
             threshold=threshold,
+            origin=origin,
             progress=progress.part(0.45, 0.9),
         )
         counted = vectorize(
@@ -145,6 +150,7 @@ def map(
             model=card.name,
             date=date,
             fill="keep",
+            origin=origin,
             progress=progress.part(0.93, 0.98 if html else 1.0),
         )
         if html:
@@ -159,6 +165,7 @@ def map(
                 date=date,
                 steps=derived.steps,
                 warnings=heard.warnings,
+                origin=origin,
             )
             write_report(html, map_report(found))
             progress.update(1.0)

@@ -7,6 +7,7 @@ import geopandas as gpd
 import numpy as np
 
 from ...models.model_card import ModelCard
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.grid import Grid
 from ..raster.source import Source
 from ..reports.page import (
@@ -54,6 +55,7 @@ class Mapped:
         date: of the scene; "" where unknown.
         steps: what was derived.
         warnings: raised on the way.
+        origin: the run.
     """
 
     inventory: str
@@ -66,6 +68,7 @@ class Mapped:
     date: str
     steps: list[str] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
+    origin: Provenance = NO_ORIGIN
 
 
 def map_report(mapped: Mapped) -> str:
@@ -81,7 +84,7 @@ def map_report(mapped: Mapped) -> str:
     sections.append(_picture(landslides, largest, grid, mapped))
     if largest:
         sections.append(_sizes(landslides, largest))
-    sections += [_model(mapped), _derived(mapped), provenance()]
+    sections += [_model(mapped), _derived(mapped), provenance(mapped.origin)]
     return page("Landslide map", sections, lead=_lead(landslides, area, mapped))
 
 

@@ -8,6 +8,7 @@ from rasterio.windows import Window
 from ..contract import choices
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_folder
 from ..raster import RasterWriter
 from ..vector.layers import write_vector
@@ -33,6 +34,7 @@ def demoarea(
     folder: str,
     seed: Annotated[int, choices.DemoArea.SEED] = choices.DemoArea.SEED.default,
     size: Annotated[int, choices.DemoArea.SIZE] = choices.DemoArea.SIZE.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Generate a synthetic area to try the other commands on; see `area.build_area`.
@@ -44,6 +46,7 @@ def demoarea(
         seed: another seed gives another area; the same seed the same, where numpy and processor
             round alike.
         size: pixels on each side.
+        origin: what the outputs tell of the run.
         progress: where to report.
 
     Returns:
@@ -60,18 +63,20 @@ def demoarea(
     with whole_folder(folder) as partial:
         progress.message(f"Generates a synthetic area of {size} x {size} pixels, seed {seed}.")
         area = build_area(size, seed, progress.part(0, 0.97))
-        _write(area, partial)
+        _write(area, partial, origin.tags())
     progress.update(1)
     files = {"image": "image.tif", "dem": "dem.tif"} | {name: f"{name}.gpkg" for name in _LAYERS}
     return {"folder": folder} | {key: f"{folder}/{name}" for key, name in files.items()}
 
 
-def _write(area: DemoArea, folder: Path) -> None:
+def _write(area: DemoArea, folder: Path, told: dict[str, str]) -> None:
     whole = Window(0, 0, area.grid.width, area.grid.height)
-    tags = {**_NOTE, **_REFLECTANCE}
-    with RasterWriter(folder / "image.tif", area.grid, BANDS, "uint16", tags) as writer:
+    tags = told | _NOTE
+    lit = tags | _REFLECTANCE
+    with RasterWriter(folder / "image.tif", area.grid, BANDS, "uint16", lit) as writer:
         writer.write(area.image, whole)
-    with RasterWriter(folder / "dem.tif", area.grid, ["elevation"], tags=_NOTE) as writer:
+    with RasterWriter(folder / "dem.tif", area.grid, ["elevation"], tags=tags) as writer:
         writer.write(area.dem, whole)
     for name, kind in _LAYERS.items():
-        write_vector(getattr(area, name), folder / f"{name}.gpkg", geometry_type=kind)
+        path = folder / f"{name}.gpkg"
+        write_vector(getattr(area, name), path, geometry_type=kind, tags=told)

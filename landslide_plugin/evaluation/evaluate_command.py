@@ -11,6 +11,7 @@ import numpy as np
 from ..contract.choices import Evaluate
 from ..contract.errors import InputError
 from ..core.progress import Listening, Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_file
 from ..raster.declared import unique_names
 from ..raster.grid import tell_metres
@@ -36,6 +37,7 @@ def evaluate(
     tolerance: Annotated[float, Evaluate.TOLERANCE] = Evaluate.TOLERANCE.default,
     block_size: Annotated[float, Evaluate.BLOCK_SIZE] = Evaluate.BLOCK_SIZE.default,
     image: str = "",
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Compare landslide maps with a reference.
@@ -57,6 +59,7 @@ def evaluate(
         tolerance: metres that outlines may lie apart; 0 for two pixels.
         block_size: side of the blocks drawn for intervals, metres; 0 for a size that fits.
         image: background of the error map in the report.
+        origin: what the outputs tell of the run.
         progress: told the result.
 
     Returns:
@@ -104,10 +107,10 @@ def evaluate(
         progress.message(summary(comparison, maps))
         setting.sources["Reference"] = reference
         if "html" in partial:
-            page = accuracy_report(comparison, maps, setting, background)
+            page = accuracy_report(comparison, maps, setting, background, origin)
             partial["html"].write_text(page, encoding="utf-8")
         if "json" in partial:
-            content = all_numbers(comparison, maps, setting)
+            content = all_numbers(comparison, maps, setting, origin)
             partial["json"].write_text(json_format.dumps(content, indent=1), encoding="utf-8")
         if "csv" in partial:
             write_table(partial["csv"], maps)

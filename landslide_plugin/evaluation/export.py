@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..core.provenance import CURRENT
+from ..core.provenance import Provenance
 from ..reports.table import write_csv
 from .compare import Comparison, Result
 from .figures import area_edges
@@ -32,8 +32,10 @@ def numbers_of(comparison: Comparison, one: Judged) -> dict[str, Any]:
     }
 
 
-def all_numbers(comparison: Comparison, maps: list[Judged], setting: Setting) -> dict[str, Any]:
-    """Return what the JSON file holds: the first map's scores, then all maps'."""
+def all_numbers(
+    comparison: Comparison, maps: list[Judged], setting: Setting, origin: Provenance
+) -> dict[str, Any]:
+    """Return what the JSON file holds: the first map's scores, all maps', and the run's origin."""
     edges = area_edges(comparison)
     return {
         **numbers_of(comparison, maps[0]),
@@ -63,7 +65,7 @@ def all_numbers(comparison: Comparison, maps: list[Judged], setting: Setting) ->
         "notes": setting.notes,
         "grid": comparison.grid.describe(),
         "sources": setting.sources,
-        **CURRENT.tags(),
+        **origin.tags(),
     }
 
 

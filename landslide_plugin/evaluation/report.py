@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from ..core.provenance import Provenance
 from ..raster.source import Source
 from ..reports.page import (
     Section,
@@ -82,7 +83,11 @@ class Setting:
 
 
 def accuracy_report(
-    comparison: Comparison, maps: list[Judged], setting: Setting, image: Source | None
+    comparison: Comparison,
+    maps: list[Judged],
+    setting: Setting,
+    image: Source | None,
+    origin: Provenance,
 ) -> str:
     """Return the report as an HTML page.
 
@@ -91,6 +96,7 @@ def accuracy_report(
         maps: the maps that were judged.
         setting: how.
         image: background of the error maps; None for none.
+        origin: the run.
     """
     with_probability = [one for one in maps if one.result.probabilities is not None]
     sections = [_compared(maps)] if len(maps) > 1 else []
@@ -102,7 +108,8 @@ def accuracy_report(
     ]
     if with_probability:
         sections.append(_probability(with_probability))
-    sections += [_confusion(maps), _method(comparison, setting), provenance(setting.sources)]
+    told = provenance(origin, setting.sources)
+    sections += [_confusion(maps), _method(comparison, setting), told]
     title = "Accuracy of the landslide map" + ("s" if len(maps) > 1 else "")
     return page(title, sections, lead=summary(comparison, maps))
 

@@ -10,6 +10,7 @@ import numpy as np
 from ..contract.choices import Classes
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.declared import unique_names
 from ..raster.grid import Grid, require_overlap
 from ..raster.landslides import is_raster
@@ -29,6 +30,7 @@ def classes(
     field: str = "",
     name: Annotated[str, Classes.NAME] = Classes.NAME.default,
     one_hot: Annotated[bool, Classes.ONE_HOT] = Classes.ONE_HOT.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring classes (lithology, land cover) onto a grid, with their names.
@@ -40,6 +42,7 @@ def classes(
         field: the polygons' field of classes.
         name: the band's name.
         one_hot: write instead uint8 bands `<name>_<class>`, 1 where the class is, else 0.
+        origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
@@ -62,9 +65,10 @@ def classes(
                 polygons, codes, grid, len(names) if one_hot else 1
             )
         if one_hot:
-            _write_one_hot(blocks, names, name, output, grid, progress)
+            _write_one_hot(blocks, names, name, output, grid, origin, progress)
         else:
-            with RasterWriter(output, grid, [name], categorical.DTYPE, classes=names) as writer:
+            dtype, tags = categorical.DTYPE, origin.tags()
+            with RasterWriter(output, grid, [name], dtype, tags, names) as writer:
                 for window, values, valid in blocks:
                     writer.write(values, window, valid)
                     progress.update((window.row_off + window.height) / grid.height)
@@ -77,12 +81,13 @@ def _write_one_hot(
     factor: str,
     output: str,
     grid: Grid,
+    origin: Provenance,
     progress: Progress,
 ) -> None:
     """Write a stream of class codes as one 0/1 band a class."""
     categorical.require_few(names)
     bands = unique_names([class_band(factor, code, label) for code, label in names.items()])
-    with RasterWriter(output, grid, bands, "uint8") as writer:
+    with RasterWriter(output, grid, bands, "uint8", origin.tags()) as writer:
         for index, label in enumerate(names.values(), start=1):
             writer.tag_band(index, {"CLASS_OF": factor, "CLASS_NAME": label})
         for window, codes, valid in blocks:

@@ -10,6 +10,7 @@ from ..contract.choices import Distance
 from ..contract.errors import InputError
 from ..core import memory
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.grid import tell_metres
 from ..raster.source import Source
 from ..raster.writer import RasterWriter
@@ -27,6 +28,7 @@ def distance(
     max_distance: Annotated[float, Distance.MAX_DISTANCE] = Distance.MAX_DISTANCE.default,
     breaks: Annotated[Sequence[float], Distance.BREAKS] = Distance.BREAKS.default,
     levels: Annotated[str, Distance.LEVELS] = Distance.LEVELS.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Compute the distance to rivers, faults or roads in metres; see `distance.stream_distance`.
@@ -40,6 +42,7 @@ def distance(
         max_distance: longer distances are given as this; 0 = no limit.
         breaks: ascending metres between the levels.
         levels: a preset of breaks, one of `distance.LEVELS`; "none" for none.
+        origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
@@ -75,7 +78,7 @@ def distance(
         progress,
     )
     dtype, names = ("uint8", distances.level_names(edges)) if edges else ("float32", {})
-    with RasterWriter(output, grid, [name], dtype, classes=names) as writer:
+    with RasterWriter(output, grid, [name], dtype, origin.tags(), names) as writer:
         if edges:
             writer.tag_band(1, {"ordinal": "yes"})  # the stack keeps them one band
         for window, metres in distances.stream_distance(features, grid, blocks, limit):

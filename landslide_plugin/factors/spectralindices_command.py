@@ -9,6 +9,7 @@ import numpy as np
 from ..contract.choices import SpectralIndices
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.reflectance import given_units
 from ..raster.writer import RasterWriter
 from . import spectral
@@ -37,6 +38,7 @@ def spectralindices(
         float | None, SpectralIndices.EARLIER_OFFSET
     ] = SpectralIndices.EARLIER_OFFSET.default,
     fill: Annotated[str, SpectralIndices.FILL] = SpectralIndices.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive spectral indices from an image; see `spectral.INDICES`.
@@ -64,6 +66,7 @@ def spectralindices(
         earlier_scale: likewise of the earlier image.
         earlier_offset: likewise.
         fill: one of `undeclared.FILLS`: fill that an image does not declare is nodata, or is kept.
+        origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
@@ -96,7 +99,7 @@ def spectralindices(
             made += [spectral.CHANGE + name for name in names]
         grid = images[0].layers.grid
         blocks = spectral.stream_indices(images, names)
-        with RasterWriter(output, grid, made) as writer:
+        with RasterWriter(output, grid, made, tags=origin.tags()) as writer:
             _write_indices(blocks, writer, input, progress)
     return {"output": output}
 

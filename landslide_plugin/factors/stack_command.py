@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 from ..contract.choices import Stack
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.bands import is_imagery
 from ..raster.reflectance import LAYERS, given_units, take_as_reflectance
 from ..raster.stack import LayerStack, write_stack
@@ -21,6 +22,7 @@ def stack(
     fill: Annotated[str, Stack.FILL] = Stack.FILL.default,
     scale: Annotated[float | None, Stack.SCALE] = Stack.SCALE.default,
     offset: Annotated[float | None, Stack.OFFSET] = Stack.OFFSET.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Bring layers of any CRS and resolution onto one grid as bands of one raster.
@@ -38,6 +40,7 @@ def stack(
         scale: what the stored numbers of imagery (bands that bear common names, and hold digital
             numbers) are multiplied by to give reflectance; None for what each image tells.
         offset: what is added then; None is 0.
+        origin: what the outputs tell of the run.
         progress: where to report, with a table of the bands.
 
     Raises:
@@ -56,5 +59,5 @@ def stack(
     ) as together:
         located = {name: together.source_of(name) for name in together.bands if is_imagery(name)}
         take_as_reflectance(located, sensor, given, what=LAYERS, progress=progress)
-        statistics = write_stack(together, output, progress)
+        statistics = write_stack(together, output, progress, origin.tags())
     return {"output": output, "bands": [band.name for band in statistics]}

@@ -7,6 +7,7 @@ import numpy as np
 from ..contract.choices import Streams
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.grid import tell_metres
 from ..raster.heights import metres_of_heights
 from ..raster.source import Source
@@ -22,6 +23,7 @@ def streams(
     min_area: Annotated[float, Streams.MIN_AREA] = Streams.MIN_AREA.default,
     z_unit: Annotated[str, Streams.Z_UNIT] = Streams.Z_UNIT.default,
     fill: Annotated[str, Streams.FILL] = Streams.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive stream lines from a DEM; see `streams.stream_network`.
@@ -33,6 +35,7 @@ def streams(
         z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
             metres.
         fill: one of `undeclared.FILLS`: fill that the DEM does not declare is nodata, or is kept.
+        origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
@@ -61,6 +64,6 @@ def streams(
     network = stream_lines.stream_network(
         elevation, valid, grid, min_area, progress.part(0.1, 0.95)
     )
-    write_vector(network, output, geometry_type="LineString")
+    write_vector(network, output, geometry_type="LineString", tags=origin.tags())
     progress.update(1.0)
     return {"output": output, "count": len(network)}

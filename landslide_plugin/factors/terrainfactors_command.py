@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from ..contract.choices import TerrainFactors
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.grid import tell_metres, tell_north
 from ..raster.heights import metres_of_heights
 from ..raster.source import Source
@@ -24,6 +25,7 @@ def terrainfactors(
     smoothing: Annotated[float, TerrainFactors.SMOOTHING] = TerrainFactors.SMOOTHING.default,
     z_unit: Annotated[str, TerrainFactors.Z_UNIT] = TerrainFactors.Z_UNIT.default,
     fill: Annotated[str, TerrainFactors.FILL] = TerrainFactors.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Derive terrain factors from a DEM, all in one pass; see `terrain.FACTORS`.
@@ -38,6 +40,7 @@ def terrainfactors(
         z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
             metres. They become metres.
         fill: one of `undeclared.FILLS`: fill that the DEM does not declare is nodata, or is kept.
+        origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
@@ -53,7 +56,7 @@ def terrainfactors(
             tell_north(dem.grid, progress)
         to_metres = metres_of_heights(dem, z_unit, progress)
         mark_fill([dem], fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
-        with RasterWriter(output, dem.grid, names) as writer:
+        with RasterWriter(output, dem.grid, names, tags=origin.tags()) as writer:
             for index, name in enumerate(names, start=1):
                 classes = terrain.CLASSES.get(name, {})
                 writer.tag_band(index, {f"class_{value}": text for value, text in classes.items()})

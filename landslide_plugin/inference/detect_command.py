@@ -16,6 +16,7 @@ from ...models.registry import INSTANCE_TASK
 from ..contract.choices import Detect
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..inventory.attributes import make_inventory
 from ..inventory.layer import write_inventory
 from ..inventory.polygons import to_map
@@ -45,6 +46,7 @@ def detect(
     area: str = "",
     device: Annotated[str, Detect.DEVICE] = Detect.DEVICE.default,
     fill: Annotated[str, Detect.FILL] = Detect.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Find single landslides by an instance model (Mask R-CNN, Yang, R. et al. 2022).
@@ -63,6 +65,7 @@ def detect(
         area: polygons; landslides are looked for within, and cut at their border.
         device: auto, cpu, cuda or mps.
         fill: one of `undeclared.FILLS`: fill that the stack does not declare is nodata, or is kept.
+        origin: what the outputs tell of the run.
         progress: told of each window.
 
     Returns:
@@ -79,6 +82,7 @@ def detect(
         raise InputError(f"The score is {score:g}: choose 0 to 1.")
     network, card, place = load_network(model, INSTANCE_TASK, device, progress)
     least = card.threshold if score is None else score
+    tags = origin.with_model(card.name).tags()
     with open_stack(stack, card, progress, fill) as source:
         card = fit_units(card, source, progress)
         wanted = Area.read(area, source.grid, progress) if area else None
@@ -105,12 +109,12 @@ def detect(
         with ExitStack() as outputs:
             if mask:
                 names = {0: "background", 1: "landslide"}
-                tags = {"LANDSLIDE_SCORE": f"{least:g}"}
-                writer = RasterWriter(mask, source.grid, ["landslide"], "uint8", tags, names)
+                scored = tags | {"LANDSLIDE_SCORE": f"{least:g}"}
+                writer = RasterWriter(mask, source.grid, ["landslide"], "uint8", scored, names)
                 outputs.enter_context(writer)
                 _draw(writer, source, card, wanted, found, progress.part(0.9, 0.97))
                 writer.finish()
-            write_inventory(_inventory(found, source, card), output, progress)
+            write_inventory(_inventory(found, source, card), output, progress, tags)
         warn_if_far(reader, progress)
     progress.update(1)
     return {"output": output, "mask": mask or None, "count": len(found)}

@@ -12,6 +12,7 @@ from ...models.device import autocast, describe, pick_device
 from ...models.registry import build
 from ..contract.choices import Device
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from .opening import placed
 
 PACKAGES = (
@@ -36,12 +37,16 @@ SPEED_SECONDS = 2.0
 
 
 def device(
-    *, device: Annotated[str, Device.DEVICE] = Device.DEVICE.default, progress: Progress
+    *,
+    device: Annotated[str, Device.DEVICE] = Device.DEVICE.default,
+    origin: Provenance = NO_ORIGIN,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Report the engine: device, Python, packages, and how fast FC-DenseNet runs.
 
     Args:
         device: auto, cpu, cuda or mps.
+        origin: unused: nothing is written.
         progress: told of the measurement.
 
     Returns:

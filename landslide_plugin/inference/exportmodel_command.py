@@ -14,7 +14,7 @@ from ...models.registry import SEMANTIC_TASK
 from ..contract.choices import ExportModel
 from ..contract.errors import InputError, ModelFileError
 from ..core.progress import Progress
-from ..core.provenance import CURRENT
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder, whole_file
 from .runtimes.activation import as_probabilities
 from .runtimes.onnx_card import item_of_graph, metadata_props
@@ -35,6 +35,7 @@ def exportmodel(
     format: Annotated[str, ExportModel.FORMAT] = ExportModel.FORMAT.default,
     tile_size: Annotated[int, ExportModel.TILE_SIZE] = ExportModel.TILE_SIZE.default,
     any_size: Annotated[bool, ExportModel.ANY_SIZE] = ExportModel.ANY_SIZE.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Write a model for other programs: its network as ONNX, or its description as a STAC item.
@@ -50,6 +51,7 @@ def exportmodel(
         tile_size: side of the images of the ONNX graph in pixels, rounded up to a multiple of 32;
             0 takes the model's.
         any_size: leave the side open, for any multiple of 32; Deepness can't open such a file.
+        origin: unused: the exported model tells of itself, not of the run.
         progress: told of each step.
 
     Returns:
@@ -64,7 +66,6 @@ def exportmodel(
     """
     _check(output, format, tile_size)
     network, card = load_model(model)
-    CURRENT.model = card.name
     parameters = sum(value.numel() for value in network.parameters())
     progress.update(0.1)
     if format == "stac":

@@ -10,7 +10,6 @@ from ...models.device import describe, pick_device
 from ...models.model_card import ModelCard, require_task
 from ...models.model_file import load_model
 from ..core.progress import Progress
-from ..core.provenance import CURRENT
 from ..raster import Source
 from ..raster.grid import require_north_up
 from ..raster.heights import require_metres
@@ -27,7 +26,6 @@ def load_network(
     require_task(card, task)
     place = pick_device(device)
     progress.message(f"Model {card.name} on {describe(place)}.")
-    CURRENT.model = card.name
     return placed(network, place), card, place
 
 

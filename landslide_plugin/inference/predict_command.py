@@ -10,7 +10,7 @@ from ...models.model_card import ModelCard
 from ..contract.choices import Predict
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..core.provenance import CURRENT
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder
 from ..raster import Source
 from ..raster.declared import unique_names
@@ -43,6 +43,7 @@ def predict(
     more_models: Sequence[str] = (),
     more_stacks: Sequence[str] = (),
     fill: Annotated[str, Predict.FILL] = Predict.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Map the landslide probability of a stack by semantic models and overlapping windows.
@@ -76,6 +77,7 @@ def predict(
         more_stacks: further stacks; their rasters are written beside those of the first, with the
             stack's name added to theirs.
         fill: one of `undeclared.FILLS`: fill that a stack does not declare is nodata, or is kept.
+        origin: what the outputs tell of the run.
         progress: told of each batch.
 
     Returns:
@@ -103,7 +105,6 @@ def predict(
         )
     predictor = Predictor(members, turns=tta, uncertainty=bool(uncertainty))
     side, fixed = side_of(members, tile_size, place)
-    CURRENT.model = predictor.card.name
     settings = Settings(
         side=side,
         fixed=fixed,
@@ -116,6 +117,7 @@ def predict(
             "runtimes": [member.runtime.name for member in members],
             "options": [tta, bool(uncertainty), fill],
         },
+        tags=origin.with_model(predictor.card.name).tags(),
     )
     for path in stacks:  # before the work on any
         with open_stack(path, predictor.card, Progress()) as source:

@@ -1,9 +1,9 @@
 """Maps one scene by an open predictor: windows, outputs, and what is kept for going on."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class Settings:
         threshold: landslide probability from which a pixel is marked.
         area: polygons outside which nothing is wanted; empty for everywhere.
         key: what identifies models and options, for a run that goes on.
+        tags: metadata items of all rasters.
     """
 
     side: int
@@ -67,6 +68,7 @@ class Settings:
     threshold: float
     area: str
     key: dict[str, Any]
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 def map_scene(
@@ -106,7 +108,7 @@ def map_scene(
     }
     with (
         journal(outputs.probability, key, grid, predictor.channels) as kept,
-        open_outputs(outputs, grid, card, settings.threshold, scene_date(source)) as write,
+        open_outputs(outputs, grid, card, settings, scene_date(source)) as write,
     ):
 
         def keep(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
@@ -139,7 +141,7 @@ def map_scene(
 
 @contextmanager
 def open_outputs(
-    outputs: Outputs, grid: Grid, card: ModelCard, threshold: float, date: str = ""
+    outputs: Outputs, grid: Grid, card: ModelCard, settings: Settings, date: str = ""
 ) -> Iterator[Write]:
     """Yield a function that writes finished rows to all rasters; they appear together at the end.
 
@@ -147,18 +149,20 @@ def open_outputs(
     likeliest class but the background where all these together reach the threshold. Probability and
     mask carry the threshold, and the scene's date where it is known.
     """
-    classes = card.classes
+    classes, threshold, tags = card.classes, settings.threshold, dict(settings.tags)
     bands = probability_bands(classes)
-    tags = threshold_tag(threshold) | ({DATE_TAG: date} if date else {})
-    writers = [RasterWriter(outputs.probability, grid, bands, tags=tags, overviews="average")]
+    told = tags | threshold_tag(threshold) | ({DATE_TAG: date} if date else {})
+    writers = [RasterWriter(outputs.probability, grid, bands, tags=told, overviews="average")]
     if outputs.uncertainty:
         band = [UNCERTAINTY_BAND]
-        writers.append(RasterWriter(outputs.uncertainty, grid, band, overviews="average"))
+        writers.append(
+            RasterWriter(outputs.uncertainty, grid, band, tags=tags, overviews="average")
+        )
     if outputs.mask:
         names = dict(enumerate(classes))
         writers.append(
             RasterWriter(
-                outputs.mask, grid, ["landslide"], "uint8", tags, names, overviews="nearest"
+                outputs.mask, grid, ["landslide"], "uint8", told, names, overviews="nearest"
             )
         )
     with ExitStack() as stack:

@@ -28,7 +28,7 @@ def write_inventory(
         frame: what `make_inventory` made.
         output: the layer to write.
         progress: told of names that change.
-        tags: further metadata items of the layer.
+        tags: metadata items of the layer.
 
     Raises:
         OutputError: see `write_vector`.

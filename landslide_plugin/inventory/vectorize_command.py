@@ -9,7 +9,7 @@ import numpy as np
 from ..contract.choices import Vectorize
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..core.provenance import CURRENT
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster import Source
 from ..raster.grid import Grid, require_north_up, tell_metres
 from ..raster.scene_date import scene_date
@@ -45,6 +45,7 @@ def vectorize(
     model: str = "",
     date: str = "",
     fill: Annotated[str, Vectorize.FILL] = Vectorize.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Turn a probability raster or a mask into polygons with the attributes of the inventory.
@@ -74,6 +75,7 @@ def vectorize(
         model: name for the field `model`; the one in the raster's metadata when empty.
         date: of the scene, year-month-day; the one in the raster's metadata when empty.
         fill: one of `undeclared.FILLS`: fill that the factors do not declare is nodata, or kept.
+        origin: what the outputs tell of the run.
         progress: told of each block.
 
     Returns:
@@ -120,9 +122,10 @@ def vectorize(
             f"No landslide of {min_area:g} m² or more at threshold {threshold:g}: the layer is "
             "empty."
         )
-    CURRENT.model = str(columns["model"] or "")
-    told = {} if scene.is_mask else threshold_tag(threshold)
-    write_inventory(frame, output, progress, tags=told)
+    told = origin.with_model(str(columns["model"] or "")).tags()
+    if not scene.is_mask:
+        told |= threshold_tag(threshold)
+    write_inventory(frame, output, progress, told)
     progress.update(1)
     count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())
     return {"output": output, "count": count, "area_m2": area}

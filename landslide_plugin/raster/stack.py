@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -219,7 +219,12 @@ class LayerStack:
         return self._bands[name]
 
 
-def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list[BandStatistics]:
+def write_stack(
+    stack: LayerStack,
+    path: str | Path,
+    progress: Progress,
+    tags: Mapping[str, str] | None = None,
+) -> list[BandStatistics]:
     """Write a stack as one float32 GeoTIFF with GDAL band statistics; report a table of its bands.
 
     A pixel that is not valid in one band is nodata in all.
@@ -228,6 +233,7 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
         stack: the layers.
         path: the destination.
         progress: where to report.
+        tags: metadata items of the file, beside the date of its images.
 
     Returns:
         The bands' statistics.
@@ -241,7 +247,7 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
     ]
     done = 0
     dated = {DATE_TAG: stack.date} if stack.date else {}
-    with RasterWriter(path, stack.grid, stack.bands, tags=dated) as writer:
+    with RasterWriter(path, stack.grid, stack.bands, tags={**(tags or {}), **dated}) as writer:
         for window in stack.windows():
             values, there = stack.read(window)
             valid = np.all(there, axis=0)
@@ -254,8 +260,8 @@ def write_stack(stack: LayerStack, path: str | Path, progress: Progress) -> list
             done += int(window.width * window.height)
             progress.update(done / (stack.grid.width * stack.grid.height))
         _require_valid(statistics)
-        for index, (band, tags) in enumerate(zip(statistics, stack.tags, strict=True), start=1):
-            writer.tag_band(index, band.tags() | tags)
+        for index, (band, told) in enumerate(zip(statistics, stack.tags, strict=True), start=1):
+            writer.tag_band(index, band.tags() | told)
             source, own = stack.source_of(band.name)
             if source.scaling[own].unit:
                 writer.set_unit(index, source.scaling[own].unit)

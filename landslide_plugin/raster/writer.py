@@ -16,7 +16,6 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from ..contract.errors import OutputError
-from ..core.provenance import CURRENT
 from ..outputs.whole import whole_file
 from .grid import Grid
 
@@ -34,7 +33,7 @@ SCREEN = 512
 
 
 class RasterWriter:
-    """A GeoTIFF in the making: tiled, compressed, bands named, provenance in its tags.
+    """A GeoTIFF in the making: tiled, compressed, bands named.
 
     Use it as a context manager; leaving it with an error removes what was written.
 
@@ -43,7 +42,7 @@ class RasterWriter:
         grid: the output's grid.
         bands: one name a band.
         dtype: one of the keys of `NODATA`.
-        tags: further metadata items of the file.
+        tags: metadata items of the file: its origin, see `Provenance.tags`, and others.
         classes: value to name, for one categorical band.
         compress: a key of `COMPRESSIONS`.
         overviews: how pixels are joined in smaller copies for display, "average" or "nearest";
@@ -198,7 +197,7 @@ class RasterWriter:
             written.build_overviews(levels, Resampling[self._overviews])
 
     def _describe(self) -> None:
-        self._dataset.update_tags(**CURRENT.tags(), **self._tags)
+        self._dataset.update_tags(**self._tags)
         for index, name in enumerate(self.bands, start=1):
             self._dataset.set_band_description(index, name)
         if self._classes:

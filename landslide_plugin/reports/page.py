@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..core.provenance import CURRENT
+from ..core.provenance import Provenance
 from ..outputs.whole import whole_file
 
 if TYPE_CHECKING:
@@ -135,14 +135,15 @@ def gallery(figures: Sequence[str]) -> str:
     return f'<div class="gallery">{"".join(figures)}</div>'
 
 
-def provenance(extra: Mapping[str, object] | None = None) -> Section:
+def provenance(origin: Provenance, extra: Mapping[str, object] | None = None) -> Section:
     """Return the section that says how the report came about.
 
     Args:
+        origin: the run.
         extra: further rows, such as the seed or the device.
     """
-    tags = CURRENT.tags()
-    parameters = json.loads(tags.pop("LANDSLIDE_PARAMETERS"))
+    tags = origin.tags()
+    parameters = json.loads(tags.pop("LANDSLIDE_PARAMETERS", "{}"))
     rows: list[tuple[str, object]] = [
         (key.removeprefix("LANDSLIDE_").capitalize(), value) for key, value in tags.items()
     ]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from ..contract.choices import ImportSamples
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_folder
 from .import_tiles import TileImport, find_tiles
 from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
@@ -28,6 +29,7 @@ def importsamples(
     validation: Annotated[float, ImportSamples.VALIDATION] = ImportSamples.VALIDATION.default,
     test: Annotated[float, ImportSamples.TEST] = ImportSamples.TEST.default,
     seed: Annotated[int, ImportSamples.SEED] = ImportSamples.SEED.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Import plain image tiles, as public data sets come (Bijie, Landslide4Sense).
@@ -54,6 +56,7 @@ def importsamples(
         validation: share of validation images.
         test: share of test images.
         seed: of the split and of the draw.
+        origin: what the outputs tell of the run.
         progress: told counts and class balance.
 
     Returns:
@@ -84,6 +87,7 @@ def importsamples(
         )
         work = TileImport([images, masks, without], resolution, instances, split, shares, seed)
         labels = PIXEL_LABELS if masks else IMAGE_LABELS
-        made = work.run(tiles, SampleWriter(folder, list(bands), labels), progress)
+        writer = SampleWriter(folder, list(bands), labels, tags=origin.tags())
+        made = work.run(tiles, writer, progress)
     progress.update(1)
     return result_of(output, made)

@@ -1,7 +1,7 @@
 """Writes patches one by one and gathers what the manifest says about them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,6 @@ from rasterio.io import MemoryFile
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..core.provenance import CURRENT
 from ..raster.writer import NODATA
 from .sample_set import (
     BACKGROUND,
@@ -76,6 +75,7 @@ class SampleWriter:
         bands: their band names.
         labels: what is labelled; see `SampleSet`.
         units: of the bands, likewise.
+        tags: how the set comes about, for its manifest.
     """
 
     def __init__(
@@ -84,11 +84,13 @@ class SampleWriter:
         bands: list[str],
         labels: str = PIXEL_LABELS,
         units: Sequence[str] = (),
+        tags: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
         self.bands = bands
         self.units = list(units)
         self.labels = labels
+        self._tags = dict(tags or {})
         self.samples: list[Sample] = []
         self._statistics = BandStatistics(len(bands))
         self._seen = np.zeros(len(bands), bool)
@@ -212,7 +214,7 @@ class SampleWriter:
             imbalance_before=before and before[0] / max(sum(before), 1),
             sources=sources,
             samples=self.samples,
-            provenance=CURRENT.tags(),
+            provenance=self._tags,
             labels=self.labels,
             units=self.units,
         )

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from ..contract.choices import Samples
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_folder
 from ..raster.bands import is_imagery
 from ..raster.grid import tell_metres
@@ -45,6 +46,7 @@ def samples(
     test: Annotated[float, Samples.TEST] = Samples.TEST.default,
     seed: Annotated[int, Samples.SEED] = Samples.SEED.default,
     fill: Annotated[str, Samples.FILL] = Samples.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Cut labelled patches out of one or several stacks, seeded on landslides.
@@ -82,6 +84,7 @@ def samples(
         test: share of test patches.
         seed: of the split and of the choice of background.
         fill: one of `undeclared.FILLS`: fill that a stack does not declare is nodata, or is kept.
+        origin: what the outputs tell of the run.
         progress: told counts and class balance.
 
     Returns:
@@ -107,7 +110,7 @@ def samples(
         mark_fill(stacks, fill, progress)
         units = _units(stacks, progress)
         labels = IMAGE_LABELS if field else PIXEL_LABELS
-        writer = SampleWriter(folder, stacks[0].bands, labels, units)
+        writer = SampleWriter(folder, stacks[0].bands, labels, units, origin.tags())
         before = None
         if field:
             places = find_places(stacks, landslides, field, area, tile_size, progress)

@@ -18,7 +18,7 @@ from ...models.registry import task_of
 from ..contract.choices import Train
 from ..contract.errors import InputError, OutputError
 from ..core.progress import Progress
-from ..core.provenance import CURRENT
+from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder, together
 from ..samples.sample_set import SampleSet
 from .judging.report import write_runs_report
@@ -60,6 +60,7 @@ def train(
     device: Annotated[str, Train.DEVICE] = Train.DEVICE.default,
     seed: Annotated[int, Train.SEED] = Train.SEED.default,
     resume: Annotated[bool, Train.RESUME] = Train.RESUME.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train a network on a folder of samples.
@@ -91,6 +92,7 @@ def train(
         seed: same seed, machine and settings, same model.
         resume: whether to go on from the checkpoint beside `model` that an interrupted training
             with the same samples and settings has left.
+        origin: what the outputs tell of the run.
         progress: told of each batch.
 
     Returns:
@@ -147,10 +149,10 @@ def train(
     if not resume:
         checkpoint.remove(model)
     job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1)
-    return _train(job, html, progress)
+    return _train(job, html, origin, progress)
 
 
-def _train(job: Job, html: str, progress: Progress) -> dict[str, Any]:
+def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[str, Any]:
     """Train, and write what came of it."""
     recipe, settings, parts = job.recipe, job.settings, job.recipe.parts()
     recipe.task()  # or refuse the loss now
@@ -163,8 +165,7 @@ def _train(job: Job, html: str, progress: Progress) -> dict[str, Any]:
     )
     result = train_folds(job, parts, progress.part(0.02, 0.98))
     card = _card(job, result)
-    CURRENT.model = card.name
-    _save(job, result, card, html, progress)
+    _save(job, result, card, html, origin.with_model(card.name), progress)
     checkpoint.remove(job.model)
     progress.update(1.0)
     best = [fold.outcome.best for fold in result.folds]
@@ -224,7 +225,14 @@ def _card(job: Job, result: Result) -> ModelCard:
     )
 
 
-def _save(job: Job, result: Result, card: ModelCard, html: str, progress: Progress) -> None:
+def _save(
+    job: Job,
+    result: Result,
+    card: ModelCard,
+    html: str,
+    origin: Provenance,
+    progress: Progress,
+) -> None:
     """Write the model and the report; where that fails the training is not lost.
 
     Raises:
@@ -235,7 +243,7 @@ def _save(job: Job, result: Result, card: ModelCard, html: str, progress: Progre
         with together():
             save_model(job.model, result.network, card)
             if html and not result.canceled:
-                write_runs_report(html, result.runs, card, job.recipe.data, job.settings)
+                write_runs_report(html, result.runs, card, job.recipe.data, job.settings, origin)
     except OutputError as error:
         if not checkpoint.there(job.model):
             raise

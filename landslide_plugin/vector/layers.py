@@ -14,7 +14,6 @@ from pyproj import CRS
 from ..contract.errors import InputError, OutputError
 from ..core.access import formats
 from ..core.progress import Progress
-from ..core.provenance import CURRENT
 from ..outputs.whole import require_folder, whole_file
 from .shapes import locate, no_crs, no_geometry, placed, require_some, unreadable, usable
 
@@ -94,7 +93,7 @@ def write_vector(
         geometry_type: "Polygon", "MultiPolygon", "LineString", ...; needed for an empty layer.
         layer: the layer's name; the file's stem when None.
         finish: adds to the written file before it is moved to its destination.
-        tags: further metadata items, where the format has room for them.
+        tags: metadata items, as of `RasterWriter`, where the format has room for them.
 
     Raises:
         OutputError: the format is unknown, or the disk is full or read-only.
@@ -102,8 +101,7 @@ def write_vector(
     path = Path(path)
     options: dict[str, object] = {}
     if path.suffix.lower() == ".gpkg":
-        metadata = {**CURRENT.tags(), **(tags or {})}
-        options = {"dataset_options": {"VERSION": "1.3"}, "layer_metadata": metadata}
+        options = {"dataset_options": {"VERSION": "1.3"}, "layer_metadata": dict(tags or {})}
     with whole_file(path) as partial:
         try:
             pyogrio.write_dataframe(

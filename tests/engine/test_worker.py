@@ -22,7 +22,7 @@ import ctypes, os, signal, subprocess, sys, threading, time
 sys.path.insert(0, {root!r})
 from landslide_plugin import worker
 
-def prints(*, progress):
+def prints(*, origin, progress):
     print("from Python", "\u2588")
     os.write(1, b"to descriptor 1")
     ctypes.CDLL(None).puts(b"from C")
@@ -30,30 +30,30 @@ def prints(*, progress):
     progress.update(0.5)
     return {{"done": True}}
 
-def inherits(*, progress):
+def inherits(*, origin, progress):
     asked = [sys.executable, "-c", "import sys; print(repr(sys.stdin.read()))"]
     try:
         return {{"read": subprocess.check_output(asked, timeout=20, text=True).strip()}}
     except subprocess.TimeoutExpired:
         return {{"read": "nothing, it waits"}}
 
-def astray(*, progress):
+def astray(*, origin, progress):
     def send():
         time.sleep(0.5)
         signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
     threading.Thread(target=send).start()
     time.sleep(600)
 
-def asks(*, pretrained=False, progress):
+def asks(*, pretrained=False, origin, progress):
     return {{"offline": os.environ.get("HF_HUB_OFFLINE")}}
 
-def fails(*, progress):
+def fails(*, origin, progress):
     raise ZeroDivisionError("of a bug")
 
-def fills(*, progress):
+def fills(*, origin, progress):
     raise MemoryError
 
-def slow(*, output, stubborn=False, progress):
+def slow(*, output, stubborn=False, origin, progress):
     import numpy as np
     from rasterio.transform import from_origin
     from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter
@@ -68,7 +68,7 @@ def slow(*, output, stubborn=False, progress):
         if stubborn:
             time.sleep(600)
 
-def swallows(*, forever=False, progress):
+def swallows(*, forever=False, origin, progress):
     # in a callback from C an exception is ignored
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
     pair = (ctypes.c_int * 2)(2, 1)
@@ -203,12 +203,12 @@ class TestBadRequests:
         status, events, _ = run(request_line)
         assert status == 1 and events[0]["type"] == "error" and "details" not in events[0]
 
-    def test_every_command_can_be_found_and_takes_progress(self):
+    def test_every_command_can_be_found_and_takes_origin_and_progress(self):
         import inspect
 
         for name in worker.COMMANDS:
             parameters = inspect.signature(worker.find_command(name)).parameters
-            assert list(parameters)[-1] == "progress", name
+            assert list(parameters)[-2:] == ["origin", "progress"], name
             kinds = {parameter.kind for parameter in parameters.values()}
             assert kinds == {inspect.Parameter.KEYWORD_ONLY}, name
 

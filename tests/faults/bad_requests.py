@@ -14,6 +14,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import geopandas as gpd
 import numpy as np
 from landslide_mapper.landslide_plugin import worker
+from landslide_mapper.landslide_plugin.request import FROM_WORKER
 from shapely.geometry import LineString, box
 
 from .hostile_files import SIDE, make_hostile, write
@@ -86,7 +87,7 @@ class Ground:
             function = worker.find_command(command)
             hints = get_type_hints(function)
             for key in inspect.signature(function).parameters:
-                if key == "progress" or (command, key) in NOT_TRIED:
+                if key in FROM_WORKER or (command, key) in NOT_TRIED:
                     continue
                 for value in self._values(command, key, hints[key]):
                     yield BadRequest(command, key, value, {**good, key: value})

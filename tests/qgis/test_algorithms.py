@@ -438,7 +438,7 @@ def command_arguments(name):
         item for item in functions if isinstance(item, ast.FunctionDef) and item.name == name
     )
     pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-    return {item.arg: default for item, default in pairs if item.arg != "progress"}
+    return {item.arg: default for item, default in pairs if item.arg not in ("origin", "progress")}
 
 
 # ---- the interface

@@ -11,6 +11,7 @@ from sklearn.metrics import roc_auc_score
 from ...contract.choices import FactorAnalysis
 from ...contract.errors import InputError
 from ...core.progress import Progress
+from ...core.provenance import NO_ORIGIN, Provenance
 from ...outputs.whole import whole_file
 from ...raster.grid import Grid, tell_metres
 from ...raster.landslides import Landslides, Mask, is_raster, least_landslide, read_polygons
@@ -40,6 +41,7 @@ def factoranalysis(
     area: str = "",
     seed: Annotated[int, FactorAnalysis.SEED] = FactorAnalysis.SEED.default,
     fill: Annotated[str, FactorAnalysis.FILL] = FactorAnalysis.FILL.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Say which factors of a stack have to do with the landslides in it, and how.
@@ -54,6 +56,7 @@ def factoranalysis(
         area: polygons; only pixels within them count.
         seed: of the sample, the forests, the folds and the shuffles.
         fill: one of `undeclared.FILLS`: fill that the stack does not declare is nodata, or is kept.
+        origin: what the outputs tell of the run.
         progress: told which factors matter.
 
     Returns:
@@ -83,7 +86,7 @@ def factoranalysis(
         if rows:
             _write_table(rows, analysis.factors)
         if page:
-            page.write_text(analysis_report(analysis), encoding="utf-8")
+            page.write_text(analysis_report(analysis, origin), encoding="utf-8")
         progress.update(1)
     return {
         "html": html,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...core.provenance import Provenance
 from ...reports.page import (
     Section,
     figure,
@@ -83,7 +84,7 @@ class Analysis:
     importance: Importance
 
 
-def analysis_report(analysis: Analysis) -> str:
+def analysis_report(analysis: Analysis, origin: Provenance) -> str:
     """Return the report as an HTML page."""
     return page(
         "Factors and landslides",
@@ -93,7 +94,7 @@ def analysis_report(analysis: Analysis) -> str:
             Section("Landslide frequency", _frequency(analysis)),
             Section("Factors that say the same", _dependence(analysis)),
             Section("Data", _data(analysis)),
-            provenance(),
+            provenance(origin),
         ],
         lead=summary(analysis),
     )

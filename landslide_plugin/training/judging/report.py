@@ -6,6 +6,7 @@ from pathlib import Path
 from statistics import mean, stdev
 
 from ....models.model_card import ModelCard
+from ...core.provenance import Provenance
 from ...evaluation.metrics import METRICS, Confusion, all_metrics
 from ...reports.page import (
     Section,
@@ -40,6 +41,7 @@ def write_runs_report(
     card: ModelCard,
     samples: SampleSet,
     settings: Settings,
+    origin: Provenance,
 ) -> None:
     """Write the page.
 
@@ -49,6 +51,7 @@ def write_runs_report(
         card: description of the model that came of them.
         samples: what they were trained on.
         settings: how.
+        origin: the run.
 
     Raises:
         OutputError: the file can't be written.
@@ -64,7 +67,7 @@ def write_runs_report(
         _data(runs, card, samples),
         Section("Bands", table(("Band", "Mean", "Standard deviation"), _bands(card))),
         Section("Settings", table((), _settings(card, settings))),
-        provenance(),
+        provenance(origin),
     ]
     write_report(path, page(f"Training of {card.name}", sections, _lead(runs, card, samples)))
 

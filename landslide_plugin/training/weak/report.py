@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from ....models.model_card import ModelCard
 from ....models.weak import WeakNetwork
+from ...core.provenance import Provenance
 from ...reports.page import Section, figure, page, paragraph, provenance, table, write_report
 from ...samples.sample_set import UNKNOWN, Sample
 from ..loop.contracts import Outcome
@@ -27,6 +28,7 @@ def write_weak_report(
     images: Images,
     card: ModelCard,
     outcomes: dict[str, Outcome | None],
+    origin: Provenance,
 ) -> None:
     """Write the report: figures on image labels, curves, and pictures of validation images.
 
@@ -36,6 +38,7 @@ def write_weak_report(
         images: what it was trained on.
         card: its description.
         outcomes: of the trainings by name; None for one that was not made.
+        origin: the run.
 
     Raises:
         OutputError: the page can't be written.
@@ -64,7 +67,7 @@ def write_weak_report(
             + figure(draw_views(network, images, chosen), "images, views and masks", colours=256),
         ),
         Section("Model", table((), [[key, str(value)] for key, value in card.training.items()])),
-        provenance(),
+        provenance(origin),
     ]
     lead = f"{card.name}: learnt from image labels alone, on {card.training['data']}."
     write_report(html, page("Weakly supervised training", sections, lead))

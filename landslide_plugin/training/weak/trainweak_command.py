@@ -21,7 +21,7 @@ from ....models.weak import DEPTH, METHODS, THRESHOLD, Classifier, grey_levels
 from ...contract.choices import TrainWeak
 from ...contract.errors import DivergedError, InputError
 from ...core.progress import Progress
-from ...core.provenance import CURRENT
+from ...core.provenance import NO_ORIGIN, Provenance
 from ...outputs.whole import require_folder, together
 from ...samples.sample_set import SampleSet
 from ..loop import checkpoint
@@ -61,6 +61,7 @@ def trainweak(
     bands: Annotated[Sequence[str], TrainWeak.BANDS] = TrainWeak.BANDS.default,
     device: Annotated[str, TrainWeak.DEVICE] = TrainWeak.DEVICE.default,
     seed: Annotated[int, TrainWeak.SEED] = TrainWeak.SEED.default,
+    origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
     """Train a landslide mapper from image labels: which samples hold a landslide, not where.
@@ -89,6 +90,7 @@ def trainweak(
         bands: names of the bands to use; all when empty.
         device: "auto", "cpu", "cuda" or "mps".
         seed: of weights, order and cuts.
+        origin: what the outputs tell of the run.
         progress: told of each step.
 
     Returns:
@@ -166,12 +168,12 @@ def trainweak(
         arguments["cut"] = activation_cut(classifier, images, run.device)
     network = assemble(len(names), classifier, gan, arguments)
     card = _card(model, images, arguments, run, cam, translated)
-    CURRENT.model = card.name
     canceled = any(part and part.ending == CANCELED for part in (cam, translated))
     with together():
         save_model(model, network, card)
         if html and not canceled:
-            write_weak_report(html, network, images, card, {"cam": cam, "cyclegan": translated})
+            outcomes = {"cam": cam, "cyclegan": translated}
+            write_weak_report(html, network, images, card, outcomes, origin.with_model(card.name))
     if canceled:
         progress.message(f"Canceled: {model} is the best model so far.")
         raise SystemExit(128 + signal.SIGTERM)

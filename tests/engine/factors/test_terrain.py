@@ -418,7 +418,7 @@ class TestCommand:
         with rasterio.open(output) as dataset:
             assert dataset.descriptions == ("slope", "elevation")
             assert dataset.nodata == -9999
-            assert "LANDSLIDE_ALGORITHM" in dataset.tags()
+            assert dataset.tags()["LANDSLIDE_VERSION"]
 
     def test_scale_and_offset_of_the_file_count(self, make_raster, tmp_path):
         x, _ = coordinates(9, 10)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.contract.errors import OutputError
-from landslide_mapper.landslide_plugin.core.provenance import CURRENT
 from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter, Source
 from landslide_mapper.landslide_plugin.raster.writer import NODATA
 from rasterio.crs import CRS
@@ -49,9 +48,7 @@ class TestContent:
         assert np.array_equal(mask, np.stack([valid, valid]))
         assert np.array_equal(read[mask], values[np.stack([valid, valid])])
 
-    def test_names_classes_tags_and_provenance(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(CURRENT, "algorithm", "landslide:classes")
-        monkeypatch.setattr(CURRENT, "parameters", {"name": "lithology"})
+    def test_names_classes_and_tags(self, tmp_path):
         with RasterWriter(
             tmp_path / "a.tif", square(10), ["lithology"], "int16", {"NOTE": "x"}, {1: "shale"}
         ) as writer:
@@ -60,8 +57,7 @@ class TestContent:
             tags = dataset.tags()
             assert dataset.descriptions == ("lithology",) and dataset.crs == UTM
             assert dataset.tags(1)["class_1"] == "shale"
-        assert tags["LANDSLIDE_ALGORITHM"] == "landslide:classes" and tags["NOTE"] == "x"
-        assert tags["LANDSLIDE_PARAMETERS"] == '{"name": "lithology"}'
+        assert tags == {"AREA_OR_POINT": "Area", "NOTE": "x"}
 
     def test_replaces_what_stood_there(self, tmp_path):
         for side in (300, 20):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from landslide_mapper.landslide_plugin.core.provenance import NO_ORIGIN
 from landslide_mapper.landslide_plugin.evaluation.metrics import Confusion
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.training.judging import report as module
@@ -69,7 +70,7 @@ def drawn_report(make_samples, tmp_path):
 
     def write(runs, **change):
         path = tmp_path / "report.html"
-        write_runs_report(path, runs, card, replace(samples, **change), SETTINGS)
+        write_runs_report(path, runs, card, replace(samples, **change), SETTINGS, NO_ORIGIN)
         return path.read_text()
 
     return write

@@ -8,7 +8,6 @@ import pytest
 import shapely
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.core.provenance import CURRENT
 from landslide_mapper.landslide_plugin.raster import Grid
 from landslide_mapper.landslide_plugin.raster.grid import require_overlap
 from landslide_mapper.landslide_plugin.vector.layers import (
@@ -240,12 +239,12 @@ class TestWrite:
         assert sorted(back.value) == pytest.approx(sorted(frame.value)) if count else True
         assert not [p for p in tmp_path.iterdir() if p.name.startswith(".partial")]
 
-    def test_a_geopackage_has_its_layer_name_and_provenance(self, tmp_path, monkeypatch):
-        monkeypatch.setattr(CURRENT, "algorithm", "landslide:streams")
-        write_vector(polygons(3), tmp_path / "streams.gpkg", geometry_type="Polygon")
-        info = pyogrio.read_info(tmp_path / "streams.gpkg")
+    def test_a_geopackage_has_its_layer_name_and_tags(self, tmp_path):
+        path, tags = tmp_path / "streams.gpkg", {"NOTE": "x"}
+        write_vector(polygons(3), path, geometry_type="Polygon", tags=tags)
+        info = pyogrio.read_info(path)
         assert info["layer_name"] == "streams"
-        assert info["layer_metadata"]["LANDSLIDE_ALGORITHM"] == "landslide:streams"
+        assert info["layer_metadata"] == tags
 
     def test_replaces(self, tmp_path):
         for count in (50, 5):
