@@ -107,8 +107,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Add what the subclass declares."""
         for parameter, text in self.declare():
             help_text = " ".join(text.split())
-            if isinstance(parameter, QgsProcessingParameterEnum):  # qgis_process asks for numbers
-                help_text += " Scripts give the word itself, not its number."
+            if isinstance(parameter, QgsProcessingParameterEnum):
+                help_text += _for_scripts(parameter)
             parameter.setHelp(help_text)
             self.addParameter(parameter)
         for key, description in self.numbers().items():
@@ -196,6 +196,13 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         if key in self.STYLES and context.willLoadLayerOnCompletion(path):
             details = context.layerToLoadOnCompletionDetails(path)
             details.setPostProcessor(post_processor(self.STYLES[key]))
+
+
+def _for_scripts(parameter: QgsProcessingParameterEnum) -> str:
+    """Return what scripts give for a choice; qgis_process asks for numbers, dialogs for labels."""
+    labels = parameter.metadata().get("widget_wrapper", {}).get("labels", {})
+    words = "; ".join(f"{word} = {labels[word]}" for word in parameter.options() if word in labels)
+    return f" Scripts give the word itself, not its number{': ' if words else ''}{words}."
 
 
 def _with_link(sentence: str) -> str:

@@ -1,13 +1,13 @@
 """The algorithm `landslide:classes`."""
 
 from qgis.core import (
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, field, later, polygons_or_raster, text
+from .parameters import Declaration, asked, field, later, polygons_or_raster
 
 
 class Classes(EngineAlgorithm):
@@ -48,11 +48,11 @@ class Classes(EngineAlgorithm):
             "The raster whose grid the result takes, mostly the image.",
         )
         yield (
-            text("NAME", "Band name", "lithology"),
+            asked(choices.Classes.NAME),
             "Name of the band; the bands of the stack begin with it: lithology_granite.",
         )
         yield (
-            later(QgsProcessingParameterBoolean("ONE_HOT", "One band a class", defaultValue=False)),
+            later(asked(choices.Classes.ONE_HOT)),
             "Writes bands of 0 and 1 named <band>_<class> instead, as the stack would; for other "
             "programs.",
         )

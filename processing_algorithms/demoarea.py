@@ -13,9 +13,10 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .demo_layers import load
-from .parameters import Declaration, advanced, whole
+from .parameters import Declaration, advanced, asked
 
 
 class DemoArea(EngineAlgorithm):
@@ -45,9 +46,9 @@ class DemoArea(EngineAlgorithm):
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
-        yield whole("SEED", "Random seed", 0, 0), "Another seed gives another area."
+        yield asked(choices.DemoArea.SEED), "Another seed gives another area."
         yield (
-            advanced(whole("SIZE", "Size (pixels)", 1024, 256, 4096)),
+            advanced(asked(choices.DemoArea.SIZE)),
             "Width and height of the area in pixels of 10 m.",
         )
         yield (

@@ -7,18 +7,18 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     FILL_HELP,
     Declaration,
     advanced,
     area,
+    asked,
     device,
     fill,
     later,
     model_file,
-    number,
-    whole,
 )
 
 
@@ -53,16 +53,16 @@ class Detect(EngineAlgorithm):
         )
         yield model_file(), "A model that finds objects, made by Train a model."
         yield (
-            number("SCORE", "Smallest score", None, 0.0, 1.0),
+            asked(choices.Detect.SCORE),
             "Finds that the network is less sure of are left out; empty for the model's threshold.",
         )
         yield (
-            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),
+            advanced(asked(choices.Detect.TILE_SIZE)),
             """Width and height of a tile in pixels of the model's resolution, to which the stack
             is resampled; 0 for the model's own.""",
         )
         yield (
-            advanced(number("OVERLAP", "Overlap (share of the tile)", 0.25, 0.0, 0.9)),
+            advanced(asked(choices.Detect.OVERLAP)),
             "Share of a tile that it has in common with the next one.",
         )
         yield area(), "Landslides are looked for within these polygons; empty for all."

@@ -2,8 +2,9 @@
 
 from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, choice, later, number, text, vector
+from .parameters import Declaration, asked, later, vector
 
 
 class Distance(EngineAlgorithm):
@@ -51,21 +52,21 @@ class Distance(EngineAlgorithm):
             "The raster whose grid the result takes, mostly the image.",
         )
         yield (
-            text("NAME", "Band name", "river_distance"),
+            asked(choices.Distance.NAME),
             "Name of the band, by which models find it: river_distance, fault_distance, "
             "road_distance.",
         )
         yield (
-            number("MAX_DISTANCE", "Largest distance (m)", 0.0, 0.0),
+            asked(choices.Distance.MAX_DISTANCE),
             "Longer distances are cut to this one, which also needs less memory; 0 does not cut.",
         )
         yield (
-            later(choice("LEVELS", "Levels", ("none", "yang2022"), "none")),
+            later(asked(choices.Distance.LEVELS)),
             "yang2022 gives the six levels of Yang et al. 2022; none gives the distance itself, or "
             "levels with the breaks below.",
         )
         yield (
-            text("BREAKS", "Breaks between levels (m)"),
+            asked(choices.Distance.BREAKS),
             "Distances in metres, separated by commas, at which a new level begins, such as 30, "
             "200, 500, 1000, 2000; empty for the distance itself.",
         )

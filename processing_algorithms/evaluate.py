@@ -7,14 +7,15 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     HTML_FILES,
     Declaration,
     advanced,
     area,
+    asked,
     later,
-    number,
     polygons_or_raster,
 )
 
@@ -73,17 +74,17 @@ class Evaluate(EngineAlgorithm):
             "The area to count in, where the reference is complete; empty for the whole map.",
         )
         yield (
-            number("THRESHOLD", "Threshold", None, 0.001, 1.0),
+            asked(choices.Evaluate.THRESHOLD),
             "Probability from which a pixel of a map is landslide. Empty takes of each map the one "
             "that it carries from Predict landslide probability or Map landslides; of rasters that "
             "tell of none, 0.5. Of no effect on masks and polygons.",
         )
         yield (
-            advanced(later(number("TOLERANCE", "Tolerance of outlines (m)", 0.0, 0.0))),
+            advanced(later(asked(choices.Evaluate.TOLERANCE))),
             "How far outlines may lie apart and still agree; 0 for the side of two pixels.",
         )
         yield (
-            advanced(later(number("BLOCK_SIZE", "Side of blocks for intervals (m)", 0.0, 0.0))),
+            advanced(later(asked(choices.Evaluate.BLOCK_SIZE))),
             "Blocks of the area are drawn to say how sure the scores are: larger than landslides "
             "and what makes them alike; 0 for a hundredth of the area, at least three times the "
             "side of a mean landslide.",

@@ -1,9 +1,10 @@
 """The algorithm `landslide:exportmodel`."""
 
-from qgis.core import QgsProcessingParameterBoolean, QgsProcessingParameterFileDestination
+from qgis.core import QgsProcessingParameterFileDestination
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, choice, model_file, whole
+from .parameters import Declaration, advanced, asked, model_file
 
 
 class ExportModel(EngineAlgorithm):
@@ -32,16 +33,16 @@ class ExportModel(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield model_file(), "A model made by Train a model; for ONNX one that marks pixels."
         yield (
-            choice("FORMAT", "Format", ("onnx", "stac"), "onnx"),
+            asked(choices.ExportModel.FORMAT),
             "onnx for the network with its description, stac for the description alone.",
         )
         yield (
-            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),
+            advanced(asked(choices.ExportModel.TILE_SIZE)),
             "Width and height of the ONNX model's tiles, rounded up to a multiple of 32; 0 for the "
             "model's own.",
         )
         yield (
-            advanced(QgsProcessingParameterBoolean("ANY_SIZE", "Any tile size", False)),
+            advanced(asked(choices.ExportModel.ANY_SIZE)),
             "Let tiles have any size that is a multiple of 32; Deepness can't open such a file.",
         )
         yield (

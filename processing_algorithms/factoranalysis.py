@@ -2,15 +2,16 @@
 
 from qgis.core import QgsProcessingParameterFileDestination, QgsProcessingParameterRasterLayer
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     FILL_HELP,
     HTML_FILES,
     Declaration,
     area,
+    asked,
     fill,
     polygons_or_raster,
-    whole,
 )
 
 
@@ -55,7 +56,7 @@ class FactorAnalysis(EngineAlgorithm):
             "carries.",
         )
         yield (
-            whole("CLASSES", "Intervals of each factor", 5, 2, 20),
+            asked(choices.FactorAnalysis.CLASSES),
             "How many natural-break intervals a factor of values is cut into.",
         )
         yield (
@@ -63,7 +64,7 @@ class FactorAnalysis(EngineAlgorithm):
             "The area in which the landslides are completely known; empty for the whole stack.",
         )
         yield (
-            whole("SEED", "Seed", 0, 0),
+            asked(choices.FactorAnalysis.SEED),
             "The same seed draws the same pixels and grows the same forests.",
         )
         yield fill(), FILL_HELP

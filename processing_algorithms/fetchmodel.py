@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeedback,
     QgsProcessingOutputFile,
+    QgsProcessingParameterEnum,
 )
 
 from ..landslide_plugin.contract.errors import LandslideError
@@ -17,7 +18,7 @@ from ..landslide_plugin.setup.listener import SetupCanceled
 from ..landslide_plugin.setup.network import fetch
 from ..models.known_models import fetch_model, known_models
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, choice, text
+from .parameters import Declaration, advanced, text
 from .setupengine import FeedbackListener
 
 
@@ -46,7 +47,12 @@ class FetchModel(EngineAlgorithm):
         """Yield each parameter and its help."""
         known = known_models()
         names = [name for name in known if known[name].distributed != "zip"] or list(known)
-        yield choice("NAME", "Model", names, names[0]), "The model to fetch."
+        yield (
+            QgsProcessingParameterEnum(
+                "NAME", "Model", names, defaultValue=names[0], usesStaticStrings=True
+            ),
+            "The model to fetch.",
+        )
         yield (
             advanced(text("ADDRESS", "Address")),
             "Where else the same file lies, such as on a server of your own; empty for the address "

@@ -1,16 +1,13 @@
 """The algorithm `landslide:importsamples`."""
 
 from qgis.core import (
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterFolderDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, choice, later, number, text, whole
-
-MISSING = ("background", "left_out")
-SPLITS = ("random", "blocks")
+from .parameters import Declaration, advanced, asked, later
 
 
 class ImportSamples(EngineAlgorithm):
@@ -66,49 +63,43 @@ class ImportSamples(EngineAlgorithm):
             "More images, none of which holds a landslide; needed where there are no masks.",
         )
         yield (
-            text("BANDS", "Band names", "red, green, blue"),
+            asked(choices.ImportSamples.BANDS),
             "Names of the images' bands in their order, separated by commas.",
         )
         yield (
-            number("RESOLUTION", "Resolution (m)", 0.0, 0.0),
+            asked(choices.ImportSamples.RESOLUTION),
             "Metres a pixel; 0 for that of the files, or when unknown.",
         )
         yield (
-            whole("LIMIT", "Largest number of tiles", 0, 0),
+            asked(choices.ImportSamples.LIMIT),
             "Takes at most this many tiles, drawn from those with landslides first, without masks "
             "as many of either kind; 0 takes all.",
         )
         yield (
-            later(choice("MISSING", "Images without a mask", MISSING, "background")),
+            later(asked(choices.ImportSamples.MISSING)),
             "background takes them as without landslide, as data sets mean it that leave empty "
             "masks away; left_out does not import them.",
         )
         yield (
-            advanced(
-                later(
-                    QgsProcessingParameterBoolean(
-                        "INSTANCES", "Mask values number the landslides", defaultValue=False
-                    )
-                )
-            ),
+            advanced(later(asked(choices.ImportSamples.INSTANCES))),
             "Each value or colour of a mask is one landslide, instead of each connected patch; for "
             "Mask R-CNN.",
         )
         yield (
-            later(choice("SPLIT", "Split", SPLITS, "random")),
+            later(asked(choices.ImportSamples.SPLIT)),
             "random by image, which does not keep dates of one place together; blocks keeps "
             "training and validation apart on the ground, which needs georeferenced images.",
         )
         yield (
-            number("VALIDATION", "Share for validation", 0.2, 0.0, 0.9),
+            asked(choices.ImportSamples.VALIDATION),
             "Share of the tiles that training is watched on.",
         )
         yield (
-            number("TEST", "Share for test", 0.0, 0.0, 0.9),
+            asked(choices.ImportSamples.TEST),
             "Share of the tiles that training never sees.",
         )
         yield (
-            advanced(whole("SEED", "Random seed", 0, 0)),
+            advanced(asked(choices.ImportSamples.SEED)),
             "The same seed gives the same tiles and split.",
         )
         yield (

@@ -8,22 +8,21 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     FILL_HELP,
     HTML_FILES,
-    SENSORS,
     Z_UNIT_HELP,
     Declaration,
     advanced,
     area,
-    choice,
+    asked,
     device,
     field,
     fill,
     later,
     model_file,
-    number,
     polygons_or_raster,
     scaling,
     vector,
@@ -105,25 +104,25 @@ class MapLandslides(EngineAlgorithm):
         )
         yield area(), "The area to map; empty for the whole image."
         yield (
-            number("THRESHOLD", "Threshold", None, 0.0, 1.0),
+            asked(choices.Map.THRESHOLD),
             "Probability from which a pixel is landslide; empty for the model's own.",
         )
         yield (
-            number("MIN_AREA", "Smallest landslide (m2)", 0.0, 0.0),
+            asked(choices.Map.MIN_AREA),
             "Smaller polygons are left out.",
         )
         yield (
-            choice("SENSOR", "Sensor", SENSORS[:-1], "auto"),
+            asked(choices.Map.SENSOR),
             "Whose band names and order the image follows; auto goes by the band names.",
         )
-        yield from scaling()
+        yield from scaling(choices.Map.SCALE, choices.Map.OFFSET)
         yield (
-            advanced(number("SMOOTHING", "Smoothing of the DEM (m)", None, 0.0)),
+            advanced(asked(choices.Map.SMOOTHING)),
             "Standard deviation in metres of the Gaussian on the DEM, as in training; empty for "
             "what the model's card says, or none.",
         )
         yield (
-            advanced(number("STREAM_AREA", "Smallest drained area of streams (km2)", 1.0, 0.0)),
+            advanced(asked(choices.Map.STREAM_AREA)),
             "Where streams derived from the DEM begin, as in training.",
         )
         yield z_unit(), Z_UNIT_HELP

@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from qgis.core import (
     QgsProcessing,
+    QgsProcessingParameterBoolean,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExpression,
@@ -19,16 +20,28 @@ from qgis.core import (
     QgsProcessingParameterString,
 )
 
+from ..landslide_plugin.contract.choices import shared
+from ..landslide_plugin.contract.kinds import (
+    Choice,
+    Flag,
+    Kind,
+    Number,
+    Numbers,
+    OptionalNumber,
+    Several,
+    Text,
+    Texts,
+    Whole,
+)
+
 Declaration = Iterator[tuple[QgsProcessingParameterDefinition, str]]
 """What `declare` yields: each parameter with its help."""
 
 Parameter = TypeVar("Parameter", bound=QgsProcessingParameterDefinition)
 
-DEVICES = ("auto", "cpu", "cuda", "mps")
-RUNTIMES = ("auto", "torch", "openvino", "onnx")
-SENSORS = ("auto", "sentinel2", "landsat89", "landsat57", "planet4", "custom")
-Z_UNITS = ("auto", "metre", "foot", "us_survey_foot")
-FILLS = ("auto", "keep")
+_LABELLED = f"{__package__}.labels.Labelled"
+"""What dialogs call for the widget of a choice."""
+
 FILL_HELP = """What becomes of values that look like fill but are not declared as nodata: black or
 white borders of images, elevations that no ground has, and -9999, -32768 and the like where no
 other value is near. auto takes them for nodata and says on how many pixels; keep takes them as
@@ -42,65 +55,41 @@ Z_UNIT_HELP = (
 )
 
 
-def number(
-    key: str,
-    label: str,
-    default: float | None,
-    low: float | None = None,
-    high: float | None = None,
-) -> QgsProcessingParameterNumber:
-    """Return a decimal number; optional, and empty at first, when `default` is None."""
-    parameter = QgsProcessingParameterNumber(
-        key,
-        label,
-        QgsProcessingParameterNumber.Type.Double,
-        defaultValue=default,
-        optional=default is None,
-    )
-    return _within(parameter, low, high)
+def asked(kind: Kind) -> Any:
+    """Return the parameter of a kind, which may be left out where the kind has no default."""
+    if isinstance(kind, (Choice, Several)):
+        return _choice(kind)
+    if isinstance(kind, (Number, OptionalNumber, Whole)):
+        return _number(kind)
+    if isinstance(kind, Flag):
+        return QgsProcessingParameterBoolean(kind.key, kind.label, kind.default)
+    if isinstance(kind, Text):
+        return _hinted(text(kind.key, kind.label, kind.default), kind.hints)
+    if isinstance(kind, Texts):
+        return text(kind.key, kind.label, ", ".join(kind.default))
+    if isinstance(kind, Numbers):
+        return text(kind.key, _with_unit(kind), ", ".join(map(str, kind.default)))
+    raise TypeError(f"{kind.key}: no form has a {type(kind).__name__}")
 
 
-def scaling(prefix: str = "", what: str = "") -> Declaration:
-    """Yield SCALE and OFFSET, how an image's numbers become reflectance, and their help."""
-    for key, label, low, told in (
+def scaling(scale: OptionalNumber, offset: OptionalNumber) -> Declaration:
+    """Yield how an image's numbers become reflectance, and the help."""
+    for kind, told in (
         (
-            "SCALE",
-            "Scale to reflectance",
-            0.0,
+            scale,
             "Reflectance is stored value x scale + offset. Empty for what file and product tell; "
             "docs/imagery_units.md lists what is known. Sentinel-2: 0.0001; Landsat Collection 2 "
             "surface reflectance: 0.0000275.",
         ),
         (
-            "OFFSET",
-            "Offset to reflectance",
-            None,
+            offset,
             "Added after the scale, and given with it only. Sentinel-2 since processing baseline "
             "04.00: -0.1; Landsat Collection 2 surface reflectance: -0.2.",
         ),
     ):
-        parameter = number(f"{prefix}{key}", f"{label}{what}", None, low)
+        parameter = asked(kind)
         parameter.setMetadata({"widget_wrapper": {"decimals": 10}})  # of 0.0000275
         yield advanced(parameter), told
-
-
-def whole(
-    key: str, label: str, default: int, low: int | None = None, high: int | None = None
-) -> QgsProcessingParameterNumber:
-    """Return a whole number."""
-    parameter = QgsProcessingParameterNumber(
-        key, label, QgsProcessingParameterNumber.Type.Integer, defaultValue=default
-    )
-    return _within(parameter, low, high)
-
-
-def choice(
-    key: str, label: str, options: Sequence[str], default: str
-) -> QgsProcessingParameterEnum:
-    """Return a choice of one word, whose value is the word."""
-    return QgsProcessingParameterEnum(
-        key, label, list(options), defaultValue=default, usesStaticStrings=True
-    )
 
 
 def later(parameter: Parameter) -> Parameter:
@@ -109,33 +98,11 @@ def later(parameter: Parameter) -> Parameter:
     return parameter
 
 
-def choices(
-    key: str, label: str, options: Sequence[str], default: Sequence[str]
-) -> QgsProcessingParameterEnum:
-    """Return a choice of several words, whose value is the list of them."""
-    return QgsProcessingParameterEnum(
-        key,
-        label,
-        list(options),
-        allowMultiple=True,
-        defaultValue=list(default),
-        usesStaticStrings=True,
-    )
-
-
 def text(key: str, label: str, default: str = "") -> QgsProcessingParameterString:
     """Return a line of text, optional when `default` is empty."""
     return QgsProcessingParameterString(
         key, label, defaultValue=default or None, optional=not default
     )
-
-
-def hinted(
-    parameter: QgsProcessingParameterString, hints: Sequence[str]
-) -> QgsProcessingParameterString:
-    """Have the dialog offer these words, while scripts may give others."""
-    parameter.setMetadata({"widget_wrapper": {"value_hints": list(hints)}})
-    return parameter
 
 
 def field(key: str, label: str, layer: str) -> QgsProcessingParameterExpression:
@@ -177,7 +144,7 @@ def model_file(kinds: str = MODEL_FILES) -> QgsProcessingParameterFile:
 
 def z_unit() -> QgsProcessingParameterEnum:
     """Return Z_UNIT, what the heights of a DEM are in."""
-    return advanced(later(choice("Z_UNIT", "Unit of the DEM's heights", Z_UNITS, "auto")))
+    return advanced(later(asked(shared.Z_UNIT)))
 
 
 def files(key: str, label: str) -> QgsProcessingParameterMultipleLayers:
@@ -196,12 +163,12 @@ def rasters(key: str, label: str) -> QgsProcessingParameterMultipleLayers:
 
 def device() -> QgsProcessingParameterEnum:
     """Return DEVICE, what the network runs on."""
-    return advanced(choice("DEVICE", "Device", DEVICES, "auto"))
+    return advanced(asked(shared.DEVICE))
 
 
 def fill() -> QgsProcessingParameterEnum:
     """Return FILL, what becomes of fill that nobody declared as nodata."""
-    return advanced(later(choice("FILL", "Undeclared fill", FILLS, "auto")))
+    return advanced(later(asked(shared.FILL)))
 
 
 def advanced(parameter: Parameter) -> Parameter:
@@ -211,11 +178,47 @@ def advanced(parameter: Parameter) -> Parameter:
     return parameter
 
 
-def _within(
-    parameter: QgsProcessingParameterNumber, low: float | None, high: float | None
-) -> QgsProcessingParameterNumber:
+def _with_unit(kind: Number | OptionalNumber | Whole | Numbers) -> str:
+    return f"{kind.label} ({kind.unit})" if kind.unit else kind.label
+
+
+def _choice(kind: Choice | Several) -> QgsProcessingParameterEnum:
+    """Return a choice whose value is the word, or the words, and whose dialogs show labels."""
+    several = isinstance(kind, Several)
+    parameter = QgsProcessingParameterEnum(
+        kind.key,
+        kind.label,
+        list(kind.words),
+        allowMultiple=several,
+        defaultValue=list(kind.default) if several else kind.default,
+        usesStaticStrings=True,
+    )
+    parameter.setMetadata({"widget_wrapper": {"class": _LABELLED, "labels": dict(kind.words)}})
+    return parameter
+
+
+def _number(kind: Number | OptionalNumber | Whole) -> QgsProcessingParameterNumber:
+    types = QgsProcessingParameterNumber.Type
+    parameter = QgsProcessingParameterNumber(
+        kind.key,
+        _with_unit(kind),
+        types.Integer if isinstance(kind, Whole) else types.Double,
+        defaultValue=kind.default,
+        optional=kind.default is None,
+    )
+    low = kind.above if kind.low is None else kind.low
     if low is not None:
         parameter.setMinimum(low)
-    if high is not None:
-        parameter.setMaximum(high)
+    # The box of a whole number ends at this, and a larger limit would overflow to a negative one.
+    if kind.high is not None and kind.high < 2**31:
+        parameter.setMaximum(kind.high)
+    return parameter
+
+
+def _hinted(
+    parameter: QgsProcessingParameterString, hints: Sequence[str]
+) -> QgsProcessingParameterString:
+    """Have the dialog offer these words, while scripts may give others."""
+    if hints:
+        parameter.setMetadata({"widget_wrapper": {"value_hints": list(hints)}})
     return parameter

@@ -1,28 +1,25 @@
 """The algorithm `landslide:predict`."""
 
 from qgis.core import (
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterRasterDestination,
     QgsProcessingParameterRasterLayer,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     ANY_MODEL_FILES,
     FILL_HELP,
-    RUNTIMES,
     Declaration,
     advanced,
     area,
-    choice,
+    asked,
     device,
     files,
     fill,
     later,
     model_file,
-    number,
     rasters,
-    whole,
 )
 
 
@@ -72,7 +69,7 @@ class Predict(EngineAlgorithm):
         )
         yield area(), "Pixels outside these polygons are not predicted; empty for all."
         yield (
-            number("THRESHOLD", "Threshold", None, 0.0, 1.0),
+            asked(choices.Predict.THRESHOLD),
             "Probability from which a pixel of the mask is landslide; empty for the model's own, "
             "of several the first one's. The probability raster carries it, so that later steps "
             "take the same.",
@@ -83,7 +80,7 @@ class Predict(EngineAlgorithm):
             same. A file that holds the models of several folds is averaged as it is.""",
         )
         yield (
-            later(QgsProcessingParameterBoolean("TTA", "Test-time augmentation", False)),
+            later(asked(choices.Predict.TTA)),
             """Also looks at each window turned and mirrored and averages the eight answers: a
             little more accurate, eight times as slow.""",
         )
@@ -93,22 +90,22 @@ class Predict(EngineAlgorithm):
             stack's name added to the file name; they are not loaded.""",
         )
         yield (
-            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 8192)),
+            advanced(asked(choices.Predict.TILE_SIZE)),
             """Width and height of the window in pixels of the model's resolution; 0 chooses by
             model and device.""",
         )
         yield (
-            advanced(number("OVERLAP", "Overlap (share of the tile)", None, 0.0, 0.9)),
+            advanced(asked(choices.Predict.OVERLAP)),
             """Share of the window that it has in common with the next one; empty for 64 pixels, and
             a quarter of the window at most.""",
         )
         yield (
-            advanced(whole("BATCH_SIZE", "Batch size", 0, 0)),
+            advanced(asked(choices.Predict.BATCH_SIZE)),
             "Windows run at once; 0 chooses by the device. Where memory is short it is halved.",
         )
         yield device(), "What the network runs on; auto takes a GPU where there is one."
         yield (
-            advanced(later(choice("RUNTIME", "Runtime", RUNTIMES, "auto"))),
+            advanced(later(asked(choices.Predict.RUNTIME))),
             """What computes the network. Auto measures those that are installed once, and takes the
             fastest that keeps the probabilities.""",
         )

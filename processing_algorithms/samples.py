@@ -8,21 +8,18 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     FILL_HELP,
     Declaration,
     advanced,
     area,
-    choice,
+    asked,
     field,
     fill,
     later,
-    number,
-    whole,
 )
-
-SPLITS = ("blocks", "random")
 
 
 class Samples(EngineAlgorithm):
@@ -84,12 +81,12 @@ class Samples(EngineAlgorithm):
             "false, or 1 and 0. Stride and background then have no use.",
         )
         yield (
-            later(number("HIGH", "Landslide from this value on", None)),
+            later(asked(choices.Samples.HIGH)),
             "For a raster of probabilities, such as that of a model: landslide begins here. Empty "
             "for the threshold that the raster carries, or if it has none for any value above 0.",
         )
         yield (
-            later(number("LOW", "No landslide below this value", None)),
+            later(asked(choices.Samples.LOW)),
             "What lies between it and the value above is not known, and training leaves it out. "
             "Empty for the value above.",
         )
@@ -99,20 +96,20 @@ class Samples(EngineAlgorithm):
             "never count as background.",
         )
         yield (
-            whole("TILE_SIZE", "Tile size (pixels)", 64, 16, 2048),
+            asked(choices.Samples.TILE_SIZE),
             "Width and height of a patch in pixels.",
         )
         yield (
-            whole("STRIDE", "Stride (pixels)", 32, 1, 2048),
+            asked(choices.Samples.STRIDE),
             "Step from one patch to the next; half the tile size makes neighbours overlap by half.",
         )
         yield (
-            choice("SPLIT", "Split", SPLITS, "blocks"),
+            asked(choices.Samples.SPLIT),
             "By blocks keeps training and validation apart on the ground; random does not, neither "
             "patches that overlap nor dates of one place.",
         )
         yield (
-            number("BACKGROUND", "Background patches for each landslide patch", 1.0, 0.0),
+            asked(choices.Samples.BACKGROUND),
             "How many patches without landslide are kept for each one with.",
         )
         yield (
@@ -123,25 +120,25 @@ class Samples(EngineAlgorithm):
             "probability of an earlier model; training then sees more of such background.",
         )
         yield (
-            advanced(later(number("HARD_THRESHOLD", "Threshold of false alarms", None))),
+            advanced(later(asked(choices.Samples.HARD_THRESHOLD))),
             "Background counts as a false alarm from this value of the raster on. Empty for the "
             "threshold that the raster carries, or 0.5 where it carries none.",
         )
         yield (
-            advanced(later(number("HARD_SHARE", "Share of hard background", 0.5, 0.0, 1.0))),
+            advanced(later(asked(choices.Samples.HARD_SHARE))),
             "Share of the training patches without landslide that are drawn by their false "
             "alarms; the others are drawn at random.",
         )
         yield (
-            number("VALIDATION", "Share for validation", 0.2, 0.0, 0.9),
+            asked(choices.Samples.VALIDATION),
             "Share of the patches that training is watched on.",
         )
         yield (
-            number("TEST", "Share for test", 0.0, 0.0, 0.9),
+            asked(choices.Samples.TEST),
             "Share of the patches that training never sees.",
         )
         yield (
-            advanced(whole("SEED", "Random seed", 0, 0)),
+            advanced(asked(choices.Samples.SEED)),
             "The same seed gives the same patches and split.",
         )
         yield fill(), FILL_HELP

@@ -18,6 +18,7 @@ from qgis.core import (
     QgsProcessingParameterFile,
 )
 
+from ..landslide_plugin.contract import choices
 from ..landslide_plugin.contract.errors import LandslideError
 from ..landslide_plugin.engine_lookup import earlier_folders, named_engine
 from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
@@ -31,14 +32,6 @@ from .parameters import Declaration, advanced, later
 
 _PARTS = 20
 """The progress has so many parts, of which the measuring is the last."""
-
-_LABELS = {
-    "cpu": "CPU",
-    "auto": "GPU by its driver",
-    "cu130": "CUDA 13.0",
-    "cu126": "CUDA 12.6",
-    "pypi": "PyPI's build",
-}
 
 
 class SetupEngine(EngineAlgorithm):
@@ -71,7 +64,11 @@ class SetupEngine(EngineAlgorithm):
         """Yield each parameter and its help."""
         weights = "; ".join(f"{word}{_sizes(word)}" for word in TORCH)
         yield (
-            later(QgsProcessingParameterEnum("TORCH", "PyTorch for", choices(), defaultValue=0)),
+            later(
+                QgsProcessingParameterEnum(
+                    "TORCH", choices.SetupEngine.TORCH.label, offered(), defaultValue=0
+                )
+            ),
             f"""CPU serves everywhere; the builds for a GPU are much larger, and of use with a GPU
             of NVIDIA's alone. On Macs with Apple silicon each choice uses their GPU. The words, and
             what each weighs on this system: {weights}. All goes into {home.home()}.""",
@@ -246,9 +243,9 @@ def measure(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
     }
 
 
-def choices() -> list[str]:
+def offered() -> list[str]:
     """Return what the dialog offers for TORCH: each with its sizes on this system, as known."""
-    return [f"{_LABELS[word]}{_sizes(word)}" for word in TORCH]
+    return [f"{choices.SetupEngine.TORCH.words[word]}{_sizes(word)}" for word in TORCH]
 
 
 def _sizes(torch: str) -> str:

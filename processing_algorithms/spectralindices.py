@@ -8,21 +8,16 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     FILL_HELP,
-    SENSORS,
     Declaration,
     advanced,
-    choice,
-    choices,
+    asked,
     fill,
     scaling,
 )
-
-INDICES = ("ndvi", "mndwi", "ndwi", "ndbi", "bsi", "savi", "nbr", "brightness")
-DEFAULT = ("ndvi", "mndwi")
-BANDS = ("BLUE", "GREEN", "RED", "NIR", "SWIR1", "SWIR2")
 
 
 class SpectralIndices(EngineAlgorithm):
@@ -84,6 +79,7 @@ class SpectralIndices(EngineAlgorithm):
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
+        kinds = choices.SpectralIndices
         yield (
             QgsProcessingParameterRasterLayer("INPUT", "Image"),
             "The multispectral image, digital numbers or reflectance, whose grid the output takes.",
@@ -101,24 +97,24 @@ class SpectralIndices(EngineAlgorithm):
             "empty for none. If it comes in several files, stack them first.",
         )
         yield (
-            choices("INDICES", "Indices", INDICES, DEFAULT),
+            asked(kinds.INDICES),
             "The indices to derive, each a band that bears its name.",
         )
         yield (
-            choice("SENSOR", "Sensor", SENSORS, "auto"),
+            asked(kinds.SENSOR),
             "Whose band names and order the image follows; auto goes by the band names, custom "
             "by the bands chosen below.",
         )
-        for key in BANDS:
+        for kind in (kinds.BLUE, kinds.GREEN, kinds.RED, kinds.NIR, kinds.SWIR1, kinds.SWIR2):
             band = QgsProcessingParameterBand(
-                key, f"Band {key.lower()}", parentLayerParameterName="INPUT", optional=True
+                kind.key, kind.label, parentLayerParameterName="INPUT", optional=True
             )
             yield (
                 advanced(band),
-                f"Which band of the image is {key.lower()}; empty finds it by name or sensor.",
+                f"Which band of the image is {kind.key.lower()}; empty finds it by name or sensor.",
             )
-        yield from scaling()
-        yield from scaling("EARLIER_", " of the earlier image")
+        yield from scaling(kinds.SCALE, kinds.OFFSET)
+        yield from scaling(kinds.EARLIER_SCALE, kinds.EARLIER_OFFSET)
         yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Spectral indices"),

@@ -7,20 +7,18 @@ from qgis.core import (
     QgsProcessingParameterRasterLayer,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     FILL_HELP,
-    SENSORS,
     Declaration,
     advanced,
     area,
-    choice,
+    asked,
     fill,
     later,
     scaling,
 )
-
-RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
 
 
 class Stack(EngineAlgorithm):
@@ -74,19 +72,19 @@ class Stack(EngineAlgorithm):
             "layer.",
         )
         yield (
-            advanced(choice("RESAMPLING", "Resampling", RESAMPLINGS, "bilinear")),
+            advanced(asked(choices.Stack.RESAMPLING)),
             "How continuous layers are brought to the grid; average suits layers much finer than "
             "the reference: bilinear then blurs over two of its pixels.",
         )
         yield area(), "Pixels outside these polygons become nodata; empty keeps all."
         yield (
-            advanced(later(choice("SENSOR", "Sensor", SENSORS, "auto"))),
+            advanced(later(asked(choices.Stack.SENSOR))),
             "Whose band names the layers have; B4 is red of Landsat 8, but near infrared of "
             "Landsat 5. auto goes by the names, and knows those of Sentinel-2; custom "
             "leaves them as they are.",
         )
         yield fill(), FILL_HELP
-        yield from scaling()
+        yield from scaling(choices.Stack.SCALE, choices.Stack.OFFSET)
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Stack"),
             "A float32 GeoTIFF with every band and its name.",

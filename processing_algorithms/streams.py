@@ -6,8 +6,9 @@ from qgis.core import (
     QgsProcessingParameterVectorDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, fill, number, z_unit
+from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, asked, fill, z_unit
 
 
 class Streams(EngineAlgorithm):
@@ -42,7 +43,7 @@ class Streams(EngineAlgorithm):
             "Elevation, in any CRS.",
         )
         yield (
-            number("MIN_AREA", "Smallest drained area (km2)", 1.0, 0.0),
+            asked(choices.Streams.MIN_AREA),
             "A stream begins where this many square kilometres drain; smaller values give a "
             "denser network.",
         )

@@ -2,26 +2,9 @@
 
 from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingParameterRasterLayer
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, choices, fill, number, z_unit
-
-FACTORS = (
-    "elevation",
-    "slope",
-    "aspect",
-    "aspect_class",
-    "northness",
-    "eastness",
-    "plan_curvature",
-    "profile_curvature",
-    "curvature",
-    "tpi",
-    "tri",
-    "roughness",
-    "hillshade",
-    "twi",
-)
-DEFAULT = ("elevation", "slope", "aspect", "plan_curvature", "profile_curvature")
+from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, asked, fill, z_unit
 
 
 class TerrainFactors(EngineAlgorithm):
@@ -69,11 +52,11 @@ class TerrainFactors(EngineAlgorithm):
             "Elevation, in any CRS; heights in whole metres are better smoothed.",
         )
         yield (
-            choices("FACTORS", "Factors", FACTORS, DEFAULT),
+            asked(choices.TerrainFactors.FACTORS),
             "The factors to derive, each a band that bears its name.",
         )
         yield (
-            number("SMOOTHING", "Smoothing (m)", 0.0, 0.0),
+            asked(choices.TerrainFactors.SMOOTHING),
             "Standard deviation, in metres, of the Gaussian that smooths the DEM first; 0 leaves "
             "it as it is. One or two cells take the terraces out of a DEM in whole metres.",
         )

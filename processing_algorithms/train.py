@@ -1,93 +1,20 @@
 """The algorithm `landslide:train`."""
 
 from qgis.core import (
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     HTML_FILES,
     MODEL_FILES,
     Declaration,
     advanced,
-    choice,
-    choices,
+    asked,
     device,
-    hinted,
     later,
-    number,
-    text,
-    whole,
-)
-
-ARCHITECTURES = (
-    "fc_densenet",
-    "compact_unet",
-    "unet",
-    "resunet",
-    "segnet",
-    "fcn8s",
-    "fcn_fused",
-    "smp_unet",
-    "smp_unetplusplus",
-    "smp_deeplabv3plus",
-    "smp_pspnet",
-    "smp_fpn",
-    "smp_segformer",
-    "mask_rcnn",
-)
-BACKBONES = (
-    "gao2021",
-    "light",
-    "fc_densenet56",
-    "fc_densenet67",
-    "fc_densenet103",
-    "standard",
-    "coarse",
-    "pyramid",
-    "ronneberger2015",
-    "zhang2018",
-    "vgg16",
-    "resnet34",
-    "resnet50",
-    "resnet101",
-    "vgg16_bn",
-    "mobilenet_v2",
-    "xception",
-    "efficientnet-b0",
-    "efficientnet-b4",
-    "mit_b0",
-    "mit_b2",
-    "resnet18",
-)
-LOSSES = (
-    "cross_entropy",
-    "binary_cross_entropy",
-    "weighted_cross_entropy",
-    "focal",
-    "dice",
-    "focal_dice",
-    "tversky",
-    "lovasz",
-)
-OPTIMIZERS = ("adamw", "adam")
-SCHEDULES = ("one_cycle", "cosine", "constant")
-AUGMENTATIONS = (
-    "flip",
-    "quarter_turn",
-    "rotate",
-    "scale",
-    "crop",
-    "mean_filter",
-    "gamma",
-    "noise",
-    "gain",
-    "brightness",
-    "contrast",
-    "colour",
-    "none",
 )
 
 
@@ -155,18 +82,18 @@ class Train(EngineAlgorithm):
 
     def _network(self) -> Declaration:
         yield (
-            choice("ARCHITECTURE", "Architecture", ARCHITECTURES, "fc_densenet"),
+            asked(choices.Train.ARCHITECTURE),
             "mask_rcnn for landslides as objects, all others for pixels; compact_unet is the "
             "fastest.",
         )
         yield (
-            hinted(text("BACKBONE", "Backbone"), BACKBONES),
+            asked(choices.Train.BACKBONE),
             "Size or encoder of the architecture, such as gao2021 or light (a quarter of the "
             "time) of fc_densenet, resnet101 of mask_rcnn, or any encoder of "
             "segmentation-models-pytorch for the smp ones; empty for the architecture's first.",
         )
         yield (
-            later(QgsProcessingParameterBoolean("PRETRAINED", "Pretrained encoder")),
+            later(asked(choices.Train.PRETRAINED)),
             "Begin with weights learnt on photographs, where the architecture has them: fewer "
             "samples suffice. They are downloaded once.",
         )
@@ -181,44 +108,44 @@ class Train(EngineAlgorithm):
 
     def _course(self) -> Declaration:
         yield (
-            choice("LOSS", "Loss", LOSSES, "cross_entropy"),
+            asked(choices.Train.LOSS),
             "What training makes small; focal, dice, Tversky and Lovasz suit landslides that cover "
             "little of the area. Mask R-CNN has its own.",
         )
-        yield whole("EPOCHS", "Epochs", 20, 1), "How often training goes through all samples."
+        yield asked(choices.Train.EPOCHS), "How often training goes through all samples."
         yield (
-            whole("BATCH_SIZE", "Batch size", 8, 1),
+            asked(choices.Train.BATCH_SIZE),
             "Samples in one step. Where the memory does not suffice for them, a step takes them "
             "in parts.",
         )
         yield (
-            number("LEARNING_RATE", "Learning rate", 0.001, 0.0, 1.0),
+            asked(choices.Train.LEARNING_RATE),
             "Size of the largest steps.",
         )
         yield (
-            advanced(later(choice("OPTIMIZER", "Optimizer", OPTIMIZERS, "adamw"))),
+            advanced(later(asked(choices.Train.OPTIMIZER))),
             "How steps are made of gradients; adamw also keeps the weights small.",
         )
         yield (
-            advanced(later(choice("SCHEDULE", "Learning rate schedule", SCHEDULES, "one_cycle"))),
+            advanced(later(asked(choices.Train.SCHEDULE))),
             "Course of the learning rate: up and down, only down, or constant.",
         )
         yield (
-            advanced(later(whole("FROZEN_EPOCHS", "Epochs with frozen encoder", 0, 0))),
+            advanced(later(asked(choices.Train.FROZEN_EPOCHS))),
             "At first only the rest of a pretrained network learns; then the encoder does too, at "
             "a tenth of the learning rate.",
         )
         yield (
-            advanced(later(whole("PATIENCE", "Patience (epochs)", 0, 0))),
+            advanced(later(asked(choices.Train.PATIENCE))),
             "Training ends after so many epochs without a better one; 0 for never.",
         )
         yield (
-            advanced(later(number("AVERAGING", "Averaging of the weights", 0.99, 0.0, 0.9999))),
+            advanced(later(asked(choices.Train.AVERAGING))),
             "Decay of a running average of the weights, which is steadier than they are and is "
             "what is measured and kept; 0 for none.",
         )
         yield (
-            later(whole("FOLDS", "Folds", 0, 0, 20)),
+            later(asked(choices.Train.FOLDS)),
             "With 2 or more, the train and validation samples are shared out to so many parts; one "
             "network is trained for each part as validation, and the model averages them. It takes "
             "as many times longer, and the report shows the spread.",
@@ -226,25 +153,21 @@ class Train(EngineAlgorithm):
 
     def _data(self) -> Declaration:
         yield (
-            advanced(
-                later(
-                    choices("AUGMENTATION", "Augmentation", AUGMENTATIONS, ("flip", "quarter_turn"))
-                )
-            ),
+            advanced(later(asked(choices.Train.AUGMENTATION))),
             "Random changes of the training samples. Geometry turns the directions in bands such "
             "as aspect along; light and colour change in imagery only.",
         )
         yield (
-            later(number("ENHANCEMENT", "Background enhancement (share)", 0.0, 0.0, 1.0)),
+            later(asked(choices.Train.ENHANCEMENT)),
             "Share of the training samples that get other backgrounds: spliced of four, or with a "
             "landslide pasted elsewhere.",
         )
         yield (
-            advanced(whole("TILE_SIZE", "Tile size (pixels)", 0, 0, 2048)),
+            advanced(asked(choices.Train.TILE_SIZE)),
             "Part of each sample that a step sees; 0 for the samples' own size.",
         )
         yield (
-            advanced(text("BANDS", "Bands")),
+            advanced(asked(choices.Train.BANDS)),
             "Names of the bands to train on, separated by commas; empty for all.",
         )
 
@@ -254,17 +177,11 @@ class Train(EngineAlgorithm):
             "What the network runs on; auto takes a GPU where there is one.",
         )
         yield (
-            advanced(whole("SEED", "Random seed", 0, 0)),
+            advanced(asked(choices.Train.SEED)),
             "The same seed on the same machine gives the same model.",
         )
         yield (
-            advanced(
-                later(
-                    QgsProcessingParameterBoolean(
-                        "RESUME", "Go on with an interrupted training", defaultValue=True
-                    )
-                )
-            ),
+            advanced(later(asked(choices.Train.RESUME))),
             "Go on from the checkpoint beside the model file, if samples and settings are the "
             "same; else begin anew.",
         )

@@ -1,27 +1,20 @@
 """The algorithm `landslide:trainweak`."""
 
 from qgis.core import (
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterFile,
     QgsProcessingParameterFileDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     HTML_FILES,
     MODEL_FILES,
     Declaration,
     advanced,
-    choice,
+    asked,
     device,
-    hinted,
-    number,
-    text,
-    whole,
 )
-
-METHODS = ("both", "cam", "cyclegan")
-ENCODERS = ("resnet50", "resnet18", "resnet34", "mobilenet_v2", "efficientnet-b0")
 
 
 class TrainWeak(EngineAlgorithm):
@@ -62,78 +55,70 @@ class TrainWeak(EngineAlgorithm):
             "yes and no, or of images parted in two folders.",
         )
         yield (
-            choice("METHOD", "Method", METHODS, "both"),
+            asked(choices.TrainWeak.METHOD),
             "The activation map, the difference that CycleGAN makes, or what both show.",
         )
-        yield whole("EPOCHS", "Epochs of the classifier", 20, 1), "Each takes all images once."
-        yield whole("GAN_EPOCHS", "Epochs of CycleGAN", 20, 1), "The longer part by far."
+        yield asked(choices.TrainWeak.EPOCHS), "Each takes all images once."
+        yield asked(choices.TrainWeak.GAN_EPOCHS), "The longer part by far."
         yield (
-            whole("TILE_SIZE", "Tile size (pixels)", 128, 32, 1024),
+            asked(choices.TrainWeak.TILE_SIZE),
             "Images are cut to it, or continued by their mirror image.",
         )
         yield (
-            whole("REDUCTION", "Reduction", 1, 1, 64),
+            asked(choices.TrainWeak.REDUCTION),
             "Pixels along a side that become one, so that whole images fit the tile.",
         )
         yield (
-            number("THRESHOLD", "Grey difference", 0.0, 0.0, 255.0),
+            asked(choices.TrainWeak.THRESHOLD),
             "Difference of an image from its translation, of 255 grey levels, from which a pixel "
             "is landslide; the paper's is 32. With 0 the labels of the validation images choose "
             "it, as it depends on how long the training was.",
         )
         yield (
-            advanced(hinted(text("ENCODER", "Encoder of the classifier", "resnet50"), ENCODERS)),
+            advanced(asked(choices.TrainWeak.ENCODER)),
             "Any encoder of segmentation-models-pytorch.",
         )
         yield (
-            advanced(whole("DEPTH", "Stages of the encoder", 2, 2, 5)),
+            advanced(asked(choices.TrainWeak.DEPTH)),
             "Each halves the activation map: with 5, the paper's, 32 pixels along a side become "
             "one, with 2 it is 4. The more there are, the more ground each place of the map sees: "
             "if it is more than a landslide and what is around it, the map tells no place.",
         )
         yield (
-            advanced(number("PEAK", "Share of the map that tells", 0.15, 0.0, 1.0)),
+            advanced(asked(choices.TrainWeak.PEAK)),
             "Highest part of the activation map by which the classifier judges an image. With 1, "
             "the paper's mean, the map may show what surrounds landslides, such as forest, and not "
             "them.",
         )
         yield (
-            advanced(
-                QgsProcessingParameterBoolean(
-                    "PRETRAINED", "Begin with weights learnt on photographs", defaultValue=False
-                )
-            ),
+            advanced(asked(choices.TrainWeak.PRETRAINED)),
             "They are downloaded once.",
         )
-        yield advanced(whole("BATCH_SIZE", "Batch size of the classifier", 16, 2)), "Images a step."
-        yield advanced(whole("GAN_BATCH_SIZE", "Batch size of CycleGAN", 4, 2)), "Images a step."
+        yield advanced(asked(choices.TrainWeak.BATCH_SIZE)), "Images a step."
+        yield advanced(asked(choices.TrainWeak.GAN_BATCH_SIZE)), "Images a step."
         yield (
-            advanced(number("LEARNING_RATE", "Learning rate of the classifier", 0.001, 0.0, 1.0)),
+            advanced(asked(choices.TrainWeak.LEARNING_RATE)),
             "The highest of its course.",
         )
         yield (
-            advanced(whole("WIDTH", "Channels of CycleGAN", 32, 4, 256)),
+            advanced(asked(choices.TrainWeak.WIDTH)),
             "Of its first layer; the paper's 64 take four times as long.",
         )
         yield (
-            advanced(whole("BLOCKS", "Residual blocks of CycleGAN", 6, 1, 20)),
+            advanced(asked(choices.TrainWeak.BLOCKS)),
             "Of its generators; 9 for tiles of 256 pixels.",
         )
         yield (
-            advanced(
-                QgsProcessingParameterBoolean(
-                    "RESIDUAL", "CycleGAN changes images, not makes them anew", defaultValue=True
-                )
-            ),
+            advanced(asked(choices.TrainWeak.RESIDUAL)),
             "Learns in fewer epochs; the paper's makes them anew.",
         )
         yield (
-            advanced(text("BANDS", "Bands")),
+            advanced(asked(choices.TrainWeak.BANDS)),
             "Names of the bands to train on, separated by commas; empty for all.",
         )
         yield device(), "What the networks run on; auto takes a GPU where there is one."
         yield (
-            advanced(whole("SEED", "Random seed", 0, 0)),
+            advanced(asked(choices.TrainWeak.SEED)),
             "Of weights, order and cuts.",
         )
         yield (

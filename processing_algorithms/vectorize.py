@@ -2,15 +2,13 @@
 
 from qgis.core import (
     QgsProcessing,
-    QgsProcessingParameterBoolean,
     QgsProcessingParameterRasterLayer,
     QgsProcessingParameterVectorDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import FILL_HELP, Declaration, advanced, choice, fill, later, number, text, whole
-
-SPLITS = ("none", "probability", "necks", "drainage")
+from .parameters import FILL_HELP, Declaration, advanced, asked, fill, later, text
 
 
 class Vectorize(EngineAlgorithm):
@@ -56,54 +54,54 @@ class Vectorize(EngineAlgorithm):
             "Probability from 0 to 1, or a mask with 1 on landslides.",
         )
         yield (
-            number("THRESHOLD", "Threshold", None, 0.0, 1.0),
+            asked(choices.Vectorize.THRESHOLD),
             "Probability that a landslide reaches somewhere. Empty takes the one that the raster "
             "carries from Predict landslide probability or Map landslides, which is the model's "
             "own unless another was asked for there; of rasters that tell of none, 0.5. Of a mask "
             "all is landslide.",
         )
         yield (
-            number("GROW", "Grow down to probability", None, 0.0, 1.0),
+            asked(choices.Vectorize.GROW),
             "A landslide that reaches the threshold extends down to this lower probability; empty "
             "takes the threshold.",
         )
         yield (
-            number("MIN_AREA", "Smallest landslide (m2)", 0.0, 0.0),
+            asked(choices.Vectorize.MIN_AREA),
             "Smaller polygons are left out.",
         )
         yield (
-            number("MAX_HOLE", "Largest hole to fill (m2)", 0.0, 0.0),
+            asked(choices.Vectorize.MAX_HOLE),
             "Holes in a landslide up to this size are filled.",
         )
         yield (
-            later(advanced(number("OPENING", "Opening (m)", 0.0, 0.0))),
+            later(advanced(asked(choices.Vectorize.OPENING))),
             "Radius of a disc: what it does not fit into goes, such as specks and thin bridges.",
         )
         yield (
-            later(advanced(number("CLOSING", "Closing (m)", 0.0, 0.0))),
+            later(advanced(asked(choices.Vectorize.CLOSING))),
             "Radius of a disc: gaps that it does not fit into are closed.",
         )
         yield (
-            later(choice("SPLIT", "Part landslides that touch", SPLITS, "none")),
+            later(asked(choices.Vectorize.SPLIT)),
             "At saddles of the probability, at necks, or along drainage divides (needs the "
             "elevation among the factors).",
         )
         yield (
-            later(advanced(number("SPLIT_DEPTH", "Depth of a split", 0.5, 0.0, 1.0))),
+            later(advanced(asked(choices.Vectorize.SPLIT_DEPTH))),
             "How deep a saddle must be to part two landslides, as share of the lower peak above "
             "the lowest probability, of the half width, or of the valley's depth.",
         )
         yield (
-            later(QgsProcessingParameterBoolean("PARTS", "Part source and runout", False)),
+            later(asked(choices.Vectorize.PARTS)),
             "Cuts each landslide in source, the upper third of its elevations, and runout, named "
             "in the field part; both keep its slide_id. Needs the elevation among the factors.",
         )
         yield (
-            number("SIMPLIFY", "Simplification (m)", 0.0, 0.0),
+            asked(choices.Vectorize.SIMPLIFY),
             "How far an outline may be moved to make it smoother; 0 keeps the pixels' outline.",
         )
         yield (
-            later(whole("SMOOTH", "Rounds of smoothing", 0, 0, 5)),
+            later(asked(choices.Vectorize.SMOOTH)),
             "How often each corner is cut off; 2 or 3 make outlines look drawn by hand.",
         )
         yield (

@@ -1,15 +1,13 @@
 """The interface of the algorithms: ids, keys, defaults, help; and runs of the factor layers."""
 
 import ast
-import json
-import subprocess
-from operator import attrgetter
 from pathlib import Path
 
 import numpy as np
 import processing
 import pytest
 from landslide_mapper.landslide_plugin.contract import choices
+from landslide_mapper.landslide_plugin.contract.kinds import Several, Whole
 from landslide_mapper.landslide_plugin.worker import COMMANDS
 from landslide_mapper.processing_algorithms import ALGORITHMS
 from landslide_mapper.processing_algorithms.request import input_value
@@ -380,48 +378,10 @@ GROUPS = {
     "": {"demoarea", "setupengine"},
 }
 
-ENGINE_TABLES = """
-import json, sys
-sys.path.insert(0, sys.argv[1])
-from landslide_plugin.worker import register_package
-register_package()
-from landslide_mapper.landslide_plugin.factors import spectral, terrain
-from landslide_mapper.landslide_plugin.inference import runtimes
-from landslide_mapper.landslide_plugin.raster import bands, heights, stack
-from landslide_mapper.landslide_plugin.training.tiles import augmentation
-from landslide_mapper.landslide_plugin.training.loop import contracts, losses, schedule
-from landslide_mapper.models import registry
-print(json.dumps({
-    "FACTORS": list(terrain.FACTORS),
-    "INDICES": list(spectral.INDICES),
-    "SENSOR": ["auto", *bands.SENSORS, "custom"],
-    "Z_UNIT": [heights.AUTO, *heights.Z_UNITS],
-    "RESAMPLING": list(stack.RESAMPLINGS),
-    "LOSS": list(losses.LOSSES),
-    "OPTIMIZER": list(contracts.OPTIMIZERS),
-    "SCHEDULE": list(schedule.SCHEDULES),
-    "AUGMENTATION": [*augmentation.NAMES, "none"],
-    "RUNTIME": list(runtimes.NAMES),
-    "ARCHITECTURE": [*registry.SEMANTIC, *registry.INSTANCE],
-    "BACKBONE": [
-        name
-        for entry in (*registry.SEMANTIC.values(), *registry.INSTANCE.values())
-        for name in registry._module(entry).BACKBONES
-    ],
-}))
-"""
-
+KINDS = {name.lower(): vars(getattr(choices, name)) for name in choices.__all__}
+"""Id to the kinds of its parameters, by their keys."""
 
 pytestmark = pytest.mark.usefixtures("provider")
-
-
-@pytest.fixture(scope="module")
-def tables(engine_python):
-    """What the engine offers to choose from."""
-    done = subprocess.run(
-        [engine_python, "-c", ENGINE_TABLES, ROOT], capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
 
 
 def algorithm(name):
@@ -439,6 +399,13 @@ def command_arguments(name):
     )
     pairs = zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
     return {item.arg: default for item, default in pairs if item.arg not in ("origin", "progress")}
+
+
+def as_list(value):
+    """Return a list that a choice has as one, and a line of text as words parted by commas."""
+    return (
+        value if isinstance(value, list) else [word for word in (value or "").split(", ") if word]
+    )
 
 
 # ---- the interface
@@ -485,23 +452,43 @@ def test_keys_are_the_arguments_of_the_engine_command(name):
 
 
 @pytest.mark.parametrize("name", COMMAND_NAMES)
-def test_defaults_are_those_of_the_engine_command(name):
+def test_form_and_command_take_defaults_from_the_same_kind(name):
     arguments = command_arguments(name)
-    lists = next(kind.LISTS for kind in ALGORITHMS if kind.ID == name)
     for parameter in algorithm(name).parameterDefinitions():
         key, ours = parameter.name(), parameter.defaultValue()
         default = arguments[key.lower()]
         if default is None or parameter.isDestination():
             continue
-        if key in lists:
-            ours = [lists[key](word) for word in (ours or "").split(", ") if word]
-        text = ast.unparse(default)
-        kind = text.endswith(".default")
-        expected = (
-            attrgetter(text.removeprefix("choices."))(choices) if kind else ast.literal_eval(text)
-        )
+        theirs = ast.unparse(default).removeprefix("choices.")
+        if key in KINDS[name]:
+            assert theirs.lower() == f"{name}.{key}.default".lower()
+            expected = KINDS[name][key].default
+            if isinstance(expected, tuple):
+                ours, expected = as_list(ours), list(expected)
+        else:
+            expected = ast.literal_eval(theirs)
         # Not given is what the engine has as "", 0, () or None.
-        assert (ours or None) == ((expected and type(ours)(expected)) or None), key
+        assert (ours or None) == (expected or None), key
+
+
+@pytest.mark.parametrize("name", COMMAND_NAMES)
+def test_a_form_asks_what_the_kind_says(name):
+    for parameter in algorithm(name).parameterDefinitions():
+        kind = KINDS[name].get(parameter.name())
+        if kind is None:
+            assert parameter.type() not in ("enum", "number", "boolean")
+            continue
+        unit = getattr(kind, "unit", "")
+        assert parameter.description() == (f"{kind.label} ({unit})" if unit else kind.label)
+        if parameter.type() == "enum":
+            assert parameter.usesStaticStrings() and parameter.options() == list(kind.words)
+            assert parameter.allowMultiple() == isinstance(kind, Several)
+            assert parameter.metadata()["widget_wrapper"]["labels"] == kind.words
+        if parameter.type() == "number":
+            low = kind.above if kind.low is None else kind.low
+            assert low is None or parameter.minimum() == low
+            assert kind.high is None or parameter.maximum() >= kind.high
+            assert isinstance(kind, Whole) == (parameter.dataType() == parameter.Type.Integer)
 
 
 @pytest.mark.parametrize("name", COMMAND_NAMES)
@@ -510,22 +497,6 @@ def test_what_the_engine_needs_is_not_optional(name):
     for parameter in algorithm(name).parameterDefinitions():
         if arguments[parameter.name().lower()] is None:
             assert not parameter.flags() & parameter.FlagOptional, parameter.name()
-
-
-@pytest.mark.parametrize("name", COMMAND_NAMES)
-def test_choices_are_words_that_the_engine_knows(name, tables):
-    for parameter in algorithm(name).parameterDefinitions():
-        if parameter.type() == "enum":
-            assert parameter.usesStaticStrings()
-            known = tables.get(parameter.name(), parameter.options())
-            assert set(parameter.options()) <= set(known), parameter.name()
-            if name != "map":
-                assert set(parameter.options()) == set(known), parameter.name()
-
-
-def test_backbones_that_the_dialog_offers_are_all_there_are(tables):
-    hints = algorithm("train").parameterDefinition("BACKBONE").metadata()["widget_wrapper"]
-    assert hints["value_hints"] == list(dict.fromkeys(tables["BACKBONE"]))
 
 
 @pytest.mark.parametrize("nothing", [None, "", QVariant(), NULL])

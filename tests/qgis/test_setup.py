@@ -197,7 +197,7 @@ class TestChoices:
         monkeypatch.setattr(Plan, "sizes", lambda self: gpu if self.torch == "cu130" else cpu)
         monkeypatch.setattr(setupengine, "this_machine", lambda: machine)
         monkeypatch.setattr(setupengine, "Plan", lambda word: Plan(word, machine=machine))
-        labels = dict(zip(TORCH, setupengine.choices(), strict=True))
+        labels = dict(zip(TORCH, setupengine.offered(), strict=True))
         assert labels["cpu"] == "CPU: download 0.7 GB, disk 2.1 GB"
         assert labels["auto"] == f"GPU by its driver: download {auto}"
         assert labels["cu130"] == f"CUDA 13.0: {cu130}"
@@ -208,7 +208,7 @@ class TestChoices:
 
     def test_sizes_that_are_not_known_are_not_made_up(self, monkeypatch):
         monkeypatch.setattr(Plan, "sizes", lambda self: {"download": 0, "disk": 0})
-        assert setupengine.choices()[0] == "CPU"
+        assert setupengine.offered()[0] == "CPU"
 
     def test_wheelhouse_and_python_reach_the_plan(self, run, made, tmp_path):
         run(WHEELHOUSE=str(tmp_path), PYTHON=sys.executable)
