@@ -77,7 +77,7 @@ def compare_speed(
         outputs = Outputs(str(folder / "p.tif"), str(folder / "m.tif"))
         images = torch.randn(batch, len(predictor.card.bands), size, size, device=device)
         images = images.contiguous(memory_format=torch.channels_last)
-        network, card = load_model(model)
+        loaded = load_model(model)
         ways: dict[str, Callable[[], None]] = {
             "ours": lambda: map_scene(source, predictor, outputs, settings, device, Progress()),
             "bare": lambda: _bare(members[0].runtime.run, images, len(tiling)),
@@ -85,7 +85,7 @@ def compare_speed(
                 lambda: _bare(members[0].runtime.run, images, len(tiling)), stack
             ),
             "common": lambda: _common(
-                network.to(device), card, stack, tiling, folder / "c.tif", device
+                loaded.network.to(device), loaded.card, stack, tiling, folder / "c.tif", device
             ),
         }
         seconds: dict[str, list[float]] = {way: [] for way in ways}
@@ -97,8 +97,8 @@ def compare_speed(
                 seconds[way].append(time.perf_counter() - start)
         rows, cols = source.grid.shape
     print(
-        f"{name}, {cols} x {rows} x {len(card.bands)}, {len(tiling)} windows of {size}, batch "
-        f"{batch}, {members[0].runtime.name}: "
+        f"{name}, {cols} x {rows} x {len(loaded.card.bands)}, {len(tiling)} windows of {size}, "
+        f"batch {batch}, {members[0].runtime.name}: "
         + ", ".join(f"{way} {statistics.median(took):.2f} s" for way, took in seconds.items())
         + f"; ours / bare {_ratio(seconds['ours'], seconds['bare'])}, of which reading alone "
         f"{_ratio(seconds['bare beside reading'], seconds['bare'])}; "

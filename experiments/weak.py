@@ -189,8 +189,9 @@ def measure(work: Work) -> dict[str, Any]:
     ways["all marked"] = lambda values: np.ones(values.shape[1:], bool)
     for name in ("supervised", "pseudo", "pseudo-cyclegan"):
         if work.model(name).exists():
-            network, card = load_model(str(work.model(name)))
-            ways[name] = Coarse((network, card.mean, card.std), plan, card.threshold)
+            loaded = load_model(str(work.model(name)))
+            card = loaded.card
+            ways[name] = Coarse((loaded.network, card.mean, card.std), plan, card.threshold)
     return compare(ways, work.samples)
 
 
@@ -331,12 +332,12 @@ def _train_masks(work: Work, name: str, samples: Path) -> dict[str, Any]:
 
 def _both(work: Work, name: str = "cam") -> Views:
     """Return the network of both views, put together of a classifier and CycleGAN."""
-    (cam, card), (gan, other) = (load_model(str(work.model(n))) for n in (name, "cyclegan"))
-    arguments = {**card.arguments, "method": "both"}
-    arguments |= {key: value for key, value in other.arguments.items() if key in GENERATOR}
+    cam, gan = (load_model(str(work.model(n))) for n in (name, "cyclegan"))
+    arguments = {**cam.card.arguments, "method": "both"}
+    arguments |= {key: value for key, value in gan.card.arguments.items() if key in GENERATOR}
     network = WeakNetwork(len(RGB), 2, **arguments)
-    network.load_state_dict({**cam.state_dict(), **gan.state_dict()})
-    return network.eval(), card.mean, card.std
+    network.load_state_dict({**cam.network.state_dict(), **gan.network.state_dict()})
+    return network.eval(), cam.card.mean, cam.card.std
 
 
 def _view(both: Views, method: str) -> Views:

@@ -78,7 +78,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             encoder="resnet18", epochs=10, gan_epochs=given.gan_epochs, tile_size=PIECE, width=16,
             blocks=3, seed=given.seed, progress=Progress(print_texts),
         )  # fmt: skip
-    network, card = load_model(str(model))
+    loaded = load_model(str(model))
+    network, card = loaded.network, loaded.card
     if not isinstance(network, WeakNetwork):
         raise TypeError(f"{model} is no model of image labels")
     images = Images(SampleSet.read(samples), card.bands, card.tile_size, given.seed)

@@ -7,7 +7,7 @@ network is one of the registry's. A pickle is refused unopened.
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -32,6 +32,27 @@ FOREIGN_STARTS = {
     b"\x89HDF": "an HDF5 file",
     b"II*\x00": "a TIFF",
 }
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model as its file has it.
+
+    Attributes:
+        network: on the CPU and in evaluation mode; an `Ensemble` where the card has members.
+        card: its description.
+    """
+
+    network: nn.Module
+    card: ModelCard
+
+    @property
+    def members(self) -> list["LoadedModel"]:
+        """Its networks one by one, each with a card of its own; itself where it is one."""
+        if not isinstance(self.network, Ensemble):
+            return [self]
+        card = replace(self.card, members=1)
+        return [LoadedModel(network, card) for network in self.network]
 
 
 def save_model(
@@ -88,11 +109,8 @@ def load_card(path: str | Path) -> ModelCard:
     return _read(Path(path), with_weights=False)[0]
 
 
-def load_model(path: str | Path) -> tuple[nn.Module, ModelCard]:
+def load_model(path: str | Path) -> LoadedModel:
     """Read a model.
-
-    Returns:
-        The network, on the CPU and in evaluation mode, and its description.
 
     Raises:
         ModelFileError: the file is missing, damaged, not one of ours, or of an architecture that
@@ -118,7 +136,7 @@ def load_model(path: str | Path) -> tuple[nn.Module, ModelCard]:
         raise ModelFileError(
             f"{path} is damaged: its weights don't fit the {card.architecture} it describes."
         ) from error
-    return network.eval(), card
+    return LoadedModel(network.eval(), card)
 
 
 def digest_of(tensors: Mapping[str, Tensor]) -> str:

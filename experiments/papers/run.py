@@ -45,7 +45,8 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     with TemporaryDirectory() as scratch:
         path = f"{scratch}/model.safetensors"
         trained = train(samples=folder, model=path, progress=Progress(_show), **settings)
-        network, card = load_model(path)
+        loaded = load_model(path)
+    network, card = loaded.network, loaded.card
     device = pick_device(settings.get("device", "auto"))
     instances = card.task == "instance-segmentation"
     task = InstanceTask() if instances else SemanticTask(find_loss("cross_entropy"))

@@ -100,7 +100,7 @@ def _facts(card: ModelCard, path: Path) -> list[str]:
 
 def _weights(path: Path) -> str:
     """Return how many parameters a model has, and how its file keeps them."""
-    network, _ = load_model(str(path))
+    network = load_model(str(path)).network
     count = sum(parameter.numel() for parameter in network.parameters())
     with safe_open(path, "numpy") as file:
         types = {str(file.get_slice(name).get_dtype()) for name, _ in network.named_parameters()}

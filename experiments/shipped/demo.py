@@ -51,11 +51,12 @@ def train_demo(work: Path, quick: bool, told: Progress) -> Path:
         epochs=1 if quick else EPOCHS,
         progress=told,
     )
-    network, card = load_model(trained)
+    loaded = load_model(trained)
+    card = loaded.card
     facts = {**card.training, "synthetic": True, "limits": [LIMITS]}
     card = replace(card, name=NAME, training=facts, licence="GPL-2.0-or-later")
     path = work / f"{NAME}.safetensors"
-    save_model(path, network, card, half=True)
+    save_model(path, loaded.network, card, half=True)
     return path
 
 

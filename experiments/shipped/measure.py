@@ -95,7 +95,8 @@ def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:
         seed: draws as many images without landslide as there are with, and the crops' corners.
     """
     samples = SampleSet.read(folder)
-    own = Model(*load_model(str(model)), samples.resolution)
+    loaded = load_model(str(model))
+    own = Model(loaded.network, loaded.card, samples.resolution)
     ways: dict[str, Predict] = {"model": own, "constant mask": constant_way(samples)}
     return {
         "threshold": own.card.threshold,

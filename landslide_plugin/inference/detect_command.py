@@ -11,7 +11,9 @@ from numpy.typing import NDArray
 from rasterio.features import rasterize
 from rasterio.windows import Window
 
-from ...models.model_card import ModelCard
+from ...models.device import describe, pick_device, placed
+from ...models.model_card import ModelCard, require_task
+from ...models.model_file import load_model
 from ...models.registry import INSTANCE_TASK
 from ..contract.choices import Detect
 from ..contract.errors import InputError
@@ -24,7 +26,7 @@ from ..outputs.whole import require_folder
 from ..raster import RasterWriter, Source
 from ..vector.layers import require_vector_output
 from .instances import Detections, detect_instances
-from .opening import load_network, open_stack, warn_if_far
+from .opening import open_stack, warn_if_far
 from .sizes import window_sides
 from .tiling import Tiling
 from .units import fit_units
@@ -80,7 +82,10 @@ def detect(
     require_folder(mask or output)
     if score is not None and not 0 <= score <= 1:
         raise InputError(f"The score is {score:g}: choose 0 to 1.")
-    network, card, place = load_network(model, INSTANCE_TASK, device, progress)
+    loaded, place = load_model(model), pick_device(device)
+    card, network = loaded.card, placed(loaded.network, place)
+    require_task(card, INSTANCE_TASK)
+    progress.message(f"Model {card.name} on {describe(place)}.")
     least = card.threshold if score is None else score
     tags = origin.with_model(card.name).tags()
     with open_stack(stack, card, progress, fill) as source:

@@ -8,12 +8,11 @@ from typing import Annotated, Any
 import torch
 from torch import nn
 
-from ...models.device import autocast, describe, pick_device
+from ...models.device import autocast, describe, pick_device, placed
 from ...models.registry import build
 from ..contract.choices import Device
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
-from .opening import placed
 
 PACKAGES = (
     "torch",
@@ -54,8 +53,7 @@ def device(
         of the default network with seven bands, in batches of 256 x 256 pixels.
     """
     place = pick_device(device)
-    network = build("fc_densenet", 7, 2).eval()
-    network = placed(network, place)
+    network = placed(build("fc_densenet", 7, 2).eval(), place)
     progress.update(0.2)
     return {
         "device": describe(place),

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.model_card import ModelCard
-from ...models.model_file import load_model
+from ...models.model_file import LoadedModel, load_model
 from ...models.registry import SEMANTIC_TASK
 from ..contract.choices import ExportModel
 from ..contract.errors import InputError, ModelFileError
@@ -65,8 +65,9 @@ def exportmodel(
         MissingPackageError: a package for ONNX is not installed.
     """
     _check(output, format, tile_size)
-    network, card = load_model(model)
-    parameters = sum(value.numel() for value in network.parameters())
+    loaded = load_model(model)
+    card = loaded.card
+    parameters = sum(value.numel() for value in loaded.network.parameters())
     progress.update(0.1)
     if format == "stac":
         item = card.to_item(parameters)
@@ -77,9 +78,9 @@ def exportmodel(
         return {"output": output, "tile_size": None, "difference": None}
     _check_exportable(card)
     size = -(-(tile_size or card.tile_size) // MULTIPLE) * MULTIPLE
-    graph = onnx_graph(_WithSoftmax(network), len(card.bands), size, size, any_size)
+    graph = onnx_graph(_WithSoftmax(loaded.network), len(card.bands), size, size, any_size)
     progress.update(0.6)
-    difference = _largest_difference(network, card, graph, [size, *([size + MULTIPLE] * any_size)])
+    difference = _largest_difference(loaded, graph, [size, *([size + MULTIPLE] * any_size)])
     if not difference <= TOLERANCE:
         raise ModelFileError(
             f"The model {card.name} can't be exported: ONNX Runtime's probabilities differ by "
@@ -132,17 +133,15 @@ class _WithSoftmax(nn.Module):
         return logits.softmax(dim=1)
 
 
-def _largest_difference(
-    network: nn.Module, card: ModelCard, graph: bytes, sizes: list[int]
-) -> float:
+def _largest_difference(model: LoadedModel, graph: bytes, sizes: list[int]) -> float:
     """Return how far ONNX Runtime is from PyTorch, at worst, on one and on three images."""
     runtime = OnnxRuntime(graph, as_probabilities, torch.device("cpu"))
     worst = 0.0
     for size in sizes:
         for count in (1, 3):
-            images = example_images(len(card.bands), size, count)
+            images = example_images(len(model.card.bands), size, count)
             with torch.inference_mode():
-                expected = network(images).softmax(dim=1)
+                expected = model.network(images).softmax(dim=1)
             difference = (runtime.run(images) - expected).abs().max()
             worst = max(worst, float(difference.nan_to_num(nan=float("inf"))))
     return worst

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from ...models.ensemble import Ensemble
-from ...models.known_models import SUFFIX
 from ...models.model_card import ModelCard, require_task
 from ...models.model_file import load_model
 from ..contract.errors import ModelFileError
 from ..core.progress import Progress
 from ..raster import Grid, Source
-from .predictor import Member
-from .runtimes import open_runtime
+from .runtimes import Member, Wish, open_graph, open_network
 from .sizes import check_resolution, resolution_ratio, side_for
 from .tiling import Tiling
 from .units import fit_units
 from .windows import Reader, require_bands
 
+GRAPH_SUFFIX = ".onnx"
 EXAMPLES = 2
 EXAMPLE_SIDE = 256
 """Side of the windows on which runtimes are compared, at most: float32 is slow."""
@@ -53,26 +51,27 @@ def open_members(
         GridError: the stack's pixels are of quite another size.
         InputError, MissingPackageError: no such runtime.
     """
-    members = []
-    for path in paths:
-        for model in _models_of(path):
-            if isinstance(model, tuple):
-                require_task(model[1])
-                require_bands(source, model[1])
-                check_resolution(source.grid, model[1], Progress())
-            side, work = _example_side(model, source.grid, tile_size, device)
-            opened, card = open_runtime(
-                model,
-                device,
-                runtime,
-                size=side,
-                examples=lambda card, side: _examples(source, card, side),
-                work=work,
-                bands=source.bands,
-                progress=progress,
-            )
-            require_bands(source, card)
-            members.append(Member(opened, card))
+    wish = Wish(
+        device=device,
+        name=runtime,
+        size=tile_size,
+        examples=lambda card, side: _examples(source, card, side),
+        bands=source.bands,
+        progress=progress,
+    )
+    members: list[Member] = []
+    for path in map(Path, paths):
+        if path.suffix.lower() == GRAPH_SUFFIX:
+            member = open_graph(path, wish)
+            require_bands(source, member.card)
+            members.append(member)
+            continue
+        for model in load_model(path).members:
+            require_task(model.card)
+            require_bands(source, model.card)
+            check_resolution(source.grid, model.card, Progress())
+            side, work = _example_side(model.card, source.grid, tile_size, device)
+            members.append(open_network(model, replace(wish, size=side, work=work)))
     return members
 
 
@@ -94,25 +93,13 @@ def side_of(members: Sequence[Member], tile_size: int, device: torch.device) -> 
     return fixed.pop(), True
 
 
-def _models_of(path: str) -> list[str | tuple[nn.Module, ModelCard]]:
-    """Return the networks of a model file, with their cards; the path itself of another kind."""
-    if Path(path).suffix.lower() != SUFFIX:
-        return [path]
-    network, card = load_model(path)
-    if not isinstance(network, Ensemble):
-        return [(network, card)]
-    return [(member, replace(card, members=1)) for member in network]
-
-
 def _example_side(
-    model: str | tuple[nn.Module, ModelCard], grid: Grid, tile_size: int, device: torch.device
+    card: ModelCard, grid: Grid, tile_size: int, device: torch.device
 ) -> tuple[int, int]:
     """Return the side of windows to compare runtimes on, and how many of these the scene makes."""
-    if isinstance(model, str):
-        return tile_size, 0
-    side = tile_size or side_for(model[1], device)
+    side = tile_size or side_for(card, device)
     example = min(side, EXAMPLE_SIDE)
-    windows = len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, model[1])))))
+    windows = len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, card)))))
     return example, round(windows * (side / example) ** 2)
 
 

@@ -1,14 +1,9 @@
-"""What predict and detect begin with: the model on its device, the stack, and their fit."""
+"""What predict and detect begin with: the stack, and its fit to the model."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import torch
-from torch import nn
-
-from ...models.device import describe, pick_device
-from ...models.model_card import ModelCard, require_task
-from ...models.model_file import load_model
+from ...models.model_card import ModelCard
 from ..core.progress import Progress
 from ..raster import Source
 from ..raster.grid import require_north_up
@@ -16,23 +11,6 @@ from ..raster.heights import require_metres
 from ..raster.undeclared import mark_fill
 from .sizes import check_resolution
 from .windows import Reader
-
-
-def load_network(
-    path: str, task: str, device: str, progress: Progress
-) -> tuple[nn.Module, ModelCard, torch.device]:
-    """Return the network on its device, and its card; refuse a model of another task."""
-    network, card = load_model(path)
-    require_task(card, task)
-    place = pick_device(device)
-    progress.message(f"Model {card.name} on {describe(place)}.")
-    return placed(network, place), card, place
-
-
-def placed(network: nn.Module, place: torch.device) -> nn.Module:
-    """Bring a network to its device, in the memory format in which convolutions are fastest."""
-    moved: nn.Module = network.to(place, memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return moved
 
 
 @contextmanager

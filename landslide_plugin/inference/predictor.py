@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import torch
 from torch import Tensor
@@ -11,15 +11,7 @@ from torch.nn.functional import interpolate
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError, ModelFileError
 from .resampling import resampled
-from .runtimes import Runtime
-
-
-@dataclass(frozen=True)
-class Member:
-    """A model that can be run, and its description."""
-
-    runtime: Runtime
-    card: ModelCard
+from .runtimes import Member, Runtime
 
 
 class Predictor:

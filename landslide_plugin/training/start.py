@@ -99,7 +99,8 @@ def find_start(architecture: str, backbone: str, pretrained: bool, start_from: s
         raise InputError(
             "A training starts either from pretrained weights or from a model file: choose one."
         )
-    network, card = load_model(start_from)
+    model = load_model(start_from)
+    card = model.card
     if card.members > 1:
         raise InputError(
             f"{start_from} holds {card.members} networks whose answers are averaged: start from a "
@@ -110,7 +111,7 @@ def find_start(architecture: str, backbone: str, pretrained: bool, start_from: s
         card.arguments,
         str(card.training.get("backbone", "")),
         card=card,
-        weights=network.state_dict(),
+        weights=model.network.state_dict(),
         digest=hashlib.sha256(Path(start_from).read_bytes()).hexdigest(),
     )
 

@@ -31,8 +31,8 @@ def test_they_are_small_enough_for_the_plugin_site():
 @pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
 class TestEach:
     def test_loads(self, path):
-        network, card = load_model(str(path))
-        assert card.name == path.stem and not network.training
+        loaded = load_model(str(path))
+        assert loaded.card.name == path.stem and not loaded.network.training
 
     def test_is_the_file_that_was_measured(self, path, tmp_path, monkeypatch):
         folder = tmp_path / "weights"

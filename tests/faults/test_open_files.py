@@ -112,5 +112,5 @@ def test_a_checkpoint_that_was_read_can_be_replaced_set_aside_and_removed(strict
 
 def test_a_model_that_was_read_is_closed():
     path = sorted((ROOT / "models" / "weights").glob("*.safetensors"))[0]
-    network, _ = load_model(path)
-    assert str(path) not in open_files() and network is not None
+    loaded = load_model(path)
+    assert str(path) not in open_files() and loaded.network is not None

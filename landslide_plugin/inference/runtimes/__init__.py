@@ -1,6 +1,6 @@
 """Runtimes: what computes a semantic network, behind one interface."""
 
-from .opening import NAMES, open_runtime
-from .runtime import Runtime
+from .opening import NAMES, Wish, open_graph, open_network
+from .runtime import Member, Runtime
 
-__all__ = ["NAMES", "Runtime", "open_runtime"]
+__all__ = ["NAMES", "Member", "Runtime", "Wish", "open_graph", "open_network"]

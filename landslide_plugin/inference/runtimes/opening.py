@@ -2,16 +2,16 @@
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from ....models.device import describe, pick_device
+from ....models.device import describe
 from ....models.model_card import ModelCard, require_task
-from ....models.model_file import load_model
+from ....models.model_file import LoadedModel
 from ...contract.errors import InputError, ModelFileError
 from ...core.progress import Progress
 from .activation import as_probabilities
@@ -19,7 +19,15 @@ from .choice import Candidate, Memory, Trial, choose
 from .onnx_card import BY_ORDER, read_card
 from .onnx_runtime import OnnxRuntime
 from .openvino_runtime import OpenVinoRuntime, half_type, images_at_once, precision
-from .runtime import Padded, Retraced, Runtime, example_images, missing_packages, require_installed
+from .runtime import (
+    Member,
+    Padded,
+    Retraced,
+    Runtime,
+    example_images,
+    missing_packages,
+    require_installed,
+)
 from .torch_runtime import TorchRuntime, has_half
 
 NAMES = ("auto", "torch", "openvino", "onnx")
@@ -28,80 +36,55 @@ WORTH_MEASURING = 30.0
 MULTIPLE = 32
 """Sides of images for a graph of any size are multiples of it."""
 
-Model = str | Path | tuple[nn.Module, ModelCard]
 Examples = Callable[[ModelCard, int], Tensor]
 """Gives windows, float32, (N, C, side, side), z-scored, for a card and a side in pixels."""
 
 
-def open_runtime(
-    model: Model,
-    device: torch.device | str = "auto",
-    name: str = "auto",
-    *,
-    size: int = 0,
-    examples: Examples | None = None,
-    work: int = 0,
-    bands: Sequence[str] = (),
-    progress: Progress | None = None,
-) -> tuple[Runtime, ModelCard]:
-    """Open a semantic model with the runtime that is asked for, or the fastest.
+def generated(card: ModelCard, side: int) -> Tensor:
+    """Return windows as smooth as real scenes; see `Examples`."""
+    return example_images(len(card.bands), side)
 
-    Half precision is used where it keeps the accuracy: against float32 PyTorch, probabilities may
-    differ by `choice.MEAN_DIFFERENCE` in the mean, and `choice.FLIPPED` of the pixels may change
-    class. "auto" measures the runtimes that are installed once per machine and model.
 
-    Args:
-        model: a model file, `.safetensors` or `.onnx`, or a network and its card.
-        device: auto, cpu, cuda or mps.
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What is to compute, and on what runtimes are compared.
+
+    Attributes:
+        device: where.
         name: one of `NAMES`.
         size: side of the windows in pixels; 0 takes the model's. A model of fixed size keeps its
             own: see the runtime's `fixed_size`.
-        examples: gives windows of the scene, of a side in pixels and as the card wants them, on
-            which runtimes are compared; generated ones are taken when None.
+        examples: gives windows of the scene, of a side in pixels and as the card wants them.
         work: windows that will be computed; "auto" doesn't look beyond PyTorch for few.
         bands: names of the stack's bands; a model that doesn't name its own, as those made for
             Deepness, takes them in this order.
         progress: told what is chosen.
-
-    Raises:
-        InputError: there is no such runtime.
-        ModelFileError: a bad model file, or a model of another task.
-        MissingPackageError: the runtime that was asked for is not installed.
     """
-    if name not in NAMES:
-        raise InputError(f"No runtime {name!r}: choose one of {', '.join(NAMES)}.")
-    if name != "auto":
-        require_installed(name)
-    place = device if isinstance(device, torch.device) else pick_device(device)
-    progress = progress or Progress()
-    wish = _Wish(place, name, size, examples or _generated, work, bands, progress)
-    if isinstance(model, str | Path) and Path(model).suffix.lower() == ".onnx":
-        runtime, card = _open_onnx(Path(model), wish)
-        progress.message(f"Model {card.name}: {runtime.name}.")
-        return runtime, card
-    network, card = load_model(model) if isinstance(model, str | Path) else model
-    require_task(card)
-    runtime = _open_network(network, card, wish)
-    progress.message(f"Model {card.name}: {runtime.name} on {describe(place)}.")
-    return runtime, card
 
+    device: torch.device
+    name: str = "auto"
+    size: int = 0
+    examples: Examples = generated
+    work: int = 0
+    bands: Sequence[str] = ()
+    progress: Progress = field(default_factory=Progress)
 
-@dataclass(frozen=True)
-class _Wish:
-    """What `open_runtime` was asked for."""
+    def __post_init__(self) -> None:
+        """Check that there is such a runtime.
 
-    place: torch.device
-    name: str
-    size: int
-    examples: Examples
-    work: int
-    bands: Sequence[str]
-    progress: Progress
+        Raises:
+            InputError: there is none of that name.
+            MissingPackageError: it is not installed.
+        """
+        if self.name not in NAMES:
+            raise InputError(f"No runtime {self.name!r}: choose one of {', '.join(NAMES)}.")
+        if self.name != "auto":
+            require_installed(self.name)
 
     def images(self, card: ModelCard, side: int) -> Tensor:
         """Return the windows that runtimes are compared on."""
         given = self.examples(card, side)
-        return given if len(given) else _generated(card, side)
+        return given if len(given) else generated(card, side)
 
     def choose(
         self, candidates: Iterable[Candidate], trial: Trial, exact: Runtime, model: str
@@ -117,7 +100,7 @@ class _Wish:
         candidates = list(candidates)
         little = 0 < self.work * trial.seconds < WORTH_MEASURING
         name = candidates[0].kind if self.name == "auto" and little else self.name
-        memory = Memory(model, trial.images.shape[1:], describe(self.place), name)
+        memory = Memory(model, trial.images.shape[1:], describe(self.device), name)
         known = memory.recall()
         wanted = [one for one in candidates if name in ("auto", one.kind)]
         for candidate in wanted:
@@ -131,13 +114,25 @@ class _Wish:
         return found[1]
 
 
-def _open_network(network: nn.Module, card: ModelCard, wish: _Wish) -> Runtime:
-    """Return the runtime of a network in memory."""
+def open_network(model: LoadedModel, wish: Wish) -> Member:
+    """Open a semantic network with the runtime that is asked for, or the fastest.
+
+    Half precision is used where it keeps the accuracy: against float32 PyTorch, probabilities may
+    differ by `choice.MEAN_DIFFERENCE` in the mean, and `choice.FLIPPED` of the pixels may change
+    class. "auto" measures the runtimes that are installed once per machine and model.
+
+    Raises:
+        ModelFileError: a model of another task.
+    """
+    network, card = model.network, model.card
+    require_task(card)
     images = wish.images(card, wish.size or card.tile_size)
-    exact = TorchRuntime(network, wish.place, half=False)
+    exact = TorchRuntime(network, wish.device, half=False)
     trial = Trial.of(exact, images, card.threshold, wish.progress)
-    candidates = _of_network(network, wish.place, wish.name, images.shape[1])
-    return wish.choose(candidates, trial, exact, _network_digest(network))
+    candidates = _of_network(network, wish.device, wish.name, images.shape[1])
+    runtime = wish.choose(candidates, trial, exact, _network_digest(network))
+    wish.progress.message(f"Model {card.name}: {runtime.name} on {describe(wish.device)}.")
+    return Member(runtime, card)
 
 
 def _of_network(
@@ -159,14 +154,20 @@ def _of_network(
         yield Candidate("onnx", False, partial(Retraced, "onnxruntime float32", graph))
 
 
-def _open_onnx(path: Path, wish: _Wish) -> tuple[Runtime, ModelCard]:
-    """Return the runtime of an ONNX file, and what it says about itself."""
+def open_graph(path: Path, wish: Wish) -> Member:
+    """Open an ONNX file as `open_network` does a network; the card is what it says of itself.
+
+    Raises:
+        InputError: PyTorch is asked for.
+        ModelFileError: there is no such file, or no image goes in and no probabilities come out.
+        MissingPackageError: ONNX Runtime is not installed.
+    """
     if wish.name == "torch":
         raise InputError(f"{path} is an ONNX model: choose the runtime auto, onnx or openvino.")
     if not path.is_file():
         raise ModelFileError(f"The model file {path} does not exist: choose another.")
     require_installed("onnx")
-    plain = OnnxRuntime(path, as_probabilities, wish.place)
+    plain = OnnxRuntime(path, as_probabilities, wish.device)
     side = plain.fixed_size[0] if plain.fixed_size else 0
     card, plain.activation = read_card(path, plain.metadata(), plain.bands, side)
     if card.training.get(BY_ORDER) and len(wish.bands) >= plain.bands:
@@ -178,12 +179,14 @@ def _open_onnx(path: Path, wish: _Wish) -> tuple[Runtime, ModelCard]:
     trial = Trial.of(exact, images, card.threshold, wish.progress)
     _check_probabilities(trial.reference, card, images, path)
     candidates = [Candidate("onnx", False, lambda: exact)]
-    if wish.place.type == "cpu":
+    if wish.device.type == "cpu":
         candidates += [
             Candidate("openvino", half, partial(_openvino_file, path, plain, half))
             for half in _openvino_precisions()
         ]
-    return wish.choose(candidates, trial, exact, _file_digest(path)), card
+    runtime = wish.choose(candidates, trial, exact, _file_digest(path))
+    wish.progress.message(f"Model {card.name}: {runtime.name}.")
+    return Member(runtime, card)
 
 
 def _openvino_file(path: Path, like: OnnxRuntime, half: bool) -> Runtime:
@@ -214,10 +217,6 @@ def _check_probabilities(found: Tensor, card: ModelCard, images: Tensor, path: P
             f"{path} gives values of {low:.3g} to {high:.3g}, which are no probabilities: export "
             "it with a softmax or sigmoid at its end."
         )
-
-
-def _generated(card: ModelCard, side: int) -> Tensor:
-    return example_images(len(card.bands), side)
 
 
 def _network_digest(network: nn.Module) -> str:

@@ -1,12 +1,14 @@
 """What every runtime offers, and what several of them need."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from ....models.model_card import ModelCard
 from ...contract.errors import MissingPackageError
 
 PACKAGES = {"torch": ("torch",), "openvino": ("openvino", "onnx"), "onnx": ("onnxruntime", "onnx")}
@@ -34,6 +36,14 @@ class Runtime(Protocol):
         Args:
             images: float32, (N, C, h, w), z-scored, 0 where invalid.
         """
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model that can be run, one of those that are averaged, and its description."""
+
+    runtime: Runtime
+    card: ModelCard
 
 
 def missing_packages(name: str) -> list[str]:

@@ -6,7 +6,7 @@ from copy import deepcopy
 import torch
 from torch import Tensor, nn
 
-from ....models.device import autocast
+from ....models.device import autocast, placed
 
 
 class TorchRuntime:
@@ -28,10 +28,7 @@ class TorchRuntime:
         self.name = f"torch {kind}"
         if self._half and device.type == "cpu":
             network = _rounded(network)
-        self._network: nn.Module = network.eval().to(
-            device,  # type: ignore[call-overload]
-            memory_format=torch.channels_last,
-        )
+        self._network = placed(network.eval(), device)
 
     def run(self, images: Tensor) -> Tensor:
         """Return the probabilities, float32, (N, K, h, w)."""

@@ -14,12 +14,12 @@ from landslide_mapper.landslide_plugin.contract.errors import (
     OutputError,
 )
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference import device_command, opening
+from landslide_mapper.landslide_plugin.inference import detect_command, device_command
 from landslide_mapper.landslide_plugin.inference.detect_command import detect
 from landslide_mapper.landslide_plugin.inference.device_command import device
 from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
 from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.model_file import LoadedModel, save_model
 from landslide_mapper.models.registry import build
 from rasterio.transform import Affine, from_origin
 
@@ -96,7 +96,7 @@ class Bright(torch.nn.Module):
 
 def test_detect_writes_the_inventory(make_raster, tmp_path, monkeypatch):
     """One synthetic landslide over a window's border."""
-    monkeypatch.setattr(opening, "load_model", lambda path: (Bright(), card()))
+    monkeypatch.setattr(detect_command, "load_model", lambda path: LoadedModel(Bright(), card()))
     bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
     bands["red"][10:20, 15:45] = 1
     output = str(tmp_path / "o.gpkg")
@@ -125,7 +125,7 @@ def test_the_network_gets_pixels_as_wide_as_it_has_learnt(
             seen.extend(tuple(image.shape) for image in images)
             return super().forward(images)
 
-    monkeypatch.setattr(opening, "load_model", lambda path: (Watched(), card()))
+    monkeypatch.setattr(detect_command, "load_model", lambda path: LoadedModel(Watched(), card()))
     bands = {name: np.zeros((size * 2, size * 3), "float32") for name in BANDS}
     bands["red"][size // 2 : size, size // 2 : size * 2] = 1
     place = from_origin(500000, 5000000, pixel, pixel)
@@ -144,7 +144,7 @@ def test_a_plain_image_is_searched(make_raster, tmp_path, monkeypatch):
     bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
     bands["red"][10:20, 15:45] = 1
     path = stack_of(make_raster, bands, crs=None, transform=Affine.identity())
-    monkeypatch.setattr(opening, "load_model", lambda path: (Bright(), card()))
+    monkeypatch.setattr(detect_command, "load_model", lambda path: LoadedModel(Bright(), card()))
     output = str(tmp_path / "o.gpkg")
     detect(stack=path, model="m", output=output, progress=Progress())
     frame = gpd.read_file(output)

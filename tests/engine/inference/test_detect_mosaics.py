@@ -11,11 +11,12 @@ import rasterio
 import shapely
 import torch
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference import opening
+from landslide_mapper.landslide_plugin.inference import detect_command
 from landslide_mapper.landslide_plugin.inference.detect_command import detect
 from landslide_mapper.landslide_plugin.inference.instances import Detections, Merger
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling
 from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import LoadedModel
 from PIL import Image
 from rasterio.features import rasterize
 from rasterio.transform import from_origin
@@ -99,7 +100,7 @@ def test_a_landslide_over_several_windows_is_one_polygon_with_one_score(
 ):
     path, truth = mosaic
     network = AlmostRight()
-    monkeypatch.setattr(opening, "load_model", lambda path: (network, CARD))
+    monkeypatch.setattr(detect_command, "load_model", lambda path: LoadedModel(network, CARD))
     output, mask = str(tmp_path / "o.gpkg"), str(tmp_path / "m.tif")
     options = {"tile_size": SIZE, "overlap": OVERLAP, "device": "cpu", "progress": Progress()}
     result = detect(stack=path, model="m", output=output, mask=mask, **options)
@@ -125,7 +126,7 @@ def test_a_landslide_over_several_windows_is_one_polygon_with_one_score(
 
 def test_the_area_cuts_landslides_and_the_mask(mosaic, tmp_path, monkeypatch):
     path, _ = mosaic
-    monkeypatch.setattr(opening, "load_model", lambda path: (AlmostRight(), CARD))
+    monkeypatch.setattr(detect_command, "load_model", lambda path: LoadedModel(AlmostRight(), CARD))
     left, top = TRANSFORM * (0, 0)
     half = shapely.box(left, top - SIDE * PIXEL, left + 200 * PIXEL, top)
     area = tmp_path / "area.gpkg"

@@ -18,12 +18,13 @@ from landslide_mapper.landslide_plugin.contract.errors import (
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference import exportmodel_command as export_command
 from landslide_mapper.landslide_plugin.inference.exportmodel_command import exportmodel
-from landslide_mapper.landslide_plugin.inference.runtimes import open_runtime
+from landslide_mapper.landslide_plugin.inference.runtimes import Wish, open_graph
 from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.model_file import LoadedModel, save_model
 from landslide_mapper.models.registry import build
 from pystac.extensions.mlm import MLMExtension
 
+CPU = torch.device("cpu")
 SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
 CARD = ModelCard(
     name="small",
@@ -103,7 +104,8 @@ def test_it_reads_back_here(model, network, tmp_path):
     with torch.inference_mode():
         expected = network(images).softmax(1)
     for name in ("onnx", "openvino"):
-        runtime, card = open_runtime(path, "cpu", name)
+        member = open_graph(Path(path), Wish(device=CPU, name=name))
+        runtime, card = member.runtime, member.card
         assert runtime.name.startswith(name) and runtime.fixed_size == (96, 96)
         near = 1e-4 if name == "onnx" else 0.05
         torch.testing.assert_close(runtime.run(images), expected, atol=near, rtol=0)
@@ -113,7 +115,8 @@ def test_it_reads_back_here(model, network, tmp_path):
 
 def test_any_size(model, network, tmp_path):
     path = export(model, tmp_path, any_size=True)["output"]
-    runtime, card = open_runtime(path, "cpu", "onnx")
+    member = open_graph(Path(path), Wish(device=CPU, name="onnx"))
+    runtime, card = member.runtime, member.card
     assert runtime.fixed_size is None and card.tile_size == 96
     for shape in ((1, 3, 160, 64), (2, 3, 50, 70)):
         images = torch.randn(shape)
@@ -176,7 +179,9 @@ def test_bad_parameters(model, tmp_path, options, error, named):
 
 def test_models_that_find_objects_are_described_but_not_exported(model, tmp_path, monkeypatch):
     card = replace(CARD, architecture="mask_rcnn", arguments={}, task="instance-segmentation")
-    monkeypatch.setattr(export_command, "load_model", lambda path: (torch.nn.Identity(), card))
+    monkeypatch.setattr(
+        export_command, "load_model", lambda path: LoadedModel(torch.nn.Identity(), card)
+    )
     with pytest.raises(ModelFileError, match="choose the format stac"):
         export(model, tmp_path)
     export(model, tmp_path, "objects.json", format="stac")

@@ -7,7 +7,7 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError, ModelFileError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.runtimes import open_runtime
+from landslide_mapper.landslide_plugin.inference.runtimes import Wish, open_graph
 from onnx import TensorProto, helper
 
 DEEPNESS = {"model_type": "Segmentor", "class_names": {"0": "background", "1": "slide"}}
@@ -77,7 +77,9 @@ def graph(tmp_path):
 
 def opened(path, said=None, **options):
     progress = Progress((said if said is not None else []).append)
-    return open_runtime(path, "cpu", "onnx", progress=progress, **options)
+    wish = Wish(device=torch.device("cpu"), name="onnx", progress=progress, **options)
+    member = open_graph(path, wish)
+    return member.runtime, member.card
 
 
 def test_a_model_made_for_deepness(graph):
@@ -141,7 +143,8 @@ def test_a_graph_of_any_size_pads(graph):
 
 def test_a_graph_of_one_image_at_a_time(graph):
     for name in ("onnx", "openvino"):
-        runtime, _ = open_runtime(graph(DEEPNESS, shape=(1, None, 32, 32)), "cpu", name)
+        wish = Wish(device=torch.device("cpu"), name=name)
+        runtime = open_graph(graph(DEEPNESS, shape=(1, None, 32, 32)), wish).runtime
         assert runtime.run(torch.ones(3, 3, 32, 32)).shape == (3, 2, 32, 32)
 
 
@@ -187,4 +190,4 @@ def test_what_is_no_onnx_file(tmp_path, graph):
         with pytest.raises(ModelFileError, match=r"bad\.onnx"):
             opened(path)
     with pytest.raises(InputError, match="is an ONNX model: choose the runtime"):
-        open_runtime(path, "cpu", "torch")
+        open_graph(path, Wish(device=torch.device("cpu"), name="torch"))

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+from pathlib import Path
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from landslide_mapper.landslide_plugin.contract.errors import (
 )
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.runtimes import (
+    Wish,
     choice,
-    open_runtime,
+    open_graph,
+    open_network,
     opening,
     runtime,
 )
@@ -29,8 +32,10 @@ from landslide_mapper.landslide_plugin.inference.runtimes.openvino_runtime impor
 )
 from landslide_mapper.landslide_plugin.inference.runtimes.runtime import example_images
 from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import LoadedModel
 from landslide_mapper.models.registry import build
 
+CPU = torch.device("cpu")
 SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
 
 
@@ -74,7 +79,8 @@ def exact(network, images):
 
 def opened(network, name, size=64, said=None, **options):
     progress = Progress((said if said is not None else []).append)
-    return open_runtime((network, card()), "cpu", name, size=size, progress=progress, **options)[0]
+    wish = Wish(device=CPU, name=name, size=size, progress=progress, **options)
+    return open_network(LoadedModel(network, card()), wish).runtime
 
 
 @pytest.mark.parametrize("name", ["auto", "torch", "openvino", "onnx"])
@@ -257,14 +263,15 @@ def test_bad_requests(network):
     with pytest.raises(InputError, match="No runtime 'abacus'"):
         opened(network, "abacus")
     with pytest.raises(ModelFileError, match="algorithm detect"):
-        open_runtime((network, card(task="instance-segmentation")), "cpu")
+        open_network(LoadedModel(network, card(task="instance-segmentation")), Wish(device=CPU))
     with pytest.raises(ModelFileError, match="does not exist"):
-        open_runtime("nowhere.onnx", "cpu")
+        open_graph(Path("nowhere.onnx"), Wish(device=CPU))
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_float16_on_cuda(network):
-    found, _ = open_runtime((network, card()), "cuda", "torch", size=64)
+    wish = Wish(device=torch.device("cuda"), name="torch", size=64)
+    found = open_network(LoadedModel(network, card()), wish).runtime
     images = torch.randn(2, 3, 64, 64)
     result = found.run(images)
     assert result.is_cuda

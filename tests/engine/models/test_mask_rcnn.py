@@ -79,10 +79,10 @@ def test_a_model_file_gives_it_back(network, tmp_path):
         None, SIZE, ["background", "landslide"],
     )  # fmt: skip
     save_model(tmp_path / "m.safetensors", network, card)
-    loaded, _ = load_model(tmp_path / "m.safetensors")
+    loaded = load_model(tmp_path / "m.safetensors")
     image = torch.randn(5, 64, 64)
     with torch.inference_mode():
-        (expected,), (found,) = network.eval()([image]), loaded([image])
+        (expected,), (found,) = network.eval()([image]), loaded.network([image])
     assert all(torch.equal(expected[key], found[key]) for key in expected)
 
 

@@ -69,18 +69,19 @@ def model(tmp_path, network):
 
 
 def test_a_loaded_model_predicts_identically(model, network):
-    loaded, description = load_model(model)
+    loaded = load_model(model)
     image = torch.randn(2, 3, 40, 56)
-    assert torch.equal(loaded(image), network(image))
-    assert not loaded.training
-    assert description == load_card(model) == card()
+    assert torch.equal(loaded.network(image), network(image))
+    assert not loaded.network.training
+    assert loaded.members == [loaded]
+    assert loaded.card == load_card(model) == card()
 
 
 def test_weights_in_half_precision_are_read_as_float32(tmp_path, network):
     path = tmp_path / "half.safetensors"
     save_model(path, network.half(), card())
-    loaded, _ = load_model(path)
-    assert {value.dtype for value in loaded.parameters()} == {torch.float32}
+    network = load_model(path).network
+    assert {value.dtype for value in network.parameters()} == {torch.float32}
 
 
 def test_the_header_holds_a_valid_stac_item_of_the_mlm_extension(model):

@@ -1,5 +1,7 @@
 """What holds for every network that gives each pixel a class, and the sizes of the sources."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError
@@ -76,11 +78,11 @@ def test_a_saved_network_predicts_the_same(architecture, tmp_path):
     saved(torch.randn(2, 5, 40, 40))  # so that batch normalization has statistics
     saved.eval()
     save_model(tmp_path / "m.safetensors", saved, card(architecture))
-    loaded, description = load_model(tmp_path / "m.safetensors")
-    assert description == card(architecture)
+    loaded = load_model(tmp_path / "m.safetensors")
+    assert loaded.card == card(architecture)
     image = torch.randn(2, 5, 40, 56)
     with torch.inference_mode():  # where weights lie in memory decides how sums are rounded
-        torch.testing.assert_close(loaded(image), saved(image), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(loaded.network(image), saved(image), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("architecture", [*SEMANTIC, *INSTANCE])
@@ -206,8 +208,11 @@ def test_an_ensemble_gives_the_mean_probabilities_and_is_one_file(tmp_path):
         "compact_unet", arguments={"widths": [4, 8]}, classes=["a", "b", "c"], members=3
     )
     save_model(tmp_path / "e.safetensors", ensemble, description)
-    loaded, found = load_model(tmp_path / "e.safetensors")
-    assert isinstance(loaded, Ensemble) and found == description
+    model = load_model(tmp_path / "e.safetensors")
+    loaded = model.network
+    assert isinstance(loaded, Ensemble) and model.card == description
+    assert [one.network for one in model.members] == list(loaded)
+    assert all(one.card == replace(description, members=1) for one in model.members)
     assert not loaded.training
     assert len(encoder_modules(loaded)) == 3 * len(encoder_modules(members[0]))
     with torch.inference_mode():

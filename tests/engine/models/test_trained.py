@@ -61,11 +61,12 @@ def test_three_epochs_give_a_file_that_predicts_as_the_trained_network(
         progress=Progress(),
     )
     assert result["epochs"] == 3
-    loaded, card = load_model(tmp_path / "m.safetensors")
+    loaded = load_model(tmp_path / "m.safetensors")
+    card = loaded.card
     assert card.architecture == architecture and card.bands == ["red", "green", "blue"]
     image = torch.randn(1, 3, 48, 40)
     # Training lays weights out by channels last; sums in another order would differ by 1e-5.
     ours = trained[0].eval().to(memory_format=torch.contiguous_format)
     with torch.inference_mode():
-        expected, found = ours(image), loaded(image)
+        expected, found = ours(image), loaded.network(image)
     torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)

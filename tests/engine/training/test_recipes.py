@@ -1,5 +1,7 @@
 """The command `train`: folds, models to start from, averages, early endings, unfit samples."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -38,7 +40,8 @@ def test_folds_make_an_ensemble_with_the_spread_of_its_figures(make_samples, run
     result, said = run(
         make_samples(train=9, validation=3, split=RANDOM), folds=3, html=str(tmp_path / "r.html")
     )
-    network, card = load_model(result["model"])
+    loaded = load_model(result["model"])
+    network, card = loaded.network, loaded.card
     assert isinstance(network, Ensemble) and len(network) == card.members == 3
     assert card.metrics["split"].startswith("3-fold cross-validation random by patch")
     assert card.metrics["samples"] == 12
@@ -71,9 +74,9 @@ def test_a_training_starts_from_a_model_file(make_samples, run):
 def test_samples_in_other_units_are_scaled_anew_and_that_is_said(make_samples, run):
     samples = make_samples(train=4, validation=2)
     first = run(samples, "first")[0]["model"]
-    network, card = load_model(first)
-    card.mean = [value * 1000 for value in card.mean]
-    save_model(first, network, card)
+    loaded = load_model(first)
+    card = replace(loaded.card, mean=[value * 1000 for value in loaded.card.mean])
+    save_model(first, loaded.network, card)
     second, said = run(samples, "second", start_from=first)
     assert any("scaled anew" in text for text in said)
     assert load_card(second["model"]).mean != card.mean
@@ -177,11 +180,11 @@ def test_the_file_predicts_as_the_trained_network_did(make_samples, run, monkeyp
         real(path, network, card)
 
     monkeypatch.setattr(commands, "save_model", keeps)
-    loaded, _ = load_model(
+    loaded = load_model(
         run(make_samples(train=6, validation=2, split=RANDOM), folds=folds)[0]["model"]
     )
     images = torch.randn(2, 2, 32, 32, generator=torch.Generator().manual_seed(1))
     # Training lays weights out by channels last; sums in another order would differ by 1e-6.
     trained = kept[0].to(memory_format=torch.contiguous_format)
     with torch.inference_mode():
-        torch.testing.assert_close(loaded(images), trained(images), rtol=1e-5, atol=1e-6)
+        torch.testing.assert_close(loaded.network(images), trained(images), rtol=1e-5, atol=1e-6)

@@ -161,7 +161,7 @@ def test_sigterm_leaves_the_best_model_so_far_and_the_way_on(make_samples, tmp_p
     assert any(line.startswith("Epoch 2 of 100000") for line in lines)
     canceled.process.terminate()
     assert canceled.end()[0] == 128 + signal.SIGTERM
-    card = load_model(model)[1]
+    card = load_card(model)
     assert card.training["ending"].startswith("canceled after ")
     assert card.training["ending"].endswith("of 100000 epochs: unfinished")
     assert written(model)
@@ -260,7 +260,7 @@ def test_folds_go_on_where_they_were(make_samples, tmp_path, tiny, monkeypatch):
     ]
     training(samples, model, events, folds=2, epochs=1)
     assert sum("Epoch 1 of 1" in text for text in texts(events)) == 1
-    assert len(load_model(model)[0]) == 2
+    assert len(load_model(model).members) == 2
     assert not list(tmp_path.glob("*checkpoint*"))
 
 

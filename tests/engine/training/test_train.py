@@ -89,8 +89,9 @@ def test_train_writes_a_model_and_a_report(make_samples, tmp_path):
         progress=Progress(events.append),
         **FAST,
     )
-    network, card = load_model(model)
-    assert network(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
+    loaded = load_model(model)
+    card = loaded.card
+    assert loaded.network(torch.zeros(1, 3, 32, 32)).shape == (1, 2, 32, 32)
     assert card.name == "my-model"
     assert card.bands == ["red", "green", "blue"]
     assert card.units == ["reflectance"] * 3

@@ -25,7 +25,7 @@ from landslide_mapper.landslide_plugin.training.weak.tasks import (
 from landslide_mapper.landslide_plugin.training.weak.thresholds import chosen_threshold
 from landslide_mapper.landslide_plugin.training.weak.trainweak_command import trainweak
 from landslide_mapper.models.cyclegan import CycleGAN
-from landslide_mapper.models.model_file import load_model
+from landslide_mapper.models.model_file import load_card, load_model
 from landslide_mapper.models.weak import Classifier
 from safetensors.torch import load_file
 from torch import nn
@@ -201,7 +201,8 @@ def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
         samples=samples, model=str(model), html=str(html), method=method, **SMALL,
         progress=Progress(events.append),
     )  # fmt: skip
-    network, card = load_model(str(model))
+    loaded = load_model(str(model))
+    network, card = loaded.network, loaded.card
     assert card.architecture == "weak" and card.training["labels"] == "one an image"
     assert network(torch.randn(1, 3, 50, 41)).shape == (1, 2, 50, 41)
     assert (found["cam_f1"] is None) == (method == "cyclegan")
@@ -230,7 +231,7 @@ def test_bijie_parted_in_two_folders_trains(data_dir, tmp_path):
         samples=folder, model=str(model), html=str(html), **SMALL, reduction=4,
         progress=Progress(),
     )  # fmt: skip
-    card = load_model(str(model))[1]
+    card = load_card(str(model))
     assert (card.training["images_with_landslide"], card.training["images_without"]) == (10, 10)
     assert "image labels" in html.read_text()
     with pytest.raises(InputError, match=r"not where: train on them by .*landslide:trainweak"):
