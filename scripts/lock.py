@@ -31,8 +31,9 @@ from packaging.utils import parse_wheel_filename
 
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
 PYTHON = "3.11"
-"""The oldest Python; the resolution holds for all newer ones."""
+"""The oldest Python (`setup/machine.py`); the resolution holds for all newer ones."""
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+"""Up to the newest that torch has wheels for."""
 
 CUDA = re.compile(r"(nvidia|cuda)-|triton==")
 """What PyPI's torch brings for a GPU on Linux, and its builds for the CPU do without."""
@@ -66,6 +67,7 @@ class Target:
 
 
 def _linux(processor: str) -> Target:
+    """Return Linux with glibc 2.36, Debian 12's, or older ones."""
     glibc = [f"manylinux_2_{minor}_{processor}" for minor in range(36, 16, -1)]
     old = [f"manylinux{year}_{processor}" for year in ("2014", "2010", "1")]
     return Target("Linux", processor, (*glibc, *old), "linux", processor)
@@ -143,7 +145,10 @@ def _write_json(name: str, content: dict[str, Any]) -> None:
 
 
 def _uv(packages: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return uv's version, the oldest of a user's own that serves, and a wheel each system."""
+    """Return uv's version, the oldest of a user's own that serves, and a wheel each system.
+
+    The oldest is the first of the same minor version: uv changes its options between minor ones.
+    """
     uv = next(package for package in packages if package["name"] == "uv")
     wheels = {}
     for target in TARGETS:

@@ -2,7 +2,14 @@
 # Installs the Debian packages that the plugin and its tests need; does nothing when all are there.
 set -euo pipefail
 
-packages=(qgis python3-qgis qgis-providers gdal-bin python3-gdal ca-certificates)
+packages=(
+    qgis             # qgis_process; 3.22 in Debian 12 is the oldest that is supported
+    python3-qgis     # what the plugin imports
+    qgis-providers   # virtual layers, meshes and web layers, which tests hand in
+    gdal-bin         # gdaldem, gdalwarp and others, which tests compare with
+    python3-gdal     # osgeo, which QGIS's side reads rasters' facts with
+    ca-certificates  # the set-up downloads over TLS
+)
 
 if ! command -v dpkg-query >/dev/null; then
     echo "This is not Debian: install QGIS 3.22 or newer and GDAL yourself."

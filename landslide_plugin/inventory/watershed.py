@@ -1,4 +1,11 @@
-"""Cutting a landslide's pixels up: at saddles of a surface, or into source and runout."""
+"""Cutting a landslide's pixels up: at saddles of a surface, or into source and runout.
+
+scikit-image's `watershed` (0.26) floods from the peaks, and would stand for the first lines of
+`basins` alone: it merges nothing by relative depth or by size. Of the 18 million pixels above 0.35
+of a raster of 5000 x 5000 it parts, merged by the same rule, all but 10 alike, in 107 s instead of
+37 s and 2.1 GB instead of 3.1 GB. Where many pixels are of one height, as distances are, it cuts
+elsewhere (1 to 5 % of the pixels), and a flat landslide gets no basin at all. It weighs 37 MB.
+"""
 
 import numpy as np
 from numpy.typing import NDArray
