@@ -19,7 +19,7 @@ from ..core.access import require_ending
 from ..core.system import is_in_use, one_name
 from .locks import locked, remove_stale
 from .parts import part_names
-from .whole import end_what_was_killed, protect, require_name, require_plain
+from .whole import end_what_was_killed, protected, require_name, require_plain
 
 
 @contextmanager
@@ -53,8 +53,7 @@ def claimed(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> Iterator[None]
                 "its layer from the project, or choose another file."
             )
     _require_apart(places)
-    protect(read)
-    with ExitStack() as locks:
+    with protected(read), ExitStack() as locks:
         for place in places.values():
             if place.parent.is_dir():
                 locks.enter_context(locked(place))

@@ -12,6 +12,7 @@ import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from ..contract.errors import OutputError
@@ -22,9 +23,10 @@ from .output_set import ASIDE, Move, OutputSet, drop, recover
 
 PARTIAL_PREFIX = ".partial-"
 """A hidden folder's name begins so; its owner follows, see `owners`."""
-_sets: list[OutputSet] = []
-"""Those that are open, the innermost last; a process runs one command."""
-_protected: set[Path] = set()
+_open: ContextVar[OutputSet | None] = ContextVar("_open", default=None)
+"""The innermost set that is open in this thread."""
+_read: ContextVar[frozenset[Path]] = ContextVar("_read", default=frozenset())
+"""What the run in this thread reads."""
 
 
 @contextmanager
@@ -35,12 +37,12 @@ def together() -> Iterator[None]:
         OutputError: one of them can't be moved; all is as before then.
     """
     opened = OutputSet()
-    _sets.append(opened)
+    outer = _open.set(opened)
     try:
         yield
         _move(opened)
     finally:
-        _sets.remove(opened)
+        _open.reset(outer)
         opened.discard()
 
 
@@ -51,15 +53,21 @@ def afterwards(path: str | Path, action: Callable[[], None]) -> None:
         path: the output's destination.
         action: what to do, such as removing what the output was made from.
     """
-    if _sets and not _is_hidden(Path(path)):
-        _sets[-1].afterwards(action)
+    opened = _open.get()
+    if opened and not _is_hidden(Path(path)):
+        opened.afterwards(action)
     else:
         action()
 
 
-def protect(inputs: Iterable[Path]) -> None:
-    """Have these files refused as destinations from now on: a run reads them."""
-    _protected.update(inputs)
+@contextmanager
+def protected(inputs: Iterable[Path]) -> Iterator[None]:
+    """Have these files refused as destinations within: a run reads them."""
+    outer = _read.set(_read.get().union(inputs))
+    try:
+        yield
+    finally:
+        _read.reset(outer)
 
 
 @contextmanager
@@ -127,8 +135,9 @@ def end_what_was_killed(folder: Path) -> None:
 
 def _hand_in(move: Move) -> None:
     """Give a finished output to the open set; without one, or within a hidden folder, move it."""
-    if _sets and not _is_hidden(move.destination):
-        _sets[-1].add(move)
+    opened = _open.get()
+    if opened and not _is_hidden(move.destination):
+        opened.add(move)
     else:
         _move(OutputSet([move]))
 
@@ -163,7 +172,7 @@ def require_plain(destination: Path) -> None:
         raise OutputError(
             f"{destination} is a device or a pipe, not a file: choose a file's name for the output."
         )
-    if destination in _protected:
+    if destination in _read.get():
         raise OutputError(
             f"{destination} is an input of this run: choose another file for the output."
         )

@@ -15,6 +15,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError, Output
 from landslide_mapper.landslide_plugin.core import owners
 from landslide_mapper.landslide_plugin.outputs import claims, locks
 from landslide_mapper.landslide_plugin.outputs.claims import claimed, files_of
+from landslide_mapper.landslide_plugin.outputs.whole import whole_file
 from shapely.geometry import box
 
 from ..test_worker import run
@@ -92,6 +93,17 @@ def test_a_file_within_an_input_folder_is_not_replaced(tmp_path):
             pass
     with claimed({"html": str(tmp_path / "samples" / "new.html")}, given):
         pass
+
+
+def test_what_a_run_reads_it_can_not_write_and_the_next_run_can(tmp_path):
+    file = tmp_path / "dem.tif"
+    file.write_bytes(b"precious")
+    with claimed({"output": str(tmp_path / "a.tif")}, [str(file)]):
+        with pytest.raises(OutputError, match="an input of this run"), whole_file(file):
+            pass
+    with whole_file(file) as partial:
+        partial.write_bytes(b"new")
+    assert file.read_bytes() == b"new"
 
 
 @pytest.mark.parametrize("names", [("a.tif", "a.tif"), ("a.tif", "./A.TIF"), ("a.shp", "a.dbf")])

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import threading
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,25 @@ class TestTogether:
             afterwards(tmp_path / "a", lambda: seen.append(names(tmp_path)))
             assert not seen
         assert "a" in seen[0]
+
+    def test_a_run_in_another_thread_has_its_own_set(self, tmp_path):
+        opened, may_end = threading.Event(), threading.Event()
+
+        def other_run():
+            with together():
+                opened.set()
+                may_end.wait(60)
+
+        other = threading.Thread(target=other_run)
+        with together():
+            other.start()
+            opened.wait(60)
+            with whole_file(tmp_path / "a.tif") as partial:
+                partial.write_bytes(NEW)
+        there = names(tmp_path)
+        may_end.set()
+        other.join()
+        assert there == ["a.tif"]
 
 
 OUTPUTS = ("a.tif", "b.shp", "c.gpkg", "d")
