@@ -4,17 +4,7 @@ from dataclasses import dataclass
 
 from ..core.provenance import Provenance
 from ..raster.source import Source
-from ..reports.page import (
-    Section,
-    figure,
-    gallery,
-    listing,
-    page,
-    paragraph,
-    provenance,
-    subheading,
-    table,
-)
+from ..reports.page import png, provenance, render
 from .compare import Comparison, Result
 from .error_map import draw_error_map
 from .figures import (
@@ -28,14 +18,10 @@ from .scores import SCORES, SIZES, Values
 
 _CHIEF = ("f1", "iou_landslide", "precision", "recall", "kappa", "matching", "boundary_f",
           "hit_rate", "false_alarms_km2", "average_precision")  # fmt: skip
-_INTERVAL = "95\u00a0%\u00a0interval"
 _DIFFERENCES = ("f1", "iou_landslide", "precision", "recall", "hit_rate", "false_alarms_km2")
-_GROUPS = {
-    "pixels": "Pixels",
-    "area": "Areas and outlines",
-    "landslides": "Landslides",
-    "probability": "Probability",
-}
+_GROUPS = ("pixels", "area", "landslides", "probability")
+
+Rows = list[tuple[object, ...]]
 
 
 @dataclass(frozen=True)
@@ -98,20 +84,41 @@ def accuracy_report(
         image: background of the error maps; None for none.
         origin: the run.
     """
-    with_probability = [one for one in maps if one.result.probabilities is not None]
-    sections = [_compared(maps)] if len(maps) > 1 else []
-    sections += [
-        _error_maps(comparison, maps, image),
-        Section("Pixels", _tables("pixels", maps) + paragraph(_pixel_note(comparison, maps))),
-        Section("Areas and outlines", _tables("area", maps)),
-        _landslides(comparison, maps),
-    ]
-    if with_probability:
-        sections.append(_probability(with_probability))
-    told = provenance(origin, setting.sources)
-    sections += [_confusion(maps), _method(comparison, setting), told]
-    title = "Accuracy of the landslide map" + ("s" if len(maps) > 1 else "")
-    return page(title, sections, lead=summary(comparison, maps))
+    counts = maps[0].result.confusion
+    curves = [(one.name, one.colour) for one in maps]
+    return render(
+        "evaluation/report.html",
+        provenance(origin, setting.sources),
+        summary=summary(comparison, maps),
+        maps=[
+            {
+                "name": one.name,
+                "error_map": png(draw_error_map(comparison, one.result, image)),
+                "scores": {group: _scores(group, one, maps[0]) for group in _GROUPS},
+                "confusion": one.result.confusion,
+            }
+            for one in maps
+        ],
+        chief=_side_by_side(maps),
+        differences=_differences(maps),
+        picture_grid=comparison.map_grid.describe(),
+        step=comparison.step,
+        with_interval=[group for group in _GROUPS if _has_interval(group, maps[0])],
+        percent=f"{100 * (counts.tp + counts.fn) / counts.total:.2f}",
+        pixels=f"{counts.total:,}",
+        area=f"{comparison.area / 1e6:,.4g}",
+        sizes=_sizes(comparison, maps),
+        area_frequency=png(draw_area_frequency(comparison, curves)),
+        charts=_charts(maps),
+        blocks=setting.blocks,
+        block_side=f"{setting.block_side:,.0f}",
+        fewest_blocks=FEWEST_BLOCKS,
+        draws=f"{DRAWS:,}",
+        grid=comparison.grid.describe(),
+        resolution=f"{comparison.grid.resolution:.4g}",
+        tolerance=f"{comparison.tolerance:.4g}",
+        notes=setting.notes,
+    )
 
 
 def summary(comparison: Comparison, maps: list[Judged]) -> str:
@@ -132,97 +139,49 @@ def summary(comparison: Comparison, maps: list[Judged]) -> str:
     return text
 
 
-def _compared(maps: list[Judged]) -> Section:
-    header = ("Score", *(one.name for one in maps), "No landslide", "All landslide")
+def _side_by_side(maps: list[Judged]) -> Rows:
+    """Return the chief scores of all maps and of the two that need no work."""
     # what trivial maps score as a probability is known where a map is one
     last = max(maps, key=lambda one: one.result.probabilities is not None)
     columns = [*(one.values for one in maps), last.no_landslide, last.all_landslide]
-    rows = [(SCORES[key].title, *(values[key] for values in columns)) for key in _CHIEF]
-    first = maps[0].name
-    differences = [
+    return [(SCORES[key].title, *(values[key] for values in columns)) for key in _CHIEF]
+
+
+def _differences(maps: list[Judged]) -> Rows:
+    return [
         (one.name, SCORES[key].title, value, _bounds(bounds), _verdict(bounds))
         for one in maps[1:]
         for key in _DIFFERENCES
         for value, bounds in [one.differences[key]]
     ]
-    return Section(
-        "The maps side by side",
-        table(header, rows)
-        + paragraph(f"How the other maps differ from {first}, on the same draws of blocks:")
-        + table(("Map", "Score", f"Minus {first}", _INTERVAL, ""), differences),
-    )
 
 
-def _error_maps(comparison: Comparison, maps: list[Judged], image: Source | None) -> Section:
-    note = f"Where the map is right and wrong, {comparison.map_grid.describe()}."
-    if comparison.step > 1:
-        note += (
-            f" One pixel of the picture stands for {comparison.step} x {comparison.step}; its "
-            "colour is that of most of the landslide in it, so small landslides look larger."
+def _scores(group: str, one: Judged, first: Judged) -> Rows:
+    """Return the scores of a group, with a cell for intervals where the first map has some."""
+    if group == "probability" and one.result.probabilities is None:
+        return []
+    sure = _has_interval(group, first)
+    return [
+        (
+            score.title,
+            one.values[key],
+            *([_bounds(one.intervals[key]) if key in one.intervals else ""] if sure else []),
+            one.no_landslide[key],
+            one.all_landslide[key],
+            score.definition,
         )
-    content = ""
-    for one in maps:
-        alt = f"Map of landslide that {one.name} found, missed and falsely mapped"
-        drawing = draw_error_map(comparison, one.result, image)
-        title = subheading(one.name) if len(maps) > 1 else ""
-        content += title + figure(drawing, alt, "" if len(maps) > 1 else note)
-    return Section(
-        "Error map" if len(maps) == 1 else "Error maps",
-        content + (paragraph(note) if len(maps) > 1 else ""),
-    )
+        for key, score in SCORES.items()
+        if score.group == group
+    ]
 
 
-def _tables(group: str, maps: list[Judged]) -> str:
-    keys = [key for key, score in SCORES.items() if score.group == group]
-    sure = any(key in maps[0].intervals for key in keys)
-    header = ("Score", "This\u00a0map", *([_INTERVAL] if sure else []), "No landslide",
-              "All landslide", "Meaning")  # fmt: skip
-    content = ""
-    for one in maps:
-        rows = [
-            (
-                SCORES[key].title,
-                one.values[key],
-                *([_bounds(one.intervals[key]) if key in one.intervals else ""] if sure else []),
-                one.no_landslide[key],
-                one.all_landslide[key],
-                SCORES[key].definition,
-            )
-            for key in keys
-        ]
-        content += (subheading(one.name) if len(maps) > 1 else "") + table(header, rows)
-    return content
+def _has_interval(group: str, one: Judged) -> bool:
+    return any(SCORES[key].group == group for key in one.intervals)
 
 
-def _pixel_note(comparison: Comparison, maps: list[Judged]) -> str:
-    counts = maps[0].result.confusion
-    share = (counts.tp + counts.fn) / counts.total
-    return (
-        f"Landslide is {100 * share:.2f} % of the {counts.total:,} pixels compared "
-        f"({comparison.area / 1e6:,.4g} km2). The columns on the right are what a map without any "
-        "landslide and one of nothing but landslide score on the same pixels: a score that is high "
-        "there says little."
-    )
-
-
-def _landslides(comparison: Comparison, maps: list[Judged]) -> Section:
-    drawing = draw_area_frequency(comparison, [(one.name, one.colour) for one in maps])
-    note = (
-        "Probability density of landslide area, p(A) = (1 / N) dN / dA (Malamud et al. 2004), both "
-        "axes logarithmic; in brackets the number of landslides."
-    )
-    return Section(
-        "Landslides",
-        _tables("landslides", maps)
-        + paragraph("How many landslides there are, by area:")
-        + _sizes(comparison, maps)
-        + figure(drawing, "Frequency of landslide areas in map and reference", note),
-    )
-
-
-def _sizes(comparison: Comparison, maps: list[Judged]) -> str:
+def _sizes(comparison: Comparison, maps: list[Judged]) -> Rows:
     areas = comparison.reference.area
-    rows = []
+    rows: Rows = []
     for one in maps:
         for words, low, high in SIZES.values():
             of_size = (areas >= low) & (areas < high)
@@ -230,78 +189,24 @@ def _sizes(comparison: Comparison, maps: list[Judged]) -> str:
             sizes = one.result.landslides.area
             mapped = int(((sizes >= low) & (sizes < high)).sum())
             rows.append((one.name, words, int(of_size.sum()), touched, mapped))
-    header = ("Map", "Area", "In the reference", "Touched by the map", "In the map")
-    return table(header, rows)
+    return rows
 
 
-def _probability(maps: list[Judged]) -> Section:
+def _charts(maps: list[Judged]) -> dict[str, str]:
+    """Return the pictures of the maps of probability; none where no map is one."""
     found = [
         (one.name, one.colour, one.result.probabilities)
         for one in maps
         if one.result.probabilities is not None
     ]
     thresholds = [one.threshold for one in maps if one.threshold is not None]
-    charts = [
-        figure(
-            draw_precision_recall(found, thresholds),
-            "Precision against recall",
-            "Precision and recall at every threshold.",
-        ),
-        figure(
-            draw_thresholds(found, thresholds),
-            "F1 against threshold",
-            "F1 at every threshold. The best one is chosen on these very pixels: F1 there is too "
-            "good; use the threshold on another area to judge it.",
-        ),
-        figure(
-            draw_reliability(found),
-            "Reliability diagram",
-            "Reliability: below the dashed line the probability promises too much.",
-        ),
-    ]
-    return Section("Probability", _tables("probability", maps) + gallery(charts))
-
-
-def _confusion(maps: list[Judged]) -> Section:
-    header = ("Pixels", "Reference: landslide", "Reference: background", "Sum")
-    content = ""
-    for one in maps:
-        counts = one.result.confusion
-        rows = [
-            ("Map: landslide", counts.tp, counts.fp, counts.tp + counts.fp),
-            ("Map: background", counts.fn, counts.tn, counts.fn + counts.tn),
-            ("Sum", counts.tp + counts.fn, counts.fp + counts.tn, counts.total),
-        ]
-        content += (subheading(one.name) if len(maps) > 1 else "") + table(header, rows)
-    return Section("Confusion matrix", content)
-
-
-def _method(comparison: Comparison, setting: Setting) -> Section:
-    grid = comparison.grid
-    if setting.blocks < FEWEST_BLOCKS:
-        sure = (
-            f"The area holds {setting.blocks} blocks of {setting.block_side:,.0f} m, fewer than "
-            f"{FEWEST_BLOCKS}: intervals are undefined."
-        )
-    else:
-        sure = (
-            f"Intervals hold 95 % of {DRAWS:,} draws of {setting.blocks} blocks of "
-            f"{setting.block_side:,.0f} m, with replacement. Single pixels are not independent; if "
-            "landslides of neighbouring blocks are alike too, the intervals are still too narrow."
-        )
-    items = [
-        f"Compared on pixels of {grid.resolution:.4g} m ({grid.describe()}), where all layers are "
-        "known and inside the area; landslides are measured and counted by their part inside.",
-        "Landslide pixels that touch, corners included, are one landslide of a raster; a polygon "
-        "is one landslide.",
-        f"Outlines agree where they lie within {comparison.tolerance:.4g} m of each other; where "
-        "landslide ends at the edge of what is compared there is no outline.",
-        sure,
-        "Undefined means that the score has no value here, such as precision of a map without "
-        "landslide; it is not zero.",
-        *setting.notes,
-    ]
-    return Section("How it was measured", listing(items))
+    if not found:
+        return {}
+    return {
+        "precision_recall": png(draw_precision_recall(found, thresholds)),
+        "thresholds": png(draw_thresholds(found, thresholds)),
+        "reliability": png(draw_reliability(found)),
+    }
 
 
 def _bounds(bounds: Interval) -> str:

@@ -3,10 +3,12 @@
 import json
 import re
 import subprocess
+import sys
 import time
 import zipfile
 from configparser import ConfigParser
 
+import numpy as np
 import pytest
 import yaml
 from landslide_mapper.landslide_plugin import __version__
@@ -127,6 +129,22 @@ class TestArchive:
         shown = " ".join(text for name, text in pages.items() if name.endswith(".md"))
         for picture in (name for name in names if name.endswith((".jpg", ".png"))):
             assert picture.rpartition("/")[2] in shown, picture
+
+    def test_pages_are_made_where_it_is_unpacked(self, archive, make_raster, tmp_path):
+        """With its templates, in a folder of a user who is called so."""
+        plugins = tmp_path / "Jürgen Ağaoğlu" / "山崩 {{ 7 * 7 }}"
+        with zipfile.ZipFile(archive) as opened:
+            opened.extractall(plugins)
+        mask = make_raster("mask.tif", np.eye(40, dtype=np.uint8))
+        html = tmp_path / "the report.html"
+        parameters = {"predicted": mask, "reference": mask, "html": str(html)}
+        subprocess.run(
+            [sys.executable, plugins / FOLDER / "landslide_plugin" / "worker.py"],
+            input=json.dumps({"command": "evaluate", "parameters": parameters}).encode(),
+            check=True,
+            capture_output=True,
+        )
+        assert "<h1>Accuracy of the landslide map</h1>" in html.read_text(encoding="utf-8")
 
     def test_nothing_stops_its_publication(self, archive):
         found = check(archive)

@@ -8,17 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...core.provenance import Provenance
-from ...reports.page import (
-    Section,
-    figure,
-    gallery,
-    lettering,
-    listing,
-    page,
-    paragraph,
-    provenance,
-    table,
-)
+from ...reports.page import lettering, png, provenance, render
 from .counts import Factor, Interval, Sample
 from .importance import FOLDS, REPEATS, TREES, Importance
 
@@ -86,18 +76,38 @@ class Analysis:
 
 def analysis_report(analysis: Analysis, origin: Provenance) -> str:
     """Return the report as an HTML page."""
-    return page(
-        "Factors and landslides",
-        [
-            Section("Importance", _importance(analysis)),
-            Section("How far the factors tell landslides", _separation(analysis)),
-            Section("Landslide frequency", _frequency(analysis)),
-            Section("Factors that say the same", _dependence(analysis)),
-            Section("Data", _data(analysis)),
-            provenance(origin),
+    ranked, sample, importance = _ranked(analysis), analysis.sample, analysis.importance
+    pixels = sample.background_pixels + sample.landslide_pixels
+    ginis = [each.gini or 0 for each in ranked]
+    names, matrix = _correlation(analysis)
+    return render(
+        "factors/analysis/report.html",
+        provenance(origin),
+        summary=summary(analysis),
+        permutation=_permutation(ranked) if importance.permutation else None,
+        gini=png(_bars(ranked, ginis, None, "Gini importance"), _DPI),
+        folds=len(importance.auc_blocks),
+        repeats=REPEATS,
+        importance=[
+            (
+                each.factor.name, each.permutation, each.deviation, each.gini, each.auc,
+                each.auc_intervals, each.vif,
+            )
+            for each in ranked
         ],
-        lead=summary(analysis),
-    )
+        separation=_separation(importance),
+        block_side=f"{importance.block_metres:,.0f}",
+        ratios=[(each.factor.name, png(_ratios(each), _DPI)) for each in ranked],
+        strong=f"{STRONG:g}",
+        correlation=png(_heatmap(matrix, names), dpi=130) if len(names) > 1 else None,
+        pairs=_strong_pairs(matrix, names),
+        sample=sample,
+        sampled=int(sample.landslide.sum()),
+        percent=f"{100 * sample.landslide_pixels / pixels:.2f}",
+        trees=TREES,
+        most_folds=FOLDS,
+        constant=[each.factor.name for each in analysis.factors if not each.varies],
+    )  # fmt: skip
 
 
 def summary(analysis: Analysis) -> str:
@@ -120,132 +130,37 @@ def summary(analysis: Analysis) -> str:
     )
 
 
-def _importance(analysis: Analysis) -> str:
-    ranked = _ranked(analysis)
-    figures = [
-        figure(
-            _bars(ranked, [each.gini or 0 for each in ranked], None, "Gini importance"),
-            "Gini importance of each factor",
-            dpi=_DPI,
-        )
-    ]
-    if analysis.importance.permutation:
-        losses = [each.permutation or 0 for each in ranked]
-        spread = [each.deviation or 0 for each in ranked]
-        figures.insert(
-            0,
-            figure(
-                _bars(ranked, losses, spread, "AUC lost when shuffled"),
-                "Permutation importance of each factor",
-                dpi=_DPI,
-            ),
-        )
-    header = (
-        "Factor", "Permutation", "Deviation", "Gini", "AUC alone", "AUC of intervals", "VIF",
-    )  # fmt: skip
-    rows = [
-        (
-            each.factor.name, each.permutation, each.deviation, each.gini, each.auc,
-            each.auc_intervals, each.vif,
-        )
-        for each in ranked
-    ]  # fmt: skip
-    return (
-        gallery(figures)
-        + paragraph(
-            "Read the permutation importance first: the loss of AUC, in blocks that the forest "
-            "has not seen, when a factor's values are shuffled; lines are one standard deviation "
-            f"over {len(analysis.importance.auc_blocks)} folds and {REPEATS} shuffles. The Gini "
-            "importance, as Gao et al. 2021 report it, comes from the training pixels and is "
-            "biased: it favours continuous factors of many values over classes and levels, and "
-            "gives something even to noise (Strobl et al. 2007). Factors that say the same share "
-            "their importance in both, so a low one may still be a good factor alone."
-        )
-        + table(header, rows)
-        + paragraph(
-            "AUC alone ranks pixels by the factor's values: 0.5 tells nothing, below 0.5 "
-            "landslides have low values; classes have none. AUC of intervals ranks them by the "
-            "landslide frequency of their interval or class, so that it sees a factor whose "
-            "middle values matter. VIF is variance inflation: above 5 to 10, the other factors "
-            "say the same, and at inf they determine the factor; for classes it is the "
-            "generalised factor brought to one degree of freedom (Fox and Monette 1992)."
-        )
-    )
+def _permutation(ranked: Sequence[FactorResult]) -> str:
+    losses = [each.permutation or 0 for each in ranked]
+    spread = [each.deviation or 0 for each in ranked]
+    return png(_bars(ranked, losses, spread, "AUC lost when shuffled"), _DPI)
 
 
-def _separation(analysis: Analysis) -> str:
-    rows = [
+def _separation(importance: Importance) -> list[tuple[object, ...]]:
+    """Return mean, extremes and number of the forest's AUC for both ways of leaving pixels out."""
+    return [
         (name, float(np.mean(scores)), min(scores), max(scores), len(scores))
         for name, scores in (
-            ("In blocks not trained on", analysis.importance.auc_blocks),
-            ("On pixels left out at random", analysis.importance.auc_random),
+            ("In blocks not trained on", importance.auc_blocks),
+            ("On pixels left out at random", importance.auc_random),
         )
         if scores
     ]
-    if not rows:
-        return paragraph("There are too few landslide pixels to train and test a forest.")
-    header = ("AUC of the forest", "Mean", "Lowest fold", "Highest fold", "Folds")
-    return table(header, rows) + paragraph(
-        "Pixels of one landslide look alike. Left out at random they have neighbours in the "
-        "training, so that the forest knows them by their place rather than by their factors; "
-        "the gap between the two rows shows it. The first row is what to expect of an unseen "
-        f"area nearby. Blocks are squares of {analysis.importance.block_metres:,.0f} m; where "
-        "that is less than a landslide's length, blocks leak too."
-    )
 
 
-def _frequency(analysis: Analysis) -> str:
-    figures = [
-        figure(_ratios(each), f"Frequency ratio by interval of {each.factor.name}", dpi=_DPI)
-        for each in _ranked(analysis)
-    ]
-    return paragraph(
-        "Each bar is a natural-break interval (Jenks) or a class. Its length is the frequency "
-        "ratio: the share of landslide pixels there over the share in the whole area; above 1, "
-        "in orange, landslides are more frequent than elsewhere. To the right stand the ratio and "
-        "how much of the area the interval covers: a ratio on a sliver of the area says little. "
-        "All valid pixels are counted."
-    ) + gallery(figures)
-
-
-def _dependence(analysis: Analysis) -> str:
+def _correlation(analysis: Analysis) -> tuple[list[str], NDArray[np.float64]]:
+    """Return the factors of values that vary, and how they correlate."""
     shown = [each.factor for each in analysis.factors if each.varies and not each.factor.classes]
-    if len(shown) < 2:
-        return paragraph("There are fewer than two factors of values to correlate.")
     bands = [factor.bands[0] for factor in shown]
-    matrix = analysis.correlation[np.ix_(bands, bands)]
-    names = [factor.name for factor in shown]
-    pairs = [
+    return [factor.name for factor in shown], analysis.correlation[np.ix_(bands, bands)]
+
+
+def _strong_pairs(matrix: NDArray[np.float64], names: list[str]) -> list[str]:
+    return [
         f"{names[row]} and {names[column]}: {matrix[row, column]:.2f}"
         for row, column in zip(*np.triu_indices(len(names), 1), strict=True)
         if abs(matrix[row, column]) >= STRONG
     ]
-    found = listing(pairs) if pairs else paragraph("No pair reaches that.")
-    return (
-        figure(_heatmap(matrix, names), "Correlation matrix of the factors", dpi=130)
-        + paragraph(
-            "Pearson's correlation over all valid pixels. Of a pair at or above "
-            f"{STRONG:g} or at or below -{STRONG:g}, one could be left out:"
-        )
-        + found
-    )
-
-
-def _data(analysis: Analysis) -> str:
-    sample = analysis.sample
-    pixels = sample.background_pixels + sample.landslide_pixels
-    rows: list[tuple[str, object]] = [
-        ("Valid pixels", pixels),
-        ("Landslide pixels", sample.landslide_pixels),
-        ("Landslide share", f"{100 * sample.landslide_pixels / pixels:.2f} %"),
-        ("Sampled landslide pixels", int(sample.landslide.sum())),
-        ("Sampled other pixels", int((~sample.landslide).sum())),
-        ("Forest", f"{TREES} trees, at most {FOLDS} folds"),
-    ]
-    constant = [each.factor.name for each in analysis.factors if not each.varies]
-    if constant:
-        rows.append(("Constant, not analysed", ", ".join(constant)))
-    return table((), rows)
 
 
 def _ranked(analysis: Analysis) -> list[FactorResult]:

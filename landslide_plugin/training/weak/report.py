@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from ....models.model_card import ModelCard
 from ....models.weak import WeakNetwork
 from ...core.provenance import Provenance
-from ...reports.page import Section, figure, page, paragraph, provenance, table, write_report
+from ...reports.page import png, provenance, render, write_report
 from ...samples.sample_set import UNKNOWN, Sample
 from ..loop.contracts import Outcome
 from .images import Images
@@ -44,33 +44,21 @@ def write_weak_report(
         OutputError: the page can't be written.
     """
     made = {name: outcome for name, outcome in outcomes.items() if outcome}
-    rows = [
-        [name, len(part.history), part.best.number, part.best.f1, part.figures["precision"],
-         part.figures["recall"]]
-        for name, part in made.items()
-    ]  # fmt: skip
-    header = ["training", "epochs", "best epoch", "F1", "precision", "recall"]
     chosen = images.validation[True][:SHOWN]
-    sections = [
-        Section(
-            "Image labels of the validation part",
-            paragraph("How well images with landslide are told from those without; not where.")
-            + table(header, rows),
-        ),
-        Section("Course", figure(_curves(made), "loss and F1 by epoch")),
-        Section(
-            "What each view sees",
-            paragraph(
-                "Validation images with landslide. White in the masks is landslide. The truth is "
-                "shown where the samples hold it; training has not seen it."
-            )
-            + figure(draw_views(network, images, chosen), "images, views and masks", colours=256),
-        ),
-        Section("Model", table((), [[key, str(value)] for key, value in card.training.items()])),
+    page = render(
+        "training/weak/report.html",
         provenance(origin),
-    ]
-    lead = f"{card.name}: learnt from image labels alone, on {card.training['data']}."
-    write_report(html, page("Weakly supervised training", sections, lead))
+        card=card,
+        trainings=[
+            (name, len(part.history), part.best.number, part.best.f1, part.figures["precision"],
+             part.figures["recall"])
+            for name, part in made.items()
+        ],
+        curves=png(_curves(made)),
+        views=png(draw_views(network, images, chosen), colours=256),
+        facts=[(key, str(value)) for key, value in card.training.items()],
+    )  # fmt: skip
+    write_report(html, page)
 
 
 def draw_views(network: WeakNetwork, images: Images, samples: list[Sample]) -> "Figure":

@@ -21,7 +21,8 @@ from shapely import Point, box
 
 
 def text_of(path):
-    return unescape(re.sub(r"<[^>]+>", " ", Path(path).read_text(encoding="utf-8")))
+    page = Path(path).read_text(encoding="utf-8").replace("\n", " ")
+    return unescape(re.sub(r"<[^>]+>", " ", page))
 
 
 @pytest.fixture
@@ -102,6 +103,16 @@ def test_an_empty_map_has_a_report_too(layers, make_model, predicted, tmp_path):
     assert values["count"] == 0
     assert "finds no landslide in 0.56 km²" in text_of(html)
     assert "Nothing: the image was enough" in text_of(html)
+
+
+def test_what_a_model_says_stays_a_text(layers, make_model, predicted, tmp_path):
+    predicted(1)
+    html = str(tmp_path / "map.html")
+    said = "<script>1</script>{{ 7 * 7 }}"
+    map_landslides(**layers, model=make_model(["red"], limits=[said], data=said), html=html)
+    page = Path(html).read_text(encoding="utf-8")
+    assert "<script" not in page and "49" not in re.findall(r"<h2>The model.*", page, re.S)[0]
+    assert page.count("&lt;script&gt;1&lt;/script&gt;{{ 7 * 7 }}") == 2
 
 
 def test_smoothing_is_the_models_unless_given(layers, make_model, predicted, tmp_path):

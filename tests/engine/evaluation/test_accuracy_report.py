@@ -1,6 +1,7 @@
 """The report of `evaluate`: one light page that is read offline."""
 
 import re
+from html import escape
 from html.parser import HTMLParser
 
 import numpy as np
@@ -70,6 +71,19 @@ def test_report_is_one_light_page_that_needs_nothing(make_raster, tmp_path):
     assert f"{values['f1']:.4f}" in cells
     assert f"{values['tp']:,}" in cells
     assert "undefined" in cells  # precision of the map without landslides
+
+
+def test_names_of_maps_stay_texts(make_raster, tmp_path):
+    """In headings, tables, alternative texts and the origin."""
+    ours, truth = masks(6)
+    name = "<b>{{ 7 * 7 }}{% raw %}&amp;"
+    maps = [make_raster(f"{name}{number}.tif", ours) for number in (1, 2)]
+    path = tmp_path / "report.html"
+    run(maps, make_raster("r.tif", truth), html=str(path))
+    text = path.read_text(encoding="utf-8")
+    assert not Page(text).open and "<b>" not in text
+    assert f"<h3>{escape(name)}1</h3>" in text and f"<td>{escape(name)}2</td>" in text
+    assert f'alt="Map of landslide that {escape(name)}1 found' in text
 
 
 @pytest.mark.parametrize("bands", [["red", "green", "blue"], ["x", "y", "z"]])

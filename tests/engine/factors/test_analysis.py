@@ -368,6 +368,20 @@ def test_report_is_self_contained_and_says_what_is_biased(make_area, tmp_path):
     assert made["html"] == str(html) and made["table"] == str(table)
 
 
+def test_names_of_bands_and_classes_stay_texts(make_area, make_lithology, random, tmp_path):
+    nasty = "<script>1</script>{{ 7 * 7 }}"
+    first, mask, _, _ = make_area(**{nasty: random.normal(size=SHAPE).astype(np.float32)})
+    lithology = make_lithology(random.integers(1, 3, SHAPE), {1: nasty, 2: "{% endblock %}"})
+    stack = tmp_path / "both.tif"
+    with LayerStack.open([first, lithology]) as layers:
+        write_stack(layers, stack, Progress())
+    run(stack, mask, html=str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<td>&lt;script&gt;1&lt;/script&gt;{{ 7 * 7 }}</td>" in page
+    assert "by interval of &lt;script&gt;1&lt;/script&gt;{{ 7 * 7 }}" in page
+    assert "<script" not in page and page.count("<img") == 2 + 4 + 1
+
+
 def test_progress_grows_to_the_end(make_area):
     stack, mask, _, _ = make_area()
     _, events = run(stack, mask)

@@ -213,6 +213,16 @@ def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     assert sorted(path.name for path in tmp_path.glob("weak*")) == ["weak.html", model.name]
 
 
+def test_the_samples_name_stays_a_text_in_the_report(samples, tmp_path):
+    folder = Path(samples).rename(tmp_path / "<b>{{ 7 * 7 }}")
+    html = tmp_path / "weak.html"
+    trainweak(
+        samples=str(folder), model=str(tmp_path / "weak.safetensors"), html=str(html),
+        method="cam", **SMALL, progress=Progress(),
+    )  # fmt: skip
+    assert "image labels alone, on &lt;b&gt;{{ 7 * 7 }}." in html.read_text(encoding="utf-8")
+
+
 def test_bijie_parted_in_two_folders_trains(data_dir, tmp_path):
     """Images of many sizes and no mask at all; `train` says what they are for."""
     for folder, begin in (("with", "ls_"), ("without", "nls_")):
