@@ -12,12 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..landslide_plugin.contract.choices import TrainWeak
 from .cyclegan import Generator, limit
 from .layers import pad
 from .pretrained import make_encoder
 
-METHODS = ("cam", "cyclegan", "both")
-BACKBONES: dict[str, dict[str, str]] = {"both": {}, "cam": {}, "cyclegan": {}}
+METHODS = tuple(TrainWeak.METHOD.words)
+BACKBONES: dict[str, dict[str, str]] = {method: {} for method in METHODS}
 GREY = {"red": 0.3, "green": 0.59, "blue": 0.11}
 """Weights of the grey difference (Zhou et al. 2022, equation 6)."""
 THRESHOLD = 32.0

@@ -34,7 +34,7 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
     from landslide_mapper.landslide_plugin.training.judging.assessment import assess
     from landslide_mapper.landslide_plugin.training.loop.instances import InstanceTask
-    from landslide_mapper.landslide_plugin.training.loop.losses import find_loss
+    from landslide_mapper.landslide_plugin.training.loop.losses import LOSSES
     from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
     from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
     from landslide_mapper.landslide_plugin.training.train_command import train
@@ -49,7 +49,7 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     network, card = loaded.network, loaded.card
     device = pick_device(settings.get("device", "auto"))
     instances = card.task == "instance-segmentation"
-    task = InstanceTask() if instances else SemanticTask(find_loss("cross_entropy"))
+    task = InstanceTask() if instances else SemanticTask(LOSSES["cross_entropy"])
     test = samples.of_split("test")
     tiles = Tiles(samples, card.bands, card.tile_size, samples.seed, validation=test)
     found = assess(network.to(device), task, tiles, card.threshold)

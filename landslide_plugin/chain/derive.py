@@ -23,7 +23,7 @@ class Derivation:
         smoothing: of the DEM, metres.
         stream_area: km2 that a derived stream drains at least.
         z_unit: of the DEM's heights, see `terrainfactors`.
-        fill: what becomes of undeclared fill; see `undeclared.FILLS`.
+        fill: what becomes of undeclared fill; see `mark_fill`.
         scale: see `spectralindices`; so is `offset`.
         offset: see `scale`.
         origin: what the layers tell of the run.

@@ -77,7 +77,7 @@ def map(
         threshold: probability from which a pixel is landslide; the model's own when None.
         min_area: smallest polygon kept, m2.
         device: "auto", "cpu", "cuda" or "mps".
-        fill: one of `undeclared.FILLS`: fill that image or DEM do not declare is nodata, or kept.
+        fill: "auto" or "keep": fill that image or DEM do not declare is nodata, or kept.
         origin: what the outputs tell of the run.
         progress: where progress goes.
 

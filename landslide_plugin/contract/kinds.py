@@ -53,14 +53,21 @@ class Choice(Kind):
 
 @dataclass(frozen=True, eq=False)
 class Several(Kind):
-    """Some words of several; attributes as of `Choice`, `default` a tuple of words."""
+    """Some words of several.
+
+    Attributes:
+        words: as of `Choice`.
+        default: the words that are taken where none are given.
+        needs_one: whether an empty list is refused.
+    """
 
     words: Mapping[str, str]
     default: tuple[str, ...]
+    needs_one: bool = False
 
     def problem(self, value: Sequence[str]) -> str:
         """Return how to mend a value of which an item is none of the words, or ""."""
-        fits = all(item in self.words for item in value)
+        fits = all(item in self.words for item in value) and (value or not self.needs_one)
         return "" if fits else f"choose from {', '.join(self.words)}"
 
 

@@ -6,7 +6,6 @@ from typing import Annotated, Any
 from rasterio.windows import Window
 
 from ..contract import choices
-from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_folder
@@ -14,8 +13,6 @@ from ..raster import RasterWriter
 from ..vector.layers import write_vector
 from .area import DemoArea, build_area
 from .landcover import BANDS
-
-SMALLEST, LARGEST = 256, 4096
 
 _LAYERS = {
     "rivers": "LineString",
@@ -53,13 +50,8 @@ def demoarea(
         The folder, and the path of each file.
 
     Raises:
-        InputError: a size or seed out of range.
         OutputError: the folder holds files, or can't be written.
     """
-    if not SMALLEST <= size <= LARGEST:
-        raise InputError(f"The size is {size} pixels: choose one from {SMALLEST} to {LARGEST}.")
-    if seed < 0:
-        raise InputError(f"The seed is {seed}: choose 0 or a larger whole number.")
     with whole_folder(folder) as partial:
         progress.message(f"Generates a synthetic area of {size} x {size} pixels, seed {seed}.")
         area = build_area(size, seed, progress.part(0, 0.97))

@@ -2,7 +2,6 @@
 
 import json as json_format
 from contextlib import ExitStack
-from math import isnan
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -71,7 +70,6 @@ def evaluate(
         GridError: layers without CRS.
         OutputError: an output can't be written.
     """
-    _check(threshold, tolerance, block_size)
     notes = Listening(progress)
     paths = [predicted] if isinstance(predicted, str) else predicted
     if not paths:
@@ -116,15 +114,6 @@ def evaluate(
             write_table(partial["csv"], maps)
         progress.update(1)
     return {"html": html, "json": json, "csv": csv, **numbers_of(comparison, maps[0])}
-
-
-def _check(threshold: float | None, tolerance: float, block_size: float) -> None:
-    """Refuse numbers that mean nothing."""
-    if threshold is not None and not 0 < threshold <= 1:
-        raise InputError(f"The threshold {threshold:g} is no probability: choose one above 0 to 1.")
-    for what, value in (("tolerance", tolerance), ("block size", block_size)):
-        if isnan(value) or value < 0:
-            raise InputError(f"The {what} {value:g} is no length: choose 0 or more metres.")
 
 
 def _role(path: str, paths: list[str]) -> str:

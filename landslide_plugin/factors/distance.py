@@ -125,12 +125,10 @@ def preset(levels: str, breaks: Sequence[float]) -> Sequence[float]:
     """Return the breaks of a preset, or those given where there is none.
 
     Raises:
-        InputError: no such preset, or breaks beside it.
+        InputError: breaks beside a preset.
     """
     if levels == "none":
         return breaks
-    if levels not in LEVELS:
-        raise InputError(f"There are no levels {levels}: choose none or {', '.join(LEVELS)}.")
     if breaks:
         raise InputError(f"Give either the levels {levels} or breaks of your own, not both.")
     return LEVELS[levels]

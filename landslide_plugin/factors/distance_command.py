@@ -7,7 +7,6 @@ import numpy as np
 import shapely
 
 from ..contract.choices import Distance
-from ..contract.errors import InputError
 from ..core import memory
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
@@ -46,14 +45,10 @@ def distance(
         progress: where to report.
 
     Raises:
-        InputError: no usable feature, a negative maximum distance, breaks that don't ascend,
-            breaks beside a preset, or too little memory.
+        InputError: no usable feature, breaks that don't ascend, breaks beside a preset, or too
+            little memory.
         GridError: the reference has no CRS or the features lie far from it.
     """
-    if not max_distance >= 0:
-        raise InputError(
-            f"The maximum distance is {max_distance:g} m: choose 0 (no limit) or more."
-        )
     edges = distances.check_breaks(distances.preset(levels, breaks), max_distance)
     with Source.open(reference, what="reference raster") as raster:
         grid = raster.grid

@@ -80,23 +80,6 @@ INDICES: dict[str, Index] = {
 }
 """Index name to its bands and formula."""
 
-DEFAULT = ("ndvi", "mndwi")
-
-
-def check_indices(names: Sequence[str]) -> list[str]:
-    """Return the names without repetition.
-
-    Raises:
-        InputError: none, or an unknown one.
-    """
-    unknown = [name for name in names if name not in INDICES]
-    if unknown or not names:
-        raise InputError(
-            f"Unknown spectral indices: {', '.join(unknown) or 'none given'}; there are: "
-            f"{', '.join(INDICES)}."
-        )
-    return list(dict.fromkeys(names))
-
 
 @dataclass(frozen=True)
 class Image:
@@ -151,7 +134,7 @@ def open_image(
         given: units that go before what the image tells.
         reference: the raster whose grid counts instead.
         what: the image's role in messages.
-        fill: one of `undeclared.FILLS`.
+        fill: see `mark_fill`.
         progress: where it is said how numbers are understood.
 
     Raises:

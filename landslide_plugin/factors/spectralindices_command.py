@@ -65,16 +65,16 @@ def spectralindices(
         offset: what is added then; None is 0.
         earlier_scale: likewise of the earlier image.
         earlier_offset: likewise.
-        fill: one of `undeclared.FILLS`: fill that an image does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that an image does not declare is nodata, or is kept.
         origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
-        InputError: an unknown index or sensor, a band that can't be found, or two images of which
-            one has an offset that is known and the other not.
+        InputError: a band that can't be found, or two images of which one has an offset that is
+            known and the other not.
         GridError: an image has no CRS or is rotated, or the images don't overlap.
     """
-    names = spectral.check_indices(indices)
+    names = list(dict.fromkeys(indices))
     numbers = {
         "blue": blue, "green": green, "red": red, "nir": nir, "swir1": swir1, "swir2": swir2,
     }  # fmt: skip

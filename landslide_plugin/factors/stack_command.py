@@ -32,11 +32,10 @@ def stack(
             classes (by colour table, category names or attribute table) keep their values.
         output: float32 GeoTIFF with statistics; a pixel invalid in one band is nodata in all.
         reference: the raster whose grid counts; the first layer when empty.
-        resampling: a key of `stack.RESAMPLINGS` for continuous bands; classes and
-            aspect are read nearest.
+        resampling: for continuous bands; classes and aspect are read nearest.
         area: polygons; outside them is nodata, and the extent is cut to theirs.
         sensor: whose names the layers' bands bear; see `bands.common_name`.
-        fill: one of `undeclared.FILLS`: fill that a layer does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that a layer does not declare is nodata, or is kept.
         scale: what the stored numbers of imagery (bands that bear common names, and hold digital
             numbers) are multiplied by to give reflectance; None for what each image tells.
         offset: what is added then; None is 0.
@@ -44,7 +43,7 @@ def stack(
         progress: where to report, with a table of the bands.
 
     Raises:
-        InputError: no layers, an unknown resampling, or a layer without any valid pixel.
+        InputError: no layers, or a layer without any valid pixel.
         GridError: a layer without CRS, or layers that don't overlap.
     """
     given = given_units(scale, offset)

@@ -34,17 +34,15 @@ def streams(
         min_area: km2 that a stream drains where it begins.
         z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
             metres.
-        fill: one of `undeclared.FILLS`: fill that the DEM does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that the DEM does not declare is nodata, or is kept.
         origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
-        InputError: an unknown unit, a minimum area not above 0 or that no cell drains, a DEM that
-            is too small, has no valid pixel or does not fit in memory.
+        InputError: a minimum area that no cell drains, a DEM that is too small, has no valid pixel
+            or does not fit in memory.
         GridError: the DEM has no CRS or is rotated.
     """
-    if not min_area > 0:
-        raise InputError(f"The minimum area is {min_area:g} km2: choose one above 0.")
     require_vector_output(output)
     with Source.open(input, what="DEM") as dem:
         grid = dem.grid

@@ -5,10 +5,11 @@ geographic CRS. North is the grid's where the grid keeps its own metres, else tr
 are metres. How edges and holes are treated is said in `neighbourhood`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
+from ..contract.choices import TerrainFactors
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.relief import light
@@ -140,23 +141,7 @@ def twi(windows: Neighbourhood) -> Floats:
 
 
 FACTORS: dict[str, Callable[[Neighbourhood], Floats]] = {
-    function.__name__: function
-    for function in (
-        elevation,
-        slope,
-        aspect,
-        aspect_class,
-        northness,
-        eastness,
-        plan_curvature,
-        profile_curvature,
-        curvature,
-        tpi,
-        tri,
-        roughness,
-        hillshade,
-        twi,
-    )
+    name: globals()[name] for name in TerrainFactors.FACTORS.words
 }
 """Factor name to the function that derives it."""
 
@@ -169,29 +154,12 @@ DIRECTIONS = tuple(function.__name__ for function in (aspect, aspect_class, nort
 OF_THE_WHOLE = (twi.__name__,)
 """Factors that need the whole DEM at once, for the windows' `catchment`."""
 
-DEFAULT = ("elevation", "slope", "aspect", "plan_curvature", "profile_curvature")
-
-
-def check_factors(names: Sequence[str]) -> list[str]:
-    """Return the names without repetition.
-
-    Raises:
-        InputError: none, or an unknown one.
-    """
-    unknown = [name for name in names if name not in FACTORS]
-    if unknown or not names:
-        raise InputError(
-            f"Unknown terrain factors: {', '.join(unknown) or 'none given'}; there are: "
-            f"{', '.join(FACTORS)}."
-        )
-    return list(dict.fromkeys(names))
-
 
 def check_dem(dem: Source, smoothing: float, progress: Progress) -> None:
     """Refuse what has no slope, and warn of what may be meant otherwise.
 
     Raises:
-        InputError: fewer than 2 x 2 pixels, or a smoothing that is negative or wider than the DEM.
+        InputError: fewer than 2 x 2 pixels, or a smoothing wider than the DEM.
     """
     rows, columns = dem.grid.shape
     if rows < 2 or columns < 2:
@@ -200,7 +168,7 @@ def check_dem(dem: Source, smoothing: float, progress: Progress) -> None:
             "2 x 2."
         )
     extent = max(rows, columns) * dem.grid.resolution
-    if not 0 <= smoothing <= extent:
+    if smoothing > extent:
         raise InputError(
             f"The smoothing of {smoothing:g} m does not fit the DEM, which is {extent:.0f} m wide: "
             "give 0 (none) or a few pixels' size."

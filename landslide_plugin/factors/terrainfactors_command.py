@@ -39,16 +39,16 @@ def terrainfactors(
         smoothing: sigma of a Gaussian in metres, applied to the DEM first; 0 = none.
         z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
             metres. They become metres.
-        fill: one of `undeclared.FILLS`: fill that the DEM does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that the DEM does not declare is nodata, or is kept.
         origin: what the outputs tell of the run.
         progress: where to report.
 
     Raises:
-        InputError: an unknown factor or unit, a smoothing below 0, a DEM without 2 x 2 pixels or
-            without any valid one, or one that does not fit in memory (`twi`).
+        InputError: a smoothing wider than the DEM, a DEM without 2 x 2 pixels or without any valid
+            one, or one that does not fit in memory (`twi`).
         GridError: the DEM has no CRS or is rotated.
     """
-    names = terrain.check_factors(factors)
+    names = list(dict.fromkeys(factors))
     with Source.open(input, what="DEM") as dem:
         terrain.check_dem(dem, smoothing, progress)
         tell_metres(dem.grid, progress)

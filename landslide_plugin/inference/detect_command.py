@@ -16,7 +16,6 @@ from ...models.model_card import ModelCard, require_task
 from ...models.model_file import load_model
 from ...models.registry import INSTANCE_TASK
 from ..contract.choices import Detect
-from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..inventory.attributes import make_inventory
@@ -66,7 +65,7 @@ def detect(
         overlap: share of a window that it has in common with the next, 0 to 0.9.
         area: polygons; landslides are looked for within, and cut at their border.
         device: auto, cpu, cuda or mps.
-        fill: one of `undeclared.FILLS`: fill that the stack does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that the stack does not declare is nodata, or is kept.
         origin: what the outputs tell of the run.
         progress: told of each window.
 
@@ -74,14 +73,12 @@ def detect(
         output, mask (None where none was asked for), and count, the number of polygons.
 
     Raises:
-        InputError: a missing or unfit input or parameter.
+        InputError: a missing or unfit input, or windows that are too small.
         ModelFileError: a bad model file, or the stack lacks bands of the model.
         OutputError: an output can't be written.
     """
     require_vector_output(output)
     require_folder(mask or output)
-    if score is not None and not 0 <= score <= 1:
-        raise InputError(f"The score is {score:g}: choose 0 to 1.")
     loaded, place = load_model(model), pick_device(device)
     card, network = loaded.card, placed(loaded.network, place)
     require_task(card, INSTANCE_TASK)

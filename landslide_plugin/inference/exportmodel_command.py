@@ -59,12 +59,12 @@ def exportmodel(
         ONNX Runtime and of PyTorch; the latter two None for a STAC item.
 
     Raises:
-        InputError: an unfit parameter.
+        InputError: the output's ending is not the format's.
         ModelFileError: a bad model file, or one that can't be written as ONNX.
         OutputError: the output can't be written.
         MissingPackageError: a package for ONNX is not installed.
     """
-    _check(output, format, tile_size)
+    _check(output, format)
     loaded = load_model(model)
     card = loaded.card
     parameters = sum(value.numel() for value in loaded.network.parameters())
@@ -97,16 +97,12 @@ def exportmodel(
     return {"output": output, "tile_size": size, "difference": difference}
 
 
-def _check(output: str, form: str, tile_size: int) -> None:
+def _check(output: str, form: str) -> None:
     """Refuse unfit parameters before any work."""
-    if form not in ENDINGS:
-        raise InputError(f"No format {form!r}: choose one of {', '.join(ENDINGS)}.")
     if Path(output).suffix.lower() != ENDINGS[form]:
         raise InputError(
             f"{output} must end in {ENDINGS[form]} for the format {form}: give it that ending."
         )
-    if tile_size < 0:
-        raise InputError(f"The tile size is {tile_size}: choose 0 or more pixels.")
     if form == "onnx":
         require_installed("onnx")
     require_folder(output)

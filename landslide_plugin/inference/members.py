@@ -42,7 +42,7 @@ def open_members(
         paths: model files.
         source: the scene to map, on whose windows runtimes are compared.
         device: what they run on.
-        runtime: auto or one of `runtimes.NAMES`.
+        runtime: see `open_runtime`.
         tile_size: side of the windows; 0 chooses.
         progress: told what is chosen.
 

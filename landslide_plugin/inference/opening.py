@@ -23,7 +23,7 @@ def open_stack(
         path: the stack.
         card: the model's.
         progress: where to warn.
-        fill: one of `undeclared.FILLS`.
+        fill: see `mark_fill`.
     """
     with Source.open(path, what="stack", need_crs=False) as source:
         if source.grid.crs is None:

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from ...models.device import pick_device
 from ...models.model_card import ModelCard
 from ..contract.choices import Predict
-from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder
@@ -68,7 +67,7 @@ def predict(
         overlap: share of a window that it has in common with the next, 0 to 0.9; None chooses.
         batch_size: windows computed at once; 0 chooses by device. Halved where memory is short.
         device: auto, cpu, cuda or mps.
-        runtime: what computes: auto or one of `runtimes.NAMES`.
+        runtime: what computes: auto, torch, openvino or onnx.
         threshold: probability from which the mask is 1, which the probability raster carries for
             what comes after it; None takes the model's, of several the first one's.
         tta: also ask for each window turned and mirrored, and average (eight times the work).
@@ -76,7 +75,7 @@ def predict(
         more_models: files of further models to average with.
         more_stacks: further stacks; their rasters are written beside those of the first, with the
             stack's name added to theirs.
-        fill: one of `undeclared.FILLS`: fill that a stack does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that a stack does not declare is nodata, or is kept.
         origin: what the outputs tell of the run.
         progress: told of each batch.
 
@@ -84,7 +83,7 @@ def predict(
         probability, mask and uncertainty, the paths; None for those that weren't asked for.
 
     Raises:
-        InputError: a missing or unfit input or parameter.
+        InputError: a missing or unfit input, or windows that are too small.
         GridError: stack and model, or stack and area, don't fit.
         ModelFileError: a bad model file, or the stack lacks bands of the model.
         OutputError: an output can't be written.
@@ -92,10 +91,6 @@ def predict(
     outputs = Outputs(probability, mask, uncertainty)
     for path in (probability, mask, uncertainty):
         require_folder(path or probability)
-    if threshold is not None and not 0 <= threshold <= 1:
-        raise InputError(f"The threshold is {threshold:g}: choose a probability of 0 to 1.")
-    if batch_size < 0:
-        raise InputError(f"The batch size is {batch_size}: choose 1 or more, or 0 for automatic.")
     models, stacks = [model, *more_models], [stack, *more_stacks]
     place = pick_device(device)
     with Source.open(stack, what="stack", need_crs=False) as source:

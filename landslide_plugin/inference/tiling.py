@@ -53,14 +53,12 @@ class Tiling:
             of the side, and `CONTEXT` pixels at most.
 
     Raises:
-        InputError: size or overlap out of range.
+        InputError: the size is below 16.
     """
 
     def __init__(self, shape: tuple[int, int], size: int, overlap: float | None = None) -> None:
         if size < 16:
             raise InputError(f"The tile size is {size} pixels: choose 16 or more.")
-        if overlap is not None and not 0 <= overlap <= 0.9:
-            raise InputError(f"The overlap is {overlap}: choose a share of 0 to 0.9.")
         self.size = size
         self.shared = min(size // 4, CONTEXT) if overlap is None else round(size * overlap)
         self.rows = spans(shape[0], size, self.shared)

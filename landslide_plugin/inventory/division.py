@@ -29,7 +29,6 @@ Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 Layers = dict[str, tuple[NDArray[np.float32], Mask]]
 
-SPLITS = ("none", "probability", "necks", "drainage")
 PROBABILITY, ELEVATION = "prob", "elevation"
 LARGEST_WINDOW = 16_000_000
 """Pixels; larger landslides are not cut up."""
@@ -65,7 +64,7 @@ class Divider:
 
     Attributes:
         grid: their grid.
-        split: one of `SPLITS`.
+        split: "none", or by what: "probability", "necks" or "drainage".
         depth: see `basins`.
         parts: whether to part source and runout.
         least_area: smallest landslide that may come of a split, square metres.

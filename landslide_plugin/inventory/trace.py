@@ -169,7 +169,7 @@ def open_terrain(
         factors: path of the factor stack.
         source: the input.
         stack: closes the files.
-        fill: one of `undeclared.FILLS`.
+        fill: see `mark_fill`.
         progress: where to warn.
 
     Raises:

@@ -4,8 +4,6 @@ import datetime
 from contextlib import ExitStack
 from typing import Annotated, Any
 
-import numpy as np
-
 from ..contract.choices import Vectorize
 from ..contract.errors import InputError
 from ..core.progress import Progress
@@ -16,14 +14,12 @@ from ..raster.scene_date import scene_date
 from ..raster.threshold import USUAL, Threshold, threshold_tag
 from ..vector.layers import require_vector_output
 from .attributes import make_inventory
-from .division import ELEVATION, SPLITS, Divider
+from .division import ELEVATION, Divider
 from .find import columns_of, find_landslides, large_ones
 from .layer import write_inventory
 from .morphology import NEARLY, Brush, Morphology
 from .polygons import simplified, smoothed, to_map
 from .trace import BAND, Scene, band_of, is_mask, open_terrain
-
-MOST_ROUNDS = 5
 
 
 def vectorize(
@@ -70,11 +66,11 @@ def vectorize(
             probability above `grow`, the half width, the depth of a valley), 0..1.
         parts: part each landslide in source (upper third of its elevations) and runout.
         simplify: tolerance in metres; 0 keeps the pixels' outlines.
-        smooth: rounds of smoothing, 0 to `MOST_ROUNDS`.
+        smooth: rounds of smoothing.
         factors: stack with bands elevation, slope, aspect, river_distance (any of them).
         model: name for the field `model`; the one in the raster's metadata when empty.
         date: of the scene, year-month-day; the one in the raster's metadata when empty.
-        fill: one of `undeclared.FILLS`: fill that the factors do not declare is nodata, or kept.
+        fill: "auto" or "keep": fill that the factors do not declare is nodata, or kept.
         origin: what the outputs tell of the run.
         progress: told of each block.
 
@@ -82,13 +78,11 @@ def vectorize(
         output, count of landslides, and area_m2 of all together.
 
     Raises:
-        InputError: a parameter out of range, the input holds no probabilities or mask, or the
+        InputError: `grow` is above the threshold, the input holds no probabilities or mask, or the
             factors lack the bands needed.
         GridError: the factors lie elsewhere.
         OutputError: the output can't be written.
     """
-    _check(split, split_depth, smooth)
-    _check_sizes(min_area, max_hole, opening, closing, simplify)
     dated = _date(date)
     require_vector_output(output)
     with ExitStack() as stack:
@@ -149,44 +143,18 @@ def _thresholds(
     source: Source, asked: float | None, grow: float | None, progress: Progress
 ) -> tuple[float, float]:
     """Return what a landslide must reach and down to where it grows; tell where it is from."""
-    if asked is not None and not 0 <= asked <= 1:
-        raise InputError(f"The threshold is {asked:g}: choose a probability of 0 to 1.")
     if is_mask(source):
         found = Threshold(USUAL if asked is None else asked, "of no effect on a mask")
     else:
         found = Threshold.of(source, asked)
         progress.message(f"The threshold is {found}.")
     base = found.value if grow is None else grow
-    if not 0 <= base <= found.value:
+    if base > found.value:
         raise InputError(
             f"Landslides can't grow down to {base:g} from a threshold of {found.value:g}: choose a "
             f"probability of 0 to {found.value:g}."
         )
     return found.value, base
-
-
-def _check(split: str, depth: float, rounds: int) -> None:
-    if split not in SPLITS:
-        raise InputError(f"There is no split {split}: choose one of {', '.join(SPLITS)}.")
-    if not 0 <= depth <= 1:
-        raise InputError(f"The depth of a split is {depth:g}: choose a share of 0 to 1.")
-    if not 0 <= rounds <= MOST_ROUNDS:
-        raise InputError(f"The rounds of smoothing are {rounds}: choose 0 to {MOST_ROUNDS}.")
-
-
-def _check_sizes(
-    min_area: float, max_hole: float, opening: float, closing: float, simplify: float
-) -> None:
-    named = {
-        "smallest area": min_area,
-        "largest hole": max_hole,
-        "opening": opening,
-        "closing": closing,
-        "simplification": simplify,
-    }
-    for name, value in named.items():
-        if not 0 <= value < np.inf:
-            raise InputError(f"The {name} is {value:g}: choose 0 or more.")
 
 
 def _check_layers(scene: Scene, split: str, parts: bool) -> None:

@@ -277,13 +277,9 @@ def find_bands(
         Common name to place in `names`, from 0, for each wanted band.
 
     Raises:
-        InputError: an unknown sensor, a number beyond the bands, or a band not found; the message
-            names the missing bands and those there are.
+        InputError: a number beyond the bands, or a band not found; the message names the missing
+            bands and those there are.
     """
-    if sensor not in (*SENSORS, "auto", "custom"):
-        raise InputError(
-            f"There is no sensor {sensor}: choose auto, custom or one of {', '.join(SENSORS)}."
-        )
     given = {name: number for name, number in (numbers or {}).items() if number}
     for name, number in given.items():
         if not 1 <= number <= len(names):

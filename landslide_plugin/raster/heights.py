@@ -30,14 +30,7 @@ def metres_of_heights(dem: Source, z_unit: str, progress: Progress) -> float:
         dem: the DEM; scale and offset of its file come first.
         z_unit: a key of `Z_UNITS`, or "auto".
         progress: told where heights are not in metres, and where that is doubtful.
-
-    Raises:
-        InputError: there is no such unit.
     """
-    if z_unit not in (AUTO, *Z_UNITS):
-        raise InputError(
-            f"There is no unit of heights {z_unit}: choose {', '.join((AUTO, *Z_UNITS))}."
-        )
     declared = _declared(dem, dem.bands[0])
     found = declared.metres
     if z_unit != AUTO:

@@ -51,7 +51,7 @@ def given_units(scale: float | None, offset: float | None, what: str = "") -> Un
         what: the parameters' prefix in messages, such as "EARLIER_".
 
     Raises:
-        InputError: an offset without a scale, or one that is no number to calculate with.
+        InputError: an offset without a scale.
     """
     if scale is None and offset is None:
         return None
@@ -60,8 +60,6 @@ def given_units(scale: float | None, offset: float | None, what: str = "") -> Un
             f"{what}OFFSET {offset:g} is given without {what}SCALE: give both, as reflectance is "
             f"value x {what}SCALE + {what}OFFSET."
         )
-    if not (np.isfinite([scale, offset or 0]).all() and scale > 0):
-        raise InputError(f"{what}SCALE {scale:g} can't be: give one above 0, such as 0.0001.")
     return Units(scale, offset or 0.0, f"{what}SCALE and {what}OFFSET say so")
 
 

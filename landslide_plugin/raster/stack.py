@@ -30,9 +30,6 @@ from .statistics import BandStatistics, table
 from .undeclared import mark_fill
 from .writer import RasterWriter
 
-RESAMPLINGS = ("nearest", "bilinear", "cubic", "average")
-"""How continuous bands may be brought to another grid."""
-
 _BLOCK_MEGABYTES = 32
 
 
@@ -86,26 +83,21 @@ class LayerStack:
         Args:
             paths: the layers.
             reference: the raster whose grid counts; the first layer when empty.
-            resampling: one of `RESAMPLINGS`, for continuous bands; classes and aspect
-                are read nearest.
+            resampling: for continuous bands, see `Source.on`; classes and aspect are read nearest.
             area: polygons; what lies outside is not valid, and the grid is cut to their bounds,
                 along the reference's pixels.
             sensor: whose names the layers' bands bear, as `common_name` takes it.
             what: the layers' role in messages.
-            fill: one of `undeclared.FILLS`, what becomes of fill that a layer does not declare.
+            fill: "auto" or "keep", what becomes of fill that a layer does not declare.
             kind: `undeclared.IMAGE` where the layers are known to be images.
             progress: where warnings about the area and about fill go.
 
         Raises:
-            InputError: no layer, an unknown resampling, or something that can't be read.
+            InputError: no layer, or something that can't be read.
             GridError: a layer without CRS, or one that lies apart from the reference or area.
         """
         if not paths:
             raise InputError("There is no layer to stack: choose at least one raster.")
-        if resampling not in RESAMPLINGS:
-            raise InputError(
-                f"There is no resampling {resampling}: choose one of {', '.join(RESAMPLINGS)}."
-            )
         with ExitStack() as opened:
             layers = [opened.enter_context(Source.open(path, what=what)) for path in paths]
             grid = layers[0].grid

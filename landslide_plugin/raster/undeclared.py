@@ -8,15 +8,11 @@ import numpy as np
 from rasterio.enums import Compression
 from rasterio.windows import Window
 
-from ..contract.errors import InputError
 from ..core.progress import Progress
 from .bands import SENSORS, layer_names
 from .fill import Fill, Search, Sought, collar_values
 from .grid import Grid
 from .source import Source
-
-FILLS = ("auto", "keep")
-"""What may be done with undeclared fill: it is nodata, or it is taken as values."""
 
 IMAGE, ELEVATION = "image", "elevation"
 """What a raster may be known to be."""
@@ -52,7 +48,7 @@ def mark_fill(
 
     Args:
         sources: the rasters; all of each is read once.
-        fill: one of `FILLS`.
+        fill: "auto", or "keep" to take it as values.
         progress: where it is said.
         kind: `IMAGE` or `ELEVATION` where all bands are known to be that; else their names tell.
         bands: names of those that matter; all when None.
@@ -61,10 +57,8 @@ def mark_fill(
         within: the grid that it is to be read on, beyond which nothing matters; all when None.
 
     Raises:
-        InputError: an unknown `fill`, or the file is damaged.
+        InputError: the file is damaged.
     """
-    if fill not in FILLS:
-        raise InputError(f"There is no way {fill!r} with fill: choose {' or '.join(FILLS)}.")
     if fill == "keep":
         return
     for source in sources:

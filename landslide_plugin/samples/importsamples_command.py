@@ -11,7 +11,7 @@ from ..outputs.whole import whole_folder
 from .import_tiles import TileImport, find_tiles
 from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
-from .splits import check_shares, require_word
+from .splits import check_shares
 
 
 def importsamples(
@@ -67,8 +67,6 @@ def importsamples(
         OutputError: the folder isn't empty, or can't be written.
     """
     shares = check_shares(validation, test)
-    if resolution < 0 or limit < 0:
-        raise InputError("The resolution and the limit can't be negative: 0 means unknown and all.")
     if not bands or len(set(bands)) < len(bands):
         raise InputError(
             "No band names are given, or one is given twice: name the bands of the images in "
@@ -79,8 +77,6 @@ def importsamples(
             "Neither masks nor images without landslide are given: choose the folder of masks, or "
             "for image labels the folder of images without landslide."
         )
-    require_word("way with images without a mask", missing, ("background", "left_out"))
-    require_word("split", split, ("random", "blocks"))
     with whole_folder(output) as folder:
         tiles = find_tiles(
             images, masks, without, list(bands), missing, limit, seed, instances, progress

@@ -21,7 +21,7 @@ from .patches import require_same_bands, require_tile_fits
 from .places import cut_places, find_places
 from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
-from .splits import check_shares, require_word
+from .splits import check_shares
 
 
 def samples(
@@ -83,7 +83,7 @@ def samples(
         validation: share of validation patches.
         test: share of test patches.
         seed: of the split and of the choice of background.
-        fill: one of `undeclared.FILLS`: fill that a stack does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that a stack does not declare is nodata, or is kept.
         origin: what the outputs tell of the run.
         progress: told counts and class balance.
 
@@ -91,12 +91,17 @@ def samples(
         `output`, the counts `train`, `validation` and `test`, and `imbalance`.
 
     Raises:
-        InputError: bad numbers, layers without landslides, a split that comes out empty.
+        InputError: a stride beyond the tile size, layers without landslides, a split that comes
+            out empty.
         GridError: layers without CRS, or that don't overlap.
         OutputError: the folder isn't empty, or can't be written.
     """
     shares = check_shares(validation, test)
-    _check_numbers(tile_size, 1 if field else stride, background, hard_share, split)
+    if stride > tile_size and not field:
+        raise InputError(
+            f"The stride of {stride} pixels is longer than the tile size of {tile_size}: choose at "
+            "most the tile size, or ground between the tiles is left out."
+        )
     paths = [stack] if isinstance(stack, str) else list(stack)
     if not paths:
         raise InputError("No stack is given: choose at least one raster.")
@@ -166,18 +171,3 @@ def _units(stacks: Sequence[Source], progress: Progress) -> list[str]:
                     "and of unknown units in the other: stack that one anew with SCALE and OFFSET."
                 )
     return list(units.values())
-
-
-def _check_numbers(
-    tile_size: int, stride: int, background: float, hard_share: float, split: str
-) -> None:
-    if tile_size < 8 or not 1 <= stride <= tile_size:
-        raise InputError(
-            f"Tile size {tile_size} and stride {stride} don't fit: the tile must have at least 8 "
-            "pixels, and the stride must lie between 1 and the tile size."
-        )
-    if background < 0:
-        raise InputError("The ratio of background patches can't be negative: choose 0 or more.")
-    if not 0 <= hard_share <= 1:
-        raise InputError(f"The share of hard background, {hard_share:g}, must be within 0 and 1.")
-    require_word("split", split, ("blocks", "random"))

@@ -47,12 +47,12 @@ def check_shares(validation: float, test: float) -> tuple[float, float, float]:
     """Return the shares of train, validation and test.
 
     Raises:
-        InputError: they leave nothing to train on, or nothing to validate with.
+        InputError: they leave nothing to train on.
     """
-    if not (0 < validation < 1 and 0 <= test < 1 and validation + test < 1):
+    if validation + test >= 1:
         raise InputError(
-            f"Validation {validation:g} and test {test:g} are no usable shares: validation must "
-            "be above 0, and both together below 1."
+            f"Validation {validation:g} and test {test:g} leave nothing to train on: choose shares "
+            "that are below 1 together."
         )
     return 1 - validation - test, validation, test
 
@@ -313,13 +313,3 @@ def _fold_of(
 
 def _has_landslide(patches: Sequence[Sample]) -> bool:
     return any(patch.landslide_pixels for patch in patches)
-
-
-def require_word(what: str, word: str, words: Sequence[str]) -> None:
-    """Refuse a word that is none of those there are.
-
-    Raises:
-        InputError: it is none; the message names what it is of, and all.
-    """
-    if word not in words:
-        raise InputError(f"There is no {what} {word!r}: choose {' or '.join(words)}.")

@@ -10,7 +10,7 @@ from ..contract.errors import InputError
 from ..samples.sample_set import IMAGE_LABELS, SampleSet
 from ..samples.splits import Fold, folds
 from .loop.contracts import Task
-from .loop.losses import find_loss
+from .loop.losses import LOSSES
 from .loop.semantic import SemanticTask
 from .start import Start
 from .tiles.augmentation import Augmentation
@@ -56,7 +56,7 @@ class Recipe:
         """Refuse what can't be trained, before any long work.
 
         Raises:
-            InputError: a number is out of its range, or the samples are unfit.
+            InputError: the samples are unfit, or their size or the folds don't go with the network.
         """
         if self.data.labels == IMAGE_LABELS:
             raise InputError(
@@ -69,8 +69,6 @@ class Recipe:
                 f"The tile size {self.size} must be within {SMALLEST_TILE} to {LARGEST_TILE} "
                 "pixels."
             )
-        if self.folds < 0:
-            raise InputError("The number of folds must be 0 for none, or at least 2.")
         if self.folds > 1 and self.start.is_instance:
             raise InputError(
                 f"{self.start.architecture} finds single landslides, which can't be averaged over "
@@ -113,17 +111,12 @@ class Recipe:
         return tiles
 
     def task(self) -> Task:
-        """Return what the loop asks of this kind of network.
-
-        Raises:
-            InputError: there is no such loss.
-        """
-        loss = find_loss(self.loss)
+        """Return what the loop asks of this kind of network."""
         if self.start.is_instance:
             from .loop.instances import InstanceTask
 
             return InstanceTask()
-        return SemanticTask(loss)
+        return SemanticTask(LOSSES[self.loss])
 
     def fingerprint(self) -> str:
         """Return a text that differs where the recipe does; the folder may have moved."""

@@ -124,7 +124,6 @@ def train(
         patience,
         averaging,
     )
-    settings.check()
     data = SampleSet.read(samples)
     start = find_start(architecture, backbone, pretrained, start_from)
     names = start.choose_bands(data, list(bands))
@@ -155,7 +154,6 @@ def train(
 def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[str, Any]:
     """Train, and write what came of it."""
     recipe, settings, parts = job.recipe, job.settings, job.recipe.parts()
-    recipe.task()  # or refuse the loss now
     patches, validation = parts[0]
     constant = recipe.tiles(parts[0], settings.seed).scan(progress.part(0.0, 0.02))
     _warn_of_constant(constant, recipe.bands, progress)

@@ -28,6 +28,7 @@ class TerrainFactors:
             "twi": "Topographic wetness (TWI)",
         },
         ("elevation", "slope", "aspect", "plan_curvature", "profile_curvature"),
+        needs_one=True,
     )
     """Each word is a function's in `factors/terrain.py`."""
 
@@ -52,6 +53,7 @@ class SpectralIndices:
             "brightness": "Brightness",
         },
         ("ndvi", "mndwi"),
+        needs_one=True,
     )
     SENSOR = shared.SENSOR
     BLUE = Whole("Band blue", low=0)

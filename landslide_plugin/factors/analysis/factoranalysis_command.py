@@ -22,7 +22,6 @@ from .counts import Factor, Sample, auc_of_intervals, draw_sample, factors_of, i
 from .importance import measure_importance
 from .report import Analysis, FactorResult, analysis_report, summary
 
-MOST_CLASSES = 20
 _FEW_PIXELS = 100
 _COLUMNS = (
     "factor", "kind", "class", "low", "high", "pixels", "landslide_pixels", "frequency",
@@ -55,7 +54,7 @@ def factoranalysis(
         classes: natural-break intervals a factor of values gets, at most.
         area: polygons; only pixels within them count.
         seed: of the sample, the forests, the folds and the shuffles.
-        fill: one of `undeclared.FILLS`: fill that the stack does not declare is nodata, or is kept.
+        fill: "auto" or "keep": fill that the stack does not declare is nodata, or is kept.
         origin: what the outputs tell of the run.
         progress: told which factors matter.
 
@@ -64,15 +63,10 @@ def factoranalysis(
         blocks and on pixels left out at random; None where it can't be measured.
 
     Raises:
-        InputError: fewer than 2 classes, no landslide or nothing else within the valid pixels, or
-            no factor that varies.
+        InputError: no landslide or nothing else within the valid pixels, or no factor that varies.
         GridError: layers without CRS, or an area that lies apart.
         OutputError: an output can't be written.
     """
-    if not 2 <= classes <= MOST_CLASSES:
-        raise InputError(
-            f"{classes} classes can't be compared: choose 2 to {MOST_CLASSES} intervals."
-        )
     with ExitStack() as files:
         page = files.enter_context(whole_file(html)) if html else None
         rows = files.enter_context(whole_file(table)) if table else None

@@ -1,6 +1,6 @@
 """Runtimes: what computes a semantic network, behind one interface."""
 
-from .opening import NAMES, Wish, open_graph, open_network
+from .opening import Wish, open_graph, open_network
 from .runtime import Member, Runtime
 
-__all__ = ["NAMES", "Member", "Runtime", "Wish", "open_graph", "open_network"]
+__all__ = ["Member", "Runtime", "Wish", "open_graph", "open_network"]

@@ -30,7 +30,6 @@ from .runtime import (
 )
 from .torch_runtime import TorchRuntime, has_half
 
-NAMES = ("auto", "torch", "openvino", "onnx")
 WORTH_MEASURING = 30.0
 """Seconds that PyTorch must be expected to take before others are made and measured."""
 MULTIPLE = 32
@@ -51,7 +50,7 @@ class Wish:
 
     Attributes:
         device: where.
-        name: one of `NAMES`.
+        name: auto, torch, openvino or onnx.
         size: side of the windows in pixels; 0 takes the model's. A model of fixed size keeps its
             own: see the runtime's `fixed_size`.
         examples: gives windows of the scene, of a side in pixels and as the card wants them.
@@ -70,14 +69,11 @@ class Wish:
     progress: Progress = field(default_factory=Progress)
 
     def __post_init__(self) -> None:
-        """Check that there is such a runtime.
+        """Check that the runtime is there.
 
         Raises:
-            InputError: there is none of that name.
             MissingPackageError: it is not installed.
         """
-        if self.name not in NAMES:
-            raise InputError(f"No runtime {self.name!r}: choose one of {', '.join(NAMES)}.")
         if self.name != "auto":
             require_installed(self.name)
 

@@ -9,12 +9,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...contract.errors import InputError
+from ...contract.choices import Train
 from ..tiles.batches import Batch
-from .schedule import find_schedule
-
-OPTIMIZERS = ("adamw", "adam")
-"""AdamW shrinks the weights a little in each step (Loshchilov and Hutter 2019), Adam doesn't."""
 
 ALL_EPOCHS, EARLY, CANCELED = "all epochs", "stopped early", "canceled"
 """How a training can end."""
@@ -80,8 +76,8 @@ class Settings:
         learning_rate: the highest of the schedule.
         seed: of weights and order.
         device: where to compute.
-        optimizer: one of `OPTIMIZERS`.
-        schedule: course of the learning rate, one of `schedule.SCHEDULES`.
+        optimizer: "adamw" or "adam".
+        schedule: course of the learning rate, a key of `schedule.SCHEDULES`.
         frozen_epochs: epochs at the beginning in which the encoder stays as it is.
         encoder_rate: learning rate of the encoder as share of the others'.
         patience: epochs without a better one after which training ends; 0 for never.
@@ -97,36 +93,14 @@ class Settings:
     learning_rate: float
     seed: int
     device: torch.device
-    optimizer: str = "adamw"
-    schedule: str = "one_cycle"
+    optimizer: str = Train.OPTIMIZER.default
+    schedule: str = Train.SCHEDULE.default
     frozen_epochs: int = 0
     encoder_rate: float = 1.0
     patience: int = 0
     averaging: float = 0.0
     momentum: float = 0.9
     last: bool = False
-
-    def check(self) -> None:
-        """Refuse what makes no training.
-
-        Raises:
-            InputError: a number is out of its range, or a name is not known.
-        """
-        if self.epochs < 1 or self.batch_size < 1:
-            raise InputError("The epochs and the batch size must be at least 1.")
-        if not 0 < self.learning_rate <= 1:
-            raise InputError(
-                f"The learning rate {self.learning_rate:g} must be above 0 and at most 1."
-            )
-        if not 0 <= self.averaging < 1:
-            raise InputError(f"The averaging {self.averaging:g} must be at least 0 and below 1.")
-        if self.frozen_epochs < 0 or self.patience < 0:
-            raise InputError("Neither the frozen epochs nor the patience may be below 0.")
-        find_schedule(self.schedule)
-        if self.optimizer not in OPTIMIZERS:
-            raise InputError(
-                f"No optimizer {self.optimizer!r}; there are: {', '.join(OPTIMIZERS)}."
-            )
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...contract.errors import InputError
+from ...contract.choices import Train
 
 IGNORE = -100
 """Class of pixels that count for nothing; PyTorch's own choice."""
@@ -93,27 +93,8 @@ def focal_dice(logits: Tensor, classes: Tensor) -> Tensor:
     return focal(logits, classes) + dice(logits, classes)
 
 
-LOSSES: dict[str, Loss] = {
-    "cross_entropy": cross_entropy,
-    "binary_cross_entropy": binary_cross_entropy,
-    "weighted_cross_entropy": weighted_cross_entropy,
-    "focal": focal,
-    "dice": dice,
-    "focal_dice": focal_dice,
-    "tversky": tversky,
-    "lovasz": lovasz,
-}
-
-
-def find_loss(name: str) -> Loss:
-    """Return a loss by its name.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    if name not in LOSSES:
-        raise InputError(f"No loss {name!r}; there are: {', '.join(LOSSES)}.")
-    return LOSSES[name]
+LOSSES: dict[str, Loss] = {name: globals()[name] for name in Train.LOSS.words}
+"""Each loss by its name."""
 
 
 def _overlap_loss(logits: Tensor, classes: Tensor, false: float, missed: float) -> Tensor:

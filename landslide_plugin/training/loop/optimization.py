@@ -14,7 +14,7 @@ from . import checkpoint
 from .contracts import Settings, Task
 from .memory import Memory
 from .precision import Precision
-from .schedule import find_schedule
+from .schedule import SCHEDULES
 
 WEIGHT_DECAY = 0.01
 SECOND_MOMENT = 0.999
@@ -42,7 +42,7 @@ class Optimization:
         self, network: nn.Module, task: Task, settings: Settings, progress: Progress
     ) -> None:
         self._network, self._task, self._settings = network, task, settings
-        self._rate = find_schedule(settings.schedule)
+        self._rate = SCHEDULES[settings.schedule]
         self._encoder = [item for item in encoder_parameters(network) if item.requires_grad]
         self._optimizer = self._make()
         self.precision = Precision(network, task, settings.device, self._gradient, progress)

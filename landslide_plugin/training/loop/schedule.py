@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable
 
-from ...contract.errors import InputError
+from ...contract.choices import Train
 
 RISE = 0.2
 """Share of the steps in which the rate rises (Smith and Topin 2019, one cycle)."""
@@ -29,21 +29,9 @@ def constant(done: float) -> float:
 
 
 SCHEDULES: dict[str, Callable[[float], float]] = {
-    "one_cycle": one_cycle,
-    "cosine": cosine,
-    "constant": constant,
+    name: globals()[name] for name in Train.SCHEDULE.words
 }
-
-
-def find_schedule(name: str) -> Callable[[float], float]:
-    """Return a schedule by its name.
-
-    Raises:
-        InputError: there is none of that name.
-    """
-    if name not in SCHEDULES:
-        raise InputError(f"No schedule {name!r}; there are: {', '.join(SCHEDULES)}.")
-    return SCHEDULES[name]
+"""Each schedule by its name."""
 
 
 def _half_wave(share: float) -> float:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ...contract.errors import InputError
+from ...contract.choices import Train
 from ...raster.kinds import is_direction
 from . import photometry
 from .cutting import Patch, Shape, cut, random_corner, warp
@@ -21,12 +21,7 @@ FLIP, QUARTER_TURN, ROTATE, SCALE, CROP = "flip", "quarter_turn", "rotate", "sca
 MEAN_FILTER, GAMMA, NOISE = "mean_filter", "gamma", "noise"
 GAIN, BRIGHTNESS, CONTRAST, COLOUR = "gain", "brightness", "contrast", "colour"
 CHEN = (MEAN_FILTER, GAMMA, NOISE)
-NAMES = (
-    *(FLIP, QUARTER_TURN, ROTATE, SCALE, CROP),
-    *CHEN,
-    *(GAIN, BRIGHTNESS, CONTRAST, COLOUR),
-)
-DEFAULT = (FLIP, QUARTER_TURN)
+NAMES = tuple(name for name in Train.AUGMENTATION.words if name != "none")
 
 LARGEST_ANGLE = 45.0
 """Degrees to either side; quarter turns add the rest of the circle."""
@@ -46,23 +41,13 @@ class Augmentation:
         largest_scale: a pixel may stand for so much more or less ground.
     """
 
-    names: tuple[str, ...] = DEFAULT
+    names: tuple[str, ...] = Train.AUGMENTATION.default
     largest_scale: float = LARGEST_SCALE
 
     @classmethod
     def parse(cls, names: Sequence[str]) -> "Augmentation":
-        """Return the augmentation of these names; "none" or no name for none.
-
-        Raises:
-            InputError: a name is not known.
-        """
-        given = [name.strip().lower() for name in names]
-        strange = [name for name in given if name not in (*NAMES, "none", "")]
-        if strange:
-            raise InputError(
-                f"There is no augmentation {', '.join(strange)}: choose of {', '.join(NAMES)}."
-            )
-        return cls(tuple(name for name in NAMES if name in given))
+        """Return the augmentation of these names; "none" or no name for none."""
+        return cls(tuple(name for name in NAMES if name in names))
 
     def cut(
         self, patch: Patch, shape: Shape, bands: Sequence[str], rng: np.random.Generator

@@ -73,10 +73,6 @@ class Tiles:
         enhancement: float = 0.0,
         pasted: float = 0.5,
     ) -> None:
-        if not 0 <= enhancement <= 1:
-            raise InputError(
-                f"The share of enhanced tiles, {enhancement:g}, must be within 0 and 1."
-            )
         self.samples = samples
         self.bands = bands
         self.size = size

@@ -17,7 +17,7 @@ from ....models.model_card import ModelCard, plain_stem
 from ....models.model_file import check_model_path, save_model
 from ....models.pretrained import pretrained_weights, require_encoder
 from ....models.registry import SEMANTIC_TASK
-from ....models.weak import DEPTH, METHODS, THRESHOLD, Classifier, grey_levels
+from ....models.weak import THRESHOLD, Classifier, grey_levels
 from ...contract.choices import TrainWeak
 from ...contract.errors import DivergedError, InputError
 from ...core.progress import Progress
@@ -107,10 +107,7 @@ def trainweak(
     for path in filter(None, (model, html)):
         require_folder(path)
     check_model_path(model)
-    if method not in METHODS:
-        raise InputError(f"There is no method {method!r}: choose one of {', '.join(METHODS)}.")
     require_encoder(encoder)
-    _check_numbers(epochs, gan_epochs, tile_size, reduction, depth, peak)
     data = SampleSet.read(samples)
     names = list(bands or data.bands)
     if missing := [band for band in names if band not in data.bands]:
@@ -223,21 +220,6 @@ class _Run:
     def checkpoint(self, part: str) -> Path:
         """Return where a part's state is kept."""
         return checkpoint.beside(f"{self._model}.{part}")
-
-
-def _check_numbers(
-    epochs: int, gan_epochs: int, tile_size: int, reduction: int, depth: int, peak: float
-) -> None:
-    if epochs < 1 or gan_epochs < 1:
-        raise InputError("Both numbers of epochs must be at least 1.")
-    if not 32 <= tile_size <= 1024:
-        raise InputError(f"The tile size {tile_size} must be within 32 to 1024 pixels.")
-    if not 1 <= reduction <= 64:
-        raise InputError(f"The reduction {reduction} must be within 1 to 64.")
-    if not 2 <= depth <= DEPTH:
-        raise InputError(f"The encoder's depth {depth} must be within 2 to {DEPTH} stages.")
-    if not 0 < peak <= 1:
-        raise InputError(f"The peak {peak:g} must be above 0 and at most 1.")
 
 
 def _card(

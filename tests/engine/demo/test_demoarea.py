@@ -8,6 +8,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError, Output
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.demo.area import build_area
 from landslide_mapper.landslide_plugin.demo.demoarea_command import demoarea
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.features import rasterize
 from scipy.ndimage import uniform_filter
 from shapely import box
@@ -183,14 +184,13 @@ def test_progress_rises_to_the_end():
 
 @pytest.mark.parametrize("size", [0, 255, 4097])
 def test_a_size_out_of_range_is_refused(tmp_path, size):
-    with pytest.raises(InputError, match="256 to 4096"):
-        demoarea(folder=str(tmp_path / "area"), size=size, progress=Progress())
-    assert not list(tmp_path.iterdir())
+    with pytest.raises(InputError, match=f"SIZE is {size}: choose from 256 to 4096 pixels"):
+        checked("demoarea", demoarea, {"folder": str(tmp_path / "area"), "size": size})
 
 
 def test_a_negative_seed_is_refused(tmp_path):
-    with pytest.raises(InputError, match="seed"):
-        demoarea(folder=str(tmp_path / "area"), seed=-1, progress=Progress())
+    with pytest.raises(InputError, match="SEED is -1"):
+        checked("demoarea", demoarea, {"folder": str(tmp_path / "area"), "seed": -1})
 
 
 def test_a_folder_with_files_is_refused_and_left_alone(tmp_path):

@@ -10,6 +10,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.scores import SCORES
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 from shapely import Polygon, box
 
@@ -37,7 +38,8 @@ def rectangle(column, row, width, height):
 
 def run(predicted, reference, events=None, **options):
     sink = events.append if events is not None else None
-    return evaluate(predicted=predicted, reference=reference, progress=Progress(sink), **options)
+    given = {"predicted": predicted, "reference": reference, **options}
+    return evaluate(**checked("evaluate", evaluate, given), progress=Progress(sink))
 
 
 def told(events, kind="warning"):
@@ -196,15 +198,15 @@ def test_scaled_whole_numbers_are_a_probability(make_raster):
 @pytest.mark.parametrize("threshold", [-0.1, 0, 1.5, 128, float("nan")])
 def test_threshold_outside_0_to_1_is_refused(make_raster, threshold):
     path = make_raster("p.tif", mask())
-    with pytest.raises(InputError, match="is no probability: choose one above 0 to 1"):
+    with pytest.raises(InputError, match=r"choose more than 0 and at most 1|takes a finite number"):
         run(path, path, threshold=threshold)
 
 
 def test_lengths_that_mean_nothing_are_refused(make_raster):
     path = make_raster("p.tif", mask())
-    with pytest.raises(InputError, match="tolerance -1 is no length"):
+    with pytest.raises(InputError, match="TOLERANCE is -1: choose 0 m or more"):
         run(path, path, tolerance=-1)
-    with pytest.raises(InputError, match="block size nan is no length"):
+    with pytest.raises(InputError, match="BLOCK_SIZE is NaN, but it takes a finite"):
         run(path, path, block_size=float("nan"))
     with pytest.raises(InputError, match="tolerance of 2000 m is more than 100 pixels"):
         run(path, path, tolerance=2000)

@@ -31,6 +31,7 @@ from landslide_mapper.landslide_plugin.raster.landslides import Mask
 from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack, write_stack
 from landslide_mapper.landslide_plugin.raster.writer import RasterWriter
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 from shapely.geometry import box
@@ -84,9 +85,9 @@ def make_area(make_raster, random):
 
 def run(stack, landslides, **parameters):
     events = []
-    made = factoranalysis(
-        stack=str(stack), landslides=str(landslides), progress=Progress(events.append), **parameters
-    )
+    given = {"stack": str(stack), "landslides": str(landslides), **parameters}
+    given = checked("factoranalysis", factoranalysis, given)
+    made = factoranalysis(**given, progress=Progress(events.append))
     return made, events
 
 
@@ -432,7 +433,7 @@ def refused(tmp_path, error, message, stack, landslides, **parameters):
 @pytest.mark.parametrize("classes", [1, 0, 21])
 def test_number_of_classes(make_area, tmp_path, classes):
     stack, mask, _, _ = make_area()
-    refused(tmp_path, InputError, "choose 2 to 20", stack, mask, classes=classes)
+    refused(tmp_path, InputError, "choose from 2 to 20", stack, mask, classes=classes)
 
 
 def test_no_landslide_or_nothing_else(make_area, make_raster, tmp_path):

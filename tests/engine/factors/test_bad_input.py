@@ -6,6 +6,7 @@ import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, LandslideError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.worker import find_command
 from rasterio.transform import Affine, from_origin
 from shapely.geometry import LineString, box
@@ -61,7 +62,8 @@ def run(command, good, **parameters):
         output = output.replace(".tif", ".gpkg")
     events = []
     given = {**usual, "output": output, **parameters}
-    find_command(command)(**given, progress=Progress(events.append))
+    function = find_command(command)
+    function(**checked(command, function, given), progress=Progress(events.append))
     return output, [event["text"] for event in events if event["type"] == "warning"]
 
 
@@ -148,9 +150,12 @@ class TestNames:
         refused("classes", good, InputError, "lithology.*rock", field="lithology")
         refused("classes", good, InputError, "Choose the field", field="")
 
-    @pytest.mark.parametrize("numbers", [{"nir": 3}, {"red": 7, "nir": 1}, {"red": -1}])
+    @pytest.mark.parametrize("numbers", [{"nir": 3}, {"red": 7, "nir": 1}])
     def test_band_numbers_beyond_the_bands(self, good, numbers):
         refused("spectralindices", good, InputError, "has 2 bands", **numbers)
+
+    def test_band_numbers_begin_with_0_for_none(self, good):
+        refused("spectralindices", good, InputError, "RED is -1: choose 0 or more", red=-1)
 
     def test_band_numbers_that_count_on_through_files_end_with_the_last(self, good, make_raster):
         more = make_raster("more.tif", np.ones((3, 3), np.float32))
@@ -253,7 +258,7 @@ class TestDistanceLimit:
 
     @pytest.mark.parametrize("limit", [-1.0, float("nan")])
     def test_less_is_refused(self, good, limit):
-        refused("distance", good, InputError, "maximum distance", max_distance=limit)
+        refused("distance", good, InputError, "MAX_DISTANCE is ", max_distance=limit)
 
 
 def test_every_command_says_which_file_is_missing(good):

@@ -16,6 +16,7 @@ from landslide_mapper.landslide_plugin.factors import reach
 from landslide_mapper.landslide_plugin.factors.distance_command import distance
 from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.raster import Grid, Source
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.vector.shapes import Shapes
 from pyproj import Geod
 from rasterio.crs import CRS
@@ -262,9 +263,8 @@ def reference(make_raster):
 class TestCommand:
     def run(self, tmp_path, **parameters):
         output = tmp_path / "distance.tif"
-        assert distance(output=str(output), progress=Progress(), **parameters) == {
-            "output": str(output)
-        }
+        given = checked("distance", distance, {"output": str(output), **parameters})
+        assert distance(**given, progress=Progress()) == {"output": str(output)}
         with rasterio.open(output) as dataset:
             return dataset.read(1), dataset.profile, dataset.descriptions, dataset.tags(1)
 
@@ -309,10 +309,10 @@ class TestCommand:
         ("parameters", "text"),
         [
             ({"levels": "yang2022", "breaks": [10]}, "either the levels yang2022 or breaks"),
-            ({"levels": "gao"}, "no levels gao: choose none or yang2022"),
+            ({"levels": "gao"}, 'LEVELS is "gao": choose one of none, yang2022'),
             ({"levels": "yang2022", "max_distance": 100}, "break 2000 m lies beyond"),
-            ({"max_distance": -1}, "choose 0 .no limit. or more"),
-            ({"max_distance": float("nan")}, "choose 0 .no limit. or more"),
+            ({"max_distance": -1}, "choose 0 m or more"),
+            ({"max_distance": float("nan")}, "takes a finite number"),
         ],
     )
     def test_parameters_that_do_not_fit(self, tmp_path, rivers, reference, parameters, text):

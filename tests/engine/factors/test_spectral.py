@@ -10,6 +10,7 @@ from landslide_mapper.landslide_plugin.contract.errors import GridError, InputEr
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import spectral
 from landslide_mapper.landslide_plugin.factors.spectralindices_command import spectralindices
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 from sklearn.metrics import roc_auc_score
 
@@ -19,9 +20,9 @@ REFLECTANCE = [0.05, 0.08, 0.1, 0.4, 0.25, 0.15]
 
 def run(path, output, **parameters):
     events = []
-    spectralindices(
-        input=str(path), output=str(output), progress=Progress(events.append), **parameters
-    )
+    given = {"input": str(path), "output": str(output), **parameters}
+    given = checked("spectralindices", spectralindices, given)
+    spectralindices(**given, progress=Progress(events.append))
     with rasterio.open(output) as dataset:
         bands = {
             name: dataset.read(index, masked=True)
@@ -182,9 +183,9 @@ class TestBands:
         [
             ({}, "no band known as swir1; its 3 bands are: red, green, nir"),
             ({"indices": ["ndvi"], "nir": 7}, "nir band is given as number 7"),
-            ({"indices": ["ndvi"], "sensor": "ikonos"}, "no sensor ikonos"),
-            ({"indices": ["evi"]}, "Unknown spectral indices: evi"),
-            ({"indices": []}, "none given"),
+            ({"indices": ["ndvi"], "sensor": "ikonos"}, 'SENSOR is "ikonos": choose one of auto, '),
+            ({"indices": ["evi"]}, r'INDICES is ."evi".: choose from ndvi'),
+            ({"indices": []}, r"INDICES is ..: choose from ndvi"),
         ],
     )
     def test_what_can_t_be_found_is_named(self, make_raster, tmp_path, parameters, text):

@@ -10,6 +10,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import streams as rooms
 from landslide_mapper.landslide_plugin.factors.streams_command import streams
 from landslide_mapper.landslide_plugin.raster import Grid, Source
+from landslide_mapper.landslide_plugin.request import checked
 from pyproj import Geod
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
@@ -224,13 +225,12 @@ class TestRealDems:
 
 class TestBadInput:
     def run(self, path, tmp_path, **parameters):
-        return streams(
-            input=path, output=str(tmp_path / "out.gpkg"), progress=Progress(), **parameters
-        )
+        given = {"input": path, "output": str(tmp_path / "out.gpkg"), **parameters}
+        return streams(**checked("streams", streams, given), progress=Progress())
 
     @pytest.mark.parametrize("area", [0, -1, float("nan")])
     def test_minimum_area_must_be_above_0(self, make_raster, tmp_path, area):
-        with pytest.raises(InputError, match="choose one above 0"):
+        with pytest.raises(InputError, match=r"choose more than 0 km2|takes a finite number"):
             self.run(make_raster("a.tif", valley()), tmp_path, min_area=area)
 
     def test_nothing_drains_that_much(self, make_raster, tmp_path):

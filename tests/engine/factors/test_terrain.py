@@ -18,6 +18,7 @@ from landslide_mapper.landslide_plugin.factors.terrain_blocks import Block
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.source import Source
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 
 ALL = list(terrain.FACTORS)
@@ -507,18 +508,20 @@ class TestCommand:
     def test_unknown_factors_are_named(self, make_raster, tmp_path):
         path = make_raster("dem.tif", np.zeros((5, 5), np.float32))
         self.refused(path, tmp_path, InputError, "wetness", factors=["slope", "wetness"])
-        self.refused(path, tmp_path, InputError, "none given", factors=[])
+        self.refused(path, tmp_path, InputError, "choose from elevation", factors=[])
 
     @pytest.mark.parametrize("smoothing", [-1.0, 1e6, float("nan")])
     def test_a_smoothing_that_does_not_fit_is_refused(self, make_raster, tmp_path, smoothing):
         path = make_raster("dem.tif", np.zeros((5, 5), np.float32))
-        self.refused(path, tmp_path, InputError, "smoothing", smoothing=smoothing)
+        self.refused(path, tmp_path, InputError, "(?i)smoothing", smoothing=smoothing)
 
     @staticmethod
     def refused(path, tmp_path, error, text, **parameters):
         output = tmp_path / "out.tif"
         with pytest.raises(error, match=text) as caught:
-            terrainfactors(input=str(path), output=str(output), progress=Progress(), **parameters)
+            given = {"input": str(path), "output": str(output), **parameters}
+            given = checked("terrainfactors", terrainfactors, given)
+            terrainfactors(**given, progress=Progress())
         assert "\n" not in str(caught.value)
         assert not output.exists()
         assert not list(tmp_path.glob(".partial-*"))

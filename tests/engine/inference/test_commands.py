@@ -20,6 +20,7 @@ from landslide_mapper.landslide_plugin.contract.errors import (
 )
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
@@ -87,6 +88,7 @@ def run(tmp_path, model):
             "device": "cpu",
             **parameters,
         }
+        given = checked("predict", predict, given)
         result = predict(**given, progress=Progress(events.append))
         with rasterio.open(result["probability"]) as dataset:
             probability = dataset.read(1)
@@ -183,10 +185,10 @@ def test_missing_bands_are_one_sentence_and_nothing_is_written(make_raster, run,
 
 
 BAD = [
-    ({"threshold": 1.5}, InputError, "threshold"),
-    ({"overlap": 1.0}, InputError, "overlap"),
+    ({"threshold": 1.5}, InputError, "THRESHOLD is 1.5: choose from 0 to 1"),
+    ({"overlap": 1.0}, InputError, "OVERLAP is 1.0: choose from 0 to 0.9"),
     ({"tile_size": 4}, InputError, "tile size"),
-    ({"batch_size": -1}, InputError, "batch size"),
+    ({"batch_size": -1}, InputError, "BATCH_SIZE is -1: choose 0 or more"),
     ({"device": "abacus"}, InputError, "abacus"),
     ({"area": "nowhere.gpkg"}, InputError, "does not exist"),
     ({"stack": "nowhere.tif"}, InputError, "does not exist"),

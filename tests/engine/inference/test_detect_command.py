@@ -18,6 +18,7 @@ from landslide_mapper.landslide_plugin.inference import detect_command, device_c
 from landslide_mapper.landslide_plugin.inference.detect_command import detect
 from landslide_mapper.landslide_plugin.inference.device_command import device
 from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import LoadedModel, save_model
 from landslide_mapper.models.registry import build
@@ -171,8 +172,8 @@ def test_detect_with_a_real_network_that_has_learnt_nothing(make_raster, tmp_pat
 @pytest.mark.parametrize(
     ("parameters", "error", "named"),
     [
-        ({"score": 2}, InputError, "score"),
-        ({"overlap": -1}, InputError, "overlap"),
+        ({"score": 2}, InputError, "SCORE is 2: choose from 0 to 1"),
+        ({"overlap": -1}, InputError, "OVERLAP is -1: choose from 0 to 0.9"),
         ({"tile_size": 4}, InputError, "tile size"),
         ({"output": "/no/such/folder/o.gpkg"}, OutputError, "does not exist"),
         ({"stack": "nowhere.tif"}, InputError, "does not exist"),
@@ -185,7 +186,7 @@ def test_bad_parameters_of_detect(make_raster, tmp_path, instance_model, paramet
         "output": str(tmp_path / "o.gpkg"),
     }
     with pytest.raises(error, match=named):
-        detect(**{**given, **parameters}, progress=Progress())
+        detect(**checked("detect", detect, {**given, **parameters}), progress=Progress())
     assert refused(tmp_path, ["stack.tif"])
 
 

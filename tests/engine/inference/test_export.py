@@ -19,6 +19,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference import exportmodel_command as export_command
 from landslide_mapper.landslide_plugin.inference.exportmodel_command import exportmodel
 from landslide_mapper.landslide_plugin.inference.runtimes import Wish, open_graph
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import LoadedModel, save_model
 from landslide_mapper.models.registry import build
@@ -66,7 +67,8 @@ def model(tmp_path, network):
 
 def export(model, tmp_path, name="out.onnx", **options):
     output = str(tmp_path / name)
-    return exportmodel(model=model, output=output, progress=Progress(), **options)
+    given = checked("exportmodel", exportmodel, {"model": model, "output": output, **options})
+    return exportmodel(**given, progress=Progress())
 
 
 def deepness(path, pixels):
@@ -164,8 +166,8 @@ def test_the_item_is_valid_stac(model, tmp_path):
     [
         ({"name": "out.json"}, InputError, "must end in .onnx"),
         ({"name": "out.onnx", "format": "stac"}, InputError, "must end in .json"),
-        ({"format": "pt"}, InputError, "No format 'pt'"),
-        ({"tile_size": -1}, InputError, "tile size"),
+        ({"format": "pt"}, InputError, 'FORMAT is "pt": choose one of onnx, stac'),
+        ({"tile_size": -1}, InputError, "TILE_SIZE is -1: choose from 0 to 8192 pixels"),
         ({"name": "none/out.onnx"}, OutputError, "does not exist"),
         ({"model": "nowhere.safetensors"}, ModelFileError, "does not exist"),
     ],

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from landslide_mapper.landslide_plugin.contract.choices import Predict
 from landslide_mapper.landslide_plugin.contract.errors import (
-    InputError,
     MissingPackageError,
     ModelFileError,
 )
@@ -260,8 +260,7 @@ def test_runtimes_are_compared_on_the_windows_given(network):
 
 
 def test_bad_requests(network):
-    with pytest.raises(InputError, match="No runtime 'abacus'"):
-        opened(network, "abacus")
+    assert Predict.RUNTIME.problem("abacus") == "choose one of auto, torch, openvino, onnx"
     with pytest.raises(ModelFileError, match="algorithm detect"):
         open_network(LoadedModel(network, card(task="instance-segmentation")), Wish(device=CPU))
     with pytest.raises(ModelFileError, match="does not exist"):

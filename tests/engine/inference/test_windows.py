@@ -5,6 +5,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.contract.choices import Detect, Predict
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, ModelFileError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling, spans
@@ -74,10 +75,15 @@ def test_outer_quarter_of_the_overlap_is_left_to_the_neighbour():
     assert 0 < second.weights[4] < second.weights[11] < 1
 
 
-@pytest.mark.parametrize(("size", "overlap"), [(8, 0.25), (64, -0.1), (64, 0.95), (64, 1.0)])
-def test_size_or_overlap_out_of_range_is_refused(size, overlap):
-    with pytest.raises(InputError, match=r"choose"):
-        Tiling((100, 100), size, overlap)
+def test_windows_that_are_too_small_are_refused():
+    with pytest.raises(InputError, match="8 pixels: choose 16 or more"):
+        Tiling((100, 100), 8, 0.25)
+
+
+@pytest.mark.parametrize("command", [Predict, Detect])
+@pytest.mark.parametrize("overlap", [-0.1, 0.95, 1.0])
+def test_an_overlap_out_of_range_is_refused(command, overlap):
+    assert command.OVERLAP.problem(overlap) == "choose from 0 to 0.9"
 
 
 def test_bands_are_taken_by_name_and_scaled(make_raster):

@@ -14,6 +14,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.inventory.attributes import FIELDS
 from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.features import geometry_mask, rasterize
 from rasterio.transform import from_origin
 
@@ -23,9 +24,8 @@ def run(tmp_path):
     def run(path, **parameters):
         events = []
         output = str(tmp_path / "inventory.gpkg")
-        result = vectorize(
-            **{"input": path, "output": output, **parameters}, progress=Progress(events.append)
-        )
+        given = checked("vectorize", vectorize, {"input": path, "output": output, **parameters})
+        result = vectorize(**given, progress=Progress(events.append))
         frame = gpd.read_file(result["output"], layer=0)
         assert result["count"] == len(frame)
         assert frame.is_valid.all() and not frame.is_empty.any()
@@ -225,12 +225,12 @@ def test_the_model_is_read_from_the_rasters_metadata(make_raster, run):
 
 
 BAD_NUMBERS = [
-    ({"threshold": 1.2}, "threshold"),
-    ({"threshold": -0.1}, "threshold"),
-    ({"threshold": float("nan")}, "threshold"),
-    ({"min_area": -1}, "smallest area"),
-    ({"max_hole": -1}, "largest hole"),
-    ({"simplify": -1}, "simplification"),
+    ({"threshold": 1.2}, "THRESHOLD"),
+    ({"threshold": -0.1}, "THRESHOLD"),
+    ({"threshold": float("nan")}, "THRESHOLD"),
+    ({"min_area": -1}, "MIN_AREA"),
+    ({"max_hole": -1}, "MAX_HOLE"),
+    ({"simplify": -1}, "SIMPLIFY"),
 ]
 
 

@@ -1,6 +1,7 @@
 """What bands are called, and which is which."""
 
 import pytest
+from landslide_mapper.landslide_plugin.contract.choices import Map, SpectralIndices, Stack
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.raster.bands import (
     SENSORS,
@@ -208,9 +209,9 @@ class TestFind:
         with pytest.raises(InputError, match=f"nir band is given as number {number}.*has 3 bands"):
             find_bands(["a", "b", "c"], ["nir"], "auto", {"nir": number})
 
-    def test_an_unknown_sensor(self):
-        with pytest.raises(InputError, match="no sensor spot"):
-            find_bands(["red"], ["red"], "spot")
+    @pytest.mark.parametrize("command", [Map, SpectralIndices, Stack])
+    def test_an_unknown_sensor(self, command):
+        assert command.SENSOR.problem("spot").startswith("choose one of auto, sentinel2, ")
 
     def test_a_count_that_fits_no_file_of_the_sensor(self):
         with pytest.raises(InputError, match="known as"):

@@ -5,7 +5,7 @@ import pytest
 import rasterio
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.contract.choices import shared
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source, undeclared
 from landslide_mapper.landslide_plugin.raster.pieces import PackedMask, Pieces, packed
@@ -277,9 +277,8 @@ class TestWherever:
         valid, told = look(make_raster("a.tif", dem), kind=ELEVATION, fill="keep")
         assert valid.all() and not told
 
-    def test_another_word_is_refused(self, make_raster):
-        with pytest.raises(InputError, match="auto or keep"):
-            look(make_raster("a.tif", terrain()), fill="drop")
+    def test_another_word_is_refused(self):
+        assert shared.FILL.problem("drop") == "choose one of auto, keep"
 
     def test_statistics_in_the_file_are_not_asked(self, make_raster):
         dem = terrain()

@@ -10,8 +10,9 @@ from landslide_mapper.landslide_plugin.factors.streams_command import streams
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from landslide_mapper.landslide_plugin.raster.grid import Grid
-from landslide_mapper.landslide_plugin.raster.heights import length_of, metres_of_heights
+from landslide_mapper.landslide_plugin.raster.heights import length_of
 from landslide_mapper.landslide_plugin.raster.source import Source
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
 
@@ -169,8 +170,9 @@ class TestChosen:
         assert "are taken as feet, as was set, though the file says metres" in warning
 
     def test_another_word_is_refused(self, dem):
-        with Source.open(dem()) as source, pytest.raises(InputError, match="no unit of heights el"):
-            metres_of_heights(source, "ell", Progress())
+        given = {"input": dem(), "output": "slope.tif", "z_unit": "ell"}
+        with pytest.raises(InputError, match='Z_UNIT is "ell": choose one of auto, metre, foot'):
+            checked("terrainfactors", terrainfactors, given)
 
 
 def test_streams_and_wetness_know_the_unit_too(dem, tmp_path):

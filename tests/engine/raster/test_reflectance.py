@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.raster.bands import layer_names
 from landslide_mapper.landslide_plugin.raster.products import told_units
 from landslide_mapper.landslide_plugin.raster.reflectance import (
@@ -22,6 +23,7 @@ from landslide_mapper.landslide_plugin.raster.reflectance import (
     reflectance_units,
 )
 from landslide_mapper.landslide_plugin.raster.source import Source
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 
 SAFE = "S2B_MSIL2A_20230523T101031_N0509_R022_T32TQQ_20230523T141200.SAFE"
@@ -357,12 +359,15 @@ class TestReading:
 
     @pytest.mark.parametrize(
         ("scale", "offset", "text"),
-        [(None, -0.1, "without SCALE"), (0, None, "above 0"), (-1, 0, "above 0"),
-         (math.nan, 0, "above 0"), (1e-4, math.inf, "above 0")],
+        [(None, -0.1, "without SCALE"), (0, None, "SCALE is 0: choose more than 0"),
+         (-1, 0, "SCALE is -1: choose more than 0"), (math.nan, 0, "SCALE is NaN, but"),
+         (1e-4, math.inf, "OFFSET is Infinity, but")],
     )  # fmt: skip
     def test_what_can_t_be_given(self, scale, offset, text):
+        given = {"layers": ["a"], "output": "b", "scale": scale, "offset": offset}
         with pytest.raises(InputError, match=text):
-            given_units(scale, offset)
+            given = checked("stack", stack, given)
+            given_units(given.get("scale"), given["offset"])
 
 
 def _virtual(path, bands, names=None, inside=""):

@@ -15,6 +15,7 @@ from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack
 from landslide_mapper.landslide_plugin.raster.statistics import BandStatistics
 from landslide_mapper.landslide_plugin.raster.writer import RasterWriter
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.crs import CRS
 from rasterio.enums import Resampling
 from rasterio.transform import from_origin
@@ -25,12 +26,8 @@ from shapely.geometry import Polygon, box
 
 def run(layers, output, **parameters):
     events = []
-    stack(
-        layers=[str(layer) for layer in layers],
-        output=str(output),
-        progress=Progress(events.append),
-        **parameters,
-    )
+    given = {"layers": [str(layer) for layer in layers], "output": str(output), **parameters}
+    stack(**checked("stack", stack, given), progress=Progress(events.append))
     with rasterio.open(output) as dataset:
         bands = {
             name: dataset.read(index, masked=True)
@@ -376,7 +373,7 @@ class TestBadInput:
 
     def test_unknown_resampling(self, make_raster, tmp_path):
         path = make_raster("one.tif", noise(1))
-        self.refused([path], tmp_path, InputError, "no resampling", resampling="sharp")
+        self.refused([path], tmp_path, InputError, "choose one of nearest", resampling="sharp")
 
     def test_missing_layer_or_reference(self, make_raster, tmp_path):
         path = make_raster("one.tif", noise(1))

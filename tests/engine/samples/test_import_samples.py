@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.samples.splits import folds
@@ -43,7 +44,9 @@ def bijie_like(tmp_path):
 def run(tmp_path, events=None, **options):
     output = str(tmp_path / "samples")
     sink = events.append if events is not None else None
-    values = importsamples(output=output, progress=Progress(sink), **options)
+    given = {k: str(value) if isinstance(value, Path) else value for k, value in options.items()}
+    given = checked("importsamples", importsamples, {"output": output, **given})
+    values = importsamples(**given, progress=Progress(sink))
     return values, SampleSet.read(output)
 
 
@@ -267,11 +270,11 @@ def test_bad_input(tmp_path, bijie_like):
         ("has a landslide pixel", {"masks": tmp_path / "black"}),
         ("ls_0000.png is not a raster that can be read", {"masks": tmp_path / "broken"}),
         ("left for validation", {"limit": 2}),
-        ("can't be negative", {"limit": -1}),
+        ("LIMIT is -1: choose 0 or more", {"limit": -1}),
         ("No band names", {"bands": []}),
         ("can't be split by blocks", {"split": "blocks"}),
-        ("no split 'kfold'", {"split": "kfold"}),
-        ("no way with images without a mask 'ask'", {"missing": "ask"}),
+        ('SPLIT is "kfold": choose one of random, blocks', {"split": "kfold"}),
+        ('MISSING is "ask": choose one of background, left_out', {"missing": "ask"}),
     ):
         with pytest.raises(InputError, match=match):
             run(tmp_path, **{**bijie_like, **options})

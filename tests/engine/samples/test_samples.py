@@ -9,6 +9,7 @@ import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.samples.samples_command import samples
 from rasterio.transform import from_origin
@@ -24,9 +25,8 @@ def make(tmp_path, stack, landslides, events=None, **options):
     output = str(tmp_path / "samples")
     sink = events.append if events is not None else None
     given = {"tile_size": 32, "stride": 16, **options}
-    values = samples(
-        stack=stack, landslides=landslides, output=output, progress=Progress(sink), **given
-    )
+    given |= {"stack": stack, "landslides": landslides, "output": output}
+    values = samples(**checked("samples", samples, given), progress=Progress(sink))
     return values, SampleSet.read(output)
 
 
@@ -337,14 +337,22 @@ def test_bad_input(tmp_path, stack, landslides, make_raster, make_polygons, squa
         (GridError, "does not overlap", {**both, "landslides": mask}),
         (InputError, "holds no polygon", {**both, "landslides": point}),
         (GridError, "lies outside the stack", {**both, "area": far}),
-        (InputError, "stride 64 don't fit", {**both, "stride": 64}),
-        (InputError, "Tile size 4 ", {**both, "tile_size": 4}),
-        (InputError, "ratio of background", {**both, "background": -1}),
-        (InputError, "share of hard background, 2,", {**both, "hard_share": 2}),
+        (
+            InputError,
+            "stride of 64 pixels is longer",
+            {**both, "stride": 64},
+        ),
+        (InputError, "TILE_SIZE is 4: choose from 16 to 2048 pixels", {**both, "tile_size": 4}),
+        (InputError, "BACKGROUND is -1: choose 0 or more", {**both, "background": -1}),
+        (InputError, "HARD_SHARE is 2: choose from 0 to 1", {**both, "hard_share": 2}),
         (InputError, "false alarms gone.tif does not", {**both, "hard_negatives": "gone.tif"}),
         (InputError, "The band b is nodata wherever", {**both, "stack": empty}),
-        (InputError, "no split 'kfold'", {**both, "split": "kfold"}),
-        (InputError, "no usable shares", {**both, "validation": 0}),
+        (InputError, 'SPLIT is "kfold": choose one of blocks, random', {**both, "split": "kfold"}),
+        (
+            InputError,
+            "VALIDATION is 0: choose more than 0 ",
+            {**both, "validation": 0},
+        ),
     ]
     for error, match, options in cases:
         refused(tmp_path, error, match, **options)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.contract.choices import ImportSamples, Samples
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.samples.patches import Candidates, offsets
@@ -105,10 +106,16 @@ def test_random_split_keeps_the_shares_of_each_stratum(strata, seed):
             assert abs((members == index).sum() - share * len(members)) <= 1
 
 
-@pytest.mark.parametrize(("validation", "test"), [(0, 0), (1, 0), (0.6, 0.4), (0.2, -0.1)])
-def test_unusable_shares_are_refused(validation, test):
-    with pytest.raises(InputError, match="no usable shares"):
-        check_shares(validation, test)
+def test_shares_that_leave_nothing_to_train_on_are_refused():
+    with pytest.raises(InputError, match=r"0\.6 and test 0\.4 leave nothing to train on"):
+        check_shares(0.6, 0.4)
+
+
+@pytest.mark.parametrize("command", [Samples, ImportSamples])
+def test_a_share_out_of_range_is_refused(command):
+    for validation in (0, 1):
+        assert command.VALIDATION.problem(validation) == "choose more than 0 and at most 0.9"
+    assert command.TEST.problem(-0.1) == "choose from 0 to 0.9"
 
 
 def test_an_empty_split_is_refused_by_name():

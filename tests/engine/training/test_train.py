@@ -13,6 +13,7 @@ from landslide_mapper.landslide_plugin.contract.errors import (
     OutputError,
 )
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
 from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
@@ -147,13 +148,19 @@ BAD = {
     "samples_missing": ({"samples": "/nowhere"}, "not a folder of samples"),
     "band": ({"bands": ["slope", "swir1"]}, "no band swir1; they have slope, ndvi"),
     "band_twice": ({"bands": ["slope", "slope"]}, "named twice"),
-    "architecture": ({"architecture": "tiramisu"}, "No architecture 'tiramisu'"),
+    "architecture": (
+        {"architecture": "tiramisu"},
+        'ARCHITECTURE is "tiramisu": choose one of ',
+    ),
     "backbone": ({"backbone": "vgg16"}, "no backbone 'vgg16'"),
-    "loss": ({"loss": "hinge"}, "No loss 'hinge'"),
-    "epochs": ({"epochs": 0}, "at least 1"),
-    "learning_rate": ({"learning_rate": 0.0}, "must be above 0"),
+    "loss": ({"loss": "hinge"}, 'LOSS is "hinge": choose one of cross_entropy, '),
+    "epochs": ({"epochs": 0}, "EPOCHS is 0: choose 1 or more"),
+    "learning_rate": (
+        {"learning_rate": 0.0},
+        "LEARNING_RATE is 0.0: choose more than 0 ",
+    ),
     "tile_size": ({"tile_size": 8}, "within 16 to 2048"),
-    "device": ({"device": "tpu"}, "No device 'tpu'"),
+    "device": ({"device": "tpu"}, 'DEVICE is "tpu": choose one of auto, cpu, cuda, mps'),
     "ending": ({"model": "m.pth"}, "must end in .safetensors"),
 }
 
@@ -208,7 +215,7 @@ def test_a_damaged_manifest_is_refused(make_samples, tmp_path):
 
 def refused(values, sentence, folder):
     with pytest.raises(LandslideError, match=sentence) as caught:
-        train(progress=Progress(), **values)
+        train(progress=Progress(), **checked("train", train, values))
     assert "\n" not in str(caught.value)
     assert [path.name for path in folder.iterdir()] in ([], ["samples"])
 

@@ -9,6 +9,7 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.training.loop import trainer
@@ -350,18 +351,19 @@ def test_canceled_it_leaves_the_checkpoint_and_the_best_model_if_there_is_a_whol
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"method": "magic"}, "no method 'magic'"),
+        ({"method": "magic"}, 'METHOD is "magic": choose one of both, cam, cyclegan'),
         ({"bands": ["nir"]}, "no band nir"),
-        ({"tile_size": 8}, "tile size 8"),
-        ({"reduction": 0}, "reduction 0"),
-        ({"epochs": 0}, "at least 1"),
-        ({"depth": 6}, "depth 6"),
-        ({"peak": 0.0}, "peak 0"),
+        ({"tile_size": 8}, "TILE_SIZE is 8: choose from 32 to 1024 pixels"),
+        ({"reduction": 0}, "REDUCTION is 0: choose from 1 to 64"),
+        ({"epochs": 0}, "EPOCHS is 0: choose 1 or more"),
+        ({"depth": 6}, "DEPTH is 6: choose from 2 to 5"),
+        ({"peak": 0.0}, "PEAK is 0.0: choose more than 0 and at most 1"),
         ({"encoder": "nonsense"}, "No encoder 'nonsense'"),
     ],
 )
 def test_bad_settings_are_one_sentence(samples, tmp_path, change, words):
     settings = {**SMALL, "model": str(tmp_path / "m.safetensors"), **change}
     with pytest.raises(InputError, match=words):
-        trainweak(samples=samples, **settings, progress=Progress())
+        given = checked("trainweak", trainweak, {"samples": samples, **settings})
+        trainweak(**given, progress=Progress())
     assert not list(Path(tmp_path).glob("m.*"))
