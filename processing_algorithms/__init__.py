@@ -1,46 +1,13 @@
-"""The algorithms of the Processing provider, one a file."""
+"""The algorithms of the Processing provider, one a file; a file that is here is found."""
 
-from .classes import Classes
-from .demoarea import DemoArea
-from .detect import Detect
-from .distance import Distance
-from .evaluate import Evaluate
-from .exportmodel import ExportModel
-from .factoranalysis import FactorAnalysis
-from .fetchmodel import FetchModel
-from .importsamples import ImportSamples
-from .map import MapLandslides
-from .predict import Predict
-from .samples import Samples
-from .setupengine import SetupEngine
-from .spectralindices import SpectralIndices
-from .stack import Stack
-from .streams import Streams
-from .terrainfactors import TerrainFactors
-from .train import Train
-from .trainweak import TrainWeak
-from .vectorize import Vectorize
+from pkgutil import iter_modules
 
-ALGORITHMS = (
-    TerrainFactors,
-    SpectralIndices,
-    Streams,
-    Distance,
-    Classes,
-    Stack,
-    FactorAnalysis,
-    Samples,
-    ImportSamples,
-    Train,
-    ExportModel,
-    TrainWeak,
-    MapLandslides,
-    Predict,
-    Detect,
-    FetchModel,
-    Vectorize,
-    Evaluate,
-    DemoArea,
-    SetupEngine,
-)
-"""All of them, in the order of a project."""
+from .algorithm import EngineAlgorithm
+
+for _file in iter_modules(__path__):
+    if not _file.ispkg:
+        # Not import_module: of an updated plugin QGIS forgets what came by __import__ alone.
+        __import__(f"{__name__}.{_file.name}")
+
+ALGORITHMS = tuple(sorted(EngineAlgorithm.__subclasses__(), key=lambda kind: kind.ID))
+"""All of them, by their ids."""

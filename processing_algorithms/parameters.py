@@ -39,7 +39,7 @@ Declaration = Iterator[tuple[QgsProcessingParameterDefinition, str]]
 
 Parameter = TypeVar("Parameter", bound=QgsProcessingParameterDefinition)
 
-_LABELLED = f"{__package__}.labels.Labelled"
+_LABELLED = f"{__package__}.dialogs.labels.Labelled"
 """What dialogs call for the widget of a choice."""
 
 FILL_HELP = """What becomes of values that look like fill but are not declared as nodata: black or

@@ -185,6 +185,23 @@ class TestPlugin:
         assert not provider.icon().isNull()
         assert provider.icon().pixmap(32, 32).toImage().pixelColor(16, 22).alpha() > 0
 
+    def test_an_update_leaves_no_algorithm_of_before_in_memory(self, tmp_path):
+        """QGIS forgets the modules that it has noted, and it notes those of import statements."""
+        (tmp_path / "landslide_mapper").symlink_to(ROOT)
+        program = """if True:
+            import qgis.utils
+            qgis.utils.available_plugins.append("landslide_mapper")
+            from landslide_mapper.processing_algorithms import ALGORITHMS
+            noted = qgis.utils._plugin_modules["landslide_mapper"]
+            print(len(ALGORITHMS), {kind.__module__ for kind in ALGORITHMS} - noted)
+        """
+        done = subprocess.run(
+            [sys.executable, "-c", program],
+            env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        assert done.stdout.strip() == f"{len(ALGORITHMS)} set()"
+
     def test_without_engine_all_is_listed_and_says_what_to_do(self, provider, no_engine):
         listed = {found.name(): found for found in provider.algorithms()}
         assert {kind.ID for kind in ALGORITHMS} <= set(listed)

@@ -24,8 +24,7 @@ class Labelled:
     """Makes QGIS's own wrapper of a choice, and puts labels where that shows words.
 
     Toolbox, batch and modeler ask for a wrapper by calling the class that the parameter's metadata
-    name, whatever it makes. They alone import this module: servers are without qgis.gui. A QGIS
-    that does not ask shows the words.
+    name, whatever it makes. A QGIS that does not ask shows the words.
     """
 
     def __new__(
@@ -51,7 +50,7 @@ class Labelled:
         # Kept with the wrapper, which the dialog keeps: nothing else owns them yet.
         wrapper.labelled = widget
         if parameter.allowMultiple():
-            wrapper.check_list = _CheckList(widget, wrapper, parameter.options(), labels)
+            wrapper.check_list = _CheckList(widget, wrapper, parameter, labels)
         else:
             _label_box(widget, labels)
         return wrapper
@@ -70,10 +69,15 @@ class _CheckList:
     """
 
     def __init__(
-        self, widget: QWidget, wrapper: Any, words: list[str], labels: Mapping[str, str]
+        self,
+        widget: QWidget,
+        wrapper: Any,
+        parameter: QgsProcessingParameterEnum,
+        labels: Mapping[str, str],
     ) -> None:
         self._wrapper = wrapper
-        self._labels = {word: labels[word] for word in words}
+        self._title = parameter.description()
+        self._labels = {word: labels[word] for word in parameter.options()}
         self._line = widget.findChild(QLineEdit)
         self._button = widget.findChild(QToolButton)
         self._button.clicked.disconnect()
@@ -95,6 +99,7 @@ class _CheckList:
     def _choose(self) -> None:
         labels = list(self._labels.values())
         dialog = QgsProcessingMultipleSelectionDialog(labels, self._chosen(), self._button)
+        dialog.setWindowTitle(self._title)
         if dialog.exec():
             words = dict(zip(labels, self._labels))
             self._take([words[label] for label in dialog.selectedOptions()])
