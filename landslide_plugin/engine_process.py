@@ -18,13 +18,14 @@ from qgis.core import QgsProcessingFeedback
 
 from .contract.errors import MissingPackageError
 from .core import system
+from .core.interruption import LAST_SECONDS
 from .engine_lookup import clean_environment, find_engine
 from .outputs.claims import sweep
 
 WORKER = Path(__file__).resolve().with_name("worker.py")
 _POLL_SECONDS = 0.1
-_GRACE_SECONDS = 4.0
-"""The worker ends by itself a little sooner, see `interruption.LAST_SECONDS`."""
+_GRACE_SECONDS = LAST_SECONDS + 0.5
+"""The worker ends by itself a little sooner."""
 _KILL_SECONDS = 0.5
 _LOG_LINES = 400
 

@@ -24,26 +24,10 @@ from typing import Any, TextIO
 
 PACKAGE = "landslide_mapper"
 
+ENGINE = Path(__file__).resolve().parent
 COMMANDS = {
-    "terrainfactors": "factors.terrainfactors_command",
-    "spectralindices": "factors.spectralindices_command",
-    "streams": "factors.streams_command",
-    "distance": "factors.distance_command",
-    "classes": "factors.classes_command",
-    "stack": "factors.stack_command",
-    "factoranalysis": "factors.analysis.factoranalysis_command",
-    "samples": "samples.samples_command",
-    "importsamples": "samples.importsamples_command",
-    "train": "training.train_command",
-    "trainweak": "training.weak.trainweak_command",
-    "predict": "inference.predict_command",
-    "detect": "inference.detect_command",
-    "vectorize": "inventory.vectorize_command",
-    "evaluate": "evaluation.evaluate_command",
-    "map": "chain.map_command",
-    "demoarea": "demo.demoarea_command",
-    "exportmodel": "inference.exportmodel_command",
-    "device": "inference.device_command",
+    file.stem.removesuffix("_command"): ".".join(file.relative_to(ENGINE).with_suffix("").parts)
+    for file in sorted(ENGINE.rglob("*_command.py"))
 }
 """Command name to the module, within `landslide_plugin`, whose function of that name runs it."""
 

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ..landslide_plugin.contract.errors import InputError, OutputError
+from ..landslide_plugin.outputs.whole import PARTIAL_PREFIX
 from ..landslide_plugin.setup.home import home
 from ..landslide_plugin.setup.listener import Fetch, Listener
 
@@ -133,7 +134,7 @@ def fetch_model(model: KnownModel, fetch: Fetch, listener: Listener) -> Path:
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".partial-", dir=folder) as scratch:
+        with tempfile.TemporaryDirectory(prefix=PARTIAL_PREFIX, dir=folder) as scratch:
             partial = Path(scratch) / target.name
             _fetch(model, fetch, partial, listener)
             os.replace(partial, target)

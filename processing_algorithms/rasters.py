@@ -17,6 +17,8 @@ from qgis.core import (
     QgsRasterLayer,
 )
 
+from ..landslide_plugin.contract.tags import FILE
+
 _NO_FILES = {"memory", "WMS", "WMTS", "WCS", "OGCAPI", "PostGISRaster", "EEDAI", "PLMOSAIC"}
 """Drivers of GDAL whose rasters are no files, but for the first."""
 
@@ -134,7 +136,7 @@ def _view(layer: QgsRasterLayer, missing: dict[int, list[float]]) -> str:
     dataset = _open(layer)
     copy = gdal.GetDriverByName("VRT").CreateCopy(path, dataset)
     copy.SetMetadata(dataset.GetMetadata("IMAGERY") or {}, "IMAGERY")  # when it was taken
-    copy.SetMetadataItem("LANDSLIDE_FILE", _name(layer))  # names tell sensors and units
+    copy.SetMetadataItem(FILE, _name(layer))
     del copy  # which writes it
     tree = ElementTree.parse(path)  # noqa: S314 - GDAL wrote it  # nosec B314
     root = tree.getroot()

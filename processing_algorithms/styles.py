@@ -33,6 +33,7 @@ from qgis.core import (
 from qgis.PyQt.QtGui import QColor, QPainter
 
 from ..landslide_plugin.contract.fields import FIELDS
+from ..landslide_plugin.contract.tags import THRESHOLD
 from .ramps import DISTANCE, NEARNESS, PROBABILITY, UNCERTAINTY, Ramp, Stop, label, ramp_of
 
 LANDSLIDE = QColor(215, 25, 28)
@@ -90,7 +91,7 @@ _processors: dict[str, StylePostProcessor] = {}
 def _probability(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:
     """Draw probabilities; the legend tells from which one on there is landslide."""
     try:
-        threshold = float(_file_metadata(layer).get("LANDSLIDE_THRESHOLD", ""))
+        threshold = float(_file_metadata(layer).get(THRESHOLD, ""))
     except ValueError:
         threshold = -1.0
     if not 0 < threshold < 1:

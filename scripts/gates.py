@@ -33,6 +33,7 @@ FORBIDDEN_FOLDERS = ("__MACOSX", "__pycache__")
 PROGRAMS = (".exe", ".dll", ".so", ".dylib", ".bat", ".cmd", ".ps1", ".sh", ".pyc", ".pyo")
 PLACEHOLDER = re.compile(r"\bexample\.(org|com|net)\b|\.(example|invalid|test)\b")
 MODELS = "models/weights/models.json"
+"""Says of each model whether it is distributed in the archive."""
 TOOL_SECONDS = 300
 
 

@@ -29,11 +29,13 @@ from packaging.markers import Marker
 from packaging.tags import Tag, compatible_tags, cpython_tags, mac_platforms
 from packaging.utils import parse_wheel_filename
 
+from landslide_plugin.setup.machine import NEWEST, OLDEST
+
 REQUIREMENTS = Path(__file__).resolve().parent.parent / "requirements"
-PYTHON = "3.11"
-"""The oldest Python (`setup/machine.py`); the resolution holds for all newer ones."""
-PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+PYTHONS = tuple(f"3.{minor}" for minor in range(OLDEST[1], NEWEST[1] + 1))
 """Up to the newest that torch has wheels for."""
+PYTHON = PYTHONS[0]
+"""The resolution holds for all newer ones."""
 
 CUDA = re.compile(r"(nvidia|cuda)-|triton==")
 """What PyPI's torch brings for a GPU on Linux, and its builds for the CPU do without."""

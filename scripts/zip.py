@@ -19,7 +19,7 @@ import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from .gates import check
+from .gates import MODELS, check
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "dist" / "landslide_mapper.zip"
@@ -32,8 +32,6 @@ PARTS = (
 """What the plugin needs of the repository."""
 NOT_NEEDED = ("requirements/engine.in", "requirements/dev", "requirements/qgis-tests")
 """Beginnings of names."""
-MODELS = "models/weights/models.json"
-"""Says of each model whether it is distributed in the archive."""
 METADATA, CHANGELOG = "metadata.txt", "CHANGELOG.md"
 EARLIEST = 315_532_800
 """1980, where the times of zip files begin, in seconds since 1970."""

@@ -8,6 +8,7 @@ from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ..contract.choices import Map
 from ..contract.errors import InputError
+from ..contract.tags import ALGORITHM
 from ..core.progress import Listening, Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.stack_command import stack
@@ -187,7 +188,7 @@ def _model(model: str, image: str, given: Given, sensor: str, progress: Progress
     with LayerStack.open([image], sensor=sensor, what="image") as layer:
         bands, resolution = layer.bands, layer.grid.resolution
     with Source.open(image, what="image") as source:
-        synthetic = source.dataset.tags().get("LANDSLIDE_ALGORITHM") == "landslide:demoarea"
+        synthetic = source.dataset.tags().get(ALGORITHM) == "landslide:demoarea"
     choice = choose_model(bands, resolution, given, synthetic=synthetic)
     progress.message(choice.reason)
     for limit in choice.limits:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from .. import __version__
+from ..contract.tags import ALGORITHM, MODEL, PARAMETERS, VERSION
 
 
 @dataclass(frozen=True)
@@ -30,15 +31,15 @@ class Provenance:
 
     def tags(self) -> dict[str, str]:
         """Return the metadata items that outputs carry; what is not known has none."""
-        tags = {"LANDSLIDE_VERSION": __version__}
+        tags = {VERSION: __version__}
         if self.algorithm:
             tags = {
-                "LANDSLIDE_ALGORITHM": self.algorithm,
+                ALGORITHM: self.algorithm,
                 **tags,
-                "LANDSLIDE_PARAMETERS": json.dumps(self.parameters, sort_keys=True, default=str),
+                PARAMETERS: json.dumps(self.parameters, sort_keys=True, default=str),
             }
         if self.model:
-            tags["LANDSLIDE_MODEL"] = self.model
+            tags[MODEL] = self.model
         return tags
 
 

@@ -16,6 +16,7 @@ from ...models.model_card import ModelCard, require_task
 from ...models.model_file import load_model
 from ...models.registry import INSTANCE_TASK
 from ..contract.choices import Detect
+from ..contract.tags import SCORE
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..inventory.attributes import make_inventory
@@ -111,7 +112,7 @@ def detect(
         with ExitStack() as outputs:
             if mask:
                 names = {0: "background", 1: "landslide"}
-                scored = tags | {"LANDSLIDE_SCORE": f"{least:g}"}
+                scored = tags | {SCORE: f"{least:g}"}
                 writer = RasterWriter(mask, source.grid, ["landslide"], "uint8", scored, names)
                 outputs.enter_context(writer)
                 _draw(writer, source, card, wanted, found, progress.part(0.9, 0.97))

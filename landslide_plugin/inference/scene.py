@@ -14,9 +14,9 @@ from rasterio.windows import Window
 
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError
+from ..contract.tags import DATE
 from ..core.progress import Progress
 from ..raster import Grid, RasterWriter, Source
-from ..raster.scene_date import TAG as DATE_TAG
 from ..raster.scene_date import scene_date
 from ..raster.threshold import threshold_tag
 from .accumulator import Write
@@ -151,7 +151,7 @@ def open_outputs(
     """
     classes, threshold, tags = card.classes, settings.threshold, dict(settings.tags)
     bands = probability_bands(classes)
-    told = tags | threshold_tag(threshold) | ({DATE_TAG: date} if date else {})
+    told = tags | threshold_tag(threshold) | ({DATE: date} if date else {})
     writers = [RasterWriter(outputs.probability, grid, bands, tags=told, overviews="average")]
     if outputs.uncertainty:
         band = [UNCERTAINTY_BAND]

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from ..contract.choices import Vectorize
 from ..contract.errors import InputError
+from ..contract.tags import MODEL
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster import Source
@@ -105,7 +106,7 @@ def vectorize(
         tags = scene.source.dataset.tags()
         columns = columns_of(scene, found.groups, len(shaped))
         columns |= {"slide_id": found.slide, "part": found.part}
-        columns["model"] = model or tags.get("LANDSLIDE_MODEL") or None
+        columns["model"] = model or tags.get(MODEL) or None
         columns["date"] = dated or scene_date(scene.source) or None
         outlines, is_true = to_map(shaped, grid), not grid.keeps_own_metres
         frame = make_inventory(outlines, grid.crs, columns, north_is_true=is_true)

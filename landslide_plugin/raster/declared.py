@@ -9,6 +9,7 @@ from rasterio.enums import ColorInterp
 from rasterio.io import DatasetReader
 
 from ..contract.errors import InputError
+from ..contract.tags import FILE
 
 _COLOURS = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
 
@@ -27,7 +28,7 @@ def file_of(dataset: DatasetReader) -> str:
 
     Its names, and what lies beside it, tell more than those of the VRT in a temporary folder.
     """
-    return str(dataset.tags().get("LANDSLIDE_FILE", "")) if dataset.driver == "VRT" else ""
+    return str(dataset.tags().get(FILE, "")) if dataset.driver == "VRT" else ""
 
 
 def band_numbers(dataset: DatasetReader) -> dict[str, int]:

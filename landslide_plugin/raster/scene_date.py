@@ -4,12 +4,11 @@ import datetime
 import re
 from collections.abc import Iterator
 
+from ..contract.tags import DATE
 from .source import Source
 
-TAG = "LANDSLIDE_DATE"
-"""Metadata item of our own rasters that holds it."""
 KEYS = (
-    TAG,
+    DATE,
     "ACQUISITIONDATETIME",  # GDAL's own, domain IMAGERY
     "DATATAKE_1_DATATAKE_SENSING_START",  # Sentinel-2
     "PRODUCT_START_TIME",  # Sentinel

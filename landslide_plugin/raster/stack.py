@@ -16,6 +16,7 @@ from rasterio.windows import Window
 from shapely.geometry import box
 
 from ..contract.errors import GridError, InputError
+from ..contract.tags import DATE
 from ..core.progress import Progress
 from ..vector.layers import read_vector
 from .bands import layer_names
@@ -23,7 +24,6 @@ from .declared import unique_names
 from .grid import Grid
 from .heights import require_metres
 from .kinds import THEMATIC, is_direction
-from .scene_date import TAG as DATE_TAG
 from .scene_date import scene_date
 from .source import Source
 from .statistics import BandStatistics, table
@@ -238,7 +238,7 @@ def write_stack(
         for band, origin in zip(stack.bands, stack.origins, strict=True)
     ]
     done = 0
-    dated = {DATE_TAG: stack.date} if stack.date else {}
+    dated = {DATE: stack.date} if stack.date else {}
     with RasterWriter(path, stack.grid, stack.bands, tags={**(tags or {}), **dated}) as writer:
         for window in stack.windows():
             values, there = stack.read(window)

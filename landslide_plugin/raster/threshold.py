@@ -10,10 +10,9 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader
 
 from ..contract.errors import InputError, ModelFileError
+from ..contract.tags import ALGORITHM, MODEL, PARAMETERS, THRESHOLD
 from .source import Source
 
-TAG = "LANDSLIDE_THRESHOLD"
-"""Metadata item of rasters and inventories that holds it."""
 USUAL = 0.5
 """Taken where neither the user nor the raster says any."""
 _MAKERS = ("landslide:predict", "landslide:map")
@@ -59,7 +58,7 @@ class Threshold:
 
 def threshold_tag(value: float) -> dict[str, str]:
     """Return the metadata item of a raster whose landslides begin at a probability."""
-    return {TAG: repr(float(value))}
+    return {THRESHOLD: repr(float(value))}
 
 
 def carried(raster: Source) -> Threshold | None:
@@ -97,12 +96,12 @@ def _found(dataset: DatasetReader) -> Iterator[Threshold]:
 
 
 def _of_tags(tags: Mapping[str, str]) -> Threshold | None:
-    name = tags.get("LANDSLIDE_MODEL", "")
+    name = tags.get(MODEL, "")
     model = f" of the model {name}" if name else ""
-    value = _probability(tags.get(TAG))
+    value = _probability(tags.get(THRESHOLD))
     if value is not None:
         return Threshold(value, f"carried by the raster{model}")
-    if tags.get("LANDSLIDE_ALGORITHM") not in _MAKERS:
+    if tags.get(ALGORITHM) not in _MAKERS:
         return None
     parameters = _parameters(tags)
     value = _probability(parameters.get("threshold"))
@@ -114,7 +113,7 @@ def _of_tags(tags: Mapping[str, str]) -> Threshold | None:
 
 def _parameters(tags: Mapping[str, str]) -> dict[str, object]:
     try:
-        parameters = json.loads(tags.get("LANDSLIDE_PARAMETERS", ""))
+        parameters = json.loads(tags.get(PARAMETERS, ""))
     except ValueError:
         return {}
     return parameters if isinstance(parameters, dict) else {}

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from ..contract.tags import PARAMETERS, PREFIX
 from ..core.provenance import Provenance
 from ..outputs.whole import whole_file
 
@@ -84,9 +85,9 @@ def provenance(
         extra: further ones, such as the seed or the device.
     """
     tags = origin.tags()
-    parameters = json.loads(tags.pop("LANDSLIDE_PARAMETERS", "{}"))
+    parameters = json.loads(tags.pop(PARAMETERS, "{}"))
     rows: list[tuple[str, object]] = [
-        (key.removeprefix("LANDSLIDE_").capitalize(), value) for key, value in tags.items()
+        (key.removeprefix(PREFIX).capitalize(), value) for key, value in tags.items()
     ]
     rows += [(name.upper(), _plain(value)) for name, value in parameters.items()]
     return [*rows, *(extra or {}).items()]

@@ -47,7 +47,7 @@ def main(words: Sequence[str] | None = None) -> int:
     """Run from the command line; return the exit status."""
     parser = argparse.ArgumentParser(prog="setup", description="Makes the engine's environment.")
     parser.add_argument("folder", type=Path, help="where the environment goes")
-    parser.add_argument("--torch", choices=TORCH, default="cpu", help="the build of PyTorch")
+    parser.add_argument("--torch", choices=TORCH, default=TORCH[0], help="the build of PyTorch")
     parser.add_argument("--dev", action="store_true", help="with the tools of tests and checks")
     parser.add_argument("--python", default="", help="base Python; a suitable one is looked for")
     parser.add_argument("--wheelhouse", type=Path, help="folder of all wheels: no download")

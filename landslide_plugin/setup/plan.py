@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from ..contract.choices import SetupEngine
 from .listener import SetupError
 from .machine import OWN, Machine, this_machine, torch_for_gpu
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
 
-TORCH = ("cpu", "auto", "cu130", "cu126", "pypi")
+TORCH = tuple(SetupEngine.TORCH.words)
 """The choices: for the CPU; for the GPU's driver; for a CUDA version; what PyPI offers."""
 
 _FROM_PYTORCH = {("Linux", "cpu"), ("Windows", "cu126"), ("Windows", "cu130")}
@@ -57,7 +58,7 @@ class Plan:
         machine: what it is made for.
     """
 
-    torch: str = "cpu"
+    torch: str = SetupEngine.TORCH.default
     dev: bool = False
     python: str = ""
     wheelhouse: Path | None = None

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from landslide_mapper.landslide_plugin.contract import choices
 from landslide_mapper.landslide_plugin.worker import COMMANDS
 
 from scripts.rooms import (
@@ -61,10 +62,13 @@ def test_what_both_pythons_agree_on_needs_the_standard_library_alone():
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_stands_in_a_file_of_its_name(command):
-    assert COMMANDS[command].endswith(f".{command}_command")
     source = ast.parse((ENGINE / f"{COMMANDS[command].replace('.', '/')}.py").read_text("utf-8"))
     public = [item.name for item in source.body if isinstance(item, ast.FunctionDef)]
     assert [name for name in public if name in COMMANDS] == [command]
+
+
+def test_a_commands_parameters_stand_under_its_name():
+    assert {name.lower() for name in choices.__all__} == {*COMMANDS, "setupengine"}
 
 
 def test_an_algorithm_and_its_command_have_one_name():

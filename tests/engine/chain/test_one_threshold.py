@@ -6,12 +6,12 @@ import pytest
 import rasterio
 import torch
 from landslide_mapper.landslide_plugin.chain.map_command import map as map_landslides
+from landslide_mapper.landslide_plugin.contract.tags import THRESHOLD as TAG
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.inference.exportmodel_command import exportmodel
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
-from landslide_mapper.landslide_plugin.raster.threshold import TAG
 from landslide_mapper.models.known_models import WEIGHTS
 from landslide_mapper.models.model_file import load_card
 from rasterio.windows import Window

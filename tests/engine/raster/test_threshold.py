@@ -8,13 +8,13 @@ import pytest
 import rasterio
 import rasterio.shutil
 from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.contract.tags import THRESHOLD as TAG
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.factors.analysis.factoranalysis_command import factoranalysis
 from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.landslide_plugin.raster.threshold import (
-    TAG,
     Threshold,
     carried,
     threshold_tag,
