@@ -102,5 +102,5 @@ def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
 
 def _pixels(places: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
     """Return where places on the map lie in a picture, whose pixels' middles are whole."""
-    columns, rows = grid.pixel(places[:, 0], places[:, 1])  # type: ignore[arg-type]
+    columns, rows = grid.pixel(places[:, 0], places[:, 1])
     return np.column_stack([columns, rows]) - 0.5

@@ -54,7 +54,7 @@ def ask_to_end(process: subprocess.Popen[str]) -> None:
             process.stdin.close()
 
 
-def end_group(process: subprocess.Popen[str], worker: int = 0) -> bool:
+def end_group(process: subprocess.Popen[Any], worker: int = 0) -> bool:
     """Kill a program of `own_group` and those that it started; return whether one was there.
 
     Args:

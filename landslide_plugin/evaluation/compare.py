@@ -1,5 +1,6 @@
 """Landslide maps held against one reference on one grid, block by block."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,7 +80,7 @@ class Comparison:
 
 
 def compare(
-    maps: list[Reader],
+    maps: Sequence[Reader],
     reference: Reader,
     area: Reader | None,
     grid: Grid,
@@ -142,7 +143,7 @@ def compare(
 class _Total:
     """Sums over the blocks."""
 
-    def __init__(self, grid: Grid, step: int, reference: Reader, maps: list[Reader]) -> None:
+    def __init__(self, grid: Grid, step: int, reference: Reader, maps: Sequence[Reader]) -> None:
         self.grid, self.step = grid, step
         self._positions = Positions(grid)
         shape = grid.coarsened(step).shape

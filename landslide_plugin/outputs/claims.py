@@ -10,7 +10,7 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -188,7 +188,7 @@ def _require_alone(place: Path) -> None:
         )
 
 
-def _address(file: Path) -> str:
+def _address(file: PurePath) -> str:
     """Return a file as SQLite takes it; `as_uri` makes a host of a share's, which it does not."""
     path = file.as_posix()
     return "file:" + quote(f"//{path}" if path.startswith("/") else f"///{path}")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from affine import Affine
@@ -21,6 +21,8 @@ from .surface import Pixels, Places, horizontal
 
 if TYPE_CHECKING:
     import geopandas as gpd
+
+Numbers = TypeVar("Numbers", float, NDArray[Any])
 
 NOTABLE_VARIATION = 0.01
 """Pixels that differ more in size are told of where one size has to serve for all."""
@@ -67,13 +69,13 @@ class Grid:
         right, bottom = self.point(self.width, self.height)
         return left, bottom, right, top
 
-    def point(self, column: float, row: float) -> tuple[float, float]:
-        """Return the map coordinates of a place in pixels; (0, 0) is the first pixel's corner."""
+    def point(self, column: Numbers, row: Numbers) -> tuple[Numbers, Numbers]:
+        """Return the map coordinates of places in pixels; (0, 0) is the first pixel's corner."""
         to_map = self.transform
         return to_map.a * column + to_map.c, to_map.e * row + to_map.f
 
-    def pixel(self, x: float, y: float) -> tuple[float, float]:
-        """Return column and row, with fractions, of a place on the map."""
+    def pixel(self, x: Numbers, y: Numbers) -> tuple[Numbers, Numbers]:
+        """Return columns and rows, with fractions, of places on the map."""
         to_map = self.transform
         return (x - to_map.c) / to_map.a, (y - to_map.f) / to_map.e
 

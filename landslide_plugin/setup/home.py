@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from ..core.notes import read_note
 from ..core.system import LONGEST_PATH
@@ -130,7 +130,7 @@ def size_of(folder: Path) -> int:
     return total
 
 
-def check_length(plan: Plan, folder: Path) -> None:
+def check_length(plan: Plan, folder: PurePath) -> None:
     """Refuse a folder in which Windows could not open the longest of the packages' files.
 
     Raises:

@@ -8,7 +8,13 @@ from landslide_mapper.landslide_plugin import worker
 from landslide_mapper.landslide_plugin.contract import fields
 from landslide_mapper.landslide_plugin.core import system
 from landslide_mapper.landslide_plugin.evaluation import objects
-from landslide_mapper.landslide_plugin.factors import distance, smoothing, streams, terrain
+from landslide_mapper.landslide_plugin.factors import (
+    distance,
+    neighbourhood,
+    smoothing,
+    streams,
+    terrain,
+)
 from landslide_mapper.landslide_plugin.factors.analysis import counts
 from landslide_mapper.landslide_plugin.inference import exportmodel_command, illumination, tiling
 from landslide_mapper.landslide_plugin.inference.runtimes import opening
@@ -51,7 +57,7 @@ FIGURES = [
     (r"a Gaussian cut at (\d+) sigma", smoothing._TRUNCATE),
     (r"differs by less than 1 in (\d+) share a kernel", 1 / smoothing._SAME),
     (r"the tangent counts at least ([\d.]+)", terrain.LEAST_TANGENT),
-    (r"clockwise from north, (?:0 to 360; )?(-\d) where flat", terrain.FLAT_ASPECT),
+    (r"clockwise from north, (?:0 to 360; )?(-\d) where flat", neighbourhood.FLAT_ASPECT),
     (r"elevations below (-\d+)", fill.GROUND[0]),
     (r"elevations below -\d+ or above (\d+) m", fill.GROUND[1]),
     (r"have (\d+) pixels along the border", fill.RUN),
@@ -141,7 +147,7 @@ def test_every_algorithm_is_in_the_readme_and_on_the_first_page(name):
 @pytest.mark.parametrize("title", ["Gao", "Yang, R.", "Yang, S.", "Chen", "Zhou"])
 def test_every_source_of_the_readme_is_in_the_citation_file(title):
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    year, first_page = re.search(rf"^- {title} et al\. (\d+), .*?:(\d+):", readme, re.M).groups()
+    ((year, first_page),) = re.findall(rf"^- {title} et al\. (\d+), .*?:(\d+):", readme, re.M)
     family = title.partition(",")[0]
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     entry = next(text for text in citation.split("- type:") if f'start: "{first_page}"' in text)

@@ -103,7 +103,7 @@ class TestEachFile:
 
 def spelt(glob):
     """Return the patterns that one with names in braces stands for."""
-    before, names, after = re.fullmatch(r"([^{]*)\{?([^}]*)\}?(.*)", glob).groups()
+    ((before, names, after),) = re.findall(r"^([^{]*)\{?([^}]*)\}?(.*)$", glob)
     return [f"{before}{name}{after}" for name in names.split(",")]
 
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -88,7 +89,7 @@ sys.exit(worker.main())
 
 def start(request, stand_ins=False):
     script = ["-c", STAND_INS.format(root=str(ROOT))] if stand_ins else [str(WORKER)]
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(
         [sys.executable, *script],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -34,7 +34,10 @@ repository=https://site.org/code
 license=GPL-2.0-or-later
 icon=icon.svg
 """
-SYSTEMS = [("Linux",), ("Linux", "aarch64"), ("Windows",), ("Darwin", "aarch64", 15)]
+SYSTEMS = [
+    Machine("Linux"), Machine("Linux", "aarch64"), Machine("Windows"),
+    Machine("Darwin", "aarch64", 15),
+]  # fmt: skip
 CONTENT = {
     "__init__.py": "",
     "metadata.txt": METADATA,
@@ -155,9 +158,10 @@ class TestArchive:
 class TestOnePlace:
     def test_of_the_version_is_metadata(self):
         citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-        newest = re.search(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.M)
+        changes = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+        newest = re.findall(r"^## (\S+)", changes, re.M)[0]
         assert f"version={__version__}\n" in (ROOT / "metadata.txt").read_text(encoding="utf-8")
-        assert citation["version"] == newest.group(1) == __version__
+        assert citation["version"] == newest == __version__
         assert 'version = "' not in (ROOT / "pyproject.toml").read_text().split("[tool")[0]
 
     def test_the_changelog_gets_into_the_metadata_as_configparser_reads_it(self):
@@ -176,9 +180,8 @@ def test_the_metadata_tell_what_the_engine_weighs():
     about = ConfigParser()
     about.read(ROOT / "metadata.txt", encoding="utf-8")
     figures = re.findall(r"up to ([\d.]+) GB.*?\(([\d.]+) GB on disk\)", about["general"]["about"])
-    machines = [Machine(*words) for words in SYSTEMS]
     for torches, told in zip((["cpu"], ["pypi", "cu126", "cu130"]), figures, strict=True):
-        sizes = [Plan(torch, machine=machine).sizes() for machine in machines for torch in torches]
+        sizes = [Plan(torch, machine=machine).sizes() for machine in SYSTEMS for torch in torches]
         most = [max(size[key] for size in sizes) for key in ("download", "disk")]
         assert told == tuple(f"{size / 1e9:.1f}" for size in most)
 

@@ -38,7 +38,8 @@ def _content(path: Path) -> bytes:
     if kind in (".gpkg", ".shp"):
         frame = gpd.read_file(path, layer=path.stem)
         rows = frame.drop(columns="geometry").to_json()
-        return rows.encode() + b"".join(frame.geometry.to_wkb())
+        content: bytes = rows.encode() + b"".join(frame.geometry.to_wkb())
+        return content
     if kind == ".safetensors":
         with safe_open(str(path), "np") as file:
             card = json.loads((file.metadata() or {})["stac_item"])

@@ -6,9 +6,11 @@ import sqlite3
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
+from numpy.typing import NDArray
 from rasterio.transform import Affine, from_origin
 
 PLACE = from_origin(500000, 5000000, 10, 10)
@@ -67,7 +69,7 @@ def make_hostile(folder: Path, good: dict[str, str]) -> list[str]:
     ]
 
 
-def write(path: Path, values: np.ndarray, **profile: object) -> None:
+def write(path: Path, values: NDArray[Any], **profile: Any) -> None:
     """Write a GeoTIFF on the usual place, but for what is given; `names` are its bands'."""
     values = np.asarray(values)
     values = values[np.newaxis] if values.ndim == 2 else values

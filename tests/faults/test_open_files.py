@@ -102,8 +102,10 @@ def test_a_checkpoint_that_was_read_can_be_replaced_set_aside_and_removed(strict
     saved = checkpoint.Saved({"digest": "0" * 8}, {"weights": torch.arange(1 << 16)})
     checkpoint.write(path, saved)
     read = checkpoint.read(path)
+    assert read is not None
     checkpoint.write(path, read)
     again = checkpoint.read(path)
+    assert again is not None
     os.replace(checkpoint.set_aside(path, again), path)
     checkpoint.remove(model)
     assert strict == []

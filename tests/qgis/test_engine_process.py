@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from landslide_mapper.landslide_plugin import engine_lookup, engine_process
@@ -363,7 +364,7 @@ class TestTrueEngine:
 
     def test_the_worker_ends_with_whoever_asked(self, engine_python, tmp_path):
         dem = write_dem(tmp_path / "dem.tif", 6000)
-        process = engine_process.start([str(engine_python), "-u", str(engine_process.WORKER)])
+        process: Any = engine_process.start([str(engine_python), "-u", str(engine_process.WORKER)])
         parameters = {"input": dem, "output": str(tmp_path / "out.tif")}
         engine_process._send(process, request_line("terrainfactors", parameters))
         process.stdout.readline()

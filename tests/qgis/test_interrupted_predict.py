@@ -82,9 +82,12 @@ def assert_nothing_is_left(outputs, pids):
 @pytest.mark.usefixtures("provider")
 def test_kill_9(inputs, outputs, recorder, pids):
     feedback = recorder()
-    feedback.progressChanged.connect(
-        lambda percent: percent > 0 and os.kill(pids[0], signal.SIGKILL)
-    )
+
+    def kill(percent):
+        if percent > 0:
+            os.kill(pids[0], signal.SIGKILL)
+
+    feedback.progressChanged.connect(kill)
     with pytest.raises(QgsProcessingException, match=r"ended from outside \(signal 9"):
         predict(inputs, outputs, feedback)
     assert_nothing_is_left(outputs, pids)

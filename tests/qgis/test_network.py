@@ -1,5 +1,7 @@
 """Downloads of the set-up go by QGIS's settings, and so does the program that installs."""
 
+from __future__ import annotations
+
 import base64
 import contextlib
 import hashlib
@@ -38,6 +40,8 @@ USER, PASSWORD = "anna", "p@ss:w/d 1"  # pragma: allowlist secret
 
 class Proxy(BaseHTTPRequestHandler):
     """Answers itself what passes it, notes it, and lets nobody pass without name and password."""
+
+    server: Server
 
     def do_GET(self):
         if not self._passes():
@@ -113,7 +117,7 @@ def proxy(qgis_app):
     server.server_close()
 
 
-class Listener:
+class Told:
     """Keeps what it is told; cancels at once where it is said so."""
 
     def __init__(self, cancels=False):
@@ -122,13 +126,18 @@ class Listener:
     def progress(self, percent):
         self.percents.append(percent)
 
+    def message(self, text):
+        pass
+
+    warning = log = message
+
     def canceled(self):
         return self._cancels
 
 
 class TestFetch:
     def test_takes_the_proxy_of_the_settings(self, proxy, tmp_path):
-        listener = Listener()
+        listener = Told()
         fetch("http://files.example/uv.whl", tmp_path / "uv.whl", listener)
         assert (tmp_path / "uv.whl").read_bytes() == CONTENT
         assert proxy.seen == ["http://files.example/uv.whl"]
@@ -140,7 +149,7 @@ class TestFetch:
 
         def work(task):
             try:
-                fetch("https://files.example/uv.whl", tmp_path / "uv.whl", Listener())
+                fetch("https://files.example/uv.whl", tmp_path / "uv.whl", Told())
             except OSError as error:
                 failed.append(str(error))
 
@@ -155,13 +164,13 @@ class TestFetch:
     def test_what_is_not_there_is_told_and_leaves_nothing(self, proxy, tmp_path):
         proxy.pages["http://files.example/nothing"] = None
         with pytest.raises(OSError, match="Not Found"):
-            fetch("http://files.example/nothing", tmp_path / "uv.whl", Listener())
+            fetch("http://files.example/nothing", tmp_path / "uv.whl", Told())
         assert list(tmp_path.iterdir()) == []
 
     def test_cancel_ends_a_download_that_stands_still(self, proxy, tmp_path):
         proxy.stalling.add("http://files.example/uv.whl")
         with pytest.raises(SetupCanceled):
-            fetch("http://files.example/uv.whl", tmp_path / "uv.whl", Listener(cancels=True))
+            fetch("http://files.example/uv.whl", tmp_path / "uv.whl", Told(cancels=True))
         assert list(tmp_path.iterdir()) == []
 
 

@@ -7,6 +7,7 @@ Which names are members of enums is asked of the QGIS at hand.
 import ast
 import importlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 import qgis
@@ -66,7 +67,7 @@ def test_what_both_have_is_let_pass(code):
 
 def faults(source):
     """Return a sentence for each name or call in a Python source that QGIS 4 lacks."""
-    nodes = list(ast.walk(ast.parse(source)))
+    nodes: list[Any] = list(ast.walk(ast.parse(source)))
     names = {}
     for node in nodes:
         names.update(imported(node))
@@ -76,7 +77,7 @@ def faults(source):
 
 def imported(node):
     """Return what the names of an import from QGIS stand for."""
-    if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "qgis":
+    if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "qgis":
         module = importlib.import_module(node.module)
         return {a.asname or a.name: getattr(module, a.name, None) for a in node.names}
     if isinstance(node, ast.Import):

@@ -8,6 +8,7 @@ import subprocess
 import tarfile
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,7 +50,7 @@ pytestmark = pytest.mark.usefixtures("provider")
 @pytest.fixture(scope="module")
 def engine_reads(engine_python):
     """A function that reads a raster as the engine does: band names, CRS, values, None invalid."""
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(
         [engine_python, "-c", READER, ROOT],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

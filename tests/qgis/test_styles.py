@@ -85,8 +85,10 @@ def test_the_legend_of_a_probability_marks_the_threshold_that_it_carries(layer):
     assert labels(plain_one) == plain
     assert labels(marked("0.5")) == [*plain[:2], "0.5 (threshold)", *plain[3:]]
     for value in (0.1, 0.65, 0.695, 0.72, 0.9):  # the colours stay what they are
-        shades = [one.renderer().shader().shade(value) for one in (probability, plain_one)]
-        assert np.allclose(*[shade[1:] for shade in shades], atol=3)
+        one, other = (
+            layer.renderer().shader().shade(value)[1:] for layer in (probability, plain_one)
+        )
+        assert np.allclose(one, other, atol=3)
 
 
 def test_north_has_one_colour_from_both_sides(layer):
@@ -127,7 +129,8 @@ def test_a_raster_of_one_value_is_drawn(layer):
 
 def test_unknown_bands_have_no_ramp():
     assert ramp_of("blue") is None and ramp_of("d") is None
-    assert ramp_of("road_distance").unit == "m"
+    road = ramp_of("road_distance")
+    assert road is not None and road.unit == "m"
     assert label(1234.5, BANDS["elevation"]) in ("1234 m", "1235 m")
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import processing
 import pytest
@@ -47,7 +48,7 @@ pytestmark = pytest.mark.usefixtures("provider")
 @pytest.fixture(scope="module")
 def engine_reads(engine_python):
     """A function that reads a layer as the engine does: CRS, left edges and fields."""
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(
         [engine_python, "-c", READER, ROOT],
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip

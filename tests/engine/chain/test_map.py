@@ -1,6 +1,7 @@
 """The whole chain in one call, with an untrained network on a synthetic hill."""
 
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -108,11 +109,12 @@ def test_what_reaches_a_network_of_reflectance_is_reflectance(layers, make_model
     ground = np.random.default_rng(0).uniform(0.02, 0.4, (2, 80, 70))
     model = make_model(["red", "ndvi"], mean=0.2, std=0.2)
     maps = []
-    for name, offset, told in (
+    stored_as: list[tuple[str, int, dict[str, Any]]] = [
         ("S2A_MSIL2A_20210523T101031_N0300_R022_T32TQQ_20210523T141200.tif", 0, {}),
         ("S2B_MSIL2A_20230523T101031_N0509_R022_T32TQQ_20230523T141200.tif", 1000, {}),
         ("image.tif", 1000, {"scale": 1e-4, "offset": -0.1}),
-    ):
+    ]
+    for name, offset, told in stored_as:
         stored = np.round(ground * 10000 + offset).astype(np.uint16)
         layers["image"] = make_raster(name, stored, bands=["B04", "B08"])
         values = map_landslides(**layers, model=model, threshold=0.0, **told)

@@ -1,5 +1,7 @@
 """One model, one threshold: single steps draw the inventory that the whole chain draws."""
 
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -91,7 +93,8 @@ def test_a_threshold_given_to_predict_is_the_inventorys(layers, middling, single
 
 def test_mask_and_further_stacks_carry_it_too_and_uncertainty_does_not(layers, middling, tmp_path):
     model, threshold = middling
-    paths = {name: str(tmp_path / f"{name}.tif") for name in ("probability", "mask", "uncertainty")}
+    names = ("probability", "mask", "uncertainty")
+    paths: dict[str, Any] = {name: str(tmp_path / f"{name}.tif") for name in names}
     stack_path = str(tmp_path / "any_stack.tif")
     predict(
         stack=stack_path, model=model, more_stacks=[stack_path], tta=True, **paths,

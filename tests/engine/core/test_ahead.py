@@ -20,15 +20,25 @@ def test_read_ahead_keeps_the_order_and_passes_errors_on():
     assert seen == [0, 10, 20, 30, 40]
 
 
+def marking(made):
+    """Return work that sets the event of its item."""
+
+    def work(number):
+        made[number].set()
+        return number
+
+    return work
+
+
 def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
     made = [threading.Event() for _ in range(3)]
-    for number in read_ahead(lambda number: made[number].set() or number, range(3)):
+    for number in read_ahead(marking(made), range(3)):
         assert made[min(number + 1, 2)].wait(60)
 
 
 def test_read_ahead_makes_as_many_as_asked_for_and_no_more():
     made = [threading.Event() for _ in range(9)]
-    reader = read_ahead(lambda number: made[number].set() or number, range(9), ahead=4)
+    reader = read_ahead(marking(made), range(9), ahead=4)
     assert next(reader) == 0
     assert all(one.wait(60) for one in made[:5])
     reader.close()

@@ -112,4 +112,4 @@ def test_a_run_is_not_changed_by_naming_its_model():
     assert run.with_model("small").tags() == {**run.tags(), "LANDSLIDE_MODEL": "small"}
     assert "LANDSLIDE_MODEL" not in run.tags()
     with pytest.raises(dataclasses.FrozenInstanceError):
-        NO_ORIGIN.model = "small"
+        NO_ORIGIN.model = "small"  # type: ignore[misc]

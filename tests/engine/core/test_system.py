@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
@@ -31,7 +32,7 @@ class TestPrograms:
         code = "import subprocess, sys; print(subprocess.Popen([sys.executable, '-c', " \
                "'import time; time.sleep(600)'], stdout=subprocess.DEVNULL).pid, flush=True); " \
                "sys.stdin.read()"  # fmt: skip
-        process = subprocess.Popen(
+        process: Any = subprocess.Popen(
             [sys.executable, "-c", code],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -101,7 +102,7 @@ class TestPrograms:
                     )
 
     def test_cores_are_those_that_may_be_used(self):
-        assert 1 <= system.cores() <= os.cpu_count()
+        assert 1 <= system.cores() <= (os.cpu_count() or 1)
 
 
 class TestNames:
@@ -147,20 +148,20 @@ class TestNames:
 
     @pytest.mark.parametrize("platform, count", [("darwin", 1), ("win32", 1), ("linux", 3)])
     def test_macos_and_windows_take_some_names_for_one(self, monkeypatch, platform, count):
-        monkeypatch.setattr(system.sys, "platform", platform)
+        monkeypatch.setattr(sys, "platform", platform)
         monkeypatch.setattr(system, "is_windows", lambda: platform == "win32")
         names = ["/maps/\u00e4.tif", "/maps/a\u0308.tif", "/Maps/\u00c4.TIF"]
         assert len({system.one_name(name) for name in names}) == count
 
     def test_two_outputs_of_names_that_macos_takes_for_one_are_refused(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(system.sys, "platform", "darwin")
+        monkeypatch.setattr(sys, "platform", "darwin")
         places = {"a": str(tmp_path / "map.tif"), "b": str(tmp_path / "MAP.tif")}
         with pytest.raises(InputError, match="A and B would both write"):
             with claimed(places, []):
                 pass
 
     def test_and_a_part_of_an_input_is_known_by_them(self, monkeypatch, tmp_path):
-        monkeypatch.setattr(system.sys, "platform", "darwin")
+        monkeypatch.setattr(sys, "platform", "darwin")
         (tmp_path / "a.shp").touch()
         with pytest.raises(InputError, match="or a part of one"):
             with claimed({"output": str(tmp_path / "A.dbf")}, [str(tmp_path / "a.shp")]):

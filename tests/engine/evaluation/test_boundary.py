@@ -20,10 +20,10 @@ def counted(ours, truth, tolerance, pixel=(1.0, 1.0), known=None):
     def places(rows, columns):
         return np.stack([rows * pixel[0], columns * pixel[1]], axis=1)
 
-    edges = [
+    one, other = (
         Outline(outline(mask & known, known), slice(0, len(mask)), places) for mask in (ours, truth)
-    ]
-    return compare_outlines(*edges, tolerance)
+    )
+    return compare_outlines(one, other, tolerance)
 
 
 def square(column, size=30):

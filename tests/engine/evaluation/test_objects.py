@@ -24,11 +24,11 @@ def gathered(ours, other, rows):
     for start in range(0, len(ours), rows):
         block = slice(start, start + rows)
         height = len(ours[block])
-        numbers = [
+        first, second = (
             one.add(label(mask[block], EIGHT)[0].astype(np.int32), ONE[:height], start)
             for one, mask in zip(objects, (ours, other), strict=True)
-        ]
-        pairs.add(*numbers, ONE[:height])
+        )
+        pairs.add(first, second, ONE[:height])
     return objects, pairs
 
 

@@ -1,5 +1,7 @@
 """Scores of whole maps, their baselines and intervals, on maps made so that they are known."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.core.progress import Progress
@@ -27,6 +29,7 @@ class Made:
     """A map from an array of booleans or probabilities."""
 
     ids_are_global = False
+    threshold: float | None = None
 
     def __init__(self, values):
         self.values = np.asarray(values)
@@ -77,7 +80,7 @@ def test_landslides_by_hand(two_of_three):
 
 
 def test_areas_by_hand(two_of_three):
-    values = scores(two_of_three, two_of_three.results[0])
+    values: dict[str, Any] = scores(two_of_three, two_of_three.results[0])
     mapped, reference, shared = 64 + 900 + 25, 9 + 64 + 900, 32 + 900
     assert values["area_bias"] == pytest.approx(mapped / reference - 1)
     assert values["matching"] == pytest.approx(shared / (mapped + reference - shared))
@@ -161,9 +164,12 @@ def test_interval_narrows_with_more_of_the_same():
     found = made(truth ^ (random.random((SIZE, SIZE)) > 0.95), truth)
     blocks = make_blocks(found)
     assert (blocks.count, blocks.side) == (100, 200)
-    values, drawn = scores(found, found.results[0]), draws(found, found.results[0], blocks)
+    values: dict[str, Any] = scores(found, found.results[0])
+    drawn = draws(found, found.results[0], blocks)
     for key in ("oa", "f1", "kappa", "iou_landslide", "area_bias", "matching"):
-        low, high = interval(drawn[key], blocks)
+        limits = interval(drawn[key], blocks)
+        assert limits is not None
+        low, high = limits
         assert low < values[key] < high
         assert high - low < 0.05
     wide = draws(found, found.results[0], make_blocks(found, 500))
@@ -179,7 +185,9 @@ def test_interval_of_clustered_errors_is_wider():
     ours[:100, :100] = False
     found = made(ours, truth)
     blocks = make_blocks(found, 200)
-    low, high = interval(draws(found, found.results[0], blocks)["recall"], blocks)
+    limits = interval(draws(found, found.results[0], blocks)["recall"], blocks)
+    assert limits is not None
+    low, high = limits
     assert low < 0.7 and high > 0.8
     by_pixel = 1.96 * np.sqrt(0.75 * 0.25 / truth.sum())
     assert (high - low) / 2 > 3 * by_pixel

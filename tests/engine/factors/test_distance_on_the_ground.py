@@ -1,5 +1,7 @@
 """Distances in true metres on any CRS, against geodesics by pyproj."""
 
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -55,7 +57,7 @@ def laid(place, pixel, shape=(60, 60)):
 
 def degrees(grid, x, y):
     """Longitude and latitude on the grid's own ellipsoid, and its geodesics."""
-    known = ProjCRS.from_user_input(grid.crs)
+    known: Any = ProjCRS.from_user_input(grid.crs)
     base = known.geodetic_crs
     to_base = Transformer.from_crs(known, base, always_xy=True)
     factor = np.degrees(base.axis_info[0].unit_conversion_factor)

@@ -1,5 +1,7 @@
 """Terrain and streams in true metres: the same ground laid down in many CRSs."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.core.progress import Progress
@@ -43,7 +45,7 @@ class Ground:
     """
 
     def __init__(self, crs, longitude, latitude, pixel, size=SIZE):
-        known = ProjCRS.from_user_input(crs)
+        known: Any = ProjCRS.from_user_input(crs)
         base = known.geodetic_crs
         x, y = Transformer.from_crs(4326, known, always_xy=True).transform(longitude, latitude)
         transform = from_origin(x - pixel * size / 2, y + pixel * size / 2, pixel, pixel)

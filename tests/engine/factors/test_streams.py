@@ -99,8 +99,8 @@ class TestKnownShapes:
 class TestFilling:
     def test_heights_keep_all_their_digits(self):
         # A slope of 2**-12 m a row, the least step that float32 has at 4000 m, drains as it is.
-        elevation = np.repeat(np.float32(4000) - np.arange(3, 43, dtype=np.float32) / 4096, 9)
-        elevation = elevation.reshape(40, 9)
+        column = np.float32(4000) - np.arange(3, 43, dtype=np.float32) / 4096
+        elevation = np.repeat(column, 9).reshape(40, 9)
         elevation[0, 0] = 100
         filled = rooms.fill_depressions(elevation, np.ones(elevation.shape, bool))
         np.testing.assert_array_equal(filled - 1000 + 100, elevation)

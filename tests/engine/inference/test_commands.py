@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -253,7 +254,7 @@ def running(make_raster, tmp_path, model):
             "tile_size": 64,
         },
     }
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(
         [sys.executable, str(WORKER)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -102,8 +102,10 @@ def test_a_landslide_over_several_windows_is_one_polygon_with_one_score(
     network = AlmostRight()
     monkeypatch.setattr(detect_command, "load_model", lambda path: LoadedModel(network, CARD))
     output, mask = str(tmp_path / "o.gpkg"), str(tmp_path / "m.tif")
-    options = {"tile_size": SIZE, "overlap": OVERLAP, "device": "cpu", "progress": Progress()}
-    result = detect(stack=path, model="m", output=output, mask=mask, **options)
+    result = detect(
+        stack=path, model="m", output=output, mask=mask, tile_size=SIZE, overlap=OVERLAP,
+        device="cpu", progress=Progress(),
+    )  # fmt: skip
     found = gpd.read_file(output)
     assert result["count"] == len(found) == 4
     assert found.geom_type.eq("Polygon").all() and found.is_valid.all()

@@ -111,8 +111,7 @@ def test_it_reads_back_here(model, network, tmp_path):
         assert runtime.name.startswith(name) and runtime.fixed_size == (96, 96)
         near = 1e-4 if name == "onnx" else 0.05
         torch.testing.assert_close(runtime.run(images), expected, atol=near, rtol=0)
-    changed = {"architecture": "onnx", "arguments": {}, "tile_size": 96}
-    assert card == replace(CARD, **changed)
+    assert card == replace(CARD, architecture="onnx", arguments={}, tile_size=96)
 
 
 def test_any_size(model, network, tmp_path):
@@ -152,7 +151,7 @@ def test_the_item_is_valid_stac(model, tmp_path):
     result = export(model, folder, "small.json", format="stac")
     item = pystac.Item.from_file(result["output"])
     described = MLMExtension.ext(item)
-    assert described.architecture == "fc_densenet" and described.total_parameters > 1000
+    assert described.architecture == "fc_densenet" and (described.total_parameters or 0) > 1000
     assert item.assets["model"].href.endswith("../small.safetensors")
     path = export(model, tmp_path)["output"]
     keys = onnxruntime.InferenceSession(path).get_modelmeta().custom_metadata_map

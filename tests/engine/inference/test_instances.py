@@ -11,7 +11,8 @@ from landslide_mapper.landslide_plugin.inference.instances import (
     detect_instances,
     merge,
 )
-from landslide_mapper.landslide_plugin.inference.windows import Reader, Tiling
+from landslide_mapper.landslide_plugin.inference.tiling import Tiling
+from landslide_mapper.landslide_plugin.inference.windows import Reader
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 from scipy.ndimage import label

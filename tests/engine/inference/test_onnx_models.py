@@ -1,6 +1,7 @@
 """ONNX files of others: what describes them, and what is refused."""
 
 import json
+from typing import Any
 
 import onnx
 import pytest
@@ -11,7 +12,7 @@ from landslide_mapper.landslide_plugin.inference.runtimes import Wish, open_grap
 from onnx import TensorProto, helper
 
 DEEPNESS = {"model_type": "Segmentor", "class_names": {"0": "background", "1": "slide"}}
-MLM = {
+MLM: dict[str, Any] = {
     "mlm:name": "theirs",
     "mlm:tasks": ["semantic-segmentation"],
     "mlm:input": [
@@ -52,7 +53,7 @@ def graph(tmp_path):
         shape = [bands if side is None else side for side in shape]
         weights = [0.1 * (number // bands + 1) for number in range(bands * classes)]
         nodes = [helper.make_node("Conv", ["image", "weights"], ["logits"])]
-        attributes = {"axis": 1} if last == "Softmax" else {}
+        attributes: dict[str, Any] = {"axis": 1} if last == "Softmax" else {}
         nodes.append(helper.make_node(last, ["logits"], ["output"], **attributes))
         images = [
             helper.make_tensor_value_info("image" if i == 0 else f"other{i}", kind, shape)

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError, ModelFileError
-from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor, joint_card
+from landslide_mapper.landslide_plugin.inference.predictor import Predictor, joint_card
+from landslide_mapper.landslide_plugin.inference.runtimes.runtime import Member
 from landslide_mapper.models.model_card import ModelCard
 
 CARD = ModelCard(
@@ -20,8 +21,8 @@ KNOWN = torch.ones(1, 8, 8, dtype=torch.bool)
 class Says:
     """Stands in for a runtime; keeps what it was asked."""
 
-    name, device, fixed_size = "says", torch.device("cpu"), None
-    side_by_side = 1
+    name, device, side_by_side = "says", torch.device("cpu"), 1
+    fixed_size: tuple[int, int] | None = None
 
     def __init__(self, answer, classes=2):
         self.answer = answer if callable(answer) else lambda image: torch.full_like(image, answer)

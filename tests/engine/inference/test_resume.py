@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -102,7 +103,7 @@ def assert_nothing_half_written(folder):
 def start(given, folder):
     """Start a worker and wait until it computes."""
     request = {"command": "predict", "parameters": {**given, **outputs(folder)}}
-    process = subprocess.Popen(
+    process: Any = subprocess.Popen(
         [sys.executable, str(WORKER)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

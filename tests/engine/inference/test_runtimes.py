@@ -148,14 +148,19 @@ def test_any_size_as_the_network(network, name):
 class Shifted:
     """A runtime that is fast and wrong."""
 
-    name, device, fixed_size = "shifted", torch.device("cpu"), None
-    side_by_side = 1
+    name, device, side_by_side = "shifted", torch.device("cpu"), 1
+    fixed_size: tuple[int, int] | None = None
 
     def __init__(self, reference, by):
         self.result = reference + by
 
     def run(self, images):
         return self.result
+
+
+def chosen(candidates, trial):
+    best = choose(candidates, trial)
+    return best and best[0].key
 
 
 def test_a_runtime_that_changes_the_result_is_not_chosen(network):
@@ -169,17 +174,15 @@ def test_a_runtime_that_changes_the_result_is_not_chosen(network):
 
     assert choose([candidate("a", 0.003)], trial) is None
     assert "0.0030 in the mean" in said[-1]["text"]
-    best, _ = choose([candidate("a", 0.003, True), candidate("a", 0.0), candidate("b", 1)], trial)
-    assert best.key == "a full"
+    several = [candidate("a", 0.003, True), candidate("a", 0.0), candidate("b", 1)]
+    assert chosen(several, trial) == "a full"
 
     def broken():
         raise RuntimeError("no such operator\nat a place")
 
-    best, _ = choose([Candidate("a", False, broken), candidate("b", 0)], trial)
-    assert best.key == "b full"
+    assert chosen([Candidate("a", False, broken), candidate("b", 0)], trial) == "b full"
     assert any("no such operator)" in event.get("text", "") for event in said)
-    best, _ = choose([Candidate("a", True, broken), candidate("a", 0)], trial)
-    assert best.key == "a full"
+    assert chosen([Candidate("a", True, broken), candidate("a", 0)], trial) == "a full"
 
 
 @pytest.mark.parametrize(
@@ -290,7 +293,7 @@ def test_without_a_home_nothing_is_remembered_and_nothing_fails(monkeypatch):
     def home():
         raise RuntimeError("Could not determine home directory.")
 
-    monkeypatch.setattr(choice.Path, "home", home)
+    monkeypatch.setattr(Path, "home", home)
     memory = choice.Memory("model", [1, 3, 64, 64], "cpu", "auto")
     memory.keep("torch")
     assert memory.recall() is None

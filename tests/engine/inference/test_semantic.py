@@ -10,7 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.contract.errors import ModelFileError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.predictor import Member, Predictor
+from landslide_mapper.landslide_plugin.inference.predictor import Predictor
+from landslide_mapper.landslide_plugin.inference.runtimes.runtime import Member
 from landslide_mapper.landslide_plugin.inference.runtimes.torch_runtime import TorchRuntime
 from landslide_mapper.landslide_plugin.inference.semantic import map_probability
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling

@@ -8,8 +8,9 @@ import rasterio
 import torch
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
+from landslide_mapper.landslide_plugin.inference.tiling import Tiling
 from landslide_mapper.landslide_plugin.inference.units import fit_units
-from landslide_mapper.landslide_plugin.inference.windows import Reader, Tiling
+from landslide_mapper.landslide_plugin.inference.windows import Reader
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
@@ -56,8 +57,9 @@ def network_gets(path, card):
     with Source.open(path) as source:
         fitted = fit_units(card, source, Progress(events.append))
         tiling = Tiling(source.grid.shape, 64)
-        given = Reader(source, fitted, tiling).read(next(iter(tiling))).values
-    return given, [(event["type"], event["text"]) for event in events]
+        given = Reader(source, fitted, tiling).read(next(iter(tiling)))
+    assert given is not None
+    return given.values, [(event["type"], event["text"]) for event in events]
 
 
 @pytest.mark.parametrize("card", [CARD, replace(CARD, units=[]), OLD], ids=["told", "guess", "old"])

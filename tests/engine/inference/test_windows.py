@@ -93,6 +93,7 @@ def test_bands_are_taken_by_name_and_scaled(make_raster):
         tiling = Tiling(source.grid.shape, 20, 0)
         reader = Reader(source, card(mean=[10, 1], std=[10, 2]), tiling)
         item = reader.read(next(iter(tiling)))
+    assert item is not None
     np.testing.assert_allclose(item.values[0], 2)
     np.testing.assert_allclose(item.values[1], 2)
 
@@ -112,6 +113,7 @@ def test_pixel_invalid_in_one_needed_band_is_invalid_and_zero_in_all(make_raster
     with Source.open(path) as source:
         tiling = Tiling(source.grid.shape, 20, 0)
         item = Reader(source, card(), tiling).read(next(iter(tiling)))
+    assert item is not None
     assert (item.values[:, 3, 4] == 0).all() and not item.valid[3, 4]
     assert item.valid.sum() == 399
 
@@ -133,6 +135,7 @@ def test_small_raster_is_mirrored_to_the_window_size(make_raster):
     with Source.open(path) as source:
         tiling = Tiling(source.grid.shape, 16, 0.25)
         item = Reader(source, card(), tiling).read(next(iter(tiling)))
+    assert item is not None
     assert item.values.shape == (2, 16, 16) and item.valid.shape == (3, 5)
     np.testing.assert_array_equal(item.values[:, 3:5, :5], values[:, 1::-1])
 

@@ -148,7 +148,7 @@ def test_directions_count_from_true_north_where_the_way_up_the_map_is_another_on
 def test_confidence_in_the_steps_of_the_usgs():
     mean = np.array([0.95, 0.9, 0.8, 0.75, 0.6, 0.5, 0.39, np.nan])
     assert confidence(mean).tolist()[:-1] == [8, 8, 5, 5, 3, 2, 1]
-    assert confidence(np.float32([0.9]).astype(float)).tolist() == [8]
+    assert confidence(np.array([0.9], np.float32).astype(float)).tolist() == [8]
     assert pd.isna(confidence(mean)[7])
 
 
@@ -181,7 +181,7 @@ def test_a_geopackage_holds_aliases_and_a_style(tmp_path):
     assert titles["area_m2"] == "Area (m²)" and set(titles) == set(FIELDS)
     assert layer == "inventory"
     root = ElementTree.fromstring(style)  # noqa: S314 - our own
-    assert [item.get("field") for item in root.find("aliases")] == list(FIELDS)
+    assert [item.get("field") for item in root.iterfind("aliases/*")] == list(FIELDS)
 
 
 def test_a_disk_that_fails_while_the_style_is_added_is_told_of(tmp_path, monkeypatch):

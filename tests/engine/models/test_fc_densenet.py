@@ -1,19 +1,16 @@
 """FC-DenseNet: size, shapes and gradient."""
 
+from typing import Any
+
 import pytest
 import torch
+from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, SEMANTIC
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models.fc_densenet import FCDenseNet
-from landslide_mapper.models.registry import (
-    INSTANCE,
-    SEMANTIC,
-    backbone_arguments,
-    build,
-    task_of,
-)
+from landslide_mapper.models.registry import backbone_arguments, build, task_of
 
 GAO_PARAMETERS = 2_961_676
-TINY = {"growth_rate": 4, "layers": (2, 2), "middle_layers": 2, "first_channels": 8}
+TINY: dict[str, Any] = {"growth_rate": 4, "layers": (2, 2), "middle_layers": 2, "first_channels": 8}
 
 
 def parameters(network):
@@ -49,7 +46,8 @@ def test_without_bottleneck_and_compression_it_is_jegous_fc_densenet_103():
 def test_every_weight_gets_a_gradient():
     network = FCDenseNet(3, 2, **TINY)
     network(torch.randn(2, 3, 16, 16)).square().mean().backward()
-    assert all(value.grad.abs().sum() > 0 for value in network.parameters() if value.dim() > 1)
+    weights = [value.grad for value in network.parameters() if value.dim() > 1]
+    assert all(grad is not None and grad.abs().sum() > 0 for grad in weights)
 
 
 def test_a_pixel_sees_only_its_surroundings_so_that_windows_can_overlap():

@@ -46,6 +46,11 @@ class Told:
     def message(self, text):
         self.messages.append(text)
 
+    def progress(self, *_):
+        pass
+
+    warning = log = progress
+
     def canceled(self):
         return False
 

@@ -145,6 +145,7 @@ def test_the_gradient_of_roi_align_is_its_transpose(monkeypatch, ratio):
     np.testing.assert_allclose(found.detach(), expected, atol=1e-5)
     weights = torch.randn(found.shape, generator=generator)
     (found * weights).sum().backward()
+    assert features.grad is not None
     # it is linear: <A f, g> = <f, A^T g>
     torch.testing.assert_close((features.grad * features).sum(), (found * weights).sum())
     other = torch.randn(features.shape, generator=generator)
@@ -159,6 +160,7 @@ def test_roi_align_of_no_boxes_is_empty_and_differentiable():
     )  # fmt: skip
     box = torch.tensor([[0.0, 1, 1, 6, 6]])
     torchvision_ops.roi_align(features, box, 1.0, 2, 2, 2, False).sum().backward()
+    assert features.grad is not None
     assert features.grad.sum().item() == pytest.approx(8)  # each of 2 x 4 means has weight one
 
 

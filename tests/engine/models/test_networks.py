@@ -1,16 +1,16 @@
 """What holds for every network that gives each pixel a class, and the sizes of the sources."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
+from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, SEMANTIC
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_model, save_model
 from landslide_mapper.models.registry import (
-    INSTANCE,
-    SEMANTIC,
     backbone_arguments,
     backbones,
     build,
@@ -133,7 +133,7 @@ def test_segnet_puts_values_back_where_pooling_found_them():
     values, indices = torch.nn.functional.max_pool2d(
         torch.randn(2, 3, 8, 12), 2, return_indices=True
     )
-    expected = torch.nn.functional.max_unpool2d(values, indices, 2)
+    expected = torch.nn.functional.max_unpool2d(values, indices, (2, 2))
     assert torch.equal(_unpool(values, indices), expected)
 
 
@@ -151,7 +151,7 @@ def test_fcn8s_enlarges_bilinearly_at_first():
 @pytest.mark.parametrize("scales", [(1, 2), (2, 1), (1, 2, 4)])
 def test_a_coarser_reading_adds_half_of_what_it_sees_beyond_and_takes_nothing(scales):
     pyramid = build("compact_unet", 2, 3, widths=[4, 8], scales=scales).eval()
-    alone = build("compact_unet", 2, 3, widths=[4, 8]).eval()
+    alone: Any = build("compact_unet", 2, 3, widths=[4, 8]).eval()
     alone.load_state_dict(pyramid.state_dict())
     images = torch.randn(2, 2, 64, 96)
 
@@ -171,7 +171,7 @@ def test_a_coarser_reading_adds_half_of_what_it_sees_beyond_and_takes_nothing(sc
     assert parameters(pyramid) == parameters(alone)
 
 
-SENSELESS = {
+SENSELESS: dict[str, list[dict[str, Any]]] = {
     "compact_unet": [
         {"widths": []},
         {"widths": [8] * 9},

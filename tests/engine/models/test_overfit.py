@@ -5,6 +5,8 @@ user would get: the network in evaluation mode, at threshold 0.5; of Mask R-CNN,
 landslides of that score.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import rasterio
@@ -17,7 +19,7 @@ SIZE = 64
 WANTED = 0.9
 CHECK_EVERY = 10
 
-RUNS = {
+RUNS: dict[str, tuple[dict[str, Any], float, int]] = {
     "fc_densenet": ({"growth_rate": 8, "layers": [2, 2, 2], "middle_layers": 3}, 1e-2, 150),
     "compact_unet": ({"widths": [32, 64, 96, 128]}, 3e-3, 150),
     "unet": ({"widths": [16, 32, 64, 128]}, 3e-3, 150),

@@ -1,9 +1,11 @@
 """Pretrained encoders: what can be said of them without the internet."""
 
+from typing import Any
+
 import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError
-from landslide_mapper.models import mask_rcnn, pretrained
+from landslide_mapper.models import pretrained
 from landslide_mapper.models.pretrained import make_encoder
 from landslide_mapper.models.registry import backbone_arguments, build
 from landslide_mapper.models.vgg import copy_layers, vgg_stages
@@ -71,16 +73,19 @@ def test_vgg_stages_compute_what_the_pretrained_encoder_does():
 def test_mask_rcnn_takes_over_a_pretrained_body_with_its_normalization(downloaded):
     arguments = backbone_arguments("mask_rcnn", "resnet18", pretrained=True)
     assert arguments == {"depth": 18, "norm": "frozen"}
-    body = build("mask_rcnn", 5, 2, pretrained=True, **arguments).backbone.body
-    theirs = pretrained.make_encoder("resnet18", 5)
+    network: Any = build("mask_rcnn", 5, 2, pretrained=True, **arguments)
+    body = network.backbone.body
+    theirs: Any = pretrained.make_encoder("resnet18", 5)
     assert torch.equal(body.conv1.weight, theirs.conv1.weight)
     assert torch.equal(body.layer4[1].conv2.weight, theirs.layer4[1].conv2.weight)
     assert torch.equal(body.layer4[1].bn2.running_var, theirs.layer4[1].bn2.running_var)
-    assert isinstance(body.bn1, mask_rcnn.FrozenBatchNorm2d)
+    from torchvision.ops.misc import FrozenBatchNorm2d  # which loads once a network needed it
+
+    assert isinstance(body.bn1, FrozenBatchNorm2d)
 
 
 def test_further_bands_share_the_weights_of_the_colours():
-    three = make_encoder("resnet18", 3)
+    three: Any = make_encoder("resnet18", 3)
     colours = three.conv1.weight.detach().clone()
     three.set_in_channels(5, pretrained=True)
     adapted = three.conv1.weight

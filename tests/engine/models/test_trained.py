@@ -6,7 +6,7 @@ from landslide_mapper.landslide_plugin.contract.architectures import SEMANTIC
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.training import train_command as commands
-from landslide_mapper.models.model_file import load_model
+from landslide_mapper.models.model_file import load_model, save_model
 
 SMALL = {
     **{name: "resnet18" for name in SEMANTIC if name.startswith("smp_")},
@@ -42,11 +42,10 @@ def test_three_epochs_give_a_file_that_predicts_as_the_trained_network(
     architecture, samples, tmp_path, monkeypatch
 ):
     trained = []
-    save = commands.save_model
 
     def keep(path, network, card):
         trained.append(network)
-        save(path, network, card)
+        save_model(path, network, card)
 
     monkeypatch.setattr(commands, "save_model", keep)
     result = commands.train(

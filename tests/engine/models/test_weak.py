@@ -1,5 +1,7 @@
 """Scores learnt from image labels: activation maps, grey differences, their intersection."""
 
+from typing import Any
+
 import pytest
 import torch
 from landslide_mapper.models.cyclegan import CycleGAN, Discriminator, Generator
@@ -7,7 +9,7 @@ from landslide_mapper.models.registry import build, task_of
 from landslide_mapper.models.weak import Classifier, WeakNetwork, grey_levels
 from torch import nn
 
-SMALL = {"encoder": "resnet18", "width": 8, "blocks": 1}
+SMALL: dict[str, Any] = {"encoder": "resnet18", "width": 8, "blocks": 1}
 
 
 class Fixed(nn.Module):
@@ -27,7 +29,7 @@ def test_the_activation_map_is_the_weighted_sum_of_the_features():
     network.encoder = Fixed(torch.tensor([[[[1.0, 2], [3, 4]], [[1, 0], [0, 0]]]]))
     network.head = nn.Conv2d(2, 2, 1)
     network.head.weight.data = torch.tensor([[0.0, 0], [2, 10]])[..., None, None]
-    network.head.bias.data = torch.tensor([0.0, 1])
+    network.head.bias = nn.Parameter(torch.tensor([0.0, 1]))
     image = torch.zeros(1, 3, 64, 64)
     torch.testing.assert_close(network.activation(image)[0, 1], torch.tensor([[13.0, 5], [7, 9]]))
     torch.testing.assert_close(network(image), torch.tensor([[0.0, 34 / 4]]))
@@ -49,7 +51,7 @@ def test_the_grey_difference_of_a_painted_image():
     image = torch.zeros(1, 3, 32, 32)
     painted = image.clone()
     painted[0, :, 8:16, 8:16] = (torch.tensor([10.0, 100, 50]) / torch.tensor(std))[:, None, None]
-    network.generator = _Erase()
+    network.add_module("generator", _Erase())
     difference = network.difference(painted)[0]
     grey = 0.3 * 100 + 0.59 * 50 + 0.11 * 10
     torch.testing.assert_close(difference[8:16, 8:16], torch.full((8, 8), grey))
@@ -61,7 +63,7 @@ def test_the_grey_difference_of_a_painted_image():
 def test_pixels_brighter_than_a_generator_can_be_are_not_changed_by_that():
     """At 6 deviations; the generator gives back what is at most 3."""
     network = WeakNetwork(3, 2, "cyclegan", **SMALL)
-    network.generator = _Limit()
+    network.add_module("generator", _Limit())
     image = torch.zeros(1, 3, 16, 16)
     image[..., 4:8, 4:8] = 6.0
     assert network.difference(image).abs().max() == 0
@@ -123,6 +125,7 @@ def test_a_discriminator_looks_at_patches_of_70_px():
     linear = nn.Sequential(*(layer for layer in judge.layers if isinstance(layer, nn.Conv2d)))
     scores = linear(image)
     scores[0, 0, 15, 15].backward()
+    assert image.grad is not None
     seen = image.grad[0].abs().sum(0).nonzero()
     assert (seen.max(0).values - seen.min(0).values + 1).tolist() == [70, 70]
 

@@ -298,7 +298,7 @@ def ended_at(moment, work):
         replace(old, new)
 
     owners.me.cache_clear()
-    os.replace = counted
+    setattr(os, "replace", counted)  # noqa: B010 - its type is no matter here
     try:
         work()
     finally:

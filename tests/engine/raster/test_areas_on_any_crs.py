@@ -106,8 +106,10 @@ class TestCircle:
         output = str(tmp_path / "out.gpkg")
 
         def area(**sizes):
-            options = {"input": circle.raster, "output": output, "threshold": 0.5} | sizes
-            return vectorize(**options, progress=Progress())["area_m2"]
+            drawn = vectorize(
+                input=circle.raster, output=output, threshold=0.5, progress=Progress(), **sizes
+            )
+            return drawn["area_m2"]
 
         whole = circle.area * circle.mask.sum() / circle.mask.sum()
         hole = whole * 400 / circle.mask.sum()

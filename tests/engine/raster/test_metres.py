@@ -1,5 +1,7 @@
 """Pixels on the ground: measured on the ellipsoid, whatever the CRS."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
@@ -52,7 +54,7 @@ def grid_at(crs, longitude, latitude, pixel, shape=(9, 7)):
 
 def by_geodesics(grid, rows, columns):
     """Return pixel width, height and the cosine between them, of geodesics over some pixels."""
-    known = ProjCRS.from_user_input(grid.crs)
+    known: Any = ProjCRS.from_user_input(grid.crs)
     known = known.sub_crs_list[0] if known.is_compound else known
     base = known.source_crs if known.is_geographic and known.is_derived else known.geodetic_crs
     to_base = Transformer.from_crs(known, base, always_xy=True)
@@ -218,8 +220,9 @@ def test_a_planet_whose_longitudes_count_west():
     jupiter = CRS.from_user_input("IAU_2015:59966")
     grid = Grid(jupiter, from_origin(-50, 2e7, 10, 10), 10, 10)
     assert not grid.keeps_own_metres
-    geod = ProjCRS.from_user_input("IAU_2015:59966").get_geod()
-    inverse = Transformer.from_crs(ProjCRS.from_user_input("IAU_2015:59966"), "IAU_2015:59901")
+    known: Any = ProjCRS.from_user_input("IAU_2015:59966")
+    geod = known.get_geod()
+    inverse = Transformer.from_crs(known, "IAU_2015:59901")
     (south, north), _ = inverse.transform([0, 0], [2e7 - 500, 2e7 + 500])
     _, _, metres = geod.inv(0, south, 0, north)
     assert grid.pixel_metres()[1] == pytest.approx(metres / 100, rel=1e-4)
@@ -231,7 +234,8 @@ def test_a_planet_whose_longitudes_count_west():
 def test_methods_of_the_sphere_are_not_taken_for_those_of_the_ellipsoid():
     """EPSG:9311 projects the ellipsoid's latitudes as if it were a sphere."""
     grid = grid_at(9311, -75.0, 45.0, 10.0)
-    known, x, y = ProjCRS.from_epsg(9311), *grid.point(3.5, 4.5)
+    known: Any = ProjCRS.from_epsg(9311)
+    x, y = grid.point(3.5, 4.5)
     inverse = Transformer.from_crs(known, known.geodetic_crs, always_xy=True)
     xs, ys = inverse.transform([x - 50, x + 50], [y, y])
     _, _, metres = known.get_geod().inv(xs[0], ys[0], xs[1], ys[1])

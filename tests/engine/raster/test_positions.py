@@ -1,5 +1,7 @@
 """Where pixels lie: straight ways between them against geodesics."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.contract.errors import GridError
@@ -27,7 +29,7 @@ def test_ways_are_geodesics(crs, left, top, step):
     grid = Grid(CRS.from_user_input(crs), from_origin(left, top, step, step), 150, 100)
     assert not grid.keeps_own_metres
     rows, columns = np.random.default_rng(0).integers(0, 100, (2, 2, 50))
-    known = ProjCRS.from_user_input(crs)
+    known: Any = ProjCRS.from_user_input(crs)
     degrees = np.degrees(known.geodetic_crs.axis_info[0].unit_conversion_factor)
     there = Transformer.from_crs(known, known.geodetic_crs, always_xy=True)
     longitude, latitude = (
@@ -63,7 +65,8 @@ def test_a_grid_that_keeps_its_metres_lies_in_the_plane():
 
 def test_beside_the_world_there_is_no_place():
     world = Grid(CRS.from_user_input("ESRI:54009"), from_origin(-18e6, 9e6, 4e5, 4e5), 90, 45)
-    known = np.isfinite(Positions(world).window(Window(0, 0, 90, 45))).all(axis=2)
+    places = Positions(world).window(Window(0, 0, 90, 45))
+    known = np.array(np.isfinite(places).all(axis=2))
     assert not known[0, 0] and known[22, 45]
     assert known.mean() == pytest.approx(np.pi / 4, abs=0.02)
 

@@ -88,6 +88,7 @@ class TestSentinel2Paths:
     def test_every_baseline_from_4_on_adds_1000(self, baseline):
         path = SAFE.replace("N0509", f"N{baseline:04d}") + "/B04.jp2"
         found = told_units(path, "B04", 0, {})
+        assert found is not None
         assert found.offset == (-0.1 if baseline >= 400 else 0)
 
     def test_in_an_archive(self, written, tmp_path):

@@ -201,7 +201,7 @@ class TestGrids:
         slope = make_raster("slope.tif", noise(1), bands=["slope"])
         north = make_raster(
             "aspect.tif",
-            np.tile(np.float32([359, 1]), (10, 8)),
+            np.tile(np.array([359, 1], np.float32), (10, 8)),
             bands=["aspect"],
             transform=from_origin(499993, 5000004, 21, 21),
         )
@@ -211,7 +211,10 @@ class TestGrids:
     def test_aspect_is_known_by_its_final_name(self, make_raster, tmp_path):
         """By its file's, or with a number, as a second one has."""
         slope = make_raster("slope.tif", noise(1), bands=["slope"])
-        angles, shifted = np.tile(np.float32([359, 1]), (20, 15)), from_origin(500005, 5e6, 10, 10)
+        angles, shifted = (
+            np.tile(np.array([359, 1], np.float32), (20, 15)),
+            from_origin(500005, 5e6, 10, 10),
+        )
         north = make_raster("aspect.tif", angles, transform=shifted)
         again = make_raster("other.tif", angles, transform=shifted, bands=["aspect"])
         found, _ = run([slope, north, again], tmp_path / "out.tif")

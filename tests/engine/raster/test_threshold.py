@@ -189,7 +189,8 @@ def test_a_mask_has_no_threshold(make_raster, tmp_path):
     found = evaluate(predicted=mask, reference=mask, json=str(report), progress=Progress())
     assert found["f1"] == 1 and json.loads(report.read_text())["threshold"] is None
     with Source.open(mask) as source:
-        assert carried(source).value == 0.7
+        threshold = carried(source)
+    assert threshold is not None and threshold.value == 0.7
 
 
 def test_pseudo_labels_and_false_alarms_begin_at_the_rasters_threshold(make, make_raster, tmp_path):

@@ -148,7 +148,8 @@ def test_attributes_do_not_come_from_voids(make_raster, tmp_path, dem):
         {"factors": make_raster(name, dem, nodata=nodata, bands=["elevation"])}
         for name, nodata in (("a.tif", -32768), ("b.tif", None))
     ]
-    declared, undeclared, kept = both("vectorize", tmp_path, *factors, suffix="gpkg", **given)
+    first, second = factors
+    declared, undeclared, kept = both("vectorize", tmp_path, first, second, suffix="gpkg", **given)
     assert undeclared.elev_min[0] == declared.elev_min[0] > 900 > 0 > kept.elev_min[0]
 
 

@@ -160,7 +160,7 @@ def test_a_mask_and_an_alpha_band_count_by_their_weight(tmp_path):
     """Of two columns of pixels that a new one lies between, one is masked or transparent."""
     for kind in ("mask", "alpha"):
         path = tmp_path / f"{kind}.tif"
-        band = np.tile(np.uint8([50, 200]), (6, 4))
+        band = np.tile(np.array([50, 200], np.uint8), (6, 4))
         with rasterio.open(
             path, "w", driver="GTiff", count=2, height=6, width=8, dtype="uint8", crs=UTM,
             transform=from_origin(LEFT, TOP, PIXEL, PIXEL),

@@ -2,6 +2,7 @@
 
 import ast
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,9 @@ from matplotlib.figure import Figure
 
 NASTY = '<script>alert("x")</script> & {{ 7 * 7 }} {% endblock %}'
 REPORTS = sorted(name for name in TEMPLATES.list_templates() if name.endswith("report.html"))
-ENGINE = Path(TEMPLATES.loader.searchpath[0])
-PARTS = TEMPLATES.get_template("reports/templates/parts.html").module
+LOADER: Any = TEMPLATES.loader
+ENGINE = Path(LOADER.searchpath[0])
+PARTS: Any = TEMPLATES.get_template("reports/templates/parts.html").module
 
 
 @pytest.mark.parametrize(
@@ -71,11 +73,12 @@ def test_a_picture_is_embedded_and_light():
 @pytest.mark.parametrize("name", REPORTS)
 def test_a_template_is_given_what_it_tells_and_nothing_else(name):
     """Whichever of its branches a run takes; the module beside it says what is given."""
-    source = TEMPLATES.loader.get_source(TEMPLATES, name)[0]
-    template = TEMPLATES.parse(source)
+    source = LOADER.get_source(TEMPLATES, name)[0]
+    template: Any = TEMPLATES.parse(source)
     imported = {name for one in template.find_all(nodes.FromImport) for name in one.names}
     macros = {macro.name for macro in template.find_all(nodes.Macro)}
-    of_all_blocks = {one.target.name for one in template.body if isinstance(one, nodes.Assign)}
+    assigned: list[Any] = [one for one in template.body if isinstance(one, nodes.Assign)]
+    of_all_blocks = {one.target.name for one in assigned}
     wanted = meta.find_undeclared_variables(template) - imported - macros - of_all_blocks
     module = ast.parse((ENGINE / name).with_suffix(".py").read_text(encoding="utf-8"))
     (call,) = (
@@ -83,7 +86,7 @@ def test_a_template_is_given_what_it_tells_and_nothing_else(name):
         for node in ast.walk(module)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "render"
     )
-    assert call.args[0].value == name
+    assert ast.literal_eval(call.args[0]) == name
     assert {keyword.arg for keyword in call.keywords} == wanted
 
 

@@ -40,8 +40,10 @@ def of_values(flags, ground, landslide, dtype=np.uint8, suffix="png", **options)
 
 
 def blurred(flags, suffix="png"):
-    small = Image.fromarray(flags.astype(np.uint8) * 255).resize((160, 160), Image.BICUBIC)
-    return small.resize((64, 64), Image.BILINEAR), suffix, {}
+    small = Image.fromarray(flags.astype(np.uint8) * 255).resize(
+        (160, 160), Image.Resampling.BICUBIC
+    )
+    return small.resize((64, 64), Image.Resampling.BILINEAR), suffix, {}
 
 
 KINDS = {
@@ -265,7 +267,7 @@ def test_arrays_are_understood_likewise(tmp_path, suffix, kind):
     write_set(tmp_path, lambda m: of_values(m, 0, 1))
     array = {
         "bool": SQUARE,
-        "colours": np.where(SQUARE[..., None], np.uint8(RED), np.uint8(WHITE)),
+        "colours": np.where(SQUARE[..., None], RED, WHITE).astype(np.uint8),
         "colours first": np.where(SQUARE, 0.9, 0.0)[np.newaxis].repeat(3, 0).astype(np.float32),
         "soft": np.where(SQUARE, 0.9, 0.1),
     }[kind]

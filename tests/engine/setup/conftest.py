@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import platform
+import subprocess
 import sys
 import threading
 import time
@@ -28,6 +29,8 @@ def digest(file):
 
 class Index:
     """Packages at hand, with the locks of them."""
+
+    url = ""
 
     def __init__(self, folder):
         self.wheels, self.requirements = folder / "wheels", folder / "requirements"
@@ -100,6 +103,8 @@ class Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    server: Server
+
     def log_message(self, *words):
         pass
 
@@ -169,11 +174,11 @@ def own_uv(monkeypatch):
 @pytest.fixture
 def running(monkeypatch):
     """The processes that a set-up started."""
-    started, popen = [], install.subprocess.Popen
+    started, popen = [], subprocess.Popen
 
     def start(*words, **options):
         started.append(popen(*words, **options))
         return started[-1]
 
-    monkeypatch.setattr(install.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
     return started

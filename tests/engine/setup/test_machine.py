@@ -1,6 +1,8 @@
 """Systems that are not this one, by construction: refused, or what is made for them."""
 
 import os
+import platform
+import shutil
 import sys
 from pathlib import Path, PureWindowsPath
 
@@ -26,8 +28,8 @@ MAC = Machine("Darwin", "aarch64", 14)
 
 def fake(monkeypatch, system, processor, answers=()):
     """Let this machine be another one."""
-    monkeypatch.setattr(machine_module.platform, "system", lambda: system)
-    monkeypatch.setattr(machine_module.platform, "machine", lambda: processor)
+    monkeypatch.setattr(platform, "system", lambda: system)
+    monkeypatch.setattr(platform, "machine", lambda: processor)
     answers = {"sw_vers": "14.5", **dict(answers)}
     monkeypatch.setattr(machine_module, "output_of", lambda words: answers.get(words[0], ""))
 
@@ -86,7 +88,7 @@ class TestPython:
     def test_linux_takes_the_systems_where_it_fits(self, monkeypatch, versions, expected):
         monkeypatch.setattr(machine_module, "version_of", lambda path: versions.get(str(path), ""))
         monkeypatch.setattr(
-            machine_module.shutil, "which", lambda name: "/opt/python3.13" if "13" in name else None
+            shutil, "which", lambda name: "/opt/python3.13" if "13" in name else None
         )
         assert base_python(LINUX)[0] == expected
 

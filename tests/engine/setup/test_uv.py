@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from landslide_mapper.landslide_plugin.setup import uv as uv_module
 from landslide_mapper.landslide_plugin.setup.listener import SetupError
+from landslide_mapper.landslide_plugin.setup.machine import output_of
 from landslide_mapper.landslide_plugin.setup.plan import Plan
 from landslide_mapper.landslide_plugin.setup.uv import find
 
@@ -83,11 +84,9 @@ def test_a_wheelhouse_may_hold_it(index, wheel, tmp_path):
 def test_pip_helps_where_the_network_can_not_be_reached_otherwise(
     index, wheel, tmp_path, monkeypatch
 ):
-    run = uv_module.output_of
-
     def pip(words, *seconds):
         if "pip" not in words:
-            return run(words)
+            return output_of(words)
         shutil.copy(wheel, words[-1])
         return ""
 

@@ -181,7 +181,7 @@ def test_any_angle_turns_directions_along():
 
 def test_directions_of_any_name_are_not_blended():
     """Between 359 and 1, as between any two, no third is made."""
-    north = np.tile(np.float32([359, 1]), (1, 60, 30))
+    north = np.tile(np.array([359, 1], np.float32), (1, 60, 30))
     tiles = drawn(Patch(north, north[0] > 0, north[0].astype(np.uint16) * 0), ["crop", "scale"],
                   10, (32, 32), ["aspect_2"])  # fmt: skip
     assert {value for tile in tiles for value in np.unique(tile.values)} == {1, 359}

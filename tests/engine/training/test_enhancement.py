@@ -106,7 +106,12 @@ def test_the_share_of_enhanced_tiles(make_samples, monkeypatch, share, low, high
     tiles = tiles_of(make_samples(), enhancement=share)
     seen = []
     original = Tiles._enhanced
-    monkeypatch.setattr(Tiles, "_enhanced", lambda *args: seen.append(1) or original(*args))
+
+    def enhanced(*args):
+        seen.append(1)
+        return original(*args)
+
+    monkeypatch.setattr(Tiles, "_enhanced", enhanced)
     for number in range(200):
         tiles._train_tile(number // 12, number % 12)
     assert low <= len(seen) <= high

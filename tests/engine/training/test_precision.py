@@ -146,7 +146,7 @@ def test_right_networks_stay_in_half_precision(architecture):
     torch.manual_seed(0)
     backbone = "resnet18" if architecture == "smp_unet" else "light"
     net = build(architecture, 3, 2, **backbone_arguments(architecture, backbone))
-    net.to(memory_format=torch.channels_last)
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     warnings, task, _ = stepped(net, tiles=batch(64, 3))
     assert not warnings and task.half
 
@@ -212,7 +212,8 @@ def test_cyclegan_goes_on_in_float32_and_its_buffers_hold_numbers(calls):
     torch.manual_seed(0)
     gan, task = CycleGAN(3, 4, 1), CycleGanTask([1.0] * 3, 32.0)
     task._cleared, task._slid = Buffer(3, seed=0), Buffer(3, seed=1)
-    gan.clear = nn.Sequential(gan.clear, Faulty(lambda x: x * math.nan, calls=calls))
+    faulty = Faulty(lambda x: x * math.nan, calls=calls)
+    gan.add_module("clear", nn.Sequential(gan.clear, faulty))
     labels = np.array([1, 0, 1, 0], np.uint16)[:, None, None]
     warnings, _, losses = stepped(gan, 6, task, Batch(batch(32, 3).images, labels))
     assert len(warnings) == 1 and not task.half

@@ -1,5 +1,7 @@
 """From places with yes and no to a weak model, its map, pseudo-labels and a second network."""
 
+from typing import Any
+
 import geopandas as gpd
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from landslide_mapper.models.model_file import load_card
 from shapely.geometry import Point
 
 SIZE, CELL = 192, 32
-RUN = {"device": "cpu", "progress": Progress()}
+RUN: dict[str, Any] = {"device": "cpu", "progress": Progress()}
 
 
 @pytest.fixture

@@ -173,11 +173,10 @@ def test_unfit_wishes_are_refused_before_training(
 @pytest.mark.parametrize("folds", [0, 2])
 def test_the_file_predicts_as_the_trained_network_did(make_samples, run, monkeypatch, folds):
     kept = []
-    real = commands.save_model
 
     def keeps(path, network, card):
         kept.append(network)
-        real(path, network, card)
+        save_model(path, network, card)
 
     monkeypatch.setattr(commands, "save_model", keeps)
     loaded = load_model(

@@ -14,9 +14,10 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError, Output
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.training import runs
 from landslide_mapper.landslide_plugin.training import train_command as commands
-from landslide_mapper.landslide_plugin.training.loop import trainer
+from landslide_mapper.landslide_plugin.training.loop import checkpoint, trainer
+from landslide_mapper.landslide_plugin.training.loop.trainer import fit
 from landslide_mapper.landslide_plugin.training.train_command import train
-from landslide_mapper.models.model_file import load_card, load_model
+from landslide_mapper.models.model_file import load_card, load_model, save_model
 from safetensors.torch import load_file
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -232,7 +233,7 @@ def test_a_checkpoint_that_can_not_be_read_now_is_not_thrown_away(
         training(samples, model)
     before = Path(f"{model}.checkpoint").read_bytes()
     with monkeypatch.context() as patch, pytest.raises(InputError, match="left as it is"):
-        patch.setattr(trainer.checkpoints, "safe_open", fails_with_too_many_files)
+        patch.setattr(checkpoint, "safe_open", fails_with_too_many_files)
         training(samples, model)
     assert Path(f"{model}.checkpoint").read_bytes() == before
 
@@ -244,13 +245,13 @@ def fails_with_too_many_files(*_):
 def test_folds_go_on_where_they_were(make_samples, tmp_path, tiny, monkeypatch):
     samples = make_samples(train=6, validation=2, split="random by patch")
     model, events = tmp_path / "m.safetensors", []
-    real, calls = runs.fit, []
+    calls = []
 
     def fails_in_fold_2(*arguments):
         calls.append(1)
         if len(calls) == 2:
             raise RuntimeError("broken off")
-        return real(*arguments)
+        return fit(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(RuntimeError):
         patch.setattr(runs, "fit", fails_in_fold_2)
@@ -269,7 +270,7 @@ def test_a_full_disk_does_not_end_the_training_and_loses_nothing(
 ):
     samples, model, events = make_samples(train=6, validation=2), small_disk / "m.safetensors", []
     filler = small_disk / "filler"
-    real = trainer.checkpoints.write
+    real = checkpoint.write
 
     def fills(path, saved):
         filler.write_bytes(b"")
@@ -277,7 +278,7 @@ def test_a_full_disk_does_not_end_the_training_and_loses_nothing(
         filler.write_bytes(bytes(max(0, free.f_bavail * free.f_frsize - 4096)))
         real(path, saved)
 
-    monkeypatch.setattr(trainer.checkpoints, "write", fills)
+    monkeypatch.setattr(checkpoint, "write", fills)
     with pytest.raises(OutputError, match="disk is full while writing"):
         training(samples, model, events, epochs=2)
     warnings = [event["text"] for event in events if event["type"] == "warning"]
@@ -290,12 +291,11 @@ def test_a_disk_that_fills_up_at_the_end_keeps_the_training(
 ):
     samples, model, events = make_samples(train=6, validation=2), small_disk / "m.safetensors", []
     filler = small_disk / "filler"
-    real = commands.save_model
 
     def fills(path, network, card):
         free = os.statvfs(small_disk)
         filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 4096))
-        real(path, network, card)
+        save_model(path, network, card)
 
     with (
         monkeypatch.context() as patch,

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,9 +16,10 @@ from landslide_mapper.landslide_plugin.contract.errors import (
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.loop.contracts import Settings
 from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
 from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
-from landslide_mapper.landslide_plugin.training.loop.trainer import Settings, fit
+from landslide_mapper.landslide_plugin.training.loop.trainer import fit
 from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models.device import pick_device
@@ -25,9 +27,14 @@ from landslide_mapper.models.fc_densenet import FCDenseNet
 from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file
 
-TINY = {"growth_rate": 8, "layers": (2, 2), "middle_layers": 2, "first_channels": 16}
+TINY: dict[str, Any] = {
+    "growth_rate": 8,
+    "layers": (2, 2),
+    "middle_layers": 2,
+    "first_channels": 16,
+}
 pytestmark = pytest.mark.usefixtures("tiny")
-FAST = {"backbone": "light", "epochs": 1, "batch_size": 6, "device": "cpu"}
+FAST: dict[str, Any] = {"backbone": "light", "epochs": 1, "batch_size": 6, "device": "cpu"}
 
 
 def fit_tiny(folder, epochs, task=None):

@@ -14,8 +14,8 @@ from landslide_mapper.landslide_plugin.training.judging.assessment import Assess
 from landslide_mapper.landslide_plugin.training.judging.baselines import baselines, constant_mask
 from landslide_mapper.landslide_plugin.training.judging.drawings import error_picture
 from landslide_mapper.landslide_plugin.training.judging.report import Run, write_runs_report
+from landslide_mapper.landslide_plugin.training.loop.contracts import Epoch, Outcome, Settings
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
-from landslide_mapper.landslide_plugin.training.loop.trainer import Epoch, Outcome, Settings
 from landslide_mapper.models.model_card import ModelCard
 from matplotlib.colors import to_rgb
 
@@ -79,6 +79,7 @@ def drawn_report(make_samples, tmp_path):
 def cells(text, row):
     """Return the texts of the row of a table that begins with a text."""
     found = re.search(rf"<tr><td[^>]*>{row}</td>.*?</tr>", text)
+    assert found is not None, row
     return re.findall(r"<td[^>]*>(.*?)</td>", found[0])
 
 
