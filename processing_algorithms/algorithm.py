@@ -26,7 +26,7 @@ from ..landslide_plugin.engine_lookup import ROOT, find_engine
 from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
 from .layers import files_behind
 from .pages import help_page
-from .request import destination, input_value, is_destination, listed, problem_of
+from .request import destination, input_value, is_destination, is_list, listed, problem_of
 from .styles import post_processor
 
 
@@ -42,7 +42,6 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         GROUP: the Toolbox group; one without stands above the groups.
         TAGS: words that the Toolbox's search finds beside the name.
         HELP: what it does, when to use it, method and source; blank lines part paragraphs.
-        LISTS: key of a text parameter that holds a list, parted by commas, to its items' type.
         STYLES: output key to the name of a style, for layers that get loaded.
     """
 
@@ -51,7 +50,6 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
     GROUP = ""
     TAGS: tuple[str, ...] = ()
     HELP = ""
-    LISTS: dict[str, type[str] | type[float]] = {}
     STYLES: dict[str, str] = {}
 
     def declare(self) -> Iterator[tuple[QgsProcessingParameterDefinition, str]]:
@@ -130,12 +128,12 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             problem = problem_of(definition, parameters.get(definition.name()), context)
             if problem:
                 return False, problem
-        for key, kind in self.LISTS.items():
-            try:
-                text = self.parameterAsString(parameters, key, context)
-                listed(text, self.parameterDefinition(key), kind)
-            except QgsProcessingException as error:
-                return False, str(error)
+            if is_list(definition):
+                try:
+                    text = self.parameterAsString(parameters, definition.name(), context)
+                    listed(text, definition)
+                except QgsProcessingException as error:
+                    return False, str(error)
         answer: tuple[bool, str] = super().checkParameterValues(parameters, context)
         return answer
 
@@ -152,8 +150,8 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
             if not is_destination(definition):
                 self._read |= files_behind(definition, parameters.get(definition.name()), context)
                 value = input_value(self, definition, parameters, context, feedback)
-                if definition.name() in self.LISTS:
-                    value = listed(value, definition, self.LISTS[definition.name()])
+                if is_list(definition):
+                    value = listed(value, definition)
                 if value not in (None, "", []):
                     self._request[definition.name().lower()] = value
         return True

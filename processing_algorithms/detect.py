@@ -10,6 +10,7 @@ from qgis.core import (
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    DEVICE_HELP,
     FILL_HELP,
     Declaration,
     advanced,
@@ -33,8 +34,7 @@ class Detect(EngineAlgorithm):
     HELP = """
         Finds each landslide as an object of its own and draws its outline.
 
-        When: with a model trained as mask_rcnn, where neighbouring landslides have to be told
-        apart or counted.
+        When: with a Mask R-CNN, where neighbouring landslides have to be told apart or counted.
 
         Method: the network looks at overlapping tiles and gives boxes, masks and scores. A
         landslide that several tiles see becomes one polygon, with the highest of its scores: two
@@ -66,7 +66,7 @@ class Detect(EngineAlgorithm):
             "Share of a tile that it has in common with the next one.",
         )
         yield area(), "Landslides are looked for within these polygons; empty for all."
-        yield device(), "What the network runs on; auto takes a GPU where there is one."
+        yield device(), DEVICE_HELP
         yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination(

@@ -14,7 +14,6 @@ class Distance(EngineAlgorithm):
     NAME = "Distance to rivers, faults or roads"
     GROUP = "Factor layers"
     TAGS = ("river", "fault", "road", "proximity", "buffer", "euclidean")
-    LISTS = {"BREAKS": float}
     STYLES = {"OUTPUT": "distance"}
     HELP = """
         Measures for every pixel the distance in metres to the nearest feature of a layer.
@@ -62,7 +61,7 @@ class Distance(EngineAlgorithm):
         )
         yield (
             later(asked(choices.Distance.LEVELS)),
-            "yang2022 gives the six levels of Yang et al. 2022; none gives the distance itself, or "
+            "The six levels of Yang, R. et al. 2022; or none, which gives the distance itself, or "
             "levels with the breaks below.",
         )
         yield (

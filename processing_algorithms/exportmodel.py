@@ -34,7 +34,7 @@ class ExportModel(EngineAlgorithm):
         yield model_file(), "A model made by Train a model; for ONNX one that marks pixels."
         yield (
             asked(choices.ExportModel.FORMAT),
-            "onnx for the network with its description, stac for the description alone.",
+            "ONNX for the network with its description, a STAC item for the description alone.",
         )
         yield (
             advanced(asked(choices.ExportModel.TILE_SIZE)),

@@ -17,7 +17,6 @@ class ImportSamples(EngineAlgorithm):
     NAME = "Samples from folders of tiles"
     GROUP = "Samples and training"
     TAGS = ("import", "data set", "bijie", "landslide4sense", "training data", "labels", "masks")
-    LISTS = {"BANDS": str}
     HELP = """
         Takes over a data set of plain tiles as samples: images in one folder and masks in another,
         or, without masks, images with landslide in one folder and images without in another.
@@ -77,8 +76,8 @@ class ImportSamples(EngineAlgorithm):
         )
         yield (
             later(asked(choices.ImportSamples.MISSING)),
-            "background takes them as without landslide, as data sets mean it that leave empty "
-            "masks away; left_out does not import them.",
+            "Data sets that leave empty masks away mean that these images hold no landslide; else "
+            "leave them out.",
         )
         yield (
             advanced(later(asked(choices.ImportSamples.INSTANCES))),
@@ -87,8 +86,8 @@ class ImportSamples(EngineAlgorithm):
         )
         yield (
             later(asked(choices.ImportSamples.SPLIT)),
-            "random by image, which does not keep dates of one place together; blocks keeps "
-            "training and validation apart on the ground, which needs georeferenced images.",
+            "At random it is by image, which does not keep dates of one place together; by blocks "
+            "training and validation are apart on the ground, which needs georeferenced images.",
         )
         yield (
             asked(choices.ImportSamples.VALIDATION),

@@ -11,6 +11,7 @@ from qgis.core import (
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    DEVICE_HELP,
     FILL_HELP,
     HTML_FILES,
     Z_UNIT_HELP,
@@ -113,7 +114,7 @@ class MapLandslides(EngineAlgorithm):
         )
         yield (
             asked(choices.Map.SENSOR),
-            "Whose band names and order the image follows; auto goes by the band names.",
+            "Whose band names and order the image follows, where its names alone do not tell.",
         )
         yield from scaling(choices.Map.SCALE, choices.Map.OFFSET)
         yield (
@@ -126,7 +127,7 @@ class MapLandslides(EngineAlgorithm):
             "Where streams derived from the DEM begin, as in training.",
         )
         yield z_unit(), Z_UNIT_HELP
-        yield device(), "What the network runs on; auto takes a GPU where there is one."
+        yield device(), DEVICE_HELP
         yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination("INVENTORY", "Landslide inventory", polygon),

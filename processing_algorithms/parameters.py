@@ -33,6 +33,7 @@ from ..landslide_plugin.contract.kinds import (
     Texts,
     Whole,
 )
+from .request import ITEMS, NUMBERS, TEXTS
 
 Declaration = Iterator[tuple[QgsProcessingParameterDefinition, str]]
 """What `declare` yields: each parameter with its help."""
@@ -42,16 +43,16 @@ Parameter = TypeVar("Parameter", bound=QgsProcessingParameterDefinition)
 _LABELLED = f"{__package__}.dialogs.labels.Labelled"
 """What dialogs call for the widget of a choice."""
 
+DEVICE_HELP = "What the network runs on; a GPU, where there is one, is taken by itself."
 FILL_HELP = """What becomes of values that look like fill but are not declared as nodata: black or
 white borders of images, elevations that no ground has, and -9999, -32768 and the like where no
-other value is near. auto takes them for nodata and says on how many pixels; keep takes them as
-values."""
+other value is near. Where they are taken for nodata, the log says on how many pixels."""
 MODEL_FILES = "Landslide model (*.safetensors)"
 ANY_MODEL_FILES = "Models (*.safetensors *.onnx)"
 HTML_FILES = "HTML report (*.html)"
 Z_UNIT_HELP = (
-    "What the DEM's heights are in; auto goes by the unit of the band, else by the vertical CRS, "
-    "else takes metres. Elevations are given in metres."
+    "What the DEM's heights are in. A file says it by the unit of its band, else by its vertical "
+    "CRS; one that does not is taken to be in metres. Elevations are given in metres."
 )
 
 
@@ -65,10 +66,8 @@ def asked(kind: Kind) -> Any:
         return QgsProcessingParameterBoolean(kind.key, kind.label, kind.default)
     if isinstance(kind, Text):
         return _hinted(text(kind.key, kind.label, kind.default), kind.hints)
-    if isinstance(kind, Texts):
-        return text(kind.key, kind.label, ", ".join(kind.default))
-    if isinstance(kind, Numbers):
-        return text(kind.key, _with_unit(kind), ", ".join(map(str, kind.default)))
+    if isinstance(kind, (Texts, Numbers)):
+        return _list(kind)
     raise TypeError(f"{kind.key}: no form has a {type(kind).__name__}")
 
 
@@ -212,6 +211,16 @@ def _number(kind: Number | OptionalNumber | Whole) -> QgsProcessingParameterNumb
     # The box of a whole number ends at this, and a larger limit would overflow to a negative one.
     if kind.high is not None and kind.high < 2**31:
         parameter.setMaximum(kind.high)
+    return parameter
+
+
+def _list(kind: Texts | Numbers) -> QgsProcessingParameterString:
+    if isinstance(kind, Numbers):
+        label, items = _with_unit(kind), NUMBERS
+    else:
+        label, items = kind.label, TEXTS
+    parameter = text(kind.key, label, ", ".join(map(str, kind.default)))
+    parameter.setMetadata({ITEMS: items})
     return parameter
 
 

@@ -9,6 +9,7 @@ from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
     ANY_MODEL_FILES,
+    DEVICE_HELP,
     FILL_HELP,
     Declaration,
     advanced,
@@ -103,11 +104,11 @@ class Predict(EngineAlgorithm):
             advanced(asked(choices.Predict.BATCH_SIZE)),
             "Windows run at once; 0 chooses by the device. Where memory is short it is halved.",
         )
-        yield device(), "What the network runs on; auto takes a GPU where there is one."
+        yield device(), DEVICE_HELP
         yield (
             advanced(later(asked(choices.Predict.RUNTIME))),
-            """What computes the network. Auto measures those that are installed once, and takes the
-            fastest that keeps the probabilities.""",
+            """What computes the network. The fastest is found once by measuring those that are
+            installed and keep the probabilities.""",
         )
         yield fill(), FILL_HELP
         yield (

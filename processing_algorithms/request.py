@@ -31,6 +31,9 @@ from qgis.PyQt.QtCore import QVariant
 from ..landslide_plugin.core.system import name_problem
 from .layers import layer_files, layer_problem, takes_layers
 
+ITEMS, NUMBERS, TEXTS = "items", "numbers", "texts"
+"""Which of the two a line of text holds, in its metadata, where it is a list."""
+
 _UNLIMITED = 1e9
 """Limits beyond this are QGIS's own for numbers without one."""
 
@@ -73,19 +76,20 @@ def input_value(
     return _plain_value(algorithm, definition, values)
 
 
-def listed(
-    value: str | None,
-    definition: QgsProcessingParameterDefinition,
-    kind: type[str] | type[float],
-) -> list[Any]:
+def is_list(definition: QgsProcessingParameterDefinition) -> bool:
+    """Return whether the parameter is a line of text that holds a list."""
+    return ITEMS in definition.metadata()
+
+
+def listed(value: str | None, definition: QgsProcessingParameterDefinition) -> list[Any]:
     """Return the items of a text that parts them by commas.
 
     Raises:
-        QgsProcessingException: an item is not of the kind.
+        QgsProcessingException: an item is no number, where numbers are asked for.
     """
-    words = [word.strip() for word in (value or "").split(",")]
+    words = [word for word in (part.strip() for part in (value or "").split(",")) if word]
     try:
-        return [kind(word) for word in words if word]
+        return [float(word) for word in words] if definition.metadata()[ITEMS] == NUMBERS else words
     except ValueError:
         raise QgsProcessingException(
             f"{definition.description()}: {value!r} is no list of numbers: part them by commas, "

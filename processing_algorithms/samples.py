@@ -105,8 +105,8 @@ class Samples(EngineAlgorithm):
         )
         yield (
             asked(choices.Samples.SPLIT),
-            "By blocks keeps training and validation apart on the ground; random does not, neither "
-            "patches that overlap nor dates of one place.",
+            "Blocks keep training and validation apart on the ground; at random they are not, "
+            "neither patches that overlap nor dates of one place.",
         )
         yield (
             asked(choices.Samples.BACKGROUND),

@@ -102,8 +102,8 @@ class SpectralIndices(EngineAlgorithm):
         )
         yield (
             asked(kinds.SENSOR),
-            "Whose band names and order the image follows; auto goes by the band names, custom "
-            "by the bands chosen below.",
+            "Whose band names and order the image follows; for another sensor choose the bands "
+            "below.",
         )
         for kind in (kinds.BLUE, kinds.GREEN, kinds.RED, kinds.NIR, kinds.SWIR1, kinds.SWIR2):
             band = QgsProcessingParameterBand(

@@ -73,15 +73,15 @@ class Stack(EngineAlgorithm):
         )
         yield (
             advanced(asked(choices.Stack.RESAMPLING)),
-            "How continuous layers are brought to the grid; average suits layers much finer than "
-            "the reference: bilinear then blurs over two of its pixels.",
+            "How continuous layers are brought to the grid; the average suits layers much finer "
+            "than the reference: bilinear then blurs over two of its pixels.",
         )
         yield area(), "Pixels outside these polygons become nodata; empty keeps all."
         yield (
             advanced(later(asked(choices.Stack.SENSOR))),
             "Whose band names the layers have; B4 is red of Landsat 8, but near infrared of "
-            "Landsat 5. auto goes by the names, and knows those of Sentinel-2; custom "
-            "leaves them as they are.",
+            "Landsat 5. Names alone tell those of Sentinel-2; those of another sensor are left as "
+            "they are.",
         )
         yield fill(), FILL_HELP
         yield from scaling(choices.Stack.SCALE, choices.Stack.OFFSET)

@@ -8,6 +8,7 @@ from qgis.core import (
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    DEVICE_HELP,
     HTML_FILES,
     MODEL_FILES,
     Declaration,
@@ -25,13 +26,12 @@ class Train(EngineAlgorithm):
     NAME = "Train a model"
     GROUP = "Samples and training"
     TAGS = ("deep learning", "fc-densenet", "mask r-cnn", "segmentation", "fit", "network", "u-net")
-    LISTS = {"BANDS": str}
     HELP = """
         Trains a network on samples and writes it as one model file.
 
         When: where no model at hand knows the sensor, the bands or the landscape.
 
-        Method: mask_rcnn finds each landslide as an object and goes with Detect; all others mark
+        Method: Mask R-CNN finds each landslide as an object and goes with Detect; all others mark
         every pixel and go with Predict. Bands are brought to zero mean and unit deviation with the
         samples' statistics, which the model file keeps. After each epoch the network is measured
         on the validation samples and the best one is kept. Without a GPU begin with few epochs
@@ -40,9 +40,9 @@ class Train(EngineAlgorithm):
         it, and removes it at its end.
 
         Sources: Gao et al. 2021, IEEE JSTARS 14:7881 (FC-DenseNet of Jegou et al. 2017, U-Net,
-        ResU-Net, SegNet, FCN-8s); Chen et al. 2022, Remote Sens. 14:5517 (fcn_fused, focal loss,
-        folds); Yang, S. et al. 2022, Appl. Sci. 12:8153 (encoders of smp_unet, smp_deeplabv3plus,
-        smp_pspnet, frozen at first, focal + dice loss); Yang, R. et al. 2022, Remote Sens. 14:2206
+        ResU-Net, SegNet, FCN-8s); Chen et al. 2022, Remote Sens. 14:5517 (FCN of five scales,
+        focal loss, folds); Yang, S. et al. 2022, Appl. Sci. 12:8153 (encoders of U-Net, DeepLabV3+
+        and PSPNet, frozen at first, focal + dice loss); Yang, R. et al. 2022, Remote Sens. 14:2206
         (Mask R-CNN of He et al. 2017, background enhancement); Milletari et al. 2016, 3DV 565
         (dice loss); Salehi et al. 2017, MLMI (Tversky loss); Berman et al. 2018, CVPR (Lovasz
         loss).
@@ -83,14 +83,14 @@ class Train(EngineAlgorithm):
     def _network(self) -> Declaration:
         yield (
             asked(choices.Train.ARCHITECTURE),
-            "mask_rcnn for landslides as objects, all others for pixels; compact_unet is the "
+            "Mask R-CNN for landslides as objects, all others for pixels; the compact U-Net is the "
             "fastest.",
         )
         yield (
             asked(choices.Train.BACKBONE),
             "Size or encoder of the architecture, such as gao2021 or light (a quarter of the "
-            "time) of fc_densenet, resnet101 of mask_rcnn, or any encoder of "
-            "segmentation-models-pytorch for the smp ones; empty for the architecture's first.",
+            "time) of FC-DenseNet, resnet101 of Mask R-CNN, or any encoder of "
+            "segmentation-models-pytorch for networks with one; empty for the first.",
         )
         yield (
             later(asked(choices.Train.PRETRAINED)),
@@ -124,7 +124,7 @@ class Train(EngineAlgorithm):
         )
         yield (
             advanced(later(asked(choices.Train.OPTIMIZER))),
-            "How steps are made of gradients; adamw also keeps the weights small.",
+            "How steps are made of gradients; AdamW also keeps the weights small.",
         )
         yield (
             advanced(later(asked(choices.Train.SCHEDULE))),
@@ -172,10 +172,7 @@ class Train(EngineAlgorithm):
         )
 
     def _machine(self) -> Declaration:
-        yield (
-            device(),
-            "What the network runs on; auto takes a GPU where there is one.",
-        )
+        yield device(), DEVICE_HELP
         yield (
             advanced(asked(choices.Train.SEED)),
             "The same seed on the same machine gives the same model.",

@@ -8,6 +8,7 @@ from qgis.core import (
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
 from .parameters import (
+    DEVICE_HELP,
     HTML_FILES,
     MODEL_FILES,
     Declaration,
@@ -24,7 +25,6 @@ class TrainWeak(EngineAlgorithm):
     NAME = "Train a model from image labels"
     GROUP = "Samples and training"
     TAGS = ("weak supervision", "cam", "cyclegan", "class activation map", "image labels")
-    LISTS = {"BANDS": str}
     HELP = """
         Trains a landslide mapper on samples of which it is only known whether they hold a
         landslide, not where. Masks that the samples have are not looked at, but for whether there
@@ -116,7 +116,7 @@ class TrainWeak(EngineAlgorithm):
             advanced(asked(choices.TrainWeak.BANDS)),
             "Names of the bands to train on, separated by commas; empty for all.",
         )
-        yield device(), "What the networks run on; auto takes a GPU where there is one."
+        yield device(), DEVICE_HELP
         yield (
             advanced(asked(choices.TrainWeak.SEED)),
             "Of weights, order and cuts.",

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from landslide_mapper.landslide_plugin import worker
-from landslide_mapper.landslide_plugin.contract import fields
+from landslide_mapper.landslide_plugin.contract import architectures, fields
 from landslide_mapper.landslide_plugin.core import system
 from landslide_mapper.landslide_plugin.evaluation import objects
 from landslide_mapper.landslide_plugin.factors import (
@@ -142,6 +142,14 @@ def test_every_page_is_reached_from_the_first_one():
 def test_every_algorithm_is_in_the_readme_and_on_the_first_page(name):
     assert f" run landslide:{name}" in SENTENCES[ROOT / "README.md"]
     assert f"| `{name}` |" in SENTENCES[ROOT / "docs" / "index.md"]
+
+
+@pytest.mark.parametrize("name", [*architectures.SEMANTIC, *architectures.INSTANCE])
+def test_the_readme_tells_of_each_network_what_dialog_and_scripts_call_it(name):
+    entry = (architectures.SEMANTIC | architectures.INSTANCE)[name]
+    lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
+    (row,) = (line.split(" | ") for line in lines if line[0:1] == "|" and f"`{name}`" in line)
+    assert entry.title.partition(" (")[0] in re.split(", ", row[0].removeprefix("| "))
 
 
 @pytest.mark.parametrize("title", ["Gao", "Yang, R.", "Yang, S.", "Chen", "Zhou"])
