@@ -50,18 +50,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         if given.memory:
-            return compare_memory(folder, given.size, given.factors)
-        if given.evaluate:
-            return time_report(folder, given.size)
-        apart(write_scene, folder, given.size, given.size, given.factors)
-        compare(
-            lambda: run_ours(folder, given.factors),
-            lambda: run_gdal(folder),
-            given.runs,
-            f"{given.size} x {given.size}{', with factors' if given.factors else ''}",
-            2.0,
-        )
-        check(folder)
+            compare_memory(folder, given.size, given.factors)
+        elif given.evaluate:
+            time_report(folder, given.size)
+        else:
+            apart(write_scene, folder, given.size, given.size, given.factors)
+            compare(
+                lambda: run_ours(folder, given.factors),
+                lambda: run_gdal(folder),
+                given.runs,
+                f"{given.size} x {given.size}{', with factors' if given.factors else ''}",
+                2.0,
+            )
+            check(folder)
 
 
 def compare_memory(folder: Path, size: int, factors: bool) -> None:

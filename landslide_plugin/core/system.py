@@ -190,7 +190,8 @@ def _signal_group(number: int, name: str) -> bool:
 def _end_on_windows(number: int) -> None:
     """Kill a process and those that it started; by itself alone where that program can't."""
     # never one that lies about on the path
-    taskkill = os.path.join(os.environ.get("SystemRoot", "C:\\Windows"), "System32", "taskkill.exe")
+    windows = os.environ.get("SystemRoot", "C:\\Windows")  # noqa: SIM112 - as Windows spells it
+    taskkill = os.path.join(windows, "System32", "taskkill.exe")
     with suppress(OSError):
         subprocess.run(  # noqa: S603 - our own list, no shell  # nosec B603
             [taskkill, "/PID", str(number), "/T", "/F"],

@@ -13,8 +13,8 @@ from ..core.progress import Listening, Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_file
 from ..raster.declared import unique_names
-from ..raster.grid import tell_metres
-from ..raster.source import Source, require_overlap
+from ..raster.grid import require_grids_overlap, tell_metres
+from ..raster.source import Source
 from .compare import Comparison, compare
 from .export import all_numbers, numbers_of, write_table
 from .figures import COLOURS
@@ -88,7 +88,7 @@ def evaluate(
         tell_metres(grid.part(window), notes, "the side of the blocks for intervals")
         background = _open_image(image, files)
         if background is not None:
-            require_overlap(background.grid, image, grid)
+            require_grids_overlap(background.grid, image, grid)
         *readers, truth_reader = (
             layer.on(grid, window, threshold, notes) for layer in (*layers, truth)
         )

@@ -156,7 +156,7 @@ def _part_names(file: Path) -> set[str]:
 def _require_apart(places: Mapping[str, Path]) -> None:
     taken: dict[str, str] = {}
     for key, place in places.items():
-        own = {name for name in (place.name.lower(), *_part_names(place))}
+        own = {place.name.lower(), *_part_names(place)}
         for name in own:
             full = one_name(place.parent / name)
             if full in taken and (name == place.name.lower() or taken[full] != key):

@@ -336,6 +336,27 @@ def _transformed(
     return tuple(found) if np.isfinite(found).all() else None
 
 
+def require_grids_overlap(grid: Grid, name: str, reference: Grid) -> None:
+    """Refuse layers that lie apart.
+
+    Raises:
+        GridError: they do; the message says where each lies.
+    """
+    bounds = grid.bounds_in(reference.crs)
+    if bounds is None:
+        raise GridError(
+            f"{name} ({grid.describe()}) can't be brought to {reference.describe()}: check its CRS."
+        )
+    left, bottom, right, top = reference.bounds
+    beside = bounds[0] <= bounds[2] and (bounds[0] >= right or bounds[2] <= left)
+    below, above = sorted(bounds[1::2]), sorted((bottom, top))  # rows of plain tiles run down
+    if beside or below[0] >= above[1] or below[1] <= above[0]:
+        raise GridError(
+            f"{name} ({grid.describe()}) does not overlap the reference ({reference.describe()}): "
+            "check its CRS and extent."
+        )
+
+
 def require_overlap(frame: "gpd.GeoDataFrame", what: str, grid: Grid) -> None:
     """Refuse a layer that lies apart from a grid.
 

@@ -18,7 +18,7 @@ from ..contract.errors import GridError, InputError
 from ..core.access import formats, is_format_allowed, no_answer, require_allowed
 from ..core.failures import reason
 from .declared import band_numbers, file_of, scaling_of
-from .grid import Grid, require_north_up, require_on_earth
+from .grid import Grid, require_grids_overlap, require_north_up, require_on_earth
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
 from .validity import UNDECLARED_FILL, known_by_nodata
 from .warped import Warp
@@ -131,7 +131,7 @@ class Source:
         """
         if self.grid.same_as(grid):
             return self
-        require_overlap(self.grid, self.path, grid)
+        require_grids_overlap(self.grid, self.path, grid)
         return _View(self, grid, resampling)
 
     def read(
@@ -375,27 +375,6 @@ class _View(Source):
             read = partial(self._source.read, bands=[bands[place] for place in places])
             values[places], valid[places] = self._warp.read(read, window, len(places), method)
         return values, valid
-
-
-def require_overlap(grid: Grid, name: str, reference: Grid) -> None:
-    """Refuse layers that lie apart.
-
-    Raises:
-        GridError: they do; the message says where each lies.
-    """
-    bounds = grid.bounds_in(reference.crs)
-    if bounds is None:
-        raise GridError(
-            f"{name} ({grid.describe()}) can't be brought to {reference.describe()}: check its CRS."
-        )
-    left, bottom, right, top = reference.bounds
-    beside = bounds[0] <= bounds[2] and (bounds[0] >= right or bounds[2] <= left)
-    below, above = sorted(bounds[1::2]), sorted((bottom, top))  # rows of plain tiles run down
-    if beside or below[0] >= above[1] or below[1] <= above[0]:
-        raise GridError(
-            f"{name} ({grid.describe()}) does not overlap the reference ({reference.describe()}): "
-            "check its CRS and extent."
-        )
 
 
 def _is_class(key: str) -> bool:

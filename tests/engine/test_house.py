@@ -23,6 +23,18 @@ from scripts.rooms import (
 DOOR = {"engine_lookup.py", "engine_process.py", "gui.py", "plugin.py", "provider.py"}
 """Files of the engine's folder that QGIS runs, beside `setup/network.py`."""
 
+LONGEST, LONGEST_OF_TESTS = 400, 450
+"""Lines of a file."""
+
+STILL_LONG = {
+    "tests/engine/factors/test_analysis.py",
+    "tests/engine/factors/test_terrain.py",
+    "tests/engine/raster/test_stack.py",
+    "tests/engine/samples/test_samples.py",
+    "tests/qgis/test_algorithms.py",
+}
+"""To be parted."""
+
 
 def test_every_room_has_its_floor():
     rooms = {room_of(file) for file in sources()} - {"__init__.py", "worker.py"}
@@ -79,3 +91,16 @@ def test_an_algorithm_and_its_command_have_one_name():
         if 'ID = "' in file.read_text(encoding="utf-8")
     } - {"algorithm"}
     assert algorithms - without_a_command == set(COMMANDS) - {"device"}
+
+
+def test_a_file_is_as_long_as_can_be_read_in_one_go():
+    folders = ("landslide_plugin", "models", "processing_algorithms", "scripts", "benchmarks",
+               "experiments", "tests")  # fmt: skip
+    long = {
+        file.relative_to(ROOT).as_posix()
+        for folder in folders
+        for file in (ROOT / folder).rglob("*.py")
+        if len(file.read_text(encoding="utf-8").splitlines())
+        > (LONGEST_OF_TESTS if folder == "tests" else LONGEST)
+    }
+    assert long <= STILL_LONG

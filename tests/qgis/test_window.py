@@ -79,8 +79,7 @@ def dialogs(monkeypatch):
         return ran[algorithm]() if algorithm in ran else {}
 
     monkeypatch.setattr(processing, "execAlgorithmDialog", execute)
-    opened_and_ran = mock.Mock(opened=opened, ran=ran)
-    return opened_and_ran
+    return mock.Mock(opened=opened, ran=ran)
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ def read(path: Path) -> Saved | None:
         with safe_open(str(path), "pt") as file:
             facts = json.loads((file.metadata() or {})[KEY])
             # copied: what is mapped from the file keeps it from being replaced on Windows
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
             if facts["format"] != FORMAT or facts["tensors"] != digest_of(tensors):
                 return None
             return Saved(facts, tensors)

@@ -35,7 +35,7 @@ def is_eight_bit(images: Images) -> bool:
     """Return whether the first images hold no value outside 0..255."""
     samples = images.train[True][:8]
     values = [images.samples.load(sample, images.bands)[0] for sample in samples]
-    return all(0 <= part.min() and 1 < part.max() <= 255 for part in values)
+    return all(part.min() >= 0 and 1 < part.max() <= 255 for part in values)
 
 
 def activation_cut(classifier: Classifier, images: Images, device: torch.device) -> float:

@@ -39,7 +39,7 @@ class Page(HTMLParser):
             self.images.append(given)
         if tag in ("script", "link", "iframe"):
             self.outside.append(tag)
-        self.outside += [value for key, value in attributes if key in ("href",) or "://" in value]
+        self.outside += [value for key, value in attributes if key == "href" or "://" in value]
 
     def handle_endtag(self, tag):
         assert self.open.pop() == tag

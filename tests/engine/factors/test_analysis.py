@@ -264,9 +264,6 @@ def test_inflation_of_a_copy_is_infinite(random):
     assert inflation(np.corrcoef([values, 3 * values + 1]), Factor("copy", (0,))) == np.inf
 
 
-# ---- importance
-
-
 def test_the_factor_that_landslides_follow_matters_and_noise_does_not(make_area, tmp_path):
     stack, mask, _, _ = make_area()
     made, events = run(stack, mask, table=str(tmp_path / "table.csv"))

@@ -83,7 +83,7 @@ class TestEncode:
     @pytest.mark.parametrize("values", [[1.5, 2.0], [70000, 5], [-32768, 5]])
     def test_other_numbers_get_codes(self, values):
         codes, names = encode(pd.Series(values), "unit")
-        assert codes.tolist() == [list(sorted(values)).index(value) + 1 for value in values]
+        assert codes.tolist() == [sorted(values).index(value) + 1 for value in values]
         assert names == {i: str(value) for i, value in enumerate(sorted(values), start=1)}
 
     def test_too_many_values_are_no_classes(self):

@@ -309,7 +309,7 @@ class TestOtherGrids:
         ):
             values, valid = dem.on(image.grid).read()
         assert valid.mean() > 0.9
-        assert -10 <= values.min() and values.max() < 200  # the hills of Olinda
+        assert values.min() >= -10 and values.max() < 200  # the hills of Olinda
 
 
 class TestBadInput:

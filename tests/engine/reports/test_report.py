@@ -92,7 +92,7 @@ def test_a_template_is_given_what_it_tells_and_nothing_else(name):
 
 @pytest.mark.parametrize("name", TEMPLATES.list_templates(["html"]))
 def test_no_template_takes_a_text_for_markup(name):
-    template = TEMPLATES.parse(TEMPLATES.loader.get_source(TEMPLATES, name)[0])
+    template = TEMPLATES.parse(LOADER.get_source(TEMPLATES, name)[0])
     assert "safe" not in {one.name for one in template.find_all(nodes.Filter)}
     assert not list(template.find_all(nodes.ScopedEvalContextModifier))  # {% autoescape %}
 

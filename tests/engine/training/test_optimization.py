@@ -143,7 +143,7 @@ def test_one_cycle_is_pytorchs():
     theirs = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 1.0, 1001, pct_start=0.2, cycle_momentum=False
     )
-    for step in range(0, 1000):
+    for step in range(1000):
         done = step / 1000
         assert SCHEDULES["one_cycle"](done) == pytest.approx(theirs.get_last_lr()[0], abs=0.01)
         optimizer.step()
