@@ -86,6 +86,16 @@ def test_names_of_maps_stay_texts(make_raster, tmp_path):
     assert f'alt="Map of landslide that {escape(name)}1 found' in text
 
 
+def test_of_several_maps_scores_of_probability_name_theirs(make_raster, tmp_path):
+    ours, truth = masks(7)
+    probability = make_raster("likely.tif", np.where(ours, 0.9, 0.2).astype(np.float32))
+    path = tmp_path / "report.html"
+    maps = [probability, make_raster("sure.tif", ours)]
+    run(maps, make_raster("r.tif", truth), html=str(path))
+    section = re.findall(r"<h2>Probability</h2>.*?</section>", path.read_text("utf-8"), re.S)[0]
+    assert re.findall("<h3>(.*?)</h3>", section) == ["likely"]
+
+
 @pytest.mark.parametrize("bands", [["red", "green", "blue"], ["x", "y", "z"]])
 def test_report_over_an_image_of_another_grid(make_raster, tmp_path, bands):
     ours, truth = masks(5)
