@@ -8,6 +8,7 @@ import numpy as np
 from rasterio.enums import Compression
 from rasterio.windows import Window
 
+from ..contract.choices.shared import FILL
 from ..core.progress import Progress
 from .bands import SENSORS, layer_names
 from .fill import Fill, Search, Sought, collar_values
@@ -70,7 +71,8 @@ def mark_fill(
         more = f", and likewise in {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
         progress.warning(
             "Values that look like fill but are not declared as nodata are treated as nodata: "
-            f"{'; '.join(told[:MOST_TOLD])}{more}. Choose FILL = keep to take them as values."
+            f"{'; '.join(told[:MOST_TOLD])}{more}. Choose FILL = keep "
+            f"({FILL.label}: {FILL.words['keep']}) to take them as values."
         )
 
 

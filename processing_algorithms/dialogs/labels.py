@@ -24,7 +24,7 @@ class Labelled:
     """Makes QGIS's own wrapper of a choice, and puts labels where that shows words.
 
     Toolbox, batch and modeler ask for a wrapper by calling the class that the parameter's metadata
-    name, whatever it makes. A QGIS that does not ask shows the words.
+    name, whatever it makes. A QGIS that does not ask, or has other widgets, shows the words.
     """
 
     def __new__(
@@ -42,17 +42,18 @@ class Labelled:
             wrapper = registry.createModelerParameterWidget(
                 dialog.model, dialog.childId, parameter, dialog.context
             )
-            widget = wrapper.findChild(QStackedWidget).widget(0)  # others are for other sources
+            pages = wrapper.findChild(QStackedWidget)
+            widget = pages.widget(0) if pages else None  # the others are for other sources
         else:
             wrapper = registry.createParameterWidgetWrapper(parameter, kind)
             widget = wrapper.createWrappedWidget(QgsProcessingContext())
         wrapper.setDialog(dialog)
         # Kept with the wrapper, which the dialog keeps: nothing else owns them yet.
         wrapper.labelled = widget
-        if parameter.allowMultiple():
-            wrapper.check_list = _CheckList(widget, wrapper, parameter, labels)
-        else:
+        if isinstance(widget, QComboBox):
             _label_box(widget, labels)
+        elif widget and widget.findChild(QLineEdit) and widget.findChild(QToolButton):
+            wrapper.check_list = _CheckList(widget, wrapper, parameter, labels)
         return wrapper
 
 
@@ -65,7 +66,7 @@ def _label_box(box: QComboBox, labels: Mapping[str, str]) -> None:
 class _CheckList:
     """Tells the labels of the chosen words in a line, and lists all behind the button beside it.
 
-    It stands in for QGIS's own list (3.22 to 4), which leaves words that are not chosen blank.
+    It stands in for QGIS's own list, which in 3.22 leaves words that are not chosen blank.
     """
 
     def __init__(

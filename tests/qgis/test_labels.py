@@ -153,7 +153,7 @@ def test_what_may_be_left_out_still_may(kind):
 
 @pytest.mark.parametrize("kind", [Toolbox, Batch, Modeler])
 def test_a_check_list_shows_labels_and_gives_words(kind):
-    """QGIS's own leaves the words that are not chosen blank, and gives their numbers."""
+    """QGIS 3.22's own leaves the words that are not chosen blank, and gives their numbers."""
     opened = kind("terrainfactors")
     gc.collect()
     default = choices.TerrainFactors.FACTORS.default

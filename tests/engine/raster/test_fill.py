@@ -44,6 +44,7 @@ class TestBlackAndWhite:
         assert not valid[STRIP].any() and valid[:, :, 8:].all()
         (sentence,) = told
         assert "0 in all bands on 11 % of the pixels" in sentence and "FILL = keep" in sentence
+        assert "Undeclared fill: Kept as values" in sentence
 
     @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
     def test_so_is_a_white_one(self, make_raster, dtype):
