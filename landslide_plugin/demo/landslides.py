@@ -133,9 +133,9 @@ def build_slides(
             progress.update(0.5 * len(slides) / wanted)
         if len(slides) == wanted:
             break
-    found = _on_grid(slides[:count], grid, rng, progress.part(0.5, 1))
-    found.scars = _cover(slides[count:], grid.shape)
-    return found
+    slides_on_grid = _on_grid(slides[:count], grid, rng, progress.part(0.5, 1))
+    slides_on_grid.scars = _cover(slides[count:], grid.shape)
+    return slides_on_grid
 
 
 def _draw(chance: Field, count: int, rng: np.random.Generator) -> Floats:
@@ -164,11 +164,11 @@ def _candidates(
         if stops[index] < 0.5 * number:
             continue  # no room to run out
         parts = []
-        for branch, share in ((0, 1.0), (1, 0.45), (2, 0.3)):
+        for branch, fraction in ((0, 1.0), (1, 0.45), (2, 0.3)):
             where = index + branch * count
-            steps = min(int(number * share), int(stops[where]))
+            steps = min(int(number * fraction), int(stops[where]))
             if steps > 3 and (branch == 0 or width > 3):
-                along = np.linspace(0, share, steps)
+                along = np.linspace(0, fraction, steps)
                 profile = np.interp(along, (0, 0.12, 0.5, 0.85, 1), (0.7, 1, waist, toe, 0.6 * toe))
                 half = np.maximum(0.5 * width * profile * (1 if branch == 0 else 0.6), 0.9)
                 parts.append((paths[where, :steps], half, along))
@@ -256,11 +256,11 @@ def _on_grid(
         points = np.column_stack([right + columns.start, down + rows.start])
         away, nearest = cKDTree(slide.path).query(points)
         where = down + rows.start, right + columns.start
-        share = slide.along[nearest]
-        along[where] = share
+        fraction = slide.along[nearest]
+        along[where] = fraction
         age[where] = years
         deep = 1.5 + 0.02 * np.sqrt(slide.shape.area * CELL**2)
-        hollow = np.interp(share, (0, 0.15, 0.5, 0.8, 1), (-0.8, -1, -0.2, 0.8, 0.4))
+        hollow = np.interp(fraction, (0, 0.15, 0.5, 0.8, 1), (-0.8, -1, -0.2, 0.8, 0.4))
         lift[where] = deep * hollow * np.clip(1 - (away / slide.half_width[nearest]) ** 2, 0, 1)
     layer, none = _layer(slides, grid), np.zeros(grid.shape, np.float32)
     lift = gaussian_filter(lift, 1.0)  # no steps where two branches meet

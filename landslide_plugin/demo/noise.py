@@ -32,5 +32,5 @@ def fractal(
 
 def ramp(values: NDArray[np.floating], low: float, high: float) -> Field:
     """Return 0 below `low`, 1 above `high`, a smooth step between; `high` may be the lower one."""
-    share: Field = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
-    return share * share * (3 - 2 * share)
+    fraction: Field = np.clip((values - low) / (high - low), 0, 1).astype(np.float32)
+    return fraction * fraction * (3 - 2 * fraction)

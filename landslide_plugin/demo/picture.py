@@ -104,8 +104,8 @@ def _compose(
     figure = Figure(figsize=(total, height), facecolor="white")
 
     def panel(left: float, bottom: float, width: float, tall: float, name: str) -> "Axes":
-        place = (left / total, bottom / height, width / total, tall / height)
-        axes = figure.add_axes(place)
+        box = (left / total, bottom / height, width / total, tall / height)
+        axes = figure.add_axes(box)
         axes.set_xticks([])
         axes.set_yticks([])
         axes.annotate(
@@ -168,10 +168,10 @@ def _ground(image: Source, grid: Grid) -> NDArray[np.float32]:
     result = np.full((*grid.shape, 3), 0.85, np.float32)
     if set(colours) <= set(image.bands):
         values, valid = image.on(grid, "average").read(bands=colours)
-        known = valid.all(axis=0)
-        if known.any():
-            bright = stretched(values, *np.percentile(values[:, known], (0.5, 99.3))) ** 0.6
-            result[known] = np.moveaxis(bright, 0, -1)[known]
+        everywhere = valid.all(axis=0)
+        if everywhere.any():
+            bright = stretched(values, *np.percentile(values[:, everywhere], (0.5, 99.3))) ** 0.6
+            result[everywhere] = np.moveaxis(bright, 0, -1)[everywhere]
     return result
 
 
@@ -181,10 +181,10 @@ def _coloured(
     """Return the probability's colours over the hillshade, (rows, columns, 3)."""
     from matplotlib import colormaps
 
-    known = inside & ~np.isnan(chance)
-    colours = colormaps["magma_r"](np.where(known, chance, 0))[..., :3]
+    shown = inside & ~np.isnan(chance)
+    colours = colormaps["magma_r"](np.where(shown, chance, 0))[..., :3]
     colours *= (0.5 + 0.5 * shade)[..., np.newaxis]
-    colours[~known] = 0.8 + 0.2 * shade[~known][:, np.newaxis]
+    colours[~shown] = 0.8 + 0.2 * shade[~shown][:, np.newaxis]
     clipped: NDArray[np.float64] = np.clip(colours, 0, 1)
     return clipped
 
@@ -235,11 +235,11 @@ def _scale_bar(axes: "Axes", bounds: Bounds, grid: Grid) -> None:
     """Draw a bar of a round length, about a quarter of the width."""
     metres = grid.resolution / grid.transform.a
     length, text = round_length((bounds[2] - bounds[0]) * metres / 4)
-    share = length / metres / (bounds[2] - bounds[0])
+    fraction = length / metres / (bounds[2] - bounds[0])
     style: dict[str, Any] = {"transform": axes.transAxes, "solid_capstyle": "butt"}
-    axes.plot([0.03, 0.03 + share], [0.03, 0.03], color="black", linewidth=6, **style)
-    axes.plot([0.03, 0.03 + share], [0.03, 0.03], color="white", linewidth=3.5, **style)
-    _label(axes, 0.03 + share / 2, 0.042, text)
+    axes.plot([0.03, 0.03 + fraction], [0.03, 0.03], color="black", linewidth=6, **style)
+    axes.plot([0.03, 0.03 + fraction], [0.03, 0.03], color="white", linewidth=3.5, **style)
+    _label(axes, 0.03 + fraction / 2, 0.042, text)
 
 
 def _north(axes: "Axes") -> None:

@@ -153,8 +153,8 @@ def _finer(height: Floats, rng: np.random.Generator) -> Floats:
     """
     n = 2 * len(height)
     bend = [fractal((n, n), rng, 28, 4.5) for _ in range(2)]
-    places = (np.mgrid[:n, :n] + 0.5) / 2 - 0.5 + np.stack(bend)
-    finer: Floats = map_coordinates(height, places, order=3, mode="nearest")
+    nodes = (np.mgrid[:n, :n] + 0.5) / 2 - 0.5 + np.stack(bend)
+    finer: Floats = map_coordinates(height, nodes, order=3, mode="nearest")
     return finer
 
 
@@ -176,16 +176,16 @@ def _age(
     highest = _REPOSE * flow.run / np.sqrt(weak)
     for start, stop in zip(flow.levels[1:-1], flow.levels[2:], strict=True):
         base = lifted[flow.below[start:stop]]
-        share = cut[start:stop]
-        lower = (lifted[start:stop] + share * base) / (1 + share)
+        part = cut[start:stop]
+        lower = (lifted[start:stop] + part * base) / (1 + part)
         lifted[start:stop] = np.minimum(lower, base + highest[start:stop])
     ordered = np.stack([lifted, 1 / (1 + area / _CHANNEL)])
-    result, slope_share = np.empty((2, *height.shape))
-    result.ravel()[flow.order], slope_share.ravel()[flow.order] = ordered
+    result, slope_fraction = np.empty((2, *height.shape))
+    result.ravel()[flow.order], slope_fraction.ravel()[flow.order] = ordered
     reach = np.sqrt(2 * _CREEP * years) / cell
     # Rivers carry away what creeps into them; were they smoothed too, they would be dammed.
     smoothed = gaussian_filter(result, reach, mode="nearest")
-    aged: Floats = result + slope_share * (smoothed - result)
+    aged: Floats = result + slope_fraction * (smoothed - result)
     return aged
 
 
@@ -216,9 +216,9 @@ def _route(filled: Floats, outlet: NDArray[np.bool_], cell: float) -> _Flow:
     return _Flow(order, position[receiver[order]], runs[direction[order]], levels)
 
 
-def _accumulate(flow: _Flow, own: float) -> Floats:
+def _accumulate(flow: _Flow, cell_area: float) -> Floats:
     """Return the area that each cell drains, in the flow's order."""
-    area = np.full(flow.order.size, own)
+    area = np.full(flow.order.size, cell_area)
     bounds = flow.levels.tolist()
     for low, start, stop in reversed(list(zip(bounds, bounds[1:], bounds[2:], strict=False))):
         below = flow.below[start:stop] - low  # one level down, all of them

@@ -56,15 +56,15 @@ class BoundaryCounts:
         return 2 * precision * recall / (precision + recall) if precision + recall else 0.0
 
 
-def outline(landslide: NDArray[np.bool_], known: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def outline(landslide: NDArray[np.bool_], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Return the landslide pixels beside known background (of four neighbours), (rows, columns).
 
     Where landslide ends at the border of what is known there is no outline: none was mapped.
     """
-    background = np.pad(known & ~landslide, 1)
+    background = np.pad(valid & ~landslide, 1)
     beside = background[:-2, 1:-1] | background[2:, 1:-1]
     beside |= background[1:-1, :-2] | background[1:-1, 2:]
-    return landslide & known & beside
+    return landslide & valid & beside
 
 
 class Outline:

@@ -45,7 +45,7 @@ class Result:
     areas: NDArray[np.float64]
     errors: NDArray[np.int32]
     landslides: Landslides
-    found: Agreement
+    reference_agreement: Agreement
     right: Agreement
     boundary: BoundaryCounts
     probabilities: Probabilities | None
@@ -58,7 +58,7 @@ class Comparison:
     Attributes:
         grid: the pixels looked at.
         step: pixels a cell: cells are the pixels of the error map, and what blocks are made of.
-        known: compared pixels in each cell, int32, (rows, columns).
+        valid: compared pixels in each cell, int32, (rows, columns).
         area: square metres compared.
         tolerance: metres that outlines may lie apart.
         reference: the reference's landslides.
@@ -67,7 +67,7 @@ class Comparison:
 
     grid: Grid
     step: int
-    known: NDArray[np.int32]
+    valid: NDArray[np.int32]
     area: float
     tolerance: float
     reference: Landslides
@@ -126,13 +126,13 @@ def compare(
         )
         truth, ours = reference.read(tall), [one.read(tall) for one in maps]
         rows = np.arange(block.row_off - halo, block.row_off + block.height + halo)
-        known = ((rows >= 0) & (rows < part.height))[:, np.newaxis] & truth.known
+        valid = ((rows >= 0) & (rows < part.height))[:, np.newaxis] & truth.valid
         for reading in ours:
-            known &= reading.known
+            valid &= reading.valid
         if area is not None:
-            known &= area.read(tall).ids > 0
-        total.add(truth, ours, known, int(block.row_off), halo, tolerance)
-    if not total.known.any():
+            valid &= area.read(tall).ids > 0
+        total.add(truth, ours, valid, int(block.row_off), halo, tolerance)
+    if not total.valid.any():
         raise InputError(
             "No pixel is known in map, reference and area together: check that they overlap and "
             "aren't nodata there."
@@ -147,7 +147,7 @@ class _Total:
         self.grid, self.step = grid, step
         self._positions = Positions(grid)
         shape = grid.coarsened(step).shape
-        self.known = np.zeros(shape, np.int32)
+        self.valid = np.zeros(shape, np.int32)
         self.area = 0.0
         self.reference = Objects(reference.ids_are_global)
         self.maps = [_MapTotal(one, shape) for one in maps]
@@ -156,39 +156,39 @@ class _Total:
         self,
         truth: Reading,
         ours: list[Reading],
-        known: NDArray[np.bool_],
+        valid: NDArray[np.bool_],
         first_row: int,
         halo: int,
         tolerance: float,
     ) -> None:
         """Add a block, read with `halo` more rows above and below."""
-        inner = slice(halo, known.shape[0] - halo)
-        rows = np.arange(first_row, first_row + known.shape[0] - 2 * halo)
+        inner = slice(halo, valid.shape[0] - halo)
+        rows = np.arange(first_row, first_row + valid.shape[0] - 2 * halo)
         pixel_area = self.grid.geodesic_areas(rows, np.arange(self.grid.width))
-        self.area += _area(known[inner], pixel_area)
-        self._count(self.known, known[inner], first_row)
-        landslide = (truth.ids > 0) & known
+        self.area += _area(valid[inner], pixel_area)
+        self._count(self.valid, valid[inner], first_row)
+        landslide = (truth.ids > 0) & valid
 
         def positions(rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.float64]:
             return self._positions.at(rows + (first_row - halo), columns)
 
-        edge = Outline(outline(landslide, known), inner, positions)
-        truth_ids = np.where(known[inner], truth.ids[inner], 0)
+        edge = Outline(outline(landslide, valid), inner, positions)
+        truth_ids = np.where(valid[inner], truth.ids[inner], 0)
         numbers = self.reference.add(truth_ids, pixel_area, first_row)
         for one, reading in zip(self.maps, ours, strict=True):
-            mapped = (reading.ids > 0) & known
+            mapped = (reading.ids > 0) & valid
             one.boundary += compare_outlines(
-                Outline(outline(mapped, known), inner, positions), edge, tolerance
+                Outline(outline(mapped, valid), inner, positions), edge, tolerance
             )
-            ids = np.where(known[inner], reading.ids[inner], 0)
+            ids = np.where(valid[inner], reading.ids[inner], 0)
             one.pairs.add(numbers, one.objects.add(ids, pixel_area, first_row), pixel_area)
             if one.probabilities is not None and reading.probability is not None:
-                one.probabilities.add(reading.probability[inner], landslide[inner], known[inner])
+                one.probabilities.add(reading.probability[inner], landslide[inner], valid[inner])
             confusion = (
                 mapped[inner] & landslide[inner],
                 mapped[inner] & ~landslide[inner],
                 ~mapped[inner] & landslide[inner],
-                known[inner] & ~mapped[inner] & ~landslide[inner],
+                valid[inner] & ~mapped[inner] & ~landslide[inner],
             )
             for index, flags in enumerate(confusion):
                 one.counts[index] += int(flags.sum())
@@ -200,14 +200,14 @@ class _Total:
         """Return what was found."""
         results = []
         for one in self.maps:
-            found, right = one.pairs.agreement(self.reference, one.objects)
+            of_reference, right = one.pairs.agreement(self.reference, one.objects)
             results.append(
                 Result(
                     Confusion(*one.counts),
                     one.areas,
                     one.errors,
                     one.objects.landslides(),
-                    found,
+                    of_reference,
                     right,
                     one.boundary,
                     one.probabilities,
@@ -216,7 +216,7 @@ class _Total:
         return Comparison(
             self.grid,
             self.step,
-            self.known,
+            self.valid,
             self.area,
             tolerance,
             self.reference.landslides(),

@@ -29,11 +29,11 @@ def draw_error_map(comparison: Comparison, result: Result, image: Source | None)
     from matplotlib.figure import Figure
     from matplotlib.patches import Patch
 
-    errors, known = result.errors, comparison.known > 0
+    errors, valid = result.errors, comparison.valid > 0
     picture = ground(comparison.map_grid, image)
-    picture[~known] = 0.5 * picture[~known] + 0.5 * PAPER
+    picture[~valid] = 0.5 * picture[~valid] + 0.5 * PAPER
     if image is None:
-        picture[~known] = PAPER
+        picture[~valid] = PAPER
     anything = errors.any(axis=0)
     palette = np.array([to_rgb(colour) for colour in ERROR_COLOURS.values()])
     picture[anything] = palette[errors.argmax(axis=0)[anything]]

@@ -140,8 +140,8 @@ def _judge(
         values, drawn = scores(comparison, result), draws(comparison, result, blocks)
         differences = {}
         for key in drawn if first else ():
-            here, there = values[key], maps[0].values[key]
-            value = None if here is None or there is None else here - there
+            here, baseline = values[key], maps[0].values[key]
+            value = None if here is None or baseline is None else here - baseline
             differences[key] = value, interval(drawn[key] - first[key], blocks)
         first = first or drawn
         maps.append(

@@ -26,7 +26,7 @@ def numbers_of(comparison: Comparison, one: Judged) -> dict[str, Any]:
         "reference_area_m2": tp + fn,
         "predicted_area_m2": tp + fp,
         "reference_landslides": len(comparison.reference),
-        "reference_landslides_hit": int(result.found.touched.sum()),
+        "reference_landslides_hit": int(result.reference_agreement.touched.sum()),
         "predicted_landslides": len(result.landslides),
         "predicted_landslides_hit": int(result.right.touched.sum()),
     }
@@ -90,9 +90,9 @@ def _curves(result: Result) -> dict[str, Any]:
     if result.probabilities is None:
         return {}
     curve, bins = result.probabilities.curve(), result.probabilities.reliability()
-    found = {key: part.tolist() for key, part in vars(curve.thinned()).items()} if curve else None
+    points = {key: part.tolist() for key, part in vars(curve.thinned()).items()} if curve else None
     return {
-        "precision_recall": found,
+        "precision_recall": points,
         "reliability": {key: _listed(part) for key, part in vars(bins).items()},
     }
 

@@ -27,8 +27,8 @@ def draw_precision_recall(maps: Curves, thresholds: list[float]) -> "Figure":
     """Draw precision against recall, with the thresholds used marked and the landslide share."""
     figure, axes = _axes()
     highest = 0.0
-    for (name, colour, found), threshold in zip(maps, thresholds, strict=True):
-        curve = found.curve()
+    for (name, colour, probabilities), threshold in zip(maps, thresholds, strict=True):
+        curve = probabilities.curve()
         if curve is None:
             continue
         thin = curve.thinned()
@@ -36,10 +36,10 @@ def draw_precision_recall(maps: Curves, thresholds: list[float]) -> "Figure":
         highest = max(highest, float(thin.precision.max()))
         above = curve.threshold >= threshold
         if above.any():
-            place = int(above.sum()) - 1
-            axes.plot(curve.recall[place], curve.precision[place], "o", color=colour)
-    share = maps[0][2].prevalence or 0.0
-    axes.axhline(share, color=_QUIET, linestyle="--", label="landslide share (no skill)")
+            index = int(above.sum()) - 1
+            axes.plot(curve.recall[index], curve.precision[index], "o", color=colour)
+    fraction = maps[0][2].prevalence or 0.0
+    axes.axhline(fraction, color=_QUIET, linestyle="--", label="landslide share (no skill)")
     axes.plot([], [], "o", color=_QUIET, label=f"at {_named(thresholds)}")
     axes.set(xlabel="Recall", ylabel="Precision", xlim=(0, 1), ylim=(0, _top(highest)))
     return _finished(figure, axes)
@@ -49,8 +49,8 @@ def draw_thresholds(maps: Curves, thresholds: list[float]) -> "Figure":
     """Draw F1 against the threshold, with the best one and the ones used marked."""
     figure, axes = _axes()
     highest = 0.0
-    for name, colour, found in maps:
-        curve = found.curve()
+    for name, colour, probabilities in maps:
+        curve = probabilities.curve()
         if curve is None:
             continue
         thin = curve.thinned()
@@ -70,8 +70,8 @@ def draw_reliability(maps: Curves) -> "Figure":
     """Draw the share of landslide against the probability, in ten bins."""
     figure, axes = _axes()
     axes.plot([0, 1], [0, 1], color=_QUIET, linestyle="--", label="reliable")
-    for name, colour, found in maps:
-        bins = found.reliability()
+    for name, colour, reliability in maps:
+        bins = reliability.reliability()
         used = bins.pixels > 0
         label = lettering(name)
         axes.plot(bins.probability[used], bins.share[used], "o-", color=colour, label=label)

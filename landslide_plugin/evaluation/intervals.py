@@ -55,7 +55,7 @@ def make_blocks(comparison: Comparison, side: float = 0) -> Blocks:
         side = max(np.sqrt(comparison.area / _BLOCKS), _SIDES_OF_A_LANDSLIDE * landslide)
     cell = comparison.map_grid.resolution
     cells = max(1, round(side / cell))
-    used = comparison.known > 0
+    used = comparison.valid > 0
     rows, columns = (np.arange(length) for length in used.shape)
     first_row, first_column = (
         np.flatnonzero(used.any(axis=1))[0],
@@ -65,9 +65,9 @@ def make_blocks(comparison: Comparison, side: float = 0) -> Blocks:
     numbers = ((rows - first_row) // cells)[:, np.newaxis] * across + (
         (columns - first_column) // cells
     )
-    kept, place = np.unique(numbers[used], return_inverse=True)
+    kept, block = np.unique(numbers[used], return_inverse=True)
     of_cell = np.full(used.shape, -1, np.int32)
-    of_cell[used] = place
+    of_cell[used] = block
     return Blocks(cells * cell, len(kept), of_cell)
 
 
@@ -109,17 +109,17 @@ def interval(values: NDArray[np.float64], blocks: Blocks) -> Interval:
 def _sums(comparison: Comparison, result: Result, blocks: Blocks) -> NDArray[np.float64]:
     """Return, a block, TP, FP, FN, TN, landslides, hit ones, false alarms and square kilometres."""
     used = blocks.of_cell >= 0
-    place = blocks.of_cell[used]
-    known = comparison.known.astype(np.float64)
-    cells = comparison.map_grid.geodesic_areas(columns=np.arange(known.shape[1]))
-    square_km = known * cells / comparison.step**2 / 1e6
-    errors = [*result.errors, known - result.errors.sum(axis=0)]
-    planes: list[NDArray[Any]] = [np.bincount(place, plane[used], blocks.count) for plane in errors]
+    block = blocks.of_cell[used]
+    valid = comparison.valid.astype(np.float64)
+    cells = comparison.map_grid.geodesic_areas(columns=np.arange(valid.shape[1]))
+    square_km = valid * cells / comparison.step**2 / 1e6
+    errors = [*result.errors, valid - result.errors.sum(axis=0)]
+    planes: list[NDArray[Any]] = [np.bincount(block, plane[used], blocks.count) for plane in errors]
     planes += [
         _count(comparison.reference, np.ones(len(comparison.reference), bool), comparison, blocks),
-        _count(comparison.reference, result.found.touched, comparison, blocks),
+        _count(comparison.reference, result.reference_agreement.touched, comparison, blocks),
         _count(result.landslides, ~result.right.touched, comparison, blocks),
-        np.bincount(place, square_km[used], blocks.count),
+        np.bincount(block, square_km[used], blocks.count),
     ]
     return np.stack(planes, axis=1)
 
@@ -131,9 +131,9 @@ def _count(
     rows, columns = (
         (part[which] / comparison.step).astype(int) for part in (landslides.row, landslides.column)
     )
-    place = blocks.of_cell[rows, columns]
+    block = blocks.of_cell[rows, columns]
     # the centre of a bent landslide may lie beside what was compared
-    return np.bincount(place[place >= 0], minlength=blocks.count).astype(np.float64)
+    return np.bincount(block[block >= 0], minlength=blocks.count).astype(np.float64)
 
 
 def _number(value: float | None) -> float:

@@ -38,12 +38,12 @@ class Reading:
 
     Attributes:
         ids: landslide numbers above 0, 0 elsewhere, int32, (rows, columns).
-        known: where the map says something, bool, same shape.
+        valid: where the map says something, bool, same shape.
         probability: of landslide, float32, same shape; None of masks and polygons.
     """
 
     ids: NDArray[np.int32]
-    known: NDArray[np.bool_]
+    valid: NDArray[np.bool_]
     probability: NDArray[np.float32] | None = None
 
 
@@ -98,10 +98,10 @@ class RasterReader:
 
     def read(self, window: Window) -> Reading:
         """Return components of landslide pixels, numbered within the window."""
-        (values,), (known,) = self._source.read(window, self._source.bands[:1])
+        (values,), (valid,) = self._source.read(window, self._source.bands[:1])
         landslide = values > 0 if self.threshold is None else values >= self.threshold
-        ids: NDArray[np.int32] = label(landslide & known, _EIGHT_NEIGHBOURS)[0].astype(np.int32)
-        return Reading(ids, known, values if self.is_probability else None)
+        ids: NDArray[np.int32] = label(landslide & valid, _EIGHT_NEIGHBOURS)[0].astype(np.int32)
+        return Reading(ids, valid, values if self.is_probability else None)
 
 
 @dataclass(frozen=True)
@@ -281,9 +281,9 @@ def _raster(
                 f"The {layer.what} {raster.path} holds values from {low:g} to {high:g}: give a "
                 f"mask, or a probability from 0 to 1{coded}."
             )
-        found = Threshold.of(raster, threshold)
-        progress.message(f"The {layer.what} is landslide where it is at least {found}.")
-        return RasterReader(view, found.value)
+        wanted = Threshold.of(raster, threshold)
+        progress.message(f"The {layer.what} is landslide where it is at least {wanted}.")
+        return RasterReader(view, wanted.value)
     if (
         raster.dataset.dtypes[0] == "uint8"
         and values.size > _MANY_VALUES

@@ -35,15 +35,15 @@ class Confusion:
         cls,
         predicted: NDArray[np.bool_],
         reference: NDArray[np.bool_],
-        known: NDArray[np.bool_] | None = None,
+        valid: NDArray[np.bool_] | None = None,
     ) -> "Confusion":
-        """Count two boolean maps of the same shape, where `known` holds (everywhere when None)."""
-        known = np.ones(predicted.shape, bool) if known is None else known
+        """Count two boolean maps of the same shape, where `valid` holds (everywhere when None)."""
+        valid = np.ones(predicted.shape, bool) if valid is None else valid
         return cls(
-            tp=int(np.count_nonzero(predicted & reference & known)),
-            fp=int(np.count_nonzero(predicted & ~reference & known)),
-            fn=int(np.count_nonzero(~predicted & reference & known)),
-            tn=int(np.count_nonzero(~predicted & ~reference & known)),
+            tp=int(np.count_nonzero(predicted & reference & valid)),
+            fp=int(np.count_nonzero(predicted & ~reference & valid)),
+            fn=int(np.count_nonzero(~predicted & reference & valid)),
+            tn=int(np.count_nonzero(~predicted & ~reference & valid)),
         )
 
     def __add__(self, other: "Confusion") -> "Confusion":

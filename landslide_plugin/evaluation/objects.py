@@ -92,13 +92,13 @@ class Objects:
             self._count = max(self._count, int(numbers.max(initial=0)))
             self._join(numbers)
         rows, columns = np.nonzero(numbers)
-        found, place = np.unique(numbers[rows, columns], return_inverse=True)
+        unique, index = np.unique(numbers[rows, columns], return_inverse=True)
         areas = np.broadcast_to(pixel_area, ids.shape)
         sums = [
-            _summed(place, weights, len(found))
+            _summed(index, weights, len(unique))
             for weights in (areas[rows, columns], np.ones(len(rows)), rows + first_row, columns)
         ]
-        self._numbers.append(found)
+        self._numbers.append(unique)
         self._parts.append(np.stack(sums))
         return numbers
 
@@ -106,12 +106,12 @@ class Objects:
         """Return all landslides that were added."""
         numbers = np.concatenate([np.empty(0, np.int64), *self._numbers])
         parts = np.concatenate([np.empty((4, 0)), *self._parts], axis=1)
-        place = self.places(numbers)
-        count = int(place.max(initial=-1)) + 1
-        area, pixels, rows, columns = (_summed(place, part, count) for part in parts)
+        index = self.indices(numbers)
+        count = int(index.max(initial=-1)) + 1
+        area, pixels, rows, columns = (_summed(index, part, count) for part in parts)
         return Landslides(area, rows / pixels, columns / pixels)
 
-    def places(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+    def indices(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the place among `landslides()` of each of the numbers that `add` returned."""
         seen = np.unique(np.concatenate([np.empty(0, np.int64), *self._numbers]))
         if not len(seen):
@@ -152,17 +152,17 @@ class Pairs:
         rows, columns = np.nonzero((one > 0) & (other > 0))
         span = int(other.max(initial=0)) + 1
         keys = one[rows, columns] * span + other[rows, columns]
-        found, place = np.unique(keys, return_inverse=True)
-        self._pairs.append(np.stack([found // span, found % span]))
+        pairs, index = np.unique(keys, return_inverse=True)
+        self._pairs.append(np.stack([pairs // span, pairs % span]))
         areas = np.broadcast_to(pixel_area, one.shape)
-        self._areas.append(_summed(place, areas[rows, columns], len(found)))
+        self._areas.append(_summed(index, areas[rows, columns], len(pairs)))
 
     def agreement(self, one: Objects, other: Objects) -> tuple[Agreement, Agreement]:
         """Return how the first map's landslides lie on the second's, and the other way round."""
         first, second = one.landslides(), other.landslides()
         pairs = np.concatenate([np.empty((2, 0), np.int64), *self._pairs], axis=1)
         areas = np.concatenate([np.empty(0), *self._areas])
-        rows, columns = one.places(pairs[0]), other.places(pairs[1])
+        rows, columns = one.indices(pairs[0]), other.indices(pairs[1])
         # parts of the same two landslides in several blocks are summed
         table = coo_array((areas, (rows, columns)), shape=(len(first), len(second)))
         table.sum_duplicates()
@@ -183,10 +183,10 @@ def size_distance(one: NDArray[np.float64], other: NDArray[np.float64]) -> float
     if not len(one) or not len(other):
         return None
     at = np.concatenate([one, other])
-    shares = [
+    fractions = [
         np.searchsorted(np.sort(areas), at, side="right") / len(areas) for areas in (one, other)
     ]
-    return float(np.abs(shares[0] - shares[1]).max())
+    return float(np.abs(fractions[0] - fractions[1]).max())
 
 
 def area_frequency(
@@ -206,13 +206,13 @@ def area_frequency(
 
 
 def _agreement(
-    count: int, place: NDArray[np.int64], shared: NDArray[np.float64], iou: NDArray[np.float64]
+    count: int, index: NDArray[np.int64], shared: NDArray[np.float64], iou: NDArray[np.float64]
 ) -> Agreement:
     best = np.zeros(count)
-    np.maximum.at(best, place, iou)
-    return Agreement(_summed(place, shared, count), best)
+    np.maximum.at(best, index, iou)
+    return Agreement(_summed(index, shared, count), best)
 
 
-def _summed(place: NDArray[np.int64], values: NDArray[Any], count: int) -> NDArray[np.float64]:
+def _summed(index: NDArray[np.int64], values: NDArray[Any], count: int) -> NDArray[np.float64]:
     """Return the sum of the values at each place."""
-    return np.bincount(place, values, minlength=count).astype(np.float64)
+    return np.bincount(index, values, minlength=count).astype(np.float64)

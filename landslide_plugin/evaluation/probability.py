@@ -24,16 +24,16 @@ class Probabilities:
         self,
         probability: NDArray[np.float32],
         landslide: NDArray[np.bool_],
-        known: NDArray[np.bool_],
+        valid: NDArray[np.bool_],
     ) -> None:
         """Add a block.
 
         Args:
             probability: 0..1, (rows, columns).
             landslide: the truth, same shape.
-            known: which pixels count, same shape.
+            valid: which pixels count, same shape.
         """
-        values, truth = probability[known].astype(np.float64), landslide[known]
+        values, truth = probability[valid].astype(np.float64), landslide[valid]
         self._squares += float(((values - truth) ** 2).sum())
         # what float32 makes of k / 10000 may lie a little below it
         steps = np.clip(values * STEPS + 1e-3, 0, STEPS).astype(np.int64)
@@ -61,10 +61,10 @@ class Probabilities:
     @property
     def brier_skill(self) -> float | None:
         """1 - BS / BS of giving every pixel the landslide share; undefined for a single class."""
-        share = self.prevalence
-        if share is None or self.brier is None or share in (0, 1):
+        fraction = self.prevalence
+        if fraction is None or self.brier is None or fraction in (0, 1):
             return None
-        return 1 - self.brier / (share * (1 - share))
+        return 1 - self.brier / (fraction * (1 - fraction))
 
     @property
     def average_precision(self) -> float | None:
@@ -127,8 +127,8 @@ class Curve:
     @property
     def best(self) -> tuple[float, float]:
         """The threshold with the highest F1 (and so the highest IoU of landslide), and this F1."""
-        place = int(self.f1.argmax())
-        return float(self.threshold[place]), float(self.f1[place])
+        index = int(self.f1.argmax())
+        return float(self.threshold[index]), float(self.f1[index])
 
     def thinned(self, points: int = 200) -> "Curve":
         """Return at most so many points, evenly along recall and threshold, ends included."""
@@ -136,8 +136,8 @@ class Curve:
         if last < points:
             return self
         even = np.linspace(0, 1, points // 2)
-        places = [np.round(even * last).astype(int), np.searchsorted(self.recall, even)]
-        keep = np.unique(np.clip(np.append(np.concatenate(places), self.f1.argmax()), 0, last))
+        indices = [np.round(even * last).astype(int), np.searchsorted(self.recall, even)]
+        keep = np.unique(np.clip(np.append(np.concatenate(indices), self.f1.argmax()), 0, last))
         return Curve(self.threshold[keep], self.precision[keep], self.recall[keep], self.f1[keep])
 
 

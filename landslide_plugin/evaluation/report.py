@@ -124,7 +124,7 @@ def accuracy_report(
 def summary(comparison: Comparison, maps: list[Judged]) -> str:
     """Return the result in a few sentences, of the first map and of the best by F1."""
     first = maps[0]
-    total, hit = len(comparison.reference), int(first.result.found.touched.sum())
+    total, hit = len(comparison.reference), int(first.result.reference_agreement.touched.sum())
     name = "The map" if len(maps) == 1 else first.name
     text = (
         f"{name} finds {_percent(first.values['recall'])} of the landslide area, and "
@@ -185,7 +185,7 @@ def _sizes(comparison: Comparison, maps: list[Judged]) -> Rows:
     for one in maps:
         for words, low, high in SIZES.values():
             of_size = (areas >= low) & (areas < high)
-            touched = int(one.result.found.touched[of_size].sum())
+            touched = int(one.result.reference_agreement.touched[of_size].sum())
             sizes = one.result.landslides.area
             mapped = int(((sizes >= low) & (sizes < high)).sum())
             rows.append((one.name, words, int(of_size.sum()), touched, mapped))
@@ -194,18 +194,18 @@ def _sizes(comparison: Comparison, maps: list[Judged]) -> Rows:
 
 def _charts(maps: list[Judged]) -> dict[str, str]:
     """Return the pictures of the maps of probability; none where no map is one."""
-    found = [
+    probable = [
         (one.name, one.colour, one.result.probabilities)
         for one in maps
         if one.result.probabilities is not None
     ]
     thresholds = [one.threshold for one in maps if one.threshold is not None]
-    if not found:
+    if not probable:
         return {}
     return {
-        "precision_recall": png(draw_precision_recall(found, thresholds)),
-        "thresholds": png(draw_thresholds(found, thresholds)),
-        "reliability": png(draw_reliability(found)),
+        "precision_recall": png(draw_precision_recall(probable, thresholds)),
+        "thresholds": png(draw_thresholds(probable, thresholds)),
+        "reliability": png(draw_reliability(probable)),
     }
 
 

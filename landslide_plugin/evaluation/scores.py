@@ -121,24 +121,24 @@ def scores(comparison: Comparison, result: Result) -> Values:
     values |= all_metrics(result.confusion)
     tp, fp, fn, _ = result.areas
     values |= _areas(tp, fp, fn)
-    touched = result.found.touched
+    touched = result.reference_agreement.touched
     if touched.any():
-        values["matching_median"] = float(np.median(result.found.best[touched]))
+        values["matching_median"] = float(np.median(result.reference_agreement.best[touched]))
     boundary = result.boundary
     values |= {
         "boundary_f": boundary.f_score,
         "boundary_precision": boundary.precision,
         "boundary_recall": boundary.recall,
-        "hit_rate": _share(touched),
+        "hit_rate": _fraction(touched),
         "false_alarms_km2": float((~result.right.touched).sum() / (comparison.area / 1e6)),
         "size_distance": size_distance(comparison.reference.area, result.landslides.area),
     }
     for key, (_, low, high) in SIZES.items():
         of_size = (comparison.reference.area >= low) & (comparison.reference.area < high)
-        values[f"hit_rate_{key}"] = _share(touched[of_size])
-    found, right = result.found.matched, result.right.matched
+        values[f"hit_rate_{key}"] = _fraction(touched[of_size])
+    matched, right = result.reference_agreement.matched, result.right.matched
     # each match is one landslide of both, so these are the counts of a confusion matrix
-    objects = Confusion(int(right.sum()), int((~right).sum()), int((~found).sum()))
+    objects = Confusion(int(right.sum()), int((~right).sum()), int((~matched).sum()))
     for key in ("precision", "recall", "f1"):
         values[f"object_{key}"] = METRICS[key].value(objects)
     return values | _probability(result)
@@ -175,14 +175,14 @@ def _trivial(comparison: Comparison, result: Result, counts: Confusion, value: f
         if ((areas >= low) & (areas < high)).any():
             values[key] = value
     if result.probabilities is not None and result.probabilities.prevalence is not None:
-        share = result.probabilities.prevalence
-        brier = 1 - share if value else share
+        fraction = result.probabilities.prevalence
+        brier = 1 - fraction if value else fraction
         values |= {"brier": brier, "calibration_error": brier}
-        if share > 0:
-            values["average_precision"] = share
-        if 0 < share < 1:
+        if fraction > 0:
+            values["average_precision"] = fraction
+        if 0 < fraction < 1:
             values["roc_auc"] = 0.5
-            values["brier_skill"] = 1 - brier / (share * (1 - share))
+            values["brier_skill"] = 1 - brier / (fraction * (1 - fraction))
     return values
 
 
@@ -202,21 +202,21 @@ def _areas(tp: float, fp: float, fn: float) -> Values:
 
 
 def _probability(result: Result) -> Values:
-    found = result.probabilities
-    if found is None:
+    judged = result.probabilities
+    if judged is None:
         return {}
-    curve = found.curve()
+    curve = judged.curve()
     threshold, f1 = curve.best if curve else (None, None)
     return {
-        "average_precision": found.average_precision,
-        "roc_auc": found.roc_auc,
-        "brier": found.brier,
-        "brier_skill": found.brier_skill,
-        "calibration_error": found.reliability().error,
+        "average_precision": judged.average_precision,
+        "roc_auc": judged.roc_auc,
+        "brier": judged.brier,
+        "brier_skill": judged.brier_skill,
+        "calibration_error": judged.reliability().error,
         "best_threshold": threshold,
         "best_f1": f1,
     }
 
 
-def _share(flags: np.ndarray) -> float | None:
+def _fraction(flags: np.ndarray) -> float | None:
     return float(flags.mean()) if len(flags) else None

@@ -111,17 +111,17 @@ def raster_classes(source: Source, original: str) -> dict[int, str]:
     Raises:
         InputError: as `stream_raster`, more than `MOST_CLASSES` values, or no valid pixel.
     """
-    found: set[int] = set()
+    values: set[int] = set()
     for _, codes, valid in stream_raster(source):
-        found.update(np.unique(codes[valid]).tolist())
-        if len(found) > MOST_CLASSES:
+        values.update(np.unique(codes[valid]).tolist())
+        if len(values) > MOST_CLASSES:
             raise InputError(
                 f"{original} has more than {MOST_CLASSES} different values: choose a class raster."
             )
-    if not found:
+    if not values:
         raise InputError(f"{original} holds no valid pixel on the reference: check its extent.")
     names = source.all_class_names(source.bands[0])
-    return {code: names.get(code) or str(code) for code in sorted(found)}
+    return {code: names.get(code) or str(code) for code in sorted(values)}
 
 
 def require_few(names: Mapping[int, str]) -> None:

@@ -105,9 +105,9 @@ def _class_polygons(path: str, field: str, grid: Grid, progress: Progress) -> gp
         path, "class", crs=grid.crs, kinds=("Polygon",), columns=[field], progress=progress
     )
     require_overlap(polygons, f"The class layer {path}", grid)
-    known = polygons[field].notna()
-    if not known.any():
+    classified = polygons[field].notna()
+    if not classified.any():
         raise InputError(f"The field {field} of {path} is empty: choose another field.")
-    if not known.all():
-        progress.warning(f"{int((~known).sum())} polygons have no {field}: they are left out.")
-    return polygons[known].reset_index(drop=True)
+    if not classified.all():
+        progress.warning(f"{int((~classified).sum())} polygons have no {field}: they are left out.")
+    return polygons[classified].reset_index(drop=True)

@@ -137,22 +137,22 @@ class Neighbourhood:
     def from_centre(self) -> Iterator[Floats]:
         """Neighbour less centre, for the 8 neighbours."""
         centre = self.cells[4]
-        return (cell - centre for place, cell in enumerate(self.cells) if place != 4)
+        return (cell - centre for index, cell in enumerate(self.cells) if index != 4)
 
 
-def mend(cells: list[Floats], there: list[NDArray[np.bool_]]) -> list[Floats]:
+def mend(cells: list[Floats], valid: list[NDArray[np.bool_]]) -> list[Floats]:
     """Extrapolate the missing neighbours; the rule is in the module's docstring."""
     mended = list(cells)
     for side in (1, 3, 5, 7):
-        across = np.where(there[8 - side], 2 * cells[4] - cells[8 - side], cells[4])
-        mended[side] = np.where(there[side], cells[side], across)
+        across = np.where(valid[8 - side], 2 * cells[4] - cells[8 - side], cells[4])
+        mended[side] = np.where(valid[side], cells[side], across)
     for corner, row, column in _CORNERS:
         lines = [
-            (there[near] & there[far], 2 * cells[near] - cells[far]) for near, far in (row, column)
+            (valid[near] & valid[far], 2 * cells[near] - cells[far]) for near, far in (row, column)
         ]
         count = np.sum([can for can, _ in lines], axis=0, dtype=np.float32)
         total = np.sum([np.where(can, value, 0) for can, value in lines], axis=0)
-        across = np.where(there[8 - corner], 2 * cells[4] - cells[8 - corner], cells[4])
+        across = np.where(valid[8 - corner], 2 * cells[4] - cells[8 - corner], cells[4])
         beyond = np.where(count > 0, total / np.maximum(count, 1), across)
-        mended[corner] = np.where(there[corner], cells[corner], beyond)
+        mended[corner] = np.where(valid[corner], cells[corner], beyond)
     return mended

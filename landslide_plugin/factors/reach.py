@@ -60,18 +60,18 @@ class Reach:
         self._step = math.ceil(math.sqrt(grid.width * grid.height) / _COARSE_CELLS)
         rows, columns = self._features_cells(features, search_box(features, grid, limit))
         held, diagonals = self._centres(rows, columns)
-        there = np.isfinite(held).all(axis=1)
-        self._rows, self._columns, held = rows[there], columns[there], held[there]
+        finite = np.isfinite(held).all(axis=1)
+        self._rows, self._columns, held = rows[finite], columns[finite], held[finite]
         self._cells = grid.coarsened(self._step).shape
-        self._own, own_diagonals = self._centres(*np.indices(self._cells))
-        diagonal = float(max(np.nanmax(own_diagonals), diagonals[there].max(initial=0)))
+        self._centre_points, cell_diagonals = self._centres(*np.indices(self._cells))
+        diagonal = float(max(np.nanmax(cell_diagonals), diagonals[finite].max(initial=0)))
         self._tree = KDTree(held) if len(held) else None
         if self._tree is None:
             self._radius = np.zeros(self._cells)
             return
-        outside = ~np.isfinite(self._own).all(axis=2)
-        self._own[outside] = 0
-        nearest = self._tree.query(self._own)[0]
+        outside = ~np.isfinite(self._centre_points).all(axis=2)
+        self._centre_points[outside] = 0
+        nearest = self._tree.query(self._centre_points)[0]
         nearest[outside] = 0
         # From centre to centre, by way of a pixel, the feature and the pixel that it touches.
         self._radius = np.minimum(nearest + 1.5 * diagonal, limit) + 2 * diagonal
@@ -85,7 +85,7 @@ class Reach:
         top, last = first // self._step, (first + rows - 1) // self._step
         edge = np.zeros((last + 1 - top, self._cells[1]), bool)
         edge[[0, -1]] = edge[:, [0, -1]] = True
-        centres = self._own[top : last + 1][edge]
+        centres = self._centre_points[top : last + 1][edge]
         near = self._near(centres, self._radius[top : last + 1][edge])
         left, upper, right, lower = 0, first, self._grid.width, first + rows
         if len(near):
@@ -126,8 +126,8 @@ class Reach:
         """Return which cells with features may hold the nearest one of any of some cells."""
         if self._tree is None:
             return np.empty(0, np.int64)
-        found = self._tree.query_ball_point(centres, radius)
-        return np.unique(np.concatenate([np.asarray(some, np.int64) for some in found]))
+        near = self._tree.query_ball_point(centres, radius)
+        return np.unique(np.concatenate([np.asarray(some, np.int64) for some in near]))
 
     def _features_cells(self, features: Shapes, box: Box | None) -> tuple[Ints, Ints]:
         """Return row and column, in cells, of each cell that a feature has a point in.
@@ -177,12 +177,14 @@ def all_round(features: Geometries, grid: Grid) -> Geometries:
     if grid.keeps_own_metres or not ellipsoid_of(grid.crs).turn:
         return features
     turn, middle = ellipsoid_of(grid.crs).turn, grid.point(grid.width / 2, 0)[0]
-    found = [features]
+    copies = [features]
     for turns in (-turn, turn):
         left, _, right, _ = shapely.bounds(features).T + turns
         near = (left < middle + turn / 2) & (right > middle - turn / 2)
-        found.append(shapely.transform(features[near], lambda xy, by=turns: xy + np.array([by, 0])))
-    return np.concatenate(found)
+        copies.append(
+            shapely.transform(features[near], lambda xy, by=turns: xy + np.array([by, 0]))
+        )
+    return np.concatenate(copies)
 
 
 def search_box(features: Shapes, grid: Grid, limit: float) -> Box | None:

@@ -71,9 +71,9 @@ def _tiles(
     steps = np.stack(
         [np.rint(np.log(size / usual) / _SAME) for size, usual in zip(sizes, middle, strict=True)]
     )
-    places = cuts + (shape[1] - grid.width) // 2  # the block's columns have a margin
-    places[0], places[-1] = 0, shape[1]
-    for band, (left, right) in enumerate(pairwise(places)):
+    edges = cuts + (shape[1] - grid.width) // 2  # the block's columns have a margin
+    edges[0], edges[-1] = 0, shape[1]
+    for band, (left, right) in enumerate(pairwise(edges)):
         changes = np.flatnonzero((np.diff(steps[..., band]) != 0).any(axis=0)) + 1
         for start, stop in pairwise([0, *changes.tolist(), shape[0]]):
             height, width = (
@@ -87,16 +87,16 @@ def _convolved(
     values: NDArray[Any], kernels: Sequence[NDArray[np.float64]], part: tuple[slice, slice]
 ) -> NDArray[np.float64]:
     """Convolve a part of an array, down and then across; what is outside the array counts 0."""
-    around, own = [], []
+    around, centre = [], []
     for span, kernel, length in zip(part, kernels, values.shape, strict=True):
         reach = len(kernel) // 2
         start = max(span.start - reach, 0)
         around.append(slice(start, min(span.stop + reach, length)))
-        own.append(slice(span.start - start, span.stop - start))
+        centre.append(slice(span.start - start, span.stop - start))
     result = values[tuple(around)].astype(np.float64)
     for axis, kernel in enumerate(kernels):
         result = correlate1d(result, kernel, axis=axis, mode="constant")
-    return result[tuple(own)]
+    return result[tuple(centre)]
 
 
 def _kernel(sigma: float, longest: int) -> NDArray[np.float64]:

@@ -153,8 +153,8 @@ def open_image(
         )
     )
     wanted = list(dict.fromkeys(band for name in names for band in INDICES[name].bands))
-    places = find_bands(layers.bands, wanted, sensor, numbers, what)
-    needed = {band: layers.bands[place] for band, place in places.items()}
+    indices = find_bands(layers.bands, wanted, sensor, numbers, what)
+    needed = {band: layers.bands[index] for band, index in indices.items()}
     located = {band: layers.source_of(name) for band, name in needed.items()}
     units = read_as_reflectance(located, sensor, given, what=what, progress=progress)
     image = Image(layers, needed, units)
@@ -198,9 +198,12 @@ def stream_indices(images: Sequence[Image], names: Sequence[str]) -> Blocks:
     for window in images[0].layers.grid.windows(_BLOCK_MEGABYTES, arrays):
         derived = [derive(*image.read(window), list(image.needed), names) for image in images]
         values, valid = derived[0]
-        for before, there in derived[1:]:
-            change = np.where(there & valid, before - values, 0)
-            values, valid = np.concatenate([values, change]), np.concatenate([valid, there & valid])
+        for before, before_valid in derived[1:]:
+            change = np.where(before_valid & valid, before - values, 0)
+            values, valid = (
+                np.concatenate([values, change]),
+                np.concatenate([valid, before_valid & valid]),
+            )
         yield window, values, valid
 
 
@@ -224,11 +227,11 @@ def derive(
     shape = (len(names), *values.shape[1:])
     result, good = np.zeros(shape, np.float32), np.zeros(shape, bool)
     reflectance = np.maximum(values, 0)
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         needed = [bands.index(band) for band in INDICES[name].bands]
         dividend, divisor = INDICES[name].formula(*reflectance[needed])
-        good[place] = valid[needed].all(axis=0) & (divisor != 0)
-        np.divide(dividend, divisor, out=result[place], where=good[place])
+        good[index] = valid[needed].all(axis=0) & (divisor != 0)
+        np.divide(dividend, divisor, out=result[index], where=good[index])
     return result, good
 
 

@@ -88,7 +88,7 @@ def spectralindices(
                 progress=progress,
             )
         ]  # fmt: skip
-        made = list(names)
+        written = list(names)
         if earlier:
             before = spectral.open_image(
                 [earlier], names, opened, sensor=sensor, numbers=numbers, given=given_earlier,
@@ -96,10 +96,10 @@ def spectralindices(
             )  # fmt: skip
             spectral.require_same_units(images[0], before)
             images.append(before)
-            made += [spectral.CHANGE + name for name in names]
+            written += [spectral.CHANGE + name for name in names]
         grid = images[0].layers.grid
         blocks = spectral.stream_indices(images, names)
-        with RasterWriter(output, grid, made, tags=origin.tags()) as writer:
+        with RasterWriter(output, grid, written, tags=origin.tags()) as writer:
             _write_indices(blocks, writer, input, progress)
     return {"output": output}
 

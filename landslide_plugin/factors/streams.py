@@ -180,10 +180,10 @@ def flow_directions(filled: NDArray[np.float64], grid: Grid) -> NDArray[np.int8]
         here, best = filled[start:stop], np.zeros((stop - start, columns))
         pixels = grid.pixels(np.arange(start, stop), np.arange(columns))
         for number, (row, column) in enumerate(NEIGHBOURS[1:], start=1):
-            there = around[1 + row :, 1 + column :][: stop - start, :columns]
+            neighbour = around[1 + row :, 1 + column :][: stop - start, :columns]
             across, down = column * pixels.width, row * pixels.height
             run = np.sqrt(across**2 + down**2 - 2 * across * down * pixels.cosine)
-            descent = (here - there) / run
+            descent = (here - neighbour) / run
             steeper = descent > best  # False beside nodata
             best[steeper] = descent[steeper]
             directions[start:stop][steeper] = number
@@ -207,8 +207,8 @@ def drained_area(
     area = np.zeros((rows + 2, columns + 2))
     for start in range(0, rows, _BLOCK_ROWS):
         part = slice(start, min(start + _BLOCK_ROWS, rows))
-        own = grid.pixel_areas(np.arange(rows)[part], np.arange(columns)) / 1e6
-        area[1:-1, 1:-1][part] = own * valid[part]
+        areas = grid.pixel_areas(np.arange(rows)[part], np.arange(columns)) / 1e6
+        area[1:-1, 1:-1][part] = areas * valid[part]
     richdem = _richdem()
     if richdem is None:
         flow.accumulate(_receivers(np.pad(directions, 1)), area.reshape(-1))
@@ -228,10 +228,10 @@ def _accumulate(
     inner[row, column, directions[row, column]] = 1
     inner[row, column, 0] = 0  # richdem: flow from here
     weights = richdem.rdarray(area, no_data=-1)
-    shares = richdem.rd3array(proportions, no_data=-2)
-    weights.geotransform = shares.geotransform = (0, 1, 0, 0, 0, -1)
+    portions = richdem.rd3array(proportions, no_data=-2)
+    weights.geotransform = portions.geotransform = (0, 1, 0, 0, 0, -1)
     with _quiet():
-        richdem.FlowAccumFromProps(shares, weights=weights, in_place=True)
+        richdem.FlowAccumFromProps(portions, weights=weights, in_place=True)
 
 
 def _receivers(directions: NDArray[np.int8]) -> NDArray[np.intp]:
@@ -262,7 +262,7 @@ def stream_links(
     inflows = np.bincount(below[below >= 0], minlength=cells.size)
     starts = np.flatnonzero(inflows != 1)
     starts = starts[np.argsort(area[starts], kind="stable")]  # upstream first
-    highest, how_many = np.zeros(cells.size, int), np.zeros(cells.size, int)
+    highest, count = np.zeros(cells.size, int), np.zeros(cells.size, int)
     downstream = below.tolist()
     links = []
     for start in starts.tolist():
@@ -272,12 +272,12 @@ def stream_links(
             cell = downstream[cell] if inflows[cell] == 1 else -1
         if len(path) == 1:
             continue
-        order = max(1, int(highest[start]) + int(how_many[start] > 1))
+        order = max(1, int(highest[start]) + int(count[start] > 1))
         end = path[-1]
         if order > highest[end]:
-            highest[end], how_many[end] = order, 1
+            highest[end], count[end] = order, 1
         elif order == highest[end]:
-            how_many[end] += 1
+            count[end] += 1
         mouth = path[-2] if inflows[end] > 1 else end
         links.append(Link(cells[path].tolist(), order, float(area[mouth])))
     return links

@@ -61,12 +61,12 @@ def aspect_class(windows: Neighbourhood) -> Floats:
 
 def northness(windows: Neighbourhood) -> Floats:
     """Cosine of the aspect, -1 to 1; 0 where flat."""
-    return _share(windows.compass_fall[1], windows.steepness)
+    return _quotient(windows.compass_fall[1], windows.steepness)
 
 
 def eastness(windows: Neighbourhood) -> Floats:
     """Sine of the aspect, -1 to 1; 0 where flat."""
-    return _share(windows.compass_fall[0], windows.steepness)
+    return _quotient(windows.compass_fall[0], windows.steepness)
 
 
 def plan_curvature(windows: Neighbourhood) -> Floats:
@@ -177,6 +177,6 @@ def check_dem(dem: Source, smoothing: float, progress: Progress) -> None:
         progress.warning(f"The DEM has {len(dem.bands)} bands: the first one is taken.")
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
+def _quotient(part: Floats, whole: Floats) -> Floats:
     """Return part / whole, 0 where both are 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)

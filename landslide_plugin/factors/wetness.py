@@ -44,8 +44,8 @@ def specific_catchment(
     elevation, valid = np.empty(grid.shape, np.float32), np.empty(grid.shape, bool)
     for window in grid.row_blocks(_BLOCK_ROWS):
         rows = slice(int(window.row_off), int(window.row_off + window.height))
-        heights, there = read_heights(dem, rows.start, rows.stop, smoothing, to_metres)
-        elevation[rows], valid[rows] = heights[:, 1:-1], there[:, 1:-1]
+        heights, inside = read_heights(dem, rows.start, rows.stop, smoothing, to_metres)
+        elevation[rows], valid[rows] = heights[:, 1:-1], inside[:, 1:-1]
     if not valid.any():
         raise InputError(f"The DEM {dem.path} holds no valid pixel.")
     streams.tell_slowness(progress)

@@ -46,10 +46,10 @@ class Shapes:
     def _tree(self) -> shapely.STRtree:
         return shapely.STRtree(self.geometries)
 
-    def near(self, place: shapely.Geometry) -> Geometries:
+    def near(self, outline: shapely.Geometry) -> Geometries:
         """Return those whose bounding boxes meet that of a place."""
-        found: Geometries = self.geometries[self._tree.query(place)]
-        return found
+        near: Geometries = self.geometries[self._tree.query(outline)]
+        return near
 
 
 def read_shapes(
@@ -90,8 +90,8 @@ def read_shapes(
         return geometries
     transformer = Transformer.from_crs(theirs, wanted, always_xy=True)
     moved: Geometries = shapely.transform(geometries, transformer.transform, interleaved=False)
-    there = placed(moved, source, what, progress or Progress())
-    return moved[there]
+    finite = placed(moved, source, what, progress or Progress())
+    return moved[finite]
 
 
 def locate(
@@ -234,18 +234,18 @@ def placed(
     Raises:
         GridError: none has.
     """
-    there = _are_finite(geometries)
-    if not there.any():
+    finite = _are_finite(geometries)
+    if not finite.any():
         raise GridError(
             f"The {what} layer {source} lies where the other layers' CRS has no place: check its "
             "CRS."
         )
-    if not there.all():
+    if not finite.all():
         progress.warning(
-            f"{int((~there).sum())} parts of the {what} lie where the other layers' CRS has no "
+            f"{int((~finite).sum())} parts of the {what} lie where the other layers' CRS has no "
             "place: left."
         )
-    return there
+    return finite
 
 
 def _are_finite(geometries: Geometries) -> NDArray[np.bool_]:

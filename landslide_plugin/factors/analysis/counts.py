@@ -117,12 +117,12 @@ class Survey:
 def factors_of(stack: LayerStack) -> list[Factor]:
     """Return the factors of a stack in its bands' order, the bands of a classification as one."""
     members: dict[tuple[str, bool], list[int]] = {}
-    for place, (band, class_of) in enumerate(zip(stack.bands, stack.class_of, strict=True)):
+    for index, (band, class_of) in enumerate(zip(stack.bands, stack.class_of, strict=True)):
         key = (class_of[0], True) if class_of else (band, False)
-        members.setdefault(key, []).append(place)
+        members.setdefault(key, []).append(index)
     return [
-        Factor(name, tuple(places), tuple(_class_names(stack, places)) if classified else ())
-        for (name, classified), places in members.items()
+        Factor(name, tuple(indices), tuple(_class_names(stack, indices)) if classified else ())
+        for (name, classified), indices in members.items()
     ]
 
 
@@ -142,14 +142,14 @@ def draw_sample(stack: LayerStack, landslides: Landslides, seed: int, progress: 
     draws = [_Draw(random, SAMPLE) for _ in range(2)]
     lowest = np.full(len(stack.bands), np.inf, np.float32)
     highest = -lowest
-    for values, landslide, places in _known_pixels(stack, landslides, progress):
+    for values, landslide, positions in _labelled_pixels(stack, landslides, progress):
         lowest = np.minimum(lowest, values.min(axis=1))
         highest = np.maximum(highest, values.max(axis=1))
         for draw, chosen in zip(draws, (~landslide, landslide), strict=True):
-            draw.add(values[:, chosen], places[:, chosen])
+            draw.add(values[:, chosen], positions[:, chosen])
     _require_both(*(draw.seen for draw in draws))
     sizes = [len(draw.keys) for draw in draws]
-    rows, columns = np.concatenate([draw.places for draw in draws], axis=1)
+    rows, columns = np.concatenate([draw.positions for draw in draws], axis=1)
     return Sample(
         values=np.concatenate([draw.values.T for draw in draws]),
         landslide=np.repeat([False, True], sizes),
@@ -185,7 +185,7 @@ def survey(
     mean = np.average(sample.values, axis=0, weights=sample.weights)
     spread = np.where(sample.highest > sample.lowest, sample.highest - sample.lowest, 1.0)
     size, total, products = 0, np.zeros(len(mean)), np.zeros((len(mean), len(mean)))
-    for values, landslide, _ in _known_pixels(stack, landslides, progress):
+    for values, landslide, _ in _labelled_pixels(stack, landslides, progress):
         for each in counts.values():
             each.add(values, landslide)
         # moved and scaled first, so that the products keep their digits
@@ -194,9 +194,9 @@ def survey(
         total += scaled.sum(axis=1)
         products += scaled @ scaled.T
     covariance = products / size - np.outer(total, total) / size**2
-    share = sample.landslide_pixels / (sample.landslide_pixels + sample.background_pixels)
+    fraction = sample.landslide_pixels / (sample.landslide_pixels + sample.background_pixels)
     return Survey(
-        {name: each.intervals(share) for name, each in counts.items()}, _correlation(covariance)
+        {name: each.intervals(fraction) for name, each in counts.items()}, _correlation(covariance)
     )
 
 
@@ -222,13 +222,13 @@ def inflation(correlation: NDArray[np.float64], factor: Factor) -> float:
     Returns:
         1 when it is independent of the others; infinity when they determine it.
     """
-    own = np.array(factor.bands)
-    others = np.delete(np.arange(len(correlation)), own)
-    within = correlation[np.ix_(own, own)]
-    across = correlation[np.ix_(own, others)]
+    indices = np.array(factor.bands)
+    others = np.delete(np.arange(len(correlation)), indices)
+    within = correlation[np.ix_(indices, indices)]
+    across = correlation[np.ix_(indices, others)]
     inverse = np.linalg.pinv(within, _SINGULAR, hermitian=True)
     rest = np.linalg.pinv(correlation[np.ix_(others, others)], _SINGULAR, hermitian=True)
-    left = float(np.linalg.det(np.eye(len(own)) - inverse @ across @ rest @ across.T))
+    left = float(np.linalg.det(np.eye(len(indices)) - inverse @ across @ rest @ across.T))
     if left < _SINGULAR:
         return float("inf")
     degrees = int(np.linalg.matrix_rank(within, _SINGULAR, hermitian=True))
@@ -245,26 +245,26 @@ class _Draw:
         self.seen = 0
         self.keys = np.empty(0)
         self.values: Floats
-        self.places: NDArray[np.int64]
+        self.positions: NDArray[np.int64]
 
-    def add(self, values: Floats, places: NDArray[np.int64]) -> None:
+    def add(self, values: Floats, positions: NDArray[np.int64]) -> None:
         """Let the pixels take part: values (bands, n), rows and columns (2, n)."""
         first = self.seen == 0
         count = int(values.shape[1])
         self.seen += count
         keys = self._random.random(count)
         near = keys < self._limit
-        keys, values, places = keys[near], values[:, near], places[:, near]
+        keys, values, positions = keys[near], values[:, near], positions[:, near]
         if not first:
             keys = np.concatenate([self.keys, keys])
             values = np.concatenate([self.values, values], axis=1)
-            places = np.concatenate([self.places, places], axis=1)
+            positions = np.concatenate([self.positions, positions], axis=1)
         if len(keys) > self._size:
             # In the order of the stream: argpartition's own depends on the processor.
             kept = np.sort(np.argpartition(keys, self._size)[: self._size])
-            keys, values, places = keys[kept], values[:, kept], places[:, kept]
+            keys, values, positions = keys[kept], values[:, kept], positions[:, kept]
             self._limit = float(keys.max())
-        self.keys, self.values, self.places = keys, values, places
+        self.keys, self.values, self.positions = keys, values, positions
 
 
 class _Counts:
@@ -289,11 +289,11 @@ class _Counts:
             members = values[list(self._factor.bands)] > 0.5
             self._pixels += np.stack([members.sum(axis=1), members[:, landslide].sum(axis=1)])
             return
-        places = np.searchsorted(self._edges[:-1], values[self._factor.bands[0]])
-        for row, chosen in enumerate((places, places[landslide])):
+        intervals = np.searchsorted(self._edges[:-1], values[self._factor.bands[0]])
+        for row, chosen in enumerate((intervals, intervals[landslide])):
             self._pixels[row] += np.bincount(chosen, minlength=len(self._edges))
 
-    def intervals(self, share: float) -> list[Interval]:
+    def intervals(self, fraction: float) -> list[Interval]:
         """Return the intervals, given the share of landslide among all pixels."""
         names: Sequence[str] = self._factor.classes
         bounds: Sequence[tuple[float | None, float | None]] = [(None, None)] * len(names)
@@ -303,7 +303,12 @@ class _Counts:
             names = [""] * len(highs)
         return [
             Interval(
-                label, low, high, pixels, landslide, landslide / pixels / share if pixels else None
+                label,
+                low,
+                high,
+                pixels,
+                landslide,
+                landslide / pixels / fraction if pixels else None,
             )
             for label, (low, high), pixels, landslide in zip(
                 names, bounds, *self._pixels.tolist(), strict=True
@@ -311,7 +316,7 @@ class _Counts:
         ]
 
 
-def _known_pixels(
+def _labelled_pixels(
     stack: LayerStack, landslides: Landslides, progress: Progress
 ) -> Iterator[tuple[Floats, NDArray[np.bool_], NDArray[np.int64]]]:
     """Yield the values (bands, n), landslide (n,), and rows and columns (2, n) of each block."""
@@ -319,20 +324,20 @@ def _known_pixels(
     for window in stack.windows():
         values, valid = stack.read(window)
         ids = landslides.ids(window).ravel()
-        known = np.flatnonzero(valid.all(axis=0).ravel() & (ids != NOT_KNOWN))
+        labelled = np.flatnonzero(valid.all(axis=0).ravel() & (ids != NOT_KNOWN))
         values = values.reshape(len(values), -1)
-        for start in range(0, len(known), _CHUNK):
-            chosen = known[start : start + _CHUNK]
+        for start in range(0, len(labelled), _CHUNK):
+            chosen = labelled[start : start + _CHUNK]
             rows, columns = np.divmod(chosen, int(window.width))
-            places = np.stack([rows + int(window.row_off), columns + int(window.col_off)])
-            yield values[:, chosen], ids[chosen] > 0, places
+            positions = np.stack([rows + int(window.row_off), columns + int(window.col_off)])
+            yield values[:, chosen], ids[chosen] > 0, positions
         done += int(window.width * window.height)
         progress.update(done / (stack.grid.width * stack.grid.height))
 
 
-def _class_names(stack: LayerStack, places: Sequence[int]) -> Iterator[str]:
-    for place in places:
-        class_of = stack.class_of[place]
+def _class_names(stack: LayerStack, indices: Sequence[int]) -> Iterator[str]:
+    for index in indices:
+        class_of = stack.class_of[index]
         if class_of:
             yield class_of[1]
 

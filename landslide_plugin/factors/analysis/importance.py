@@ -66,7 +66,7 @@ def measure_importance(
     columns = _columns(factors)
     values, truth = sample.values[:, bands], sample.landslide
     forest = _forest(seed).fit(values, truth)
-    shares = forest.feature_importances_
+    importances = forest.feature_importances_
     progress.update(0.1)
     side = -(-max(grid.shape) // BLOCKS)
     blocks = sample.rows // side * (grid.width // side + 1) + sample.columns // side
@@ -84,7 +84,10 @@ def measure_importance(
     names = [factor.name for factor in factors]
     lost = np.concatenate(losses, axis=1) if losses else np.empty((len(names), 0))
     return Importance(
-        gini={name: float(shares[own].sum()) for name, own in zip(names, columns, strict=True)},
+        gini={
+            name: float(importances[indices].sum())
+            for name, indices in zip(names, columns, strict=True)
+        },
         permutation=dict(zip(names, lost.mean(axis=1).tolist(), strict=True)) if losses else {},
         deviation=dict(zip(names, lost.std(axis=1).tolist(), strict=True)) if losses else {},
         auc_blocks=auc_blocks,
@@ -145,10 +148,10 @@ def _losses(
     """Return how much AUC is lost when a factor's values are shuffled, (factors, repeats)."""
     whole = _auc(forest, values, truth)
     losses = np.zeros((len(columns), REPEATS))
-    for factor, own in enumerate(columns):
+    for factor, indices in enumerate(columns):
         for repeat in range(REPEATS):
             shuffled = values.copy()
-            shuffled[:, own] = values[random.permutation(len(values))][:, own]
+            shuffled[:, indices] = values[random.permutation(len(values))][:, indices]
             losses[factor, repeat] = whole - _auc(forest, shuffled, truth)
     return losses
 

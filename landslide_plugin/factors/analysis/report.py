@@ -204,14 +204,16 @@ def _ratios(each: FactorResult) -> "Figure":
     ratios = [interval.ratio or 0 for interval in intervals]
     drawing = Figure(figsize=(_WIDTH, 0.95 + 0.3 * len(ratios)), layout="constrained")
     axes = drawing.subplots()
-    places = np.arange(len(ratios))
-    axes.barh(places, ratios, color=[_MORE if ratio > 1 else _LESS for ratio in ratios], height=0.7)
+    positions = np.arange(len(ratios))
+    axes.barh(
+        positions, ratios, color=[_MORE if ratio > 1 else _LESS for ratio in ratios], height=0.7
+    )
     axes.axvline(1, color="#444", linewidth=0.8, linestyle="--")
-    axes.set_yticks(places, _labels(intervals))
+    axes.set_yticks(positions, _labels(intervals))
     right = max(*ratios, 1) * 1.45
-    for place, (interval, ratio) in enumerate(zip(intervals, ratios, strict=True)):
+    for position, (interval, ratio) in enumerate(zip(intervals, ratios, strict=True)):
         text = f"{ratio:.2f}, {100 * interval.pixels / total:.0f} % of area"
-        axes.text(right, place, text, va="center", ha="right", fontsize=8, color="#333")
+        axes.text(right, position, text, va="center", ha="right", fontsize=8, color="#333")
     axes.set_xlim(0, right)
     axes.invert_yaxis()
     unit = _unit(each.factor.name)

@@ -149,11 +149,11 @@ def test_error_map_counts_every_pixel_once(make_raster, monkeypatch):
     assert found.step == 6
     (result,) = found.results
     assert result.errors.shape == (3, 11, 14)
-    assert found.known.shape == (11, 14)
+    assert found.valid.shape == (11, 14)
     confusion = result.confusion
     sums = result.errors.sum(axis=(1, 2))
     assert tuple(sums) == (confusion.tp, confusion.fp, confusion.fn)
-    assert found.known.sum() == 61 * 83 == confusion.total
+    assert found.valid.sum() == 61 * 83 == confusion.total
 
 
 def test_json_has_null_for_undefined(make_raster, tmp_path):

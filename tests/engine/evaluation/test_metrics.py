@@ -71,11 +71,11 @@ def test_no_pixel_at_all():
 
 @given(PAIRS)
 def test_equal_to_scikit_learn(maps):
-    ours, truth, known = maps
-    counts = Confusion.of(ours, truth, known)
-    assert counts.total == known.sum()
+    ours, truth, valid = maps
+    counts = Confusion.of(ours, truth, valid)
+    assert counts.total == valid.sum()
     values = all_metrics(counts)
-    ours, truth = ours[known], truth[known]
+    ours, truth = ours[valid], truth[valid]
     if not counts.total:
         return
     assert values["oa"] == pytest.approx(reference.accuracy_score(truth, ours))
@@ -101,12 +101,12 @@ def test_equal_to_scikit_learn(maps):
 
 @given(PAIRS, st.integers(0, 200))
 def test_blocks_add_up(maps, cut):
-    ours, truth, known = maps
+    ours, truth, valid = maps
     parts = [
-        Confusion.of(ours[part], truth[part], known[part])
+        Confusion.of(ours[part], truth[part], valid[part])
         for part in (slice(0, cut), slice(cut, None))
     ]
-    assert parts[0] + parts[1] == Confusion.of(ours, truth, known)
+    assert parts[0] + parts[1] == Confusion.of(ours, truth, valid)
 
 
 def test_counts_do_not_overflow():

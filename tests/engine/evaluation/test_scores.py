@@ -40,9 +40,9 @@ class Made:
         inside = (rows >= 0) & (rows < SIZE)
         block = self.values[np.clip(rows, 0, SIZE - 1)]
         landslide = (block >= 0.5) & inside[:, np.newaxis]
-        known = np.broadcast_to(inside[:, np.newaxis], block.shape)
+        valid = np.broadcast_to(inside[:, np.newaxis], block.shape)
         ids = label(landslide, np.ones((3, 3)))[0].astype(np.int32)
-        return Reading(ids, known, block if self.is_probability else None)
+        return Reading(ids, valid, block if self.is_probability else None)
 
 
 def made(*maps, tolerance=0, grid=GRID):

@@ -109,8 +109,8 @@ def test_a_draw_keeps_the_order_of_the_stream(random):
     for start in (0, 400, 800):
         places = np.arange(start, start + 400).reshape(1, -1).repeat(2, axis=0)
         draw.add(places.astype(np.float32), places)
-    assert draw.places.shape == (2, 50) and np.all(np.diff(draw.places[0]) > 0)
-    np.testing.assert_array_equal(draw.values, draw.places)
+    assert draw.positions.shape == (2, 50) and np.all(np.diff(draw.positions[0]) > 0)
+    np.testing.assert_array_equal(draw.values, draw.positions)
 
 
 # ---- natural breaks
