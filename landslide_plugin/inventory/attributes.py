@@ -43,7 +43,7 @@ def make_inventory(
     ]
     area, perimeter, length, width = np.concatenate(sizes, axis=1)
     numbers = np.arange(1, len(polygons) + 1)
-    known: dict[str, Any] = {
+    values: dict[str, Any] = {
         "id": numbers,
         "slide_id": numbers,
         "area_m2": area,
@@ -52,10 +52,10 @@ def make_inventory(
         "width_m": width,
         "confidence": confidence(np.asarray(columns.get("prob_mean", unknown), float)),
     }
-    known |= dict(columns)
+    values |= dict(columns)
     rows = pd.RangeIndex(len(polygons))
     table = {
-        name: pd.Series(known.get(name), rows, dtype=field.kind) for name, field in FIELDS.items()
+        name: pd.Series(values.get(name), rows, dtype=field.kind) for name, field in FIELDS.items()
     }
     return gpd.GeoDataFrame(table, geometry=gpd.GeoSeries(list(polygons), crs=crs), crs=crs)
 

@@ -146,7 +146,7 @@ def divide(
             that are not `whole`, 0 outside; and the window's layers.
         progress: told of each landslide.
     """
-    made = _Collected()
+    divided = _Collected()
     slides = pieces = too_large = 0
     for index, polygon in enumerate(polygons):
         left, top, right, bottom = (int(edge) for edge in polygon.bounds)
@@ -164,24 +164,24 @@ def divide(
             labels = divider.labels(inside, layers, (top + bottom) / 2, (left + right) / 2)
         kinds = np.unique(labels[labels > 0])
         if len(kinds) < 2:
-            made.add(polygon, index, slides + 1, None, True)
+            divided.add(polygon, index, slides + 1, None, True)
             slides += 1
         else:
             numbers = np.append(0, np.searchsorted(kinds, np.arange(1, kinds[-1] + 1)) + 1)[labels]
             for piece, kind in zip(traced(numbers, window), kinds.tolist(), strict=True):
                 paired = kind ^ 1 in kinds
                 part = PART_NAMES[SOURCE + kind % 2] if paired else None
-                made.add(piece, index, slides + kind // 2, part, False)
+                divided.add(piece, index, slides + kind // 2, part, False)
             measure(np.where(labels > 0, numbers + pieces, 0), layers)
             pieces += len(kinds)
             slides += int(kinds[-1]) // 2
         progress.update((index + 1) / len(polygons))
     return Divided(
-        np.array(made.polygons, object),
-        np.array(made.origin, np.int64),
-        np.array(made.slide, np.int64),
-        np.array(made.part, object),
-        np.array(made.whole, bool),
+        np.array(divided.polygons, object),
+        np.array(divided.origin, np.int64),
+        np.array(divided.slide, np.int64),
+        np.array(divided.part, object),
+        np.array(divided.whole, bool),
         too_large,
     )
 

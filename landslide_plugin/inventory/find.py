@@ -29,7 +29,7 @@ COLUMNS = {
 
 
 @dataclass(frozen=True)
-class Found:
+class TracedLandslides:
     """Polygons in pixel coordinates, the landslide and part that each is, and their pixels.
 
     `groups` is the index of the polygon of each number in the statistics, -1 for none.
@@ -48,7 +48,7 @@ def find_landslides(
     morphology: Morphology,
     divider: Divider,
     progress: Progress,
-) -> Found:
+) -> TracedLandslides:
     """Trace the landslides, fill their holes and cut them up.
 
     Args:
@@ -59,8 +59,8 @@ def find_landslides(
         divider: what cuts complexes up; falsy for none.
         progress: where to report.
     """
-    share = 0.5 if divider else 0.95
-    polygons, groups = scene.trace(morphology, progress.part(0, share))
+    traced = 0.5 if divider else 0.95
+    polygons, groups = scene.trace(morphology, progress.part(0, traced))
     # None that doesn't reach the threshold, and none that closing alone has made.
     highest = scene.statistics[PROBABILITY].result(groups, len(polygons))["max"]
     polygons, groups = _kept(polygons, groups, highest >= threshold)
@@ -69,19 +69,19 @@ def find_landslides(
     polygons, groups = _kept(polygons, groups, owner == np.arange(len(owner)))
     if not divider:
         whole = np.arange(1, len(polygons) + 1)
-        return Found(polygons, whole, np.full(len(polygons), None, object), groups)
+        return TracedLandslides(polygons, whole, np.full(len(polygons), None, object), groups)
     count = len(groups)
 
     def measure(numbers: Ints, layers: Layers) -> None:
         scene.measure(np.where(numbers > 0, numbers + count, 0), layers)
 
-    cut = divide(polygons, divider, scene.layers, measure, progress.part(share, 1))
+    cut = divide(polygons, divider, scene.layers, measure, progress.part(traced, 1))
     if cut.too_large:
         progress.warning(f"{cut.too_large} landslides are too large to be cut up: left whole.")
-    place = np.full(len(polygons), -1)
-    place[cut.origin[cut.whole]] = np.flatnonzero(cut.whole)
-    kept = np.where(groups >= 0, place[groups], -1)
-    return Found(
+    number = np.full(len(polygons), -1)
+    number[cut.origin[cut.whole]] = np.flatnonzero(cut.whole)
+    kept = np.where(groups >= 0, number[groups], -1)
+    return TracedLandslides(
         cut.polygons, cut.slide, cut.part, np.concatenate([kept, np.flatnonzero(~cut.whole)])
     )
 

@@ -97,8 +97,8 @@ def _metres_per_unit(centre: Floats, crs: Any) -> tuple[Floats, Floats]:
         return np.tile([unit, 0.0], (count, 1)), np.tile([0.0, unit], (count, 1))
     step = 1e-5 if surface.is_angular else 1.0
     # Each centre, a step along x from it, and a step along y.
-    places = centre + step * np.array([[[0.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]]])
-    angles = np.stack(surface.geodetic(places[..., 0], places[..., 1]), axis=-1)
+    points = centre + step * np.array([[[0.0, 0.0]], [[1.0, 0.0]], [[0.0, 1.0]]])
+    angles = np.stack(surface.geodetic(points[..., 0], points[..., 1]), axis=-1)
     away = (angles[1:] - angles[0] + np.pi) % (2 * np.pi) - np.pi  # over the antimeridian too
     metres = away * np.stack(surface.radii(angles[0, :, 1]), axis=1) / step
     return metres[0], metres[1]

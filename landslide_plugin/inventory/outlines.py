@@ -176,8 +176,8 @@ def _find_corners(above: Ints | Numbers, numbers: Ints | Numbers, row: int) -> C
     for quadrant, pixel in enumerate(pixels):
         north, east = quadrant < 2, quadrant % 2
         here = pixel[y, x]
-        there_y, there_x = y[here] - north, x[here] - 1 + east
-        around[here, quadrant] = np.where(there_y < 0, above[there_x], numbers[there_y, there_x])
+        near_y, near_x = y[here] - north, x[here] - 1 + east
+        around[here, quadrant] = np.where(near_y < 0, above[near_x], numbers[near_y, near_x])
     return _together(_corners(x, y + row, around))
 
 

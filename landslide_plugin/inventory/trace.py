@@ -136,15 +136,15 @@ class Scene:
         del numbers, mask  # several threads hold as much
         order = np.argsort(number, kind="stable")
         pixels, number = pixels[order], number[order]
-        values, known = probability.ravel()[pixels], valid.ravel()[pixels]
-        number[~(known & (values >= self.base))] = 0  # closed gaps are not measured
-        summaries = {PROBABILITY: self.statistics[PROBABILITY].summary(number, values, known)}
+        values, counted = probability.ravel()[pixels], valid.ravel()[pixels]
+        number[~(counted & (values >= self.base))] = 0  # closed gaps are not measured
+        summaries = {PROBABILITY: self.statistics[PROBABILITY].summary(number, values, counted)}
         del probability, valid
         for name in self.terrain if pixels.size else ():
             with self._turns[name]:
-                values, known = self.terrain[name].read_pixels(window, name, pixels)
-            known = _has_terrain(name, values, known)
-            summaries[name] = self.statistics[name].summary(number, values, known)
+                values, counted = self.terrain[name].read_pixels(window, name, pixels)
+            counted = _has_terrain(name, values, counted)
+            summaries[name] = self.statistics[name].summary(number, values, counted)
         return outlined, summaries
 
 
@@ -179,18 +179,18 @@ def open_terrain(
     layer = stack.enter_context(Source.open(factors, what="factor stack"))
     require_metres(layer)
     # River distance in levels is not in metres.
-    found = [name for name in TERRAIN if name in layer.bands and not layer.class_names(name)]
-    if not found:
+    names = [name for name in TERRAIN if name in layer.bands and not layer.class_names(name)]
+    if not names:
         raise InputError(
             f"The factor stack {factors} has none of the bands {', '.join(TERRAIN)}; it has "
             f"{', '.join(layer.bands)}: name the bands or leave the stack out."
         )
-    mark_fill([layer], fill, progress, bands=found, within=source.grid)
+    mark_fill([layer], fill, progress, bands=names, within=source.grid)
     views = {}
-    for name in found:  # read by several threads
-        own = stack.enter_context(Source.open(factors))
-        own.fill = layer.fill
-        views[name] = own.on(source.grid, TERRAIN[name])
+    for name in names:  # read by several threads
+        view = stack.enter_context(Source.open(factors))
+        view.fill = layer.fill
+        views[name] = view.on(source.grid, TERRAIN[name])
     return views
 
 

@@ -99,11 +99,11 @@ def _largest(mask: Mask) -> Mask:
 def _saddles(flat: Floats, number: Ints, pixels: Ints, width: int) -> list[tuple[float, int, int]]:
     """Return the highest saddle between each two basins that touch: height and both numbers."""
     here = np.concatenate([pixels, pixels])
-    there = np.concatenate([pixels + 1, pixels + width])
-    border = (number[there] >= 0) & (number[here] != number[there])
-    here, there = here[border], there[border]
-    height = np.minimum(flat[here], flat[there])
-    low, high = np.sort(np.stack([number[here], number[there]]), axis=0)
+    beside = np.concatenate([pixels + 1, pixels + width])
+    border = (number[beside] >= 0) & (number[here] != number[beside])
+    here, beside = here[border], beside[border]
+    height = np.minimum(flat[here], flat[beside])
+    low, high = np.sort(np.stack([number[here], number[beside]]), axis=0)
     order = np.lexsort((-height, high, low))
     pairs = np.stack([low, high], axis=1)[order]
     first = np.append(True, (np.diff(pairs, axis=0) != 0).any(axis=1))[: len(pairs)]

@@ -24,7 +24,7 @@ from .grid import Grid
 from .source import Source
 from .threshold import carried
 
-NOT_KNOWN = -1
+UNLABELLED = -1
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 _RASTER_SUFFIXES = (".tif", ".tiff", ".vrt", ".img", ".jp2")
 _TINY_PIXELS = 16
@@ -39,7 +39,7 @@ class Landslides(Protocol):
     grid: Grid
 
     def ids(self, window: Window) -> NDArray[np.int32]:
-        """Return a number above 0 a landslide, 0 background, `NOT_KNOWN` where not known.
+        """Return a number above 0 a landslide, 0 background, `UNLABELLED` where not known.
 
         Args:
             window: pixels of the grid; it may reach over the edge.
@@ -153,7 +153,7 @@ class Mask:
         landslide = values > 0 if self.threshold is None else values >= self.threshold
         ids: NDArray[np.int32] = label(landslide & valid, _EIGHT_NEIGHBOURS)[0].astype(np.int32)
         unsure = False if self.low is None else ~landslide & (values >= self.low)
-        ids[~valid | unsure] = NOT_KNOWN
+        ids[~valid | unsure] = UNLABELLED
         return ids
 
 

@@ -20,7 +20,7 @@ from ..raster.landslides import (
     read_polygons,
 )
 from ..raster.source import Source
-from .patches import Candidates, find_candidates, is_mostly_known, read_patch
+from .patches import Candidates, find_candidates, is_mostly_labelled, read_patch
 from .sample_set import BACKGROUND, HARD, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
 from .splits import (
@@ -57,11 +57,11 @@ class Hardness:
 
     Attributes:
         threshold: value of the raster of alarms from which on background is taken for landslide.
-        share: share of the train background patches drawn by how much of them is.
+        fraction: share of the train background patches drawn by how much of them is.
     """
 
     threshold: float
-    share: float
+    fraction: float
 
 
 class Cutter:
@@ -83,7 +83,7 @@ class Cutter:
         self.tile_size = tile_size
         self.candidates: list[Candidates] = []
         self.pixels = (0, 0)
-        self._hard_share = 0.0
+        self._hard_fraction = 0.0
         self._seen = np.zeros(len(writer.bands), bool)
 
     def find(self, stride: int, hardness: Hardness, progress: Progress) -> None:
@@ -98,7 +98,7 @@ class Cutter:
             InputError: there is no landslide.
         """
         count = len(self.layers)
-        self._hard_share = hardness.share
+        self._hard_fraction = hardness.fraction
         self.candidates = [
             find_candidates(
                 layer.landslides,
@@ -120,7 +120,7 @@ class Cutter:
                 "No landslide lies within the stack and the area: check the layers' CRS and extent."
             )
 
-    def assign(self, kind: str, shares: Sequence[float], seed: int, progress: Progress) -> Split:
+    def assign(self, kind: str, fractions: Sequence[float], seed: int, progress: Progress) -> Split:
         """Share the windows out; `kind` is "blocks" or "random".
 
         Raises:
@@ -128,24 +128,24 @@ class Cutter:
         """
         if kind == "blocks":
             grids = [layer.stack.grid for layer in self.layers]
-            split = split_by_blocks(self.candidates, grids, self.tile_size, shares, seed)
+            split = split_by_blocks(self.candidates, grids, self.tile_size, fractions, seed)
         else:
             holds = np.concatenate([windows.landslide > 0 for windows in self.candidates])
             ends = np.cumsum([len(windows) for windows in self.candidates])[:-1]
-            drawn = split_at_random(holds.astype(np.int64), shares, seed)
+            drawn = split_at_random(holds.astype(np.int64), fractions, seed)
             outlines = np.concatenate(list(self._outlines()))
             warn_of_shared_ground(outlines[holds], drawn[holds], "landslide patches", progress)
             blocks = np.split(np.zeros(len(holds), np.int64), ends)
             touched = [part[:, np.newaxis] for part in blocks]
             split = Split(np.split(drawn, ends), blocks, touched, BY_PATCH)
         seeds = [sum(map(len, self._windows(split, index, True))) for index in range(len(SPLITS))]
-        require_splits(seeds, shares)
+        require_splits(seeds, fractions)
         return split
 
     def cut(
         self,
         split: Split,
-        shares: Sequence[float],
+        fractions: Sequence[float],
         background: float,
         seed: int,
         progress: Progress,
@@ -158,20 +158,20 @@ class Cutter:
         random = np.random.default_rng(seed)
         written = [0] * len(SPLITS)
         for index, name in enumerate(SPLITS):
-            part = progress.part(sum(shares[:index]), sum(shares[: index + 1]))
+            part = progress.part(sum(fractions[:index]), sum(fractions[: index + 1]))
             seeds = self._windows(split, index, True)
             total = max(sum(map(len, seeds)), 1)
-            for place in part.part(0, 0.5).track(self._pairs(seeds), total):
-                written[index] += self._write(place, split, name, LANDSLIDE)
+            for pair in part.part(0, 0.5).track(self._pairs(seeds), total):
+                written[index] += self._write(pair, split, name, LANDSLIDE)
             wanted = round(background * written[index])
-            found = self._cut_background(split, index, wanted, random, part.part(0.5, 1))
-            if found < wanted:
+            drawn = self._cut_background(split, index, wanted, random, part.part(0.5, 1))
+            if drawn < wanted:
                 progress.warning(
-                    f"{name}: only {found} of {wanted} background patches were found; a smaller "
+                    f"{name}: only {drawn} of {wanted} background patches were found; a smaller "
                     "stride or tile size gives more."
                 )
         self._require_seen()
-        require_splits(written, shares)
+        require_splits(written, fractions)
 
     def _cut_background(
         self,
@@ -187,36 +187,39 @@ class Cutter:
         others = list(self._pairs(windows))
         order = random.permutation(len(others))
         hard: set[int] = set()
-        found = 0
-        if self._hard_share and name == "train":
+        count = 0
+        if self._hard_fraction and name == "train":
             score = np.concatenate(
                 [each.score[which] for each, which in zip(self.candidates, windows, strict=True)]
             )
-            wanted_hard = round(self._hard_share * wanted)
+            wanted_hard = round(self._hard_fraction * wanted)
             for drawn in _by_weight(score, random):
-                if found >= wanted_hard:
+                if count >= wanted_hard:
                     break
                 hard.add(int(drawn))
-                found += self._write(others[drawn], split, name, HARD)
-                progress.update(found / wanted)
+                count += self._write(others[drawn], split, name, HARD)
+                progress.update(count / wanted)
             progress.message(
-                f"{name}: {found} of {wanted} background patches were drawn by their false alarms."
+                f"{name}: {count} of {wanted} background patches were drawn by their false alarms."
             )
         for drawn in order:
-            if found >= wanted:
+            if count >= wanted:
                 break
             if drawn not in hard:
-                found += self._write(others[drawn], split, name, BACKGROUND)
-                progress.update(found / wanted)
-        return found
+                count += self._write(others[drawn], split, name, BACKGROUND)
+                progress.update(count / wanted)
+        return count
 
     def _outlines(self) -> Iterator[NDArray[np.object_]]:
         """Yield the outlines of each layer's windows, in the first stack's CRS."""
         crs = self.layers[0].stack.grid.crs
         for layer, windows in zip(self.layers, self.candidates, strict=True):
-            place = layer.stack.grid.transform
-            left, top = place.c + place.a * windows.columns, place.f + place.e * windows.rows
-            right, bottom = left + place.a * self.tile_size, top + place.e * self.tile_size
+            to_map = layer.stack.grid.transform
+            left, top = (
+                to_map.c + to_map.a * windows.columns,
+                to_map.f + to_map.e * windows.rows,
+            )
+            right, bottom = left + to_map.a * self.tile_size, top + to_map.e * self.tile_size
             boxes = shapely.box(left, bottom, right, top)
             yield np.asarray(gpd.GeoSeries(boxes, crs=layer.stack.grid.crs).to_crs(crs))
 
@@ -247,14 +250,14 @@ class Cutter:
         """Write a window unless it is mostly nodata, or its landslides are; say whether."""
         number, index = which
         layer, windows, size = self.layers[number], self.candidates[number], self.tile_size
-        place = (int(windows.columns[index]), int(windows.rows[index]), size, size)
-        window = Window(*place)
+        offset_and_size = (int(windows.columns[index]), int(windows.rows[index]), size, size)
+        window = Window(*offset_and_size)
         values, valid, labels = read_patch(
             layer.stack, self.writer.bands, layer.landslides, layer.area, window
         )
         self._seen |= valid.any(axis=(1, 2))
         holds = bool(((labels > 0) & (labels != UNKNOWN)).any())
-        if holds != (kind == LANDSLIDE) or not is_mostly_known(labels):
+        if holds != (kind == LANDSLIDE) or not is_mostly_labelled(labels):
             return False
         self.writer.add(
             values,
@@ -262,7 +265,7 @@ class Cutter:
             labels,
             split=name,
             source=layer.stack.path,
-            window=place,
+            window=offset_and_size,
             block=int(split.block[number][index]),
             blocks=tuple(int(block) for block in np.unique(split.touched[number][index])),
             kind=kind,

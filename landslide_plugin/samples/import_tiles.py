@@ -13,7 +13,7 @@ from scipy.ndimage import label
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..raster.landslides import NOT_KNOWN
+from ..raster.landslides import UNLABELLED
 from .masks import PLAIN, MaskPixels, MaskRule, MaskSurvey, read_mask
 from .pairing import image_files, pair_files
 from .patches import numbered
@@ -24,7 +24,7 @@ from .splits import (
     BY_IMAGE,
     require_splits,
     split_at_random,
-    split_places,
+    split_sites,
     warn_of_shared_ground,
 )
 from .tile_files import TileHeader, read_header, read_tile
@@ -121,7 +121,7 @@ class TileImport:
         instances: whether the masks' values number landslides, instead of connected pixels being
             one.
         split: "random" by image, or by spatial "blocks" of georeferenced tiles.
-        shares: shares of train, validation and test.
+        fractions: shares of train, validation and test.
         seed: of the split.
     """
 
@@ -129,7 +129,7 @@ class TileImport:
     resolution: float
     instances: bool
     split: str
-    shares: Sequence[float]
+    fractions: Sequence[float]
     seed: int
 
     def run(self, tiles: Sequence[Tile], writer: SampleWriter, progress: Progress) -> SampleSet:
@@ -149,9 +149,9 @@ class TileImport:
         by_image = writer.labels == IMAGE_LABELS
         for flag in (True, False) if by_image else (True,):
             counts = [int((holds[split == index] == flag).sum()) for index in range(len(SPLITS))]
-            require_splits(counts, self.shares, flag)
-        places = zip(tiles, split, block, strict=True)
-        for tile, index, number in progress.part(0.3, 1).track(places, len(tiles)):
+            require_splits(counts, self.fractions, flag)
+        assigned = zip(tiles, split, block, strict=True)
+        for tile, index, number in progress.part(0.3, 1).track(assigned, len(tiles)):
             self._write(tile, SPLITS[index], int(number), writer)
         first = tiles[0].header
         names = {tile.header.crs.to_string() if tile.header.crs else None for tile in tiles}
@@ -172,7 +172,7 @@ class TileImport:
         """Return the split and the block of each tile, and the kind of split."""
         holds = np.array([tile.holds for tile in tiles], np.int64)
         if self.split == "random":
-            drawn = split_at_random(holds, self.shares, self.seed)
+            drawn = split_at_random(holds, self.fractions, self.seed)
             if len({tile.header.crs for tile in tiles}) == 1 and tiles[0].header.crs is not None:
                 outlines = np.array([_outline(tile.header) for tile in tiles])
                 warn_of_shared_ground(outlines, drawn, "images", progress)
@@ -185,7 +185,7 @@ class TileImport:
         headers = [tile.header for tile in tiles]
         centres = [one.transform * (one.shape[1] / 2, one.shape[0] / 2) for one in headers]
         side = size * abs(headers[0].transform.a)
-        split, block, count = split_places(np.array(centres), holds, side, self.shares, self.seed)
+        split, block, count = split_sites(np.array(centres), holds, side, self.fractions, self.seed)
         return split, block, f"{BLOCKS} of {count * size} x {count * size} pixels"
 
     def _write(self, tile: Tile, split: str, block: int, writer: SampleWriter) -> None:
@@ -211,17 +211,17 @@ class TileImport:
         )
 
     def _ids(self, tile: Tile) -> NDArray[np.int32]:
-        """Return the landslides of a tile by number, `NOT_KNOWN` where the mask has no data."""
+        """Return the landslides of a tile by number, `UNLABELLED` where the mask has no data."""
         if tile.mask is None:
-            return np.full(tile.header.shape, NOT_KNOWN if tile.holds else 0, np.int32)
+            return np.full(tile.header.shape, UNLABELLED if tile.holds else 0, np.int32)
         pixels = read_mask(tile.mask)
-        landslide, known = tile.rule.apply(pixels)
+        landslide, valid = tile.rule.apply(pixels)
         if self.instances:
             ids = np.zeros(landslide.shape, np.int32)
             ids[landslide] = np.unique(pixels.number[landslide], return_inverse=True)[1] + 1
         else:
             ids = label(landslide, _EIGHT_NEIGHBOURS)[0]
-        ids[~known] = NOT_KNOWN
+        ids[~valid] = UNLABELLED
         return ids.astype(np.int32)
 
 
@@ -284,9 +284,9 @@ def _read_by(rule: MaskRule, tile: Tile) -> Tile:
 
 
 def _counted(tile: Tile, pixels: MaskPixels) -> Tile:
-    landslide, known = tile.rule.apply(pixels)
+    landslide, valid = tile.rule.apply(pixels)
     count = int(landslide.sum())
-    return replace(tile, landslide=count, background=int(known.sum()) - count, holds=count > 0)
+    return replace(tile, landslide=count, background=int(valid.sum()) - count, holds=count > 0)
 
 
 def _pixels(tiles: Sequence[Tile]) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from ..outputs.whole import whole_folder
 from .import_tiles import TileImport, find_tiles
 from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
-from .splits import check_shares
+from .splits import check_fractions
 
 
 def importsamples(
@@ -66,7 +66,7 @@ def importsamples(
         InputError: no images, no mask fits, sizes or bands differ, damaged files.
         OutputError: the folder isn't empty, or can't be written.
     """
-    shares = check_shares(validation, test)
+    fractions = check_fractions(validation, test)
     if not bands or len(set(bands)) < len(bands):
         raise InputError(
             "No band names are given, or one is given twice: name the bands of the images in "
@@ -81,9 +81,9 @@ def importsamples(
         tiles = find_tiles(
             images, masks, without, list(bands), missing, limit, seed, instances, progress
         )
-        work = TileImport([images, masks, without], resolution, instances, split, shares, seed)
+        work = TileImport([images, masks, without], resolution, instances, split, fractions, seed)
         labels = PIXEL_LABELS if masks else IMAGE_LABELS
         writer = SampleWriter(folder, list(bands), labels, tags=origin.tags())
-        made = work.run(tiles, writer, progress)
+        result = work.run(tiles, writer, progress)
     progress.update(1)
-    return result_of(output, made)
+    return result_of(output, result)

@@ -35,7 +35,7 @@ class MaskPixels:
     Attributes:
         value: of a band, or the brightness 0..255 of a colour.
         number: tells landslides apart where each has a value or a colour of its own.
-        known: False at nodata.
+        valid: False at nodata.
         hue: how far a colour is from grey, 0..255; None of masks without colours.
         alpha: 0 transparent to 255 opaque; None of masks without.
         lossy: whether the file's format changes values.
@@ -43,7 +43,7 @@ class MaskPixels:
 
     value: NDArray[Any]
     number: NDArray[Any]
-    known: Flags
+    valid: Flags
     hue: NDArray[np.uint8] | None = None
     alpha: NDArray[np.uint8] | None = None
     lossy: bool = False
@@ -77,15 +77,15 @@ class MaskRule:
         """Return what is landslide, and what is known, (rows, columns)."""
         if self.hue:
             coloured = np.zeros(pixels.value.shape) if pixels.hue is None else pixels.hue
-            return (coloured >= self.hue) & pixels.opaque & pixels.known, pixels.known
+            return (coloured >= self.hue) & pixels.opaque & pixels.valid, pixels.valid
         if self.by_alpha and pixels.alpha is not None:
-            return pixels.opaque & pixels.known, pixels.known
+            return pixels.opaque & pixels.valid, pixels.valid
         value = pixels.value
         landslide = value > 0 if self.least is None else value >= self.least
-        known = pixels.known & pixels.opaque
+        valid = pixels.valid & pixels.opaque
         if self.unknown is not None:
-            known &= value != self.unknown
-        return landslide & known, known
+            valid &= value != self.unknown
+        return landslide & valid, valid
 
 
 PLAIN = MaskRule()
@@ -117,7 +117,7 @@ class MaskSurvey:
             self._opaque[0] = min(self._opaque[0], float(shown.min(initial=255)))
             self._opaque[1] = max(self._opaque[1], float(shown.max(initial=0)))
         self._lossy |= pixels.lossy
-        value = pixels.value[pixels.known & pixels.opaque]
+        value = pixels.value[pixels.valid & pixels.opaque]
         self.highest = max(self.highest, float(value.max(initial=0)))
         if value.dtype.kind == "f" and not self._fractions:
             self._fractions = bool((value != np.floor(value)).any())
@@ -224,15 +224,15 @@ def read_mask(path: Path) -> MaskPixels:
         bands = dataset.read(colours)
         if alpha:
             return _of_bands(bands, path, _bytes(dataset.read(alpha[0])))
-        known = dataset.read_masks(1) > 0 if dataset.nodata != 0 else None
-        return _of_bands(bands, path, known=known)
+        valid = dataset.read_masks(1) > 0 if dataset.nodata != 0 else None
+        return _of_bands(bands, path, valid=valid)
 
 
 def _of_bands(
     bands: NDArray[Any],
     path: Path,
     alpha: NDArray[np.uint8] | None = None,
-    known: Flags | None = None,
+    valid: Flags | None = None,
 ) -> MaskPixels:
     if len(bands) == 3:
         colours = _bytes(bands)
@@ -251,20 +251,20 @@ def _of_bands(
     if value.dtype.kind == "f":
         with np.errstate(over="ignore"):
             filled = np.abs(value) < UNDECLARED_FILL  # False for NaN too
-        known = filled if known is None else known & filled
-        value = np.where(known, value, 0)
-    if known is None:
-        known = np.ones(value.shape, bool)
-    return MaskPixels(value, value, known, None, alpha, path.suffix.lower() in LOSSY)
+        valid = filled if valid is None else valid & filled
+        value = np.where(valid, value, 0)
+    if valid is None:
+        valid = np.ones(value.shape, bool)
+    return MaskPixels(value, value, valid, None, alpha, path.suffix.lower() in LOSSY)
 
 
 def _of_colours(colours: NDArray[np.uint8], number: NDArray[Any], path: Path) -> MaskPixels:
     """Return a mask of red, green, blue and, if there is a fourth, alpha."""
     bright, dark = colours[:3].max(axis=0), colours[:3].min(axis=0)
     alpha = colours[3] if len(colours) > 3 else None
-    known = np.ones(bright.shape, bool)
+    valid = np.ones(bright.shape, bool)
     lossy = path.suffix.lower() in LOSSY
-    return MaskPixels(bright, number, known, bright - dark, alpha, lossy)
+    return MaskPixels(bright, number, valid, bright - dark, alpha, lossy)
 
 
 def _palette(dataset: DatasetReader) -> NDArray[np.uint8] | None:

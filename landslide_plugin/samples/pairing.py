@@ -61,11 +61,11 @@ def image_files(folder: Path, what: str, but: Path) -> list[Path]:
             "folder for each."
         )
     within = folder.resolve() in but.resolve().parents
-    found = [
+    pictures = [
         path for path in _files(folder) if not within or but.resolve() not in path.resolve().parents
     ]
-    _require_some(found, folder)
-    return found
+    _require_some(pictures, folder)
+    return pictures
 
 
 def _require_folder(folder: Path, what: str) -> None:
@@ -90,15 +90,15 @@ def _pairs(
         for mask in mask_files:
             by_key[_key(mask, masks, whole)].append(mask)
         for image in pictures:
-            found = by_key.get(_key(image, images, whole), [])
-            exact = [mask for mask in found if mask.stem == image.stem]
-            if len(found) > 1 and len(exact) != 1:
+            alike = by_key.get(_key(image, images, whole), [])
+            exact = [mask for mask in alike if mask.stem == image.stem]
+            if len(alike) > 1 and len(exact) != 1:
                 raise InputError(
-                    f"The image {image} could have the mask {found[0]} or {found[1]}: remove one "
+                    f"The image {image} could have the mask {alike[0]} or {alike[1]}: remove one "
                     "or rename it."
                 )
-            if found and image not in result:
-                result[image] = (exact or found)[0]
+            if alike and image not in result:
+                result[image] = (exact or alike)[0]
         if result:
             break
     return result

@@ -14,11 +14,11 @@ from rasterio.windows import Window
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.grid import Grid
-from ..raster.landslides import NOT_KNOWN, Landslides, Polygons
+from ..raster.landslides import UNLABELLED, Landslides, Polygons
 from ..raster.source import Source
 from .sample_set import UNKNOWN
 
-LEAST_KNOWN = 0.5
+LEAST_LABELLED = 0.5
 """Windows of which less than this share is known (valid, inside the area) are left out."""
 
 
@@ -71,28 +71,28 @@ def find_candidates(
     """
     grid = landslides.grid
     columns = offsets(grid.width, tile_size, stride)
-    found: list[tuple[NDArray[np.int64], ...]] = []
+    kept_windows: list[tuple[NDArray[np.int64], ...]] = []
     rows = offsets(grid.height, tile_size, stride)
     pixels = np.zeros(2, np.int64)
     counted = 0
     for row in progress.track(rows, len(rows)):
         strip = Window(0, int(row), grid.width, tile_size)
         ids = labelled_ids(landslides, area, strip)
-        known = _window_sums(ids != NOT_KNOWN, columns, tile_size)
+        labelled = _window_sums(ids != UNLABELLED, columns, tile_size)
         landslide = _window_sums(ids > 0, columns, tile_size)
         false_alarm = np.zeros(ids.shape, bool)
         if alarms is not None:
             values, valid = (part[0] for part in alarms.read(strip, alarms.bands[:1]))
             false_alarm = valid & (values >= threshold) & (ids == 0)
         score = _window_sums(false_alarm, columns, tile_size)
-        kept = known >= LEAST_KNOWN * tile_size**2
-        place = np.full(int(kept.sum()), row)
-        found.append((columns[kept], place, landslide[kept], score[kept]))
+        kept = labelled >= LEAST_LABELLED * tile_size**2
+        row_of_each = np.full(int(kept.sum()), row)
+        kept_windows.append((columns[kept], row_of_each, landslide[kept], score[kept]))
         new = ids[counted - row :]
         pixels += (int((new > 0).sum()), int((new == 0).sum()))
         counted = row + tile_size
     lefts, tops, landslide, score = (
-        np.concatenate(part).astype(np.int64) for part in zip(*found, strict=True)
+        np.concatenate(part).astype(np.int64) for part in zip(*kept_windows, strict=True)
     )
     return Candidates(lefts, tops, landslide, score, (int(pixels[0]), int(pixels[1])))
 
@@ -119,17 +119,17 @@ def read_patch(
     """
     values, valid = stack.read(window, bands)
     ids = labelled_ids(landslides, area, window)
-    ids[~valid.all(axis=0)] = NOT_KNOWN
+    ids[~valid.all(axis=0)] = UNLABELLED
     return values, valid, numbered(ids)
 
 
 def labelled_ids(
     landslides: Landslides, area: Polygons | None, window: Window
 ) -> NDArray[np.int32]:
-    """Return the landslides' ids in a window, `NOT_KNOWN` outside the area."""
+    """Return the landslides' ids in a window, `UNLABELLED` outside the area."""
     ids = landslides.ids(window)
     if area is not None:
-        ids[area.ids(window) == 0] = NOT_KNOWN
+        ids[area.ids(window) == 0] = UNLABELLED
     return ids
 
 
@@ -141,9 +141,9 @@ def numbered(ids: NDArray[np.int32]) -> NDArray[np.uint16]:
     return labels
 
 
-def is_mostly_known(labels: NDArray[np.uint16]) -> bool:
+def is_mostly_labelled(labels: NDArray[np.uint16]) -> bool:
     """Whether a patch is worth keeping."""
-    return float((labels != UNKNOWN).mean()) >= LEAST_KNOWN
+    return float((labels != UNKNOWN).mean()) >= LEAST_LABELLED
 
 
 def offsets(length: int, tile_size: int, stride: int) -> NDArray[np.int64]:

@@ -127,11 +127,11 @@ class SampleSet:
                     f"{path} is of format {values['format']}, this version reads {FORMAT}: make "
                     "the samples anew."
                 )
-            found = cls(folder=folder, **_of_manifest(values))
-            found._check()
+            samples = cls(folder=folder, **_of_manifest(values))
+            samples._check()
         except (ValueError, KeyError, TypeError) as error:
             raise InputError(f"{path} is damaged ({error}): make the samples anew.") from error
-        return found
+        return samples
 
     def of_split(self, name: str) -> list[Sample]:
         """Return the patches of a split, "train", "validation" or "test"."""
@@ -202,8 +202,8 @@ class SampleSet:
 
 def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `SampleSet`; unknown keys of the file are left out."""
-    known = {item.name for item in fields(SampleSet)}
-    result = {key: value for key, value in values.items() if key in known}
+    names = {item.name for item in fields(SampleSet)}
+    result = {key: value for key, value in values.items() if key in names}
     result["samples"] = [
         Sample(
             **{
@@ -217,7 +217,7 @@ def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def result_of(output: str, made: SampleSet) -> dict[str, Any]:
+def result_of(output: str, samples: SampleSet) -> dict[str, Any]:
     """Return what a command that made a sample set ends with."""
-    counts = {name: len(made.of_split(name)) for name in SPLITS}
-    return {"output": output, **counts, "imbalance": made.imbalance}
+    counts = {name: len(samples.of_split(name)) for name in SPLITS}
+    return {"output": output, **counts, "imbalance": samples.imbalance}

@@ -135,20 +135,20 @@ class SampleWriter:
         """
         usable = np.all(valid, axis=0) if valid.ndim == 3 else valid
         labels = np.where(usable, labels, UNKNOWN).astype(np.uint16)
-        known = labels != UNKNOWN
-        landslide = known & (labels > 0)
+        labelled = labels != UNKNOWN
+        landslide = labelled & (labels > 0)
         identity = f"{len(self.samples) + 1:06d}"
         whole = values.dtype == np.uint8 and usable.all()
         image = values if whole else np.where(valid, values, NODATA["float32"]).astype(np.float32)
-        place = {"crs": crs, "transform": transform}
+        georeference = {"crs": crs, "transform": transform}
         nodata = None if whole else NODATA["float32"]
-        self._write("images", identity, image, nodata, self.bands, place)
-        self._write("labels", identity, labels[np.newaxis], UNKNOWN, ["label"], place)
+        self._write("images", identity, image, nodata, self.bands, georeference)
+        self._write("labels", identity, labels[np.newaxis], UNKNOWN, ["label"], georeference)
         if split == "train":
-            self._statistics.add(values, known if self.labels == PIXEL_LABELS else usable)
+            self._statistics.add(values, labelled if self.labels == PIXEL_LABELS else usable)
             self._seen |= valid.any(axis=(1, 2)) if valid.ndim == 3 else valid.any()
         self._pixels[split, True] += int(landslide.sum())
-        self._pixels[split, False] += int((known & ~landslide).sum())
+        self._pixels[split, False] += int((labelled & ~landslide).sum())
         instances = len(np.unique(labels[landslide]))
         pixels = int(landslide.sum())
         self.samples.append(
@@ -194,7 +194,7 @@ class SampleWriter:
         Raises:
             InputError: a band is nodata in all of the train patches.
         """
-        self._require_known()
+        self._require_labelled()
         std = self._statistics.std
         constant = [band for band, value in zip(self.bands, std, strict=True) if value == 0]
         if constant:
@@ -210,7 +210,7 @@ class SampleWriter:
             seed=seed,
             mean=[float(value) for value in self._statistics.mean],
             std=[float(value) if value > 0 else 1.0 for value in std],
-            imbalance=self._share(),
+            imbalance=self._fraction(),
             imbalance_before=before and before[0] / max(sum(before), 1),
             sources=sources,
             samples=self.samples,
@@ -222,7 +222,7 @@ class SampleWriter:
         self._tell(split, before, progress)
         return result
 
-    def _require_known(self) -> None:
+    def _require_labelled(self) -> None:
         """Refuse train patches of which nothing is known."""
         if self._statistics.count:
             return
@@ -236,7 +236,7 @@ class SampleWriter:
             "No pixel of the train patches is known: check the nodata values of image and labels."
         )
 
-    def _share(self) -> float:
+    def _fraction(self) -> float:
         """Return the share of landslide in the train patches, of pixels or else of images."""
         if self.labels == IMAGE_LABELS:
             holds = [sample.holds_landslide for sample in self.samples if sample.split == "train"]
@@ -272,7 +272,7 @@ class SampleWriter:
         values: NDArray[Any],
         nodata: float | None,
         bands: list[str],
-        place: dict[str, object],
+        georeference: dict[str, object],
     ) -> None:
         """Write a small GeoTIFF through memory: Python then tells a full disk at once."""
         with MemoryFile() as memory:
@@ -287,7 +287,7 @@ class SampleWriter:
                 predictor=3 if values.dtype.kind == "f" else 2,
                 interleave="band",
                 photometric="minisblack",  # four uint8 bands are not colour and alpha
-                **place,
+                **georeference,
             ) as dataset:
                 dataset.write(values)
                 dataset.descriptions = bands

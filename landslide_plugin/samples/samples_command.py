@@ -18,10 +18,10 @@ from ..raster.threshold import USUAL, Threshold
 from ..raster.undeclared import mark_fill
 from .cutter import Cutter, Hardness, find_layers
 from .patches import require_same_bands, require_tile_fits
-from .places import cut_places, find_places
 from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
-from .splits import check_shares
+from .sites import cut_sites, find_sites
+from .splits import check_fractions
 
 
 def samples(
@@ -96,7 +96,7 @@ def samples(
         GridError: layers without CRS, or that don't overlap.
         OutputError: the folder isn't empty, or can't be written.
     """
-    shares = check_shares(validation, test)
+    fractions = check_fractions(validation, test)
     if stride > tile_size and not field:
         raise InputError(
             f"The stride of {stride} pixels is longer than the tile size of {tile_size}: choose at "
@@ -118,18 +118,18 @@ def samples(
         writer = SampleWriter(folder, stacks[0].bands, labels, units, origin.tags())
         before = None
         if field:
-            places = find_places(stacks, landslides, field, area, tile_size, progress)
-            kind = cut_places(places, stacks[0].grid, writer, split, shares, seed, progress)
+            sites = find_sites(stacks, landslides, field, area, tile_size, progress)
+            kind = cut_sites(sites, stacks[0].grid, writer, split, fractions, seed, progress)
         else:
             layers = find_layers(stacks, landslides, low, high, area, hard_negatives, progress)
             cutter = Cutter(layers, writer, tile_size)
             hardness = _hardness(layers[0].alarms, hard_threshold, hard_share, progress)
             cutter.find(stride, hardness, progress.part(0, 0.2))
-            parts = cutter.assign(split, shares, seed, progress)
-            cutter.cut(parts, shares, background, seed, progress.part(0.2, 1))
+            parts = cutter.assign(split, fractions, seed, progress)
+            cutter.cut(parts, fractions, background, seed, progress.part(0.2, 1))
             kind, before = parts.description, cutter.pixels
         names = {source.grid.crs.to_string() for source in stacks if source.grid.crs}
-        made = writer.finish(
+        result = writer.finish(
             split=kind,
             seed=seed,
             tile_size=tile_size,
@@ -140,17 +140,17 @@ def samples(
             progress=progress,
         )
     progress.update(1)
-    return result_of(output, made)
+    return result_of(output, result)
 
 
 def _hardness(
-    alarms: Source | None, threshold: float | None, share: float, progress: Progress
+    alarms: Source | None, threshold: float | None, fraction: float, progress: Progress
 ) -> Hardness:
     if alarms is None:
         return Hardness(USUAL, 0.0)
-    found = Threshold.of(alarms, threshold)
-    progress.message(f"False alarms are background where {alarms.path} is at least {found}.")
-    return Hardness(found.value, share)
+    chosen = Threshold.of(alarms, threshold)
+    progress.message(f"False alarms are background where {alarms.path} is at least {chosen}.")
+    return Hardness(chosen.value, fraction)
 
 
 def _units(stacks: Sequence[Source], progress: Progress) -> list[str]:

@@ -43,7 +43,7 @@ class Split:
     description: str
 
 
-def check_shares(validation: float, test: float) -> tuple[float, float, float]:
+def check_fractions(validation: float, test: float) -> tuple[float, float, float]:
     """Return the shares of train, validation and test.
 
     Raises:
@@ -58,13 +58,13 @@ def check_shares(validation: float, test: float) -> tuple[float, float, float]:
 
 
 def split_at_random(
-    strata: NDArray[np.int64], shares: Sequence[float], seed: int
+    strata: NDArray[np.int64], fractions: Sequence[float], seed: int
 ) -> NDArray[np.int64]:
     """Assign items to splits at random, within each stratum in the wished shares.
 
     Args:
         strata: the stratum of each item, (n,), such as "holds landslide".
-        shares: shares of train, validation and test; they sum to 1.
+        fractions: shares of train, validation and test; they sum to 1.
         seed: the same seed gives the same split.
 
     Returns:
@@ -74,7 +74,7 @@ def split_at_random(
     result = np.zeros(len(strata), np.int64)
     for stratum in np.unique(strata):
         members = random.permutation(np.flatnonzero(strata == stratum))
-        ends = np.round(np.cumsum(shares) * len(members)).astype(int)
+        ends = np.round(np.cumsum(fractions) * len(members)).astype(int)
         for index, part in enumerate(np.split(members, ends[:-1])):
             result[part] = index
     return result
@@ -111,7 +111,7 @@ def split_by_blocks(
     candidates: Sequence[Candidates],
     grids: Sequence[Grid],
     tile_size: int,
-    shares: Sequence[float],
+    fractions: Sequence[float],
     seed: int,
 ) -> Split:
     """Assign windows by the spatial block they lie in; those across two splits are dropped.
@@ -124,7 +124,7 @@ def split_by_blocks(
         candidates: windows of each stack.
         grids: grid of each stack.
         tile_size: side of a window in pixels.
-        shares: shares of train, validation and test.
+        fractions: shares of train, validation and test.
         seed: the same seed gives the same split.
     """
     for tiles in range(BLOCK_TILES, 0, -1):
@@ -135,7 +135,7 @@ def split_by_blocks(
             break
     size = int(corners.max()) + 1
     weights = np.bincount(home, landslide, minlength=size).astype(np.float64)
-    assigned = _assign(weights, shares, np.random.default_rng(seed))[corners]
+    assigned = _assign(weights, fractions, np.random.default_rng(seed))[corners]
     split = np.where((assigned == assigned[0]).all(axis=0), assigned[0], DROPPED)
     ends = np.cumsum([len(windows) for windows in candidates])[:-1]
     side = tiles * tile_size
@@ -147,11 +147,11 @@ def split_by_blocks(
     )
 
 
-def split_places(
+def split_sites(
     centres: NDArray[np.float64],
     landslide: NDArray[np.int64],
     side: float,
-    shares: Sequence[float],
+    fractions: Sequence[float],
     seed: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Assign tiles by the spatial block that their centre lies in; see `split_by_blocks`.
@@ -160,7 +160,7 @@ def split_places(
         centres: x and y of each tile, (n, 2).
         landslide: whether each holds landslide, (n,).
         side: of a tile, in the units of the centres.
-        shares: shares of train, validation and test.
+        fractions: shares of train, validation and test.
         seed: the same seed gives the same split.
 
     Returns:
@@ -173,7 +173,7 @@ def split_places(
         if len(np.unique(block[landslide > 0])) >= _LEAST_BLOCKS:
             break
     weights = np.bincount(block, landslide).astype(np.float64)
-    return _assign(weights, shares, np.random.default_rng(seed))[block], block, tiles
+    return _assign(weights, fractions, np.random.default_rng(seed))[block], block, tiles
 
 
 def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
@@ -196,11 +196,11 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     patches = [sample for sample in samples.samples if sample.split != "test"]
     groups = [_groups(samples, sample) for sample in patches]
     fold_of = _fold_of(patches, groups, count, seed, _word(samples))
-    own = [{fold_of[group] for group in touched} for touched in groups]
+    reached = [{fold_of[group] for group in touched} for touched in groups]
     result: list[Fold] = []
     for fold in range(count):
-        train = [patch for patch, of in zip(patches, own, strict=True) if of.isdisjoint({fold})]
-        validation = [patch for patch, of in zip(patches, own, strict=True) if of == {fold}]
+        train = [patch for patch, of in zip(patches, reached, strict=True) if of.isdisjoint({fold})]
+        validation = [patch for patch, of in zip(patches, reached, strict=True) if of == {fold}]
         if not (_has_landslide(train) and _has_landslide(validation)):
             raise InputError(
                 f"Fold {fold + 1} of {count} is left without landslides: choose fewer folds or "
@@ -210,19 +210,19 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     return result
 
 
-def require_splits(counts: Sequence[int], shares: Sequence[float], holds: bool = True) -> None:
+def require_splits(counts: Sequence[int], fractions: Sequence[float], holds: bool = True) -> None:
     """Refuse a split that came out empty.
 
     Args:
         counts: patches of train, validation and test.
-        shares: the wished shares; a split with share 0 may be empty.
+        fractions: the wished shares; a split with share 0 may be empty.
         holds: whether these are the patches with landslide, or those without.
 
     Raises:
         InputError: one is empty.
     """
-    for name, count, share in zip(SPLITS, counts, shares, strict=True):
-        if share > 0 and not count:
+    for name, count, fraction in zip(SPLITS, counts, fractions, strict=True):
+        if fraction > 0 and not count:
             raise InputError(
                 f"No patch {'with' if holds else 'without'} landslides is left for {name}: choose "
                 "a smaller tile size, a larger area, another seed or share, or the random split."
@@ -255,10 +255,10 @@ def _corner_blocks(
 
 
 def _assign(
-    weights: NDArray[np.float64], shares: Sequence[float], random: np.random.Generator
+    weights: NDArray[np.float64], fractions: Sequence[float], random: np.random.Generator
 ) -> NDArray[np.int64]:
     """Return the split of each block, so that each has about its share of the weight."""
-    wished = np.array(shares)
+    wished = np.array(fractions)
     have = np.zeros(len(wished))
     result = np.zeros(len(weights), np.int64)
     # blocks without landslide count a little, so that background is shared out likewise

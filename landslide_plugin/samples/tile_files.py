@@ -149,13 +149,13 @@ def _hdf5(path: Path, what: str) -> Iterator[Any]:
         ) from error
     with h5py.File(path, "r") as file:
         names = [name for name in file if isinstance(file[name], h5py.Dataset)]
-        known = [name for name in _DATASETS[what] if name in names]
-        if not known and len(names) != 1:
+        usual = [name for name in _DATASETS[what] if name in names]
+        if not usual and len(names) != 1:
             raise InputError(
                 f"{path} holds no {what}: one of its datasets ({', '.join(names) or 'none'}) must "
                 f"be called {' or '.join(_DATASETS[what])}."
             )
-        yield file[(known or names)[0]]
+        yield file[(usual or names)[0]]
 
 
 def _checked(array: Any, path: Path, what: str) -> Any:

@@ -78,8 +78,8 @@ def _find_links() -> list[Path]:
     """Return the folders of wheels that pip and uv are set to on this machine."""
     said = [_pips_find_links()]
     said += [os.environ.get(name, "") for name in ("PIP_FIND_LINKS", "UV_FIND_LINKS")]
-    places = [url2pathname(urlparse(word).path) for word in re.split(r"[\s,]+", " ".join(said))]
-    return [Path(place) for place in dict.fromkeys(places) if place and Path(place).is_dir()]
+    folders = [url2pathname(urlparse(word).path) for word in re.split(r"[\s,]+", " ".join(said))]
+    return [Path(folder) for folder in dict.fromkeys(folders) if folder and Path(folder).is_dir()]
 
 
 def _pips_find_links() -> str:

@@ -72,11 +72,11 @@ def explain(lines: list[str]) -> str:
         lines: the last that it wrote.
     """
     text = "\n".join(lines)
-    found_host = re.search(r"https?://(?:[^/@\s]*@)?([^/:\s`)]+)", text)
-    host = found_host[1] if found_host else "the server"
+    named_host = re.search(r"https?://(?:[^/@\s]*@)?([^/:\s`)]+)", text)
+    host = named_host[1] if named_host else "the server"
     for pattern, sentence in _CAUSES:
-        if found := re.search(pattern, text, re.IGNORECASE):
-            name = next(filter(None, found.groups()), "a package")
+        if match := re.search(pattern, text, re.IGNORECASE):
+            name = next(filter(None, match.groups()), "a package")
             other = _OTHER_BUILD if host == _PYTORCH and "{host}" in sentence else ""
             return f"{sentence.format(name=name, host=host)}{other}."
     told = [line.strip() for line in lines if line.lstrip().startswith(("error", "cause"))]

@@ -73,13 +73,13 @@ def is_ready(plan: Plan, folder: Path) -> bool:
 
 def engines(folder: Path) -> list[Engine]:
     """Return the engines in the home folder that are whole, the newest first."""
-    found = []
+    folders = []
     for engine in _whole(folder):
         stamp = stamp_of(engine)
-        found.append(
+        folders.append(
             Engine(engine, stamp.get("torch", ""), stamp.get("python", ""), size_of(engine))
         )
-    return found
+    return folders
 
 
 def find(folder: Path, plan: Plan) -> Path | None:
@@ -94,8 +94,8 @@ def find(folder: Path, plan: Plan) -> Path | None:
 
 def _whole(folder: Path) -> list[Path]:
     stamps = sorted(folder.glob(f"*/{STAMP}"), key=lambda path: -path.stat().st_mtime)
-    places = [path.parent for path in stamps]
-    return [place for place in places if stamp_of(place) and python_of(place).is_file()]
+    engines = [path.parent for path in stamps]
+    return [path for path in engines if stamp_of(path) and python_of(path).is_file()]
 
 
 def remove(folder: Path) -> None:
@@ -121,10 +121,10 @@ def remove_cache(folder: Path) -> None:
 def size_of(folder: Path) -> int:
     """Return the bytes of the files in a folder; those that vanish meanwhile don't count."""
     total = 0
-    for place, _, names in os.walk(folder):
+    for parent, _, names in os.walk(folder):
         for name in names:
             try:
-                total += os.lstat(os.path.join(place, name)).st_size
+                total += os.lstat(os.path.join(parent, name)).st_size
             except OSError:
                 continue
     return total

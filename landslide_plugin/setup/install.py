@@ -21,7 +21,7 @@ from ..core.system import replace as move
 from ..outputs.locks import locked
 from .causes import explain
 from .home import STAMP, check_length, is_ready, python_of, size_of
-from .listener import Fetch, Listener, SetupCanceled, SetupError, Share
+from .listener import Fetch, Listener, Part, SetupCanceled, SetupError
 from .machine import base_python, version_of
 from .plan import Plan, Wheel
 from .uv import download, find
@@ -77,10 +77,10 @@ def set_up(
             asked = plan.torch
             plan, wheel = _torch(plan, version, listener)
             _tell_sizes(plan, version, folder, store, listener)
-            uv = find(plan, store, Share(listener, 0, 4), fetch)
+            uv = find(plan, store, Part(listener, 0, 4), fetch)
             variables = _variables(plan, store, environment or {})
             expected = plan.sizes(version)["disk"]
-            run = _Uv(uv, folder, store, Share(listener, 4, 96), variables, expected)
+            run = _Uv(uv, folder, store, Part(listener, 4, 96), variables, expected)
             stamp = {**plan.wanted(), "torch": asked, "python": version}
             _make(plan, folder, base, wheel, stamp, run)
     except OSError as error:
@@ -99,8 +99,8 @@ def _make(
     started = folder / _STARTED  # stays if we are killed: the next run begins anew, from the cache
     (folder / STAMP).unlink(missing_ok=True)
     if version_of(python_of(folder)) != stamp["python"] or started.exists():
-        own = ["--managed-python"] if base.startswith("cpython-") else []
-        run(["venv", "--no-project", "--clear", *own, "--python", base, str(folder)])
+        options = ["--managed-python"] if base.startswith("cpython-") else []
+        run(["venv", "--no-project", "--clear", *options, "--python", base, str(folder)])
     started.touch()
     pins = folder / "requirements.txt"
     pins.write_text(plan.pins(wheel), encoding="utf-8")
@@ -170,13 +170,13 @@ def _size(count: int) -> str:
 
 def _variables(plan: Plan, store: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """Return uv's environment: this one, less what would lead it astray."""
-    own = {
+    kept = {
         key: value
         for key, value in os.environ.items()
         if key.startswith(_KEPT) or not key.startswith(_STRAY)
     }
     return {
-        **own,
+        **kept,
         "UV_CACHE_DIR": str(store / "cache"),
         "UV_PYTHON_INSTALL_DIR": str(store / "python"),
         **({"UV_PYTHON_INSTALL_MIRROR": plan.wheelhouse.as_uri()} if plan.wheelhouse else {}),
@@ -257,9 +257,9 @@ class _Uv:
 
     def _progress(self) -> None:
         """Most of the time goes to the download, which uv unpacks as it comes."""
-        kept, python, made = map(sub, self._bytes(), self._before)
-        share = max(kept + python, made) / max(self.expected, 1)
-        self._percent = max(self._percent, min(100 * share, 100.0))
+        kept, python, installed = map(sub, self._bytes(), self._before)
+        fraction = max(kept + python, installed) / max(self.expected, 1)
+        self._percent = max(self._percent, min(100 * fraction, 100.0))
         self.listener.progress(self._percent)
 
     def _bytes(self) -> list[int]:

@@ -28,7 +28,7 @@ class Listener(Protocol):
         """Return whether the user canceled."""
 
 
-class Share:
+class Part:
     """Passes everything on, and progress as a part of the whole."""
 
     def __init__(self, listener: Listener, begin: float, end: float) -> None:

@@ -18,7 +18,7 @@ from .listener import SetupError
 OLDEST, NEWEST = (3, 11), (3, 14)
 """The Python versions for which the locked packages have wheels."""
 
-OWN = "3.12"
+UVS_PYTHON = "3.12"
 """The Python that uv brings where the system's is not taken."""
 
 OLDEST_MACOS = 14
@@ -88,12 +88,12 @@ def base_python(machine: Machine, named: str = "") -> tuple[str, str]:
             )
         return named, version
     if machine.system == "Linux" and not machine.sandboxed:
-        found = [(str(path), version_of(path)) for path in _pythons()]
-        fitting = [pair for pair in found if fits(pair[1])]
+        pythons = [(str(path), version_of(path)) for path in _pythons()]
+        fitting = [pair for pair in pythons if fits(pair[1])]
         if fitting:  # the first that has wheels of everything, else the first
             return min(fitting, key=lambda pair: pair[1] == "3.14")
     names = {"Darwin": "macos", "Windows": "windows", "Linux": "linux"}
-    return f"cpython-{OWN}-{names[machine.system]}-{machine.processor}", OWN
+    return f"cpython-{UVS_PYTHON}-{names[machine.system]}-{machine.processor}", UVS_PYTHON
 
 
 def fits(version: str) -> bool:
@@ -103,8 +103,8 @@ def fits(version: str) -> bool:
 
 def version_of(python: Path) -> str:
     """Return a Python's version, such as "3.11"; empty where it does not run."""
-    found = output_of([str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
-    return found if re.fullmatch(r"\d+\.\d+", found) else ""
+    version = output_of([str(python), "-c", "import sys; print('%d.%d' % sys.version_info[:2])"])
+    return version if re.fullmatch(r"\d+\.\d+", version) else ""
 
 
 def torch_for_gpu(machine: Machine) -> str:
@@ -125,8 +125,8 @@ def torch_for_gpu(machine: Machine) -> str:
 def _pythons() -> Iterator[Path]:
     yield Path("/usr/bin/python3")
     for name in ("python3.13", "python3.12", "python3.11", "python3"):
-        if found := shutil.which(name):
-            yield Path(found)
+        if path := shutil.which(name):
+            yield Path(path)
 
 
 def output_of(words: list[str], seconds: float = 30) -> str:

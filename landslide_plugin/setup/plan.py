@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 from ..contract.choices import SetupEngine
 from .listener import SetupError
-from .machine import OWN, Machine, this_machine, torch_for_gpu
+from .machine import UVS_PYTHON, Machine, this_machine, torch_for_gpu
 
 REQUIREMENTS = Path(__file__).resolve().parents[2] / "requirements"
 
@@ -22,7 +22,7 @@ TORCH = tuple(SetupEngine.TORCH.words)
 _FROM_PYTORCH = {("Linux", "cpu"), ("Windows", "cu126"), ("Windows", "cu130")}
 """The builds that PyPI has not; on Linux it has CUDA 13's, on Windows and macOS the CPU's."""
 
-_NOT_MADE = {("Linux", "cu126"), ("Darwin", "cu126"), ("Darwin", "cu130")}
+_NOT_BUILT = {("Linux", "cu126"), ("Darwin", "cu126"), ("Darwin", "cu130")}
 """Where PyTorch and PyPI have no such build."""
 
 _TAGS = {"Linux": "manylinux_2_28_{}", "Windows": "win_amd64"}
@@ -79,7 +79,7 @@ class Plan:
             return replace(self, wheelhouse=self.wheelhouse.absolute()).settled()
         if self.torch == "auto":
             return replace(self, torch=torch_for_gpu(self.machine))
-        if self.torch not in TORCH or (self.machine.system, self.torch) in _NOT_MADE:
+        if self.torch not in TORCH or (self.machine.system, self.torch) in _NOT_BUILT:
             mend = "take cpu, or cu130 with a newer driver of the GPU"
             if self.machine.system == "Darwin":
                 mend = "take cpu, which uses the GPU of Apple silicon"
@@ -121,7 +121,7 @@ class Plan:
         facts = self.facts("pytorch")
         if name not in facts["wheels"]:
             raise SetupError(
-                f"The digest of {name} is not known: take Python {OWN}, or torch pypi."
+                f"The digest of {name} is not known: take Python {UVS_PYTHON}, or torch pypi."
             )
         at_hand = self.at_hand(name)
         url = at_hand.as_uri() if at_hand else f"{facts['index']}{self.torch}/{quote(name)}"
@@ -148,21 +148,21 @@ class Plan:
         pin = f"torch @ {wheel.url} --hash={wheel.digest}"
         return re.sub(r"^torch==.*(?:\n .*)*", lambda _: pin, text, flags=re.MULTILINE)
 
-    def sizes(self, python: str = OWN) -> dict[str, int]:
+    def sizes(self, python: str = UVS_PYTHON) -> dict[str, int]:
         """Return the bytes to "download" and on "disk", as far as they are known."""
-        known = (
+        sizes = (
             self.facts("sizes")
             .get(f"{self.machine.system}-{self.machine.processor}", {})
             .get(python, {})
         )
-        parts = [known.get(name, {}) for name in (*self.locks(), f"torch-{self.torch}")]
+        parts = [sizes.get(name, {}) for name in (*self.locks(), f"torch-{self.torch}")]
         return {key: sum(part.get(key, 0) for part in parts) for key in ("download", "disk")}
 
     def longest_path(self) -> int:
         """Return the length of the longest path below the environment."""
-        known = self.facts("sizes").get("longest_path", 0)
+        length = self.facts("sizes").get("longest_path", 0)
         build = (self.machine.system, self.torch) in _FROM_PYTORCH  # stands in a folder's name
-        return int(known) + (len(f"+{self.torch}") if build else 0)
+        return int(length) + (len(f"+{self.torch}") if build else 0)
 
     def facts(self, name: str) -> dict[str, Any]:
         """Return what a JSON file beside the locks says; nothing where it is missing."""

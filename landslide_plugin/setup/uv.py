@@ -94,8 +94,8 @@ def _get(plan: Plan, wheel: dict[str, str], file: Path, listener: Listener, fetc
 
 
 def _version(uv: Path) -> tuple[int, ...]:
-    found = re.match(r"uv (\d+(?:\.\d+)*)", output_of([str(uv), "--version"]))
-    return _numbers(found[1]) if found else ()
+    match = re.match(r"uv (\d+(?:\.\d+)*)", output_of([str(uv), "--version"]))
+    return _numbers(match[1]) if match else ()
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from sklearn.metrics import auc
 
 from ...contract.errors import InputError
 from ...core.progress import Progress
-from ...raster.landslides import NOT_KNOWN, Landslides
+from ...raster.landslides import UNLABELLED, Landslides
 from ...raster.stack import LayerStack
 from .natural_breaks import natural_breaks
 
@@ -324,7 +324,7 @@ def _labelled_pixels(
     for window in stack.windows():
         values, valid = stack.read(window)
         ids = landslides.ids(window).ravel()
-        labelled = np.flatnonzero(valid.all(axis=0).ravel() & (ids != NOT_KNOWN))
+        labelled = np.flatnonzero(valid.all(axis=0).ravel() & (ids != UNLABELLED))
         values = values.reshape(len(values), -1)
         for start in range(0, len(labelled), _CHUNK):
             chosen = labelled[start : start + _CHUNK]

@@ -9,7 +9,12 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.raster.grid import Grid
-from landslide_mapper.landslide_plugin.raster.landslides import NOT_KNOWN, Mask, Polygons, is_raster
+from landslide_mapper.landslide_plugin.raster.landslides import (
+    UNLABELLED,
+    Mask,
+    Polygons,
+    is_raster,
+)
 from landslide_mapper.landslide_plugin.raster.source import Source
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
@@ -76,9 +81,9 @@ def test_mask_numbers_by_eight_neighbours_and_knows_nodata(make_raster):
     with Source.open(make_raster("m.tif", values, nodata=9)) as source:
         ids = Mask(source).ids(Window(0, 0, 5, 3))
     assert ids.tolist() == [
-        [1, 0, 0, 2, NOT_KNOWN],
-        [0, 1, 0, 2, NOT_KNOWN],
-        [0, 0, 0, NOT_KNOWN, NOT_KNOWN],
+        [1, 0, 0, 2, UNLABELLED],
+        [0, 1, 0, 2, UNLABELLED],
+        [0, 0, 0, UNLABELLED, UNLABELLED],
     ]
 
 
@@ -90,16 +95,16 @@ def test_zero_is_background_where_a_mask_declares_it_as_nodata(make_raster, shif
         transform = source.grid.transform * Affine.translation(shift, 0)
         grid = Grid(source.grid.crs, transform, 6 if shift else 4, 1)
         ids = Mask(source.on(grid, "nearest")).ids(Window(0, 0, 6, 1))
-    assert ids[0].tolist() == [0, 1, 0, 0, NOT_KNOWN, NOT_KNOWN]
+    assert ids[0].tolist() == [0, 1, 0, 0, UNLABELLED, UNLABELLED]
     with Source.open(path) as source:
-        assert (Mask(source).ids(Window(0, 0, 4, 1))[0] == NOT_KNOWN).tolist() == [1, 0, 1, 1]
+        assert (Mask(source).ids(Window(0, 0, 4, 1))[0] == UNLABELLED).tolist() == [1, 0, 1, 1]
 
 
 def test_mask_threshold_is_inclusive(make_raster):
     values = np.array([[0.4, 0.5, np.nan, 0.6]], np.float32)
     with Source.open(make_raster("m.tif", values)) as source:
         ids = Mask(source, 0.5).ids(Window(0, 0, 4, 1))
-    assert ids.tolist() == [[0, 1, NOT_KNOWN, 2]]
+    assert ids.tolist() == [[0, 1, UNLABELLED, 2]]
 
 
 def test_what_is_a_raster(make_raster, tmp_path):

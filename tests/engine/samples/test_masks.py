@@ -124,10 +124,10 @@ def run(folder, **options):
 def test_the_square_is_the_landslide(tmp_path, kind):
     write_set(tmp_path, KINDS[kind])
     labels, warnings, _ = run(tmp_path)
-    shares = np.sort(((labels > 0) & (labels != UNKNOWN)).mean(axis=(1, 2)))
-    assert (shares[:2] == 0).all(), "tiles without landslide"
+    fractions = np.sort(((labels > 0) & (labels != UNKNOWN)).mean(axis=(1, 2)))
+    assert (fractions[:2] == 0).all(), "tiles without landslide"
     tolerance = 0.006 if any(word in kind for word in ("JPEG", "WebP", "resampled")) else 1e-9
-    assert shares[2:] == pytest.approx(SHARE, abs=tolerance)
+    assert fractions[2:] == pytest.approx(SHARE, abs=tolerance)
     assert (labels != UNKNOWN).all() and not warnings
 
 

@@ -10,7 +10,7 @@ from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.samples.patches import Candidates, offsets
 from landslide_mapper.landslide_plugin.samples.splits import (
     DROPPED,
-    check_shares,
+    check_fractions,
     require_splits,
     split_at_random,
     split_by_blocks,
@@ -108,7 +108,7 @@ def test_random_split_keeps_the_shares_of_each_stratum(strata, seed):
 
 def test_shares_that_leave_nothing_to_train_on_are_refused():
     with pytest.raises(InputError, match=r"0\.6 and test 0\.4 leave nothing to train on"):
-        check_shares(0.6, 0.4)
+        check_fractions(0.6, 0.4)
 
 
 @pytest.mark.parametrize("command", [Samples, ImportSamples])

@@ -16,7 +16,7 @@ from ..raster.grid import Grid
 from ..raster.landslides import is_raster, read_polygons
 from ..raster.source import Source
 from ..vector.layers import read_vector
-from .patches import LEAST_KNOWN
+from .patches import LEAST_LABELLED
 from .sample_set import BACKGROUND, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
 from .splits import (
@@ -25,7 +25,7 @@ from .splits import (
     DROPPED,
     require_splits,
     split_at_random,
-    split_places,
+    split_sites,
     warn_of_shared_ground,
 )
 
@@ -39,7 +39,7 @@ LARGEST = 2048
 
 
 @dataclass(frozen=True)
-class Place:
+class Site:
     """An image to be cut.
 
     Attributes:
@@ -55,14 +55,14 @@ class Place:
     outline: shapely.Polygon
 
 
-def find_places(
+def find_sites(
     stacks: Sequence[Source],
     landslides: str,
     field: str,
     area: str,
     tile_size: int,
     progress: Progress,
-) -> list[Place]:
+) -> list[Site]:
     """List the images that a layer labels.
 
     Of a point it is the window of a tile around it, of a polygon its bounding box, at least a tile.
@@ -95,45 +95,45 @@ def find_places(
         progress=progress,
     )
     frame, holds = _answered(frame, field, progress)
-    places: list[Place] = []
+    sites: list[Site] = []
     for stack in stacks:
-        there = np.asarray(frame.geometry.to_crs(stack.grid.crs))
-        fits = np.flatnonzero(_inside(there, stack.grid, area, progress))
-        windows = [_window(there[index], stack.grid, tile_size) for index in fits]
+        shapes = np.asarray(frame.geometry.to_crs(stack.grid.crs))
+        fits = np.flatnonzero(_inside(shapes, stack.grid, area, progress))
+        windows = [_window(shapes[index], stack.grid, tile_size) for index in fits]
         outlines = _outlines(windows, stack.grid).to_crs(first.crs)
-        places += [
-            Place(stack, window, bool(holds[index]), outline)
+        sites += [
+            Site(stack, window, bool(holds[index]), outline)
             for window, index, outline in zip(windows, fits, outlines, strict=True)
         ]
-    if not places:
+    if not sites:
         raise InputError(
             f"No feature of {landslides} lies within the stack and the area: check the layers' "
             "CRS and extent."
         )
     progress.message(
-        f"{len(places)} images are labelled by {len(frame)} features; features that reach beyond "
+        f"{len(sites)} images are labelled by {len(frame)} features; features that reach beyond "
         "a stack or the area label none there."
     )
-    return _consistent(places, frame.geometry[holds], first, progress)
+    return _consistent(sites, frame.geometry[holds], first, progress)
 
 
-def cut_places(
-    places: Sequence[Place],
+def cut_sites(
+    sites: Sequence[Site],
     grid: Grid,
     writer: SampleWriter,
     split: str,
-    shares: Sequence[float],
+    fractions: Sequence[float],
     seed: int,
     progress: Progress,
 ) -> str:
     """Share images out and write them; those that are mostly nodata are left out.
 
     Args:
-        places: the images.
+        sites: the images.
         grid: of the first stack.
         writer: where to.
         split: "blocks" or "random".
-        shares: shares of train, validation and test.
+        fractions: shares of train, validation and test.
         seed: of the split.
         progress: told of what is left out.
 
@@ -143,16 +143,16 @@ def cut_places(
     Raises:
         InputError: a split lacks one kind.
     """
-    index, block, kind = _shared_out(places, grid, split, shares, seed, progress)
+    index, block, kind = _shared_out(sites, grid, split, fractions, seed, progress)
     if dropped := int((index == DROPPED).sum()):
         progress.message(f"{dropped} images overlap one of another split and are left out.")
     written = {flag: [0] * len(SPLITS) for flag in (True, False)}
-    shared = zip(places, index, block, strict=True)
-    for place, part, number in progress.track(shared, len(places)):
-        if part != DROPPED and _write(place, SPLITS[part], int(number), writer):
-            written[place.holds][part] += 1
+    shared = zip(sites, index, block, strict=True)
+    for site, part, number in progress.track(shared, len(sites)):
+        if part != DROPPED and _write(site, SPLITS[part], int(number), writer):
+            written[site.holds][part] += 1
     for flag, counts in written.items():
-        require_splits(counts, shares, flag)
+        require_splits(counts, fractions, flag)
     return kind
 
 
@@ -191,7 +191,7 @@ def _inside(
 def _window(shape: shapely.Geometry, grid: Grid, tile_size: int) -> Window:
     """Return the pixels around a shape, at least a tile, shifted to lie on the grid."""
     left, bottom, right, top = shapely.bounds(shape)
-    place = []
+    spans = []
     ends = zip(grid.pixel(left, top), grid.pixel(right, bottom), grid.shape[::-1], strict=True)
     for first, last, length in ends:
         # the least bit more than a pixel's edge is that of the computer's arithmetic
@@ -202,8 +202,8 @@ def _window(shape: shapely.Geometry, grid: Grid, tile_size: int) -> Window:
                 "smaller polygons, or points."
             )
         start = round((first + last - side) / 2)
-        place.append((max(min(start, length - side), 0), side))
-    (column, width), (row, height) = place
+        spans.append((max(min(start, length - side), 0), side))
+    (column, width), (row, height) = spans
     return Window(column, row, width, height)
 
 
@@ -219,27 +219,27 @@ def _outlines(windows: Sequence[Window], grid: Grid) -> gpd.GeoSeries:
 
 
 def _consistent(
-    places: list[Place], landslides: gpd.GeoSeries, grid: Grid, progress: Progress
-) -> list[Place]:
+    sites: list[Site], landslides: gpd.GeoSeries, grid: Grid, progress: Progress
+) -> list[Site]:
     """Leave out images labelled no in which there is a place labelled yes."""
     tree = shapely.STRtree(np.asarray(landslides))
     # neighbouring polygons share a line, and their images the pixels on it
-    inner = _shrunk(places, 1.0, grid)
+    inner = _shrunk(sites, 1.0, grid)
     kept = [
-        place
-        for place, part in zip(places, inner, strict=True)
-        if place.holds or not len(tree.query(part, predicate="intersects"))
+        site
+        for site, part in zip(sites, inner, strict=True)
+        if site.holds or not len(tree.query(part, predicate="intersects"))
     ]
-    if mixed := len(places) - len(kept):
+    if mixed := len(sites) - len(kept):
         progress.message(f"{mixed} images labelled no hold a place labelled yes and are left out.")
     return kept
 
 
 def _shared_out(
-    places: Sequence[Place],
+    sites: Sequence[Site],
     grid: Grid,
     split: str,
-    shares: Sequence[float],
+    fractions: Sequence[float],
     seed: int,
     progress: Progress,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
@@ -248,47 +248,47 @@ def _shared_out(
     By blocks, of two images that overlap across splits the one for training is dropped, or else
     that for validation.
     """
-    holds = np.array([place.holds for place in places], np.int64)
-    outlines = np.array([place.outline for place in places])
+    holds = np.array([site.holds for site in sites], np.int64)
+    outlines = np.array([site.outline for site in sites])
     if split == "random":
-        drawn = split_at_random(holds, shares, seed)
+        drawn = split_at_random(holds, fractions, seed)
         warn_of_shared_ground(outlines, drawn, "images", progress)
-        return drawn, np.zeros(len(places), np.int64), BY_PATCH
-    sides = [max(place.window.width, place.window.height) for place in places]
+        return drawn, np.zeros(len(sites), np.int64), BY_PATCH
+    sides = [max(site.window.width, site.window.height) for site in sites]
     side = float(np.median(sides))
     centres = shapely.get_coordinates(shapely.centroid(outlines))
     pixel = abs(grid.transform.a)
-    index, block, count = split_places(centres, holds, side * pixel, shares, seed)
-    inner = _shrunk(places, 0.25, grid)
+    index, block, count = split_sites(centres, holds, side * pixel, fractions, seed)
+    inner = _shrunk(sites, 0.25, grid)
     one, other = shapely.STRtree(inner).query(inner, predicate="intersects")
     index[np.unique(one[index[one] < index[other]])] = DROPPED
     return index, block, f"{BLOCKS} of {count * side:.0f} x {count * side:.0f} pixels"
 
 
-def _shrunk(places: Sequence[Place], pixels: float, grid: Grid) -> NDArray[np.object_]:
+def _shrunk(sites: Sequence[Site], pixels: float, grid: Grid) -> NDArray[np.object_]:
     """Return the outlines smaller by some pixels on each side."""
-    outlines = np.array([place.outline for place in places])
+    outlines = np.array([site.outline for site in sites])
     distance = -pixels * abs(grid.transform.a)
     inner: NDArray[np.object_] = shapely.buffer(outlines, distance, join_style="mitre")
     return inner
 
 
-def _write(place: Place, split: str, block: int, writer: SampleWriter) -> bool:
+def _write(site: Site, split: str, block: int, writer: SampleWriter) -> bool:
     """Write an image unless it is mostly nodata; say whether."""
-    stack, window = place.stack, place.window
+    stack, window = site.stack, site.window
     values, valid = stack.read(window, writer.bands)
-    if valid.all(axis=0).mean() < LEAST_KNOWN:
+    if valid.all(axis=0).mean() < LEAST_LABELLED:
         return False
     writer.add(
         values,
         valid,
-        np.full(valid.shape[1:], UNKNOWN if place.holds else 0, np.uint16),
+        np.full(valid.shape[1:], UNKNOWN if site.holds else 0, np.uint16),
         split=split,
         source=stack.path,
         window=(window.col_off, window.row_off, window.width, window.height),
         block=block,
         blocks=(block,),
-        kind=LANDSLIDE if place.holds else BACKGROUND,
+        kind=LANDSLIDE if site.holds else BACKGROUND,
         crs=stack.grid.crs,
         transform=stack.grid.window_transform(window),
     )
