@@ -107,7 +107,7 @@ def compare(
     least = float(min(widths.min(), heights.min()))
     if not tolerance:
         tolerance = 2 * float(np.sqrt((widths * heights).max()))
-        tolerance *= 1 if part.keeps_own_metres else _NEARLY
+        tolerance *= 1 if part.keeps_crs_metres else _NEARLY
     if tolerance > MOST_TOLERANCE_PIXELS * part.resolution:
         raise InputError(
             f"The tolerance of {tolerance:g} m is more than {MOST_TOLERANCE_PIXELS} pixels of "

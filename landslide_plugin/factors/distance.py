@@ -60,7 +60,7 @@ def plan_blocks(features: Shapes, grid: Grid, limit: float = np.inf) -> list[Blo
     """
     reach = Reach(features, grid, limit)
     usual, most = max(1, _BLOCK_PIXELS // grid.width), 3
-    if not grid.keeps_own_metres:
+    if not grid.keeps_crs_metres:
         usual, most = min(max(1, _GROUND_BLOCK_PIXELS // grid.width), _GROUND_BLOCK_ROWS), 8
     blocks, top = [], 0
     while top < grid.height:
@@ -81,7 +81,7 @@ def memory_needed(blocks: Sequence[Block], grid: Grid) -> int:
         (block.around.width * block.around.height, block.window.width * block.window.height)
         for block in blocks
     ]
-    if grid.keeps_own_metres:
+    if grid.keeps_crs_metres:
         return int(max(_BYTES_PER_PIXEL * around for around, _ in sizes))
     return int(
         max(
@@ -105,7 +105,7 @@ def stream_distance(
     Yields:
         A full-width window and metres, float32, (rows, columns); NaN beyond the projection.
     """
-    transform = _in_the_plane if grid.keeps_own_metres else _on_the_ground
+    transform = _in_the_plane if grid.keeps_crs_metres else _on_the_ground
 
     def measure(block: Block) -> tuple[Window, NDArray[np.float32]]:
         around = grid.part(block.around)

@@ -174,7 +174,7 @@ def all_round(features: Geometries, grid: Grid) -> Geometries:
     On a map that repeats itself, as in degrees and on Mercator's, what is near on the ground may
     be a turn away in x.
     """
-    if grid.keeps_own_metres or not ellipsoid_of(grid.crs).turn:
+    if grid.keeps_crs_metres or not ellipsoid_of(grid.crs).turn:
         return features
     turn, middle = ellipsoid_of(grid.crs).turn, grid.point(grid.width / 2, 0)[0]
     copies = [features]
@@ -221,7 +221,7 @@ def search_box(features: Shapes, grid: Grid, limit: float) -> Box | None:
 def _box_around(grid: Grid, reach: float) -> Box:
     """Return bounds, in CRS units, of all that is within some metres of the grid."""
     x, y = _all_over(grid)
-    if grid.keeps_own_metres:
+    if grid.keeps_crs_metres:
         side = reach / surface_of(grid.crs).metres
         return x.min() - side, y.min() - side, x.max() + side, y.max() + side
     surface = ellipsoid_of(grid.crs)

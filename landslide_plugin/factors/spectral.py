@@ -13,7 +13,7 @@ from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.bands import find_bands
 from ..raster.products import Units
-from ..raster.reflectance import ADDED_SINCE, day_in_path, how_to_mend, read_as_reflectance
+from ..raster.reflectance import ADDED_SINCE, day_in_path, read_as_reflectance, remedy
 from ..raster.stack import LayerStack
 from ..raster.undeclared import IMAGE
 
@@ -172,12 +172,12 @@ def require_same_units(image: Image, earlier: Image) -> None:
         what, prefix = ("earlier image", "EARLIER_") if image.is_certain else ("image", "")
         raise InputError(
             f"It is not known whether an offset was added to the {what}'s reflectance, as it is "
-            f"of the other image, and their difference would show it: {how_to_mend(prefix)}."
+            f"of the other image, and their difference would show it: {remedy(prefix)}."
         )
     if not image.is_certain and earlier.day and earlier.day < ADDED_SINCE <= image.day:
         raise InputError(
             "The images were taken before and after Sentinel-2's products got an offset (25 "
-            f"January 2022), and nothing tells of theirs: {how_to_mend()}, and likewise "
+            f"January 2022), and nothing tells of theirs: {remedy()}, and likewise "
             "EARLIER_SCALE and EARLIER_OFFSET."
         )
 
@@ -246,5 +246,5 @@ def _warn_of_units(image: Image, names: Sequence[str], what: str, progress: Prog
     progress.warning(
         f"{', '.join(touched)} of the {what} may be wrong{besides}: it is not known whether an "
         "offset was added to the reflectance in its numbers; "
-        f"{how_to_mend('EARLIER_' if what == 'earlier image' else '')}."
+        f"{remedy('EARLIER_' if what == 'earlier image' else '')}."
     )

@@ -27,7 +27,7 @@ class Brush:
 
     def __init__(self, radius: float, grid: Grid, what: str) -> None:
         (dx,), (dy,) = grid.pixel_metres(np.array([grid.height / 2]))
-        reach = radius * (1 if grid.keeps_own_metres else NEARLY)
+        reach = radius * (1 if grid.keeps_crs_metres else NEARLY)
         self.rows, self.columns = int(reach / dy), int(reach / dx)
         if max(self.rows, self.columns) > LARGEST_RADIUS:
             raise InputError(

@@ -108,7 +108,7 @@ def vectorize(
         columns |= {"slide_id": found.slide, "part": found.part}
         columns["model"] = model or tags.get(MODEL) or None
         columns["date"] = dated or scene_date(scene.source) or None
-        outlines, is_true = to_map(shaped, grid), not grid.keeps_own_metres
+        outlines, is_true = to_map(shaped, grid), not grid.keeps_crs_metres
         frame = make_inventory(outlines, grid.crs, columns, north_is_true=is_true)
     progress.update(0.95)
     frame = large_ones(frame, min_area)
@@ -186,7 +186,7 @@ def _tell_metres(grid: Grid, sizes: dict[str, float], progress: Progress) -> Non
     used = [name for name, size in sizes.items() if size > 0]
     if grid.crs is not None:  # or it has been said
         tell_metres(grid, progress, ("each of " if used[1:] else "") + " and ".join(used))
-    pixel, nearly = grid.resolution, 1 if grid.keeps_own_metres else NEARLY
+    pixel, nearly = grid.resolution, 1 if grid.keeps_crs_metres else NEARLY
     for name in used:
         if name != "simplification" and sizes[name] * nearly < pixel:
             progress.warning(

@@ -38,26 +38,26 @@ def claimed(outputs: Mapping[str, Any], inputs: Iterable[Any]) -> Iterator[None]
     given = {key: path for key, path in outputs.items() if isinstance(path, str) and path}
     for path in given.values():
         require_name(path)  # before it is followed, which takes some names for devices
-    places = {key: Path(os.path.realpath(path)) for key, path in given.items()}
+    paths = {key: Path(os.path.realpath(path)) for key, path in given.items()}
     read = {file for value in inputs for file in files_of(value)}
     for file in read:
         require_ending(file)
-    for key, place in places.items():
-        _require_no_input(key, place, read)
-        if not place.is_dir():
-            require_plain(place)
-            _require_alone(place)
-        if is_in_use(place):  # told now, not when all is done
+    for key, target in paths.items():
+        _require_no_input(key, target, read)
+        if not target.is_dir():
+            require_plain(target)
+            _require_alone(target)
+        if is_in_use(target):  # told now, not when all is done
             raise OutputError(
-                f"{key.upper()} is {place}, which is open in another program or read-only: remove "
+                f"{key.upper()} is {target}, which is open in another program or read-only: remove "
                 "its layer from the project, or choose another file."
             )
-    _require_apart(places)
+    _require_apart(paths)
     with protected(read), ExitStack() as locks:
-        for place in places.values():
-            if place.parent.is_dir():
-                locks.enter_context(locked(place))
-                sweep(place.parent)
+        for target in paths.values():
+            if target.parent.is_dir():
+                locks.enter_context(locked(target))
+                sweep(target.parent)
         yield
 
 
@@ -89,11 +89,11 @@ def _file_of(text: str) -> Path | None:
     inner = plain.split(":", 1)[-1].strip('"')
     for candidate in (plain, plain.lstrip("/"), inner, inner.rsplit(":", 1)[0].strip('"')):
         path = Path(candidate)
-        for place in (path, *path.parents):
-            if _exists(place):
+        for parent in (path, *path.parents):
+            if _exists(parent):
                 # A folder above what is not there is not meant.
-                if place == path or not place.is_dir():
-                    return Path(os.path.realpath(place))
+                if parent == path or not parent.is_dir():
+                    return Path(os.path.realpath(parent))
                 break
     return None
 
@@ -118,22 +118,24 @@ def _sources_of(file: Path, depth: int = 5) -> Iterator[Path]:
                 yield from _sources_of(source, depth - 1)
 
 
-def _require_no_input(key: str, place: Path, read: set[Path]) -> None:
+def _require_no_input(key: str, target: Path, read: set[Path]) -> None:
     for file in read:
-        same = _is_one(place, file)
-        if same or (place.name.lower() in _part_names(file) and _is_one(place.parent, file.parent)):
+        same = _is_one(target, file)
+        if same or (
+            target.name.lower() in _part_names(file) and _is_one(target.parent, file.parent)
+        ):
             raise InputError(
-                f"{key.upper()} is {place}, which is an input of this run or a part of one: "
+                f"{key.upper()} is {target}, which is an input of this run or a part of one: "
                 "choose another file for the output."
             )
-        if file.is_dir() and _is_within(place, file) and place.exists():
+        if file.is_dir() and _is_within(target, file) and target.exists():
             raise InputError(
-                f"{key.upper()} is {place}, a file within the input {file}: choose another file "
+                f"{key.upper()} is {target}, a file within the input {file}: choose another file "
                 "for the output."
             )
-        if place.is_dir() and _is_within(file, place):
+        if target.is_dir() and _is_within(file, target):
             raise InputError(
-                f"{key.upper()} is {place}, the folder of the input {file.name}: choose another "
+                f"{key.upper()} is {target}, the folder of the input {file.name}: choose another "
                 "folder for the output."
             )
 
@@ -153,26 +155,26 @@ def _part_names(file: Path) -> set[str]:
     return {name.lower() for name in part_names(file)}
 
 
-def _require_apart(places: Mapping[str, Path]) -> None:
+def _require_apart(targets: Mapping[str, Path]) -> None:
     taken: dict[str, str] = {}
-    for key, place in places.items():
-        own = {place.name.lower(), *_part_names(place)}
-        for name in own:
-            full = one_name(place.parent / name)
-            if full in taken and (name == place.name.lower() or taken[full] != key):
+    for key, target in targets.items():
+        names = {target.name.lower(), *_part_names(target)}
+        for name in names:
+            full = one_name(target.parent / name)
+            if full in taken and (name == target.name.lower() or taken[full] != key):
                 raise InputError(
-                    f"{taken[full].upper()} and {key.upper()} would both write {place}: choose "
+                    f"{taken[full].upper()} and {key.upper()} would both write {target}: choose "
                     "another file for one of them."
                 )
             taken[full] = key
 
 
-def _require_alone(place: Path) -> None:
+def _require_alone(target: Path) -> None:
     """Refuse a GeoPackage with layers that a new file in its place would not have."""
-    if place.suffix.lower() not in (".gpkg", ".sqlite") or not place.is_file():
+    if target.suffix.lower() not in (".gpkg", ".sqlite") or not target.is_file():
         return
     try:
-        with closing(sqlite3.connect(f"{_address(place)}?mode=ro", uri=True)) as database:
+        with closing(sqlite3.connect(f"{_address(target)}?mode=ro", uri=True)) as database:
             names = {
                 row[0]
                 for row in database.execute("select table_name from gpkg_contents")
@@ -180,10 +182,10 @@ def _require_alone(place: Path) -> None:
             }
     except sqlite3.Error:
         return
-    others = sorted(names - {place.stem})
+    others = sorted(names - {target.stem})
     if others:
         raise OutputError(
-            f"{place} holds other layers ({', '.join(others)}), which would be lost: choose a new "
+            f"{target} holds other layers ({', '.join(others)}), which would be lost: choose a new "
             "file for the output."
         )
 

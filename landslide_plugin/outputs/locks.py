@@ -23,16 +23,16 @@ _A_MOMENT = 10.0
 
 
 @contextmanager
-def locked(place: Path) -> Iterator[None]:
+def locked(target: Path) -> Iterator[None]:
     """Hold the lock of an output, a file beside it that says who writes it since when.
 
     Args:
-        place: the output; its folder must exist.
+        target: the output; its folder must exist.
 
     Raises:
         OutputError: another run holds it.
     """
-    lock = place.with_name(f"{PREFIX}{place.name}")
+    lock = target.with_name(f"{PREFIX}{target.name}")
     note = {"owner": owners.me(), "since": time.strftime("%Y-%m-%d %H:%M:%S")}
     try:
         _take(lock, json.dumps(note))

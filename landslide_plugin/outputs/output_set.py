@@ -48,8 +48,8 @@ class Move:
     def files(self) -> list[Path]:
         """Return what goes, the output itself last."""
         last = self.destination.name
-        found = [path for path in self.folder.iterdir() if path.name not in (MOVES, ASIDE)]
-        return sorted(found, key=lambda path: (path.name == last, path.name))
+        paths = [path for path in self.folder.iterdir() if path.name not in (MOVES, ASIDE)]
+        return sorted(paths, key=lambda path: (path.name == last, path.name))
 
     def standing(self) -> list[Path]:
         """Return what stands there and gives way, the output itself first; not what has gone."""
@@ -163,8 +163,8 @@ def recover(folder: Path) -> None:
     for move in moves if newer else ():  # all: what is of one run is not moved in part
         aside = move.folder / ASIDE
         for old in aside.iterdir() if aside.is_dir() else ():
-            if not (place := move.destination.with_name(old.name)).exists():
-                replace(old, place)
+            if not (restored := move.destination.with_name(old.name)).exists():
+                replace(old, restored)
         shutil.rmtree(aside, ignore_errors=True)
         drop(move.folder)
     drop(folder)
@@ -174,7 +174,9 @@ def _noted(folder: Path) -> Sequence[Move]:
     """Return the moves that a folder's list names and that are not at their end."""
     try:
         listed = json.loads((folder / MOVES).read_text(encoding="utf-8"))
-        moves = [Move(Path(one), Path(place), tuple(names)) for one, place, names in listed]
+        moves = [
+            Move(Path(one), Path(destination), tuple(names)) for one, destination, names in listed
+        ]
     except (OSError, ValueError, TypeError):
         return []
     return [move for move in moves if move.folder.is_dir()]

@@ -112,7 +112,7 @@ _IN_A_FILE = re.compile(r"\w{2,}:")
 
 _ENDINGS = {".tif", ".tiff", ".jp2", ".img", ".vrt", ".jpg", ".png", ".bil", ".dat", ".hdr"}
 
-_OWN_NAME = re.compile(r"(?:(SR|ST)_)?B(0?)(\d{1,2}|8A)", re.IGNORECASE)
+_NATIVE_NAME = re.compile(r"(?:(SR|ST)_)?B(0?)(\d{1,2}|8A)", re.IGNORECASE)
 _SPELLED_OUT = re.compile(r"Band[ _-]?0?(\d{1,2}|8A)", re.IGNORECASE)
 _THERMAL = re.compile(r"B6_?VCID_?([12])|B6([12])|ST_B0?(?:6|10)()", re.IGNORECASE)
 _WITH_WAVELENGTH = re.compile(r"(B\w+), central wavelength.*", re.IGNORECASE)
@@ -168,12 +168,17 @@ def common_names(names: Sequence[str], sensor: str = "auto", path: str = "") -> 
     if sensor == "auto":
         sensor = told_sensor(plain, path)
     if sensor:
-        found = [common_name(name, sensor) for name in plain]
+        common = [common_name(name, sensor) for name in plain]
     else:
-        found = [_common_to_all(name) for name in plain]
-    if "nir" not in found and not any(name.startswith("rededge") for name in found):
-        found = ["nir" if _is_nir08(name) else new for name, new in zip(names, found, strict=True)]
-    return [name if new == own else new for name, own, new in zip(names, plain, found, strict=True)]
+        common = [_common_to_all(name) for name in plain]
+    if "nir" not in common and not any(name.startswith("rededge") for name in common):
+        common = [
+            "nir" if _is_nir08(name) else new for name, new in zip(names, common, strict=True)
+        ]
+    return [
+        name if new == before else new
+        for name, before, new in zip(names, plain, common, strict=True)
+    ]
 
 
 def told_sensor(names: Sequence[str], path: str = "") -> str:
@@ -246,12 +251,12 @@ def name_from_file(path: str, sensor: str = "auto") -> str:
         stem = stem.rsplit(":", 1)[-1].strip('"')
     while Path(stem).suffix.lower() in (*_ENDINGS, ".gz"):
         stem = Path(stem).stem
-    band = own_name_in_file(stem)
-    found = common_names([band], sensor, path)[0] if band else ""
-    return stem if found == band else found
+    band = native_name_in_file(stem)
+    common = common_names([band], sensor, path)[0] if band else ""
+    return stem if common == band else common
 
 
-def own_name_in_file(stem: str) -> str:
+def native_name_in_file(stem: str) -> str:
     """Return the sensor's own name of a band at the end of a file's name; "" for none."""
     band = _BAND_AT_END.search(stem)
     return re.sub("band", "B", band.group(1), flags=re.IGNORECASE) if band else ""
@@ -287,26 +292,26 @@ def find_bands(
                 f"The {name} band is given as number {number}, but the {what} has {len(names)} "
                 "bands: choose a number from 1."
             )
-    places = {} if sensor == "custom" else _places(names, sensor)
-    places.update({name: number - 1 for name, number in given.items()})
-    missing = [name for name in wanted if name not in places]
+    indices = {} if sensor == "custom" else _indices(names, sensor)
+    indices.update({name: number - 1 for name, number in given.items()})
+    missing = [name for name in wanted if name not in indices]
     if missing:
         raise InputError(
             f"The {what} has no band known as {', '.join(missing)}; its {len(names)} bands are: "
             f"{', '.join(names)}. Choose the sensor (SENSOR), or give the band numbers."
         )
-    return {name: places[name] for name in wanted}
+    return {name: indices[name] for name in wanted}
 
 
 def _number(name: str) -> str:
     """Return the number in a sensor's own name of a band: "4" of B04, "8A" of b8a; "" for none."""
-    own = _OWN_NAME.fullmatch(name.strip())
-    return own.group(3).upper() if own else ""
+    match = _NATIVE_NAME.fullmatch(name.strip())
+    return match.group(3).upper() if match else ""
 
 
 def _is_padded(name: str) -> bool:
-    own = _OWN_NAME.fullmatch(name.strip())
-    return own is not None and bool(own.group(2))
+    match = _NATIVE_NAME.fullmatch(name.strip())
+    return match is not None and bool(match.group(2))
 
 
 def _plain(name: str, company: Sequence[str]) -> str:
@@ -335,19 +340,19 @@ def _is_nir08(name: str) -> bool:
     return re.sub(r"[\s_-]", "", name).lower() == "nir08"
 
 
-def _places(names: Sequence[str], sensor: str) -> dict[str, int]:
+def _indices(names: Sequence[str], sensor: str) -> dict[str, int]:
     """Return common name to place, by the names, or by the sensor's order where they say nothing.
 
     A sensor's order is trusted only if no name is known and the count fits one of its files.
     """
     common = common_names(names, sensor)
-    known = any(
+    settled = any(
         new != old or new in _ALIASES.values() for new, old in zip(common, names, strict=True)
     )
     left_out = _LEFT_OUT.get(sensor, {}).get(len(names))
-    if not known and left_out is not None:
-        common = [new for own, new in SENSORS[sensor].items() if own not in left_out]
-    places: dict[str, int] = {}
-    for place, name in enumerate(common):
-        places.setdefault(name, place)
-    return places
+    if not settled and left_out is not None:
+        common = [new for native, new in SENSORS[sensor].items() if native not in left_out]
+    indices: dict[str, int] = {}
+    for index, name in enumerate(common):
+        indices.setdefault(name, index)
+    return indices

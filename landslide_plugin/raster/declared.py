@@ -68,9 +68,9 @@ def unique_names(names: Sequence[str]) -> list[str]:
     """Return the names with repeated ones numbered: b, b_2, b_3."""
     taken = set(names)
     result: list[str] = []
-    for place, name in enumerate(names):
+    for index, name in enumerate(names):
         unique = name
-        if name in names[:place]:
+        if name in names[:index]:
             unique = next(f"{name}_{n}" for n in count(2) if f"{name}_{n}" not in taken)
         taken.add(unique)
         result.append(unique)

@@ -110,18 +110,18 @@ class Fill:
             window: where they lie in the raster.
             choose: what `values` were chosen by, of (bands, rows, columns).
         """
-        found = np.zeros(values.shape, bool)
-        for band, here, index in zip(values, found, indexes, strict=True):
+        filled = np.zeros(values.shape, bool)
+        for band, here, index in zip(values, filled, indexes, strict=True):
             for void in self.voids.get(index, ()):
                 here |= band == np.float32(void)
             if index in self.limits:
                 low, high, _ = self.limits[index]
                 here |= (band < low) | (band > high)
         for collar in self.collars:
-            held = [place for place, index in enumerate(indexes) if index in collar.bands]
+            held = [position for position, index in enumerate(indexes) if index in collar.bands]
             if held:
-                found[held] |= choose(collar.mask.read(window)[None])
-        return found
+                filled[held] |= choose(collar.mask.read(window)[None])
+        return filled
 
     def describe(self) -> str:
         """Return what was found and on which share of the pixels, for a sentence."""
@@ -135,8 +135,8 @@ class Fill:
             bands = " in all bands" if len(collar.bands) > 1 else ""
             span = f" to {collar.high:g}" if collar.high > collar.low else ""
             counts[f"{collar.low:g}{span}{bands}"] += collar.count
-        shares = {what: count / max(self.pixels, 1) for what, count in counts.items()}
-        told = [f"{what} on {_percent(share)}" for what, share in shares.items()]
+        fractions = {what: count / max(self.pixels, 1) for what, count in counts.items()}
+        told = [f"{what} on {_percent(fraction)}" for what, fraction in fractions.items()]
         return f"{' and '.join(told)} of the pixels"
 
 
@@ -199,34 +199,34 @@ class Search:
             valid: what is not nodata anyway, same shape.
             indexes: GDAL's numbers of the bands.
         """
-        for index, band, known in zip(indexes, values, valid, strict=True):
-            own = band if known.all() else band[known]
-            if not own.size:
+        for index, band, mask in zip(indexes, values, valid, strict=True):
+            numbers = band if mask.all() else band[mask]
+            if not numbers.size:
                 continue
-            low, high = float(own.min()), float(own.max())
-            for void, found in self._voids.get(index, {}).items():
-                found.add(void, own, low, high)
+            low, high = float(numbers.min()), float(numbers.max())
+            for void, sought in self._voids.get(index, {}).items():
+                sought.add(void, numbers, low, high)
             if index in self._elevations:
-                self._elevations[index].add(own, low, high)
+                self._elevations[index].add(numbers, low, high)
         for collar in self._collars:
-            places = [indexes.index(index) for index in collar.bands]
-            collar.add(values[places], valid[places])
+            positions = [indexes.index(index) for index in collar.bands]
+            collar.add(values[positions], valid[positions])
 
     def finish(self) -> Fill:
         """Return what was found."""
         voids = {
             index: {
-                void: found.count
-                for void, found in candidates.items()
-                if found.count and found.near <= FEW * found.count
+                void: seen.count
+                for void, seen in candidates.items()
+                if seen.count and seen.near <= FEW * seen.count
             }
             for index, candidates in self._voids.items()
         }
-        measured = {index: found.limits() for index, found in self._elevations.items()}
-        limits = {index: found for index, found in measured.items() if found}
+        measured = {index: seen.limits() for index, seen in self._elevations.items()}
+        limits = {index: seen for index, seen in measured.items() if seen}
         collars = [collar.finish(self._types) for collar in self._collars]
         return Fill(
-            {index: found for index, found in voids.items() if found and index not in limits},
+            {index: seen for index, seen in voids.items() if seen and index not in limits},
             limits,
             [collar for collar in collars if collar],
             self._pixels,
@@ -245,9 +245,9 @@ class _Void:
         if high <= void - margin or low >= void + margin:
             return
         near = values[(values > void - margin) & (values < void + margin)]
-        own = near == np.float32(void)
-        self.count += int(own.sum())
-        self.near += int((~own & ~np.isin(near, np.array(VOIDS, np.float32))).sum())
+        equal = near == np.float32(void)
+        self.count += int(equal.sum())
+        self.near += int((~equal & ~np.isin(near, np.array(VOIDS, np.float32))).sum())
 
 
 class _Elevations:
@@ -376,5 +376,5 @@ def collar_values(types: Sequence[np.dtype], lossy: bool) -> list[tuple[float, f
     return [(0.0, blur), (white - blur, white)]
 
 
-def _percent(share: float) -> str:
-    return "less than 0.01 %" if share < 1e-4 else f"{100 * share:.2g} %"
+def _percent(fraction: float) -> str:
+    return "less than 0.01 %" if fraction < 1e-4 else f"{100 * fraction:.2g} %"

@@ -17,7 +17,7 @@ from shapely import box
 from ..contract.errors import GridError
 from ..core.progress import Progress
 from .metres import Ground
-from .surface import Pixels, Places, horizontal
+from .surface import Numbers, Pixels, horizontal
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -93,12 +93,12 @@ class Grid:
         """
         return Ground(self.crs, self.transform, self.shape)
 
-    def pixels(self, rows: Places | None = None, columns: Places | None = None) -> Pixels:
+    def pixels(self, rows: Numbers | None = None, columns: Numbers | None = None) -> Pixels:
         """Return pixels as they lie on the ground; see `Ground.pixels` and `pixel_metres`."""
         return self.ground.pixels(np.arange(self.height) if rows is None else rows, columns)
 
     def pixel_metres(
-        self, rows: Places | None = None, columns: Places | None = None
+        self, rows: Numbers | None = None, columns: Numbers | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return pixel width and height in true metres, whatever the CRS; see `metres`.
 
@@ -113,25 +113,25 @@ class Grid:
         Raises:
             GridError: the CRS is geocentric.
         """
-        found = self.pixels(rows, columns)
-        return found.width, found.height
+        measured = self.pixels(rows, columns)
+        return measured.width, measured.height
 
     def pixel_areas(
-        self, rows: Places | None = None, columns: Places | None = None
+        self, rows: Numbers | None = None, columns: Numbers | None = None
     ) -> NDArray[np.float64]:
         """Return the area of pixels in true square metres, of the shapes of `pixel_metres`."""
         return self.pixels(rows, columns).area
 
     def geodesic_areas(
-        self, rows: Places | None = None, columns: Places | None = None
+        self, rows: Numbers | None = None, columns: Numbers | None = None
     ) -> NDArray[np.float64]:
         """Return the same as geodesic polygons have it, also where a grid keeps its own metres."""
         return self.ground.areas(np.arange(self.height) if rows is None else rows, columns)
 
     @property
-    def keeps_own_metres(self) -> bool:
+    def keeps_crs_metres(self) -> bool:
         """Whether the CRS's own metres count: its scale is within .2 % of 1, or it is local."""
-        return self.ground.keeps_own_metres
+        return self.ground.keeps_crs_metres
 
     @property
     def metres_vary(self) -> float:
@@ -217,7 +217,7 @@ class Grid:
         """Return CRS, extent and, where coordinates are not degrees, the place on Earth."""
         left, bottom, right, top = self.bounds
         extent = f"x {left:.8g} to {right:.8g}, y {bottom:.8g} to {top:.8g}"
-        return f"{self.crs_name}, {extent}{self._place()}"
+        return f"{self.crs_name}, {extent}{self._coordinates()}"
 
     @property
     def crs_name(self) -> str:
@@ -234,13 +234,13 @@ class Grid:
             return self.bounds
         return _transformed(self.crs, crs, "transform_bounds", *self.bounds)
 
-    def _place(self) -> str:
+    def _coordinates(self) -> str:
         """Return where on Earth the middle of a projected grid lies, for messages."""
         middle = self.point(self.width / 2, self.height / 2)
-        place = None if self.is_geographic else _transformed(self.crs, 4326, "transform", *middle)
-        if place is None:
+        degrees = None if self.is_geographic else _transformed(self.crs, 4326, "transform", *middle)
+        if degrees is None:
             return ""
-        longitude, latitude = place
+        longitude, latitude = degrees
         east, north = "EW"[longitude < 0], "NS"[latitude < 0]
         return f", near {abs(latitude):.2f} {north} {abs(longitude):.2f} {east}"
 
@@ -299,7 +299,7 @@ def tell_metres(grid: Grid, progress: Progress, one_size_for: str = "") -> None:
             "not say more."
         )
     low, high = ground.scale
-    if not grid.keeps_own_metres and not grid.is_geographic:
+    if not grid.keeps_crs_metres and not grid.is_geographic:
         stretch = f"{low:.4g}" if high - low < 1e-3 else f"{low:.4g} to {high:.4g}"
         progress.message(
             f"A metre of {grid.crs_name} is {stretch} m on the ground here: the ground counts."
@@ -330,10 +330,10 @@ def _transformed(
 
     try:
         crss = ProjCRS.from_user_input(crs), ProjCRS.from_user_input(other)
-        found = getattr(Transformer.from_crs(*crss, always_xy=True), method)(*coordinates)
+        result = getattr(Transformer.from_crs(*crss, always_xy=True), method)(*coordinates)
     except ProjError:  # of the Moon and the Earth, say
         return None
-    return tuple(found) if np.isfinite(found).all() else None
+    return tuple(result) if np.isfinite(result).all() else None
 
 
 def require_grids_overlap(grid: Grid, name: str, reference: Grid) -> None:

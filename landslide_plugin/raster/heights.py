@@ -32,21 +32,21 @@ def metres_of_heights(dem: Source, z_unit: str, progress: Progress) -> float:
         progress: told where heights are not in metres, and where that is doubtful.
     """
     declared = _declared(dem, dem.bands[0])
-    found = declared.metres
+    metres = declared.metres
     if z_unit != AUTO:
         chosen = Z_UNITS[z_unit]
-        if found is not None and abs(found - chosen) > _CLOSE:
+        if metres is not None and abs(metres - chosen) > _CLOSE:
             progress.warning(
                 f"The heights of {dem.path} are taken as {_name(chosen)}, as was set, though the "
-                f"file says {_name(found)}."
+                f"file says {_name(metres)}."
             )
         return chosen
     _tell_doubt(dem, declared, progress)
-    if found is not None and abs(found - 1) > _CLOSE:
+    if metres is not None and abs(metres - 1) > _CLOSE:
         progress.message(
-            f"The heights of {dem.path} are {_name(found)}, as the file says: turned into metres."
+            f"The heights of {dem.path} are {_name(metres)}, as the file says: turned into metres."
         )
-    return 1.0 if found is None else found
+    return 1.0 if metres is None else metres
 
 
 def require_metres(source: Source, names: Sequence[str] | None = None) -> None:

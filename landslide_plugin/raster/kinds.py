@@ -57,8 +57,8 @@ def kinds_of(dataset: DatasetReader) -> dict[int, Kind]:
         require_allowed(file)
     try:
         if file:
-            with rasterio.open(file) as own:
-                return kinds_of(own)
+            with rasterio.open(file) as part:
+                return kinds_of(part)
         with MemoryFile(ext=".vrt") as memory:
             copy_raster(dataset, memory.name, driver="VRT")
             text = memory.read().decode("utf-8", "replace")

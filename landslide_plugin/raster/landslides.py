@@ -92,8 +92,8 @@ class Polygons:
     def _centres(self, points: NDArray[np.object_]) -> NDArray[np.object_]:
         """Move points to the centres of their pixels: on an edge rounding would choose."""
         columns, rows = (
-            np.floor(place) + 0.5
-            for place in self.grid.pixel(shapely.get_x(points), shapely.get_y(points))
+            np.floor(position) + 0.5
+            for position in self.grid.pixel(shapely.get_x(points), shapely.get_y(points))
         )
         moved: NDArray[np.object_] = shapely.points(*self.grid.point(columns, rows))
         return moved
@@ -112,9 +112,9 @@ class Polygons:
         ):
             count = (columns * rows)[part]
             owner = np.repeat(part, count)
-            place = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
-            column = first[0][owner] + place % columns[owner] + 0.5
-            row = first[1][owner] + place // columns[owner] + 0.5
+            number = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+            column = first[0][owner] + number % columns[owner] + 0.5
+            row = first[1][owner] + number // columns[owner] + 0.5
             inside = shapely.contains_xy(self.shapes[indexes[owner]], *self.grid.point(column, row))
             holds |= np.bincount(owner, inside, len(indexes)) > 0
         return holds
@@ -185,15 +185,15 @@ def least_landslide(
     whole = not mask.dataset.dtypes[mask.index_of(band) - 1].startswith("float")
     if asked is not None or (whole and (scaling.scale, scaling.offset) == (1, 0)):
         return asked
-    found = carried(mask)
-    if found is None:
+    threshold = carried(mask)
+    if threshold is None:
         progress.warning(
             f"{mask.path} has decimal values, and all above 0 are taken for landslide: if these "
             f"are probabilities, {remedy}."
         )
         return None
-    progress.message(f"{mask.path} is landslide where it is at least {found}.")
-    return found.value
+    progress.message(f"{mask.path} is landslide where it is at least {threshold}.")
+    return threshold.value
 
 
 def is_raster(path: str | Path) -> bool:
@@ -207,14 +207,14 @@ def is_raster(path: str | Path) -> bool:
     require_allowed(str(path))
     try:
         with rasterio.open(path) as dataset:
-            found = bool(dataset.count or dataset.subdatasets)
+            opens = bool(dataset.count or dataset.subdatasets)
     except (RasterioError, OSError, ValueError, TypeError) as error:
         if said := no_answer(error):
             raise InputError(f"The layer {path} {said}.") from error
         return os.path.exists(path) and Path(path).suffix.lower() in _RASTER_SUFFIXES
-    if found and str(path).lower().endswith(".gpkg"):
+    if opens and str(path).lower().endswith(".gpkg"):
         refuse_both(path)
-    return found
+    return opens
 
 
 def read_polygons(path: str | Path, grid: Grid, what: str, progress: Progress) -> Polygons:

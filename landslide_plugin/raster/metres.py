@@ -15,7 +15,7 @@ import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
-from .surface import Floats, Pixels, Places, surface_of
+from .surface import Floats, Numbers, Pixels, surface_of
 
 TOLERANCE = 0.002
 """A scale this near to 1 everywhere leaves a projection its own metres."""
@@ -39,16 +39,16 @@ class Ground:
 
     Attributes:
         is_local: whether the CRS has no place on Earth, or there is none: its units are taken.
-        keeps_own_metres: whether the CRS's own metres count; so they do where it is local.
+        keeps_crs_metres: whether the CRS's own metres count; so they do where it is local.
     """
 
     def __init__(self, crs: CRS | None, transform: Affine, shape: tuple[int, int]) -> None:
         self._transform, self._shape, self._first = transform, shape, (0, 0)
         self._surface = surface_of(crs)
         self.is_local = not self._surface.is_placed or bool(np.isnan(self._nodes.width).all())
-        self.keeps_own_metres = self.is_local or self._is_near_own()
+        self.keeps_crs_metres = self.is_local or self._is_true()
 
-    def pixels(self, rows: Places, columns: Places | None = None) -> Pixels:
+    def pixels(self, rows: Numbers, columns: Numbers | None = None) -> Pixels:
         """Measure pixels.
 
         Args:
@@ -59,10 +59,12 @@ class Ground:
             Arrays of shape (n,) without columns; else (n, m), or (n, 1) where the pixels of a row
             are the same to 1 in 10,000.
         """
-        found = self._own(len(rows)) if self.keeps_own_metres else self._measured(rows, columns)
-        return found if columns is not None else found.each(lambda values: values[:, 0])
+        measured = (
+            self._by_crs(len(rows)) if self.keeps_crs_metres else self._measured(rows, columns)
+        )
+        return measured if columns is not None else measured.each(lambda values: values[:, 0])
 
-    def areas(self, rows: Places, columns: Places | None = None) -> Floats:
+    def areas(self, rows: Numbers, columns: Numbers | None = None) -> Floats:
         """Return square metres on the ground, also where the CRS's own metres count for lengths.
 
         There a length is off by up to .2 %, but an area would be by .4 %.
@@ -71,13 +73,13 @@ class Ground:
             rows: see `pixels`, as for `columns` and the shape of what is returned.
             columns: the same.
         """
-        found = self._own(len(rows)) if self.is_local else self._measured(rows, columns)
-        return found.area if columns is not None else found.area[:, 0]
+        measured = self._by_crs(len(rows)) if self.is_local else self._measured(rows, columns)
+        return measured.area if columns is not None else measured.area[:, 0]
 
-    def pixels_at(self, rows: Places, columns: Places) -> Pixels:
+    def pixels_at(self, rows: Numbers, columns: Numbers) -> Pixels:
         """Measure single pixels, (n,), of rows and columns (n,); see `pixels`."""
-        if self.keeps_own_metres:
-            return self._own(len(rows)).each(lambda values: values[:, 0])
+        if self.keeps_crs_metres:
+            return self._by_crs(len(rows)).each(lambda values: values[:, 0])
         return self._single(np.add(rows, self._first[0]), np.add(columns, self._first[1]))
 
     def part(self, row: int, column: int, shape: tuple[int, int]) -> "Ground":
@@ -97,7 +99,7 @@ class Ground:
     @cached_property
     def variation(self) -> float:
         """Largest pixel width (or height) over the least one in the grid, less 1."""
-        if self.keeps_own_metres:
+        if self.keeps_crs_metres:
             return 0.0
         sizes = self._nodes.width, self._nodes.height
         return max(float(np.nanmax(size) / np.nanmin(size)) for size in sizes) - 1
@@ -105,7 +107,7 @@ class Ground:
     @cached_property
     def turn(self) -> float:
         """Largest angle between the way up the map and true north, degrees; 0 with own metres."""
-        if self.keeps_own_metres:
+        if self.keeps_crs_metres:
             return 0.0
         return float(np.degrees(np.nanmax(np.abs(self._nodes.bearing))))
 
@@ -114,10 +116,10 @@ class Ground:
         return abs(self._transform.a), abs(self._transform.e)
 
     @cached_property
-    def _places(self) -> tuple[Floats, Floats]:
+    def _node_positions(self) -> tuple[Floats, Floats]:
         """Rows and columns of the lattice's nodes."""
         rows, columns = (
-            np.unique(np.linspace(0, count - 1, _how_many(count * step * self._surface.metres)))
+            np.unique(np.linspace(0, count - 1, _node_count(count * step * self._surface.metres)))
             for count, step in zip(self._shape, reversed(self._steps), strict=True)
         )
         return rows, columns
@@ -125,7 +127,7 @@ class Ground:
     @cached_property
     def _nodes(self) -> Pixels:
         """The pixels at the lattice's nodes, (rows, columns); NaN where the projection ends."""
-        return self._at(*self._places)
+        return self._at(*self._node_positions)
 
     @cached_property
     def _scales(self) -> Floats:
@@ -133,7 +135,7 @@ class Ground:
         width, height = (self._surface.metres * step for step in self._steps)
         return np.stack([self._nodes.width / width, self._nodes.height / height])
 
-    def _is_near_own(self) -> bool:
+    def _is_true(self) -> bool:
         if self._surface.is_angular:
             return False
         off = max(np.nanmax(np.abs(self._scales - 1)), np.nanmax(np.abs(self._nodes.cosine)))
@@ -141,37 +143,37 @@ class Ground:
 
     @cached_property
     def _varies_along_rows(self) -> bool:
-        found = self._nodes
+        nodes = self._nodes
         differences = [
-            found.width / found.width[:, :1] - 1,
-            found.height / found.height[:, :1] - 1,
-            found.cosine - found.cosine[:, :1],
-            np.sin(found.bearing - found.bearing[:, :1]) * (_SAME / _SAME_BEARING),
+            nodes.width / nodes.width[:, :1] - 1,
+            nodes.height / nodes.height[:, :1] - 1,
+            nodes.cosine - nodes.cosine[:, :1],
+            np.sin(nodes.bearing - nodes.bearing[:, :1]) * (_SAME / _SAME_BEARING),
         ]
-        return bool(np.isnan(found.width).any() or np.abs(differences).max() > _SAME)
+        return bool(np.isnan(nodes.width).any() or np.abs(differences).max() > _SAME)
 
-    def _measured(self, rows: Places, columns: Places | None) -> Pixels:
+    def _measured(self, rows: Numbers, columns: Numbers | None) -> Pixels:
         down = np.asarray(rows, np.float64) + self._first[0]
         across = np.array([(self._shape[1] - 1) / 2]) if columns is None else columns
         if not self._varies_along_rows:
             return self._of_rows(down)
         return self._between_nodes(down, np.asarray(across, np.float64) + self._first[1])
 
-    def _own(self, rows: int) -> Pixels:
+    def _by_crs(self, rows: int) -> Pixels:
         one, nothing = np.ones((rows, 1)), np.zeros((rows, 1))
         width, height = (self._surface.metres * step * one for step in self._steps)
         return Pixels(width, height, nothing, nothing, one)
 
     def _of_rows(self, rows: Floats) -> Pixels:
         """Measure each row anew, in the middle; beyond the projection's end it is the last one."""
-        found = self._at(rows, self._places[1].mean(keepdims=True))
-        if np.isnan(found.width).any():
-            inside = np.clip(rows, self._places[0][0], self._places[0][-1])
-            found = self._at(inside, self._places[1].mean(keepdims=True))
-        return _without_noise(found)
+        pixels = self._at(rows, self._node_positions[1].mean(keepdims=True))
+        if np.isnan(pixels.width).any():
+            inside = np.clip(rows, self._node_positions[0][0], self._node_positions[0][-1])
+            pixels = self._at(inside, self._node_positions[1].mean(keepdims=True))
+        return _without_noise(pixels)
 
     def _between_nodes(self, rows: Floats, columns: Floats) -> Pixels:
-        down, across = map(_weights, (rows, columns), self._places)
+        down, across = map(_weights, (rows, columns), self._node_positions)
         return _without_noise(self._filled.each(lambda field: down @ field @ across.T))
 
     @cached_property
@@ -194,17 +196,17 @@ class Ground:
         return self._surface.measure(x, y, *self._steps)
 
 
-def _without_noise(found: Pixels) -> Pixels:
+def _without_noise(pixels: Pixels) -> Pixels:
     """Return pixels with right angles, and north-up, where they nearly are: less to reckon with."""
-    nothing = np.zeros((len(found.width), 1))
-    if np.abs(found.cosine).max() < _SAME:
-        found = replace(found, cosine=nothing)
-    if np.abs(found.bearing).max() < _SAME_BEARING:
-        found = replace(found, east=nothing)
-    return found
+    nothing = np.zeros((len(pixels.width), 1))
+    if np.abs(pixels.cosine).max() < _SAME:
+        pixels = replace(pixels, cosine=nothing)
+    if np.abs(pixels.bearing).max() < _SAME_BEARING:
+        pixels = replace(pixels, east=nothing)
+    return pixels
 
 
-def _how_many(metres: float) -> int:
+def _node_count(metres: float) -> int:
     """Return how many nodes a side of a grid needs."""
     return min(max(ceil(metres / _SPACING) + 1, _FEWEST_NODES), _MOST_NODES)
 

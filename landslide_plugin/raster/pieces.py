@@ -154,8 +154,8 @@ class Pieces:
         mask = unpacked(self._blocks[number], (rows, int(self._window.width)))
         labels, count = ndimage.label(mask, _TOUCHING)
         first = self._firsts[number]
-        own = np.concatenate([[False], good[first + 1 : first + count + 1]])
-        return packed(own[labels])
+        kept = np.concatenate([[False], good[first + 1 : first + count + 1]])
+        return packed(kept[labels])
 
     def _join(self, row: NDArray[np.int64]) -> None:
         """Make one of the pieces of the row above and of the next that touch."""

@@ -27,7 +27,7 @@ class Positions:
 
     def __init__(self, grid: Grid) -> None:
         self._grid = grid
-        self.is_plane = grid.keeps_own_metres
+        self.is_plane = grid.keeps_crs_metres
         self._ellipsoid = None if self.is_plane else ellipsoid_of(grid.crs)
         (self._width,), (self._height,) = grid.pixel_metres(np.zeros(1))
 

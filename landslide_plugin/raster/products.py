@@ -63,31 +63,31 @@ class Units:
 
 
 def told_units(
-    path: str, own: str, place: int, tags: Mapping[str, str], is_bytes: bool = False
+    path: str, band: str, index: int, tags: Mapping[str, str], is_bytes: bool = False
 ) -> Units | None:
     """Return what a product tells of one of its bands; None where it tells nothing.
 
     Args:
         path: of the file, as GDAL takes it.
-        own: the sensor's own name of the band, such as "B04" or "SR_B4"; empty where not known.
-        place: of the band in the file, from 0.
+        band: the sensor's own name of the band, such as "B04" or "SR_B4"; empty where not known.
+        index: of the band in the file, from 0.
         tags: of the file and the band.
         is_bytes: whether it holds bytes, of which of all products only Landsat's first level does:
             others are pictures made for the eye, such as Sentinel-2's TCI.
     """
     if is_bytes:
-        return _of_own_tags(tags) or _by_landsat_metadata(path, own, place, tags)
+        return _of_our_tags(tags) or _by_landsat_metadata(path, band, index, tags)
     texts = [*PurePath(path.replace("\\", "/")).parts, *tags.values()]
     if any(map(_HARMONISED.search, texts)):
         return Units(SENTINEL2_SCALE, 0.0, "it is harmonised")
     for ask in (_by_tags, _by_item, _by_sentinel2_metadata, _by_landsat_metadata):
-        found = ask(path, own, place, tags)
-        if found is not None:
-            return found
-    return _by_name(texts, own)
+        said = ask(path, band, index, tags)
+        if said is not None:
+            return said
+    return _by_name(texts, band)
 
 
-def _by_name(texts: list[str], own: str) -> Units | None:
+def _by_name(texts: list[str], band: str) -> Units | None:
     """Return what the names of products say."""
     for text in texts:
         named = _BASELINE.search(text)
@@ -95,7 +95,7 @@ def _by_name(texts: list[str], own: str) -> Units | None:
             return _of_baseline(f"{named.group(1)}.{named.group(2)}")
     if any(map(_LANDSAT_COLLECTION1.search, texts)):
         return Units(1e-4, 0.0, "it is surface reflectance of Landsat's Collection 1")
-    if own.upper().startswith("SR_") or any(map(_LANDSAT_LEVEL2.search, texts)):
+    if band.upper().startswith("SR_") or any(map(_LANDSAT_LEVEL2.search, texts)):
         return Units(*LANDSAT_SURFACE, "it is surface reflectance of Landsat's Collection 2")
     if any(map(_PLANET_SURFACE.search, texts)):
         return Units(1e-4, 0.0, "it is surface reflectance of PlanetScope")
@@ -115,21 +115,21 @@ def _of_baseline(text: str) -> Units | None:
     return Units(SENTINEL2_SCALE, offset, f"its processing baseline is {baseline:05.2f}")
 
 
-def _by_tags(path: str, own: str, place: int, tags: Mapping[str, str]) -> Units | None:
+def _by_tags(path: str, band: str, index: int, tags: Mapping[str, str]) -> Units | None:
     """Return what the file's own metadata items say."""
-    own_tags = _of_own_tags(tags)
-    if own_tags is not None:
-        return own_tags
-    known = dict(_whole(key, str(value)) for key, value in tags.items())
-    if "atmospheric_correction" in known.get("tifftag_imagedescription", ""):
+    units = _of_our_tags(tags)
+    if units is not None:
+        return units
+    properties = dict(_whole(key, str(value)) for key, value in tags.items())
+    if "atmospheric_correction" in properties.get("tifftag_imagedescription", ""):
         return Units(1e-4, 0.0, "it is surface reflectance of PlanetScope")
-    return _of_properties(known)
+    return _of_properties(properties)
 
 
-def _of_own_tags(tags: Mapping[str, str]) -> Units | None:
+def _of_our_tags(tags: Mapping[str, str]) -> Units | None:
     """Return what tags made for this say."""
-    known = {key.lower(): value for key, value in tags.items()}
-    pair = _numbers(known.get("reflectance_scale"), known.get("reflectance_offset", 0))
+    lowered = {key.lower(): value for key, value in tags.items()}
+    pair = _numbers(lowered.get("reflectance_scale"), lowered.get("reflectance_offset", 0))
     return pair and Units(*pair, "its tags say so")
 
 
@@ -139,39 +139,39 @@ def _whole(key: str, value: str) -> tuple[str, str]:
     return (f"{key}:{rest}".lower(), end) if equals and " " not in rest else (key.lower(), value)
 
 
-def _of_properties(known: Mapping[str, Any]) -> Units | None:
+def _of_properties(properties: Mapping[str, Any]) -> Units | None:
     """Return what STAC's properties say, or tags of the same names."""
-    for key, value in known.items():
+    for key, value in properties.items():
         if key.lower().endswith("boa_offset_applied") and str(value).lower() in ("true", "1"):
             return Units(SENTINEL2_SCALE, 0.0, f"{key} is true")
-    for key, value in known.items():
+    for key, value in properties.items():
         if key.lower().endswith("processing_baseline"):
             return _of_baseline(str(value))
     return None
 
 
-def _by_item(path: str, own: str, place: int, tags: Mapping[str, str]) -> Units | None:
+def _by_item(path: str, band: str, index: int, tags: Mapping[str, str]) -> Units | None:
     """Return what a STAC item beside the file, or one folder above, says."""
     name = PurePath(path.replace("\\", "/")).name
-    found = []
+    items = []
     for _, text in _beside(path, "*.json", 1):
         try:
             item = json.loads(text)
         except ValueError:
             continue
         if isinstance(item, dict) and "stac_version" in item and item.get("type") == "Feature":
-            found.append(item)
-    for item in found:
+            items.append(item)
+    for item in items:
         assets = [one for one in dict(item.get("assets") or {}).values() if isinstance(one, dict)]
-        own_assets = [one for one in assets if PurePath(str(one.get("href", ""))).name == name]
-        if not own_assets and len(found) > 1 and not name.startswith(str(item.get("id"))):
+        of_file = [one for one in assets if PurePath(str(one.get("href", ""))).name == name]
+        if not of_file and len(items) > 1 and not name.startswith(str(item.get("id"))):
             continue
         properties = dict(item.get("properties") or {})
         applied = _of_properties(properties)
         if applied is not None and applied.told.endswith("true"):
             return applied
-        for asset in own_assets:
-            stated = _of_asset(asset, place)
+        for asset in of_file:
+            stated = _of_asset(asset, index)
             if stated is not None:
                 return stated
         if applied is not None:
@@ -179,10 +179,10 @@ def _by_item(path: str, own: str, place: int, tags: Mapping[str, str]) -> Units 
     return None
 
 
-def _of_asset(asset: Mapping[str, Any], place: int) -> Units | None:
+def _of_asset(asset: Mapping[str, Any], index: int) -> Units | None:
     """Return the scale and offset that a STAC asset states for a band."""
     bands = asset.get("raster:bands") or asset.get("bands") or [{}]
-    band = bands[place] if isinstance(bands, list) and place < len(bands) else {}
+    band = bands[index] if isinstance(bands, list) and index < len(bands) else {}
     said = {**asset, **band} if isinstance(band, dict) else dict(asset)
     scale = said.get("scale", said.get("raster:scale"))
     offset = said.get("offset", said.get("raster:offset", 0))
@@ -191,7 +191,7 @@ def _of_asset(asset: Mapping[str, Any], place: int) -> Units | None:
 
 
 def _by_sentinel2_metadata(
-    path: str, own: str, place: int, tags: Mapping[str, str]
+    path: str, native: str, index: int, tags: Mapping[str, str]
 ) -> Units | None:
     """Return what MTD_MSIL1C.xml or MTD_MSIL2A.xml beside the file, or above it, says."""
     for _, text in _beside(path, "*MTD*_MSIL*.xml", _FOLDERS_ABOVE):
@@ -206,7 +206,7 @@ def _by_sentinel2_metadata(
         quantity = said.get("BOA_QUANTIFICATION_VALUE") or said.get("QUANTIFICATION_VALUE")
         if not quantity and not offsets:
             return _of_baseline(said.get("PROCESSING_BASELINE", ""))
-        number = re.sub(r"^B0?", "", own.upper())
+        number = re.sub(r"^B0?", "", native.upper())
         band = str(_SENTINEL2_IDS.index(number)) if number in _SENTINEL2_IDS else "0"
         pair = _numbers(quantity or 10000, offsets.get(band, 0))
         if pair is not None:
@@ -214,13 +214,13 @@ def _by_sentinel2_metadata(
     return None
 
 
-def _by_landsat_metadata(path: str, own: str, place: int, tags: Mapping[str, str]) -> Units | None:
+def _by_landsat_metadata(path: str, band: str, index: int, tags: Mapping[str, str]) -> Units | None:
     """Return what the MTL file beside a Landsat band says; Level 1 is brought to the sun's height.
 
     Level 1 is reflectance at the top of the atmosphere: (mult x value + add) / sin(elevation).
     """
     stem = PurePath(path.replace("\\", "/")).stem
-    number = re.sub(r"^(?:S[RT]_)?B0?", "", own.upper())
+    number = re.sub(r"^(?:S[RT]_)?B0?", "", band.upper())
     if not number:
         return None
     files = [one for kind in ("txt", "xml", "json") for one in _beside(path, f"*MTL.{kind}", 0)]
@@ -230,7 +230,7 @@ def _by_landsat_metadata(path: str, own: str, place: int, tags: Mapping[str, str
         if len(scenes) > 1 and not (scene and stem.startswith(scene)):
             continue
         groups = _landsat_groups(name, text)
-        surface = own.upper().startswith("SR_") or _LANDSAT_LEVEL2.search(stem) is not None
+        surface = band.upper().startswith("SR_") or _LANDSAT_LEVEL2.search(stem) is not None
         wanted = ("LEVEL2_SURFACE_REFLECTANCE_PARAMETERS",) if surface else _SENSITIVE_TO_SUN
         for group in wanted:
             said = groups.get(group, {})
@@ -300,8 +300,8 @@ def _beside_in(archive: Path, inner: str, pattern: str, above: int) -> Iterator[
     folders = [str(folder) for folder in PurePosixPath(inner).parents][: above + 1]
 
     def near(name: str, size: int) -> bool:
-        place = PurePosixPath(name)
-        wanted = str(place.parent) in folders and fnmatch(place.name, pattern)
+        path = PurePosixPath(name)
+        wanted = str(path.parent) in folders and fnmatch(path.name, pattern)
         return wanted and size < _LARGEST
 
     try:

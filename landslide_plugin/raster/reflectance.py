@@ -12,7 +12,7 @@ from rasterio.windows import Window
 from ..contract.errors import InputError
 from ..core.access import parse_xml
 from ..core.progress import Progress
-from .bands import SENSORS, common_names, is_imagery, is_nameless, own_name_in_file, told_sensor
+from .bands import SENSORS, common_names, is_imagery, is_nameless, native_name_in_file, told_sensor
 from .declared import Scaling
 from .products import SENTINEL2_SCALE, Units, told_units
 from .source import Source
@@ -83,14 +83,14 @@ def reflectance_units(source: Source, band: str, sensor: str = "auto") -> Units 
     tags = _tags(source, number)
     paths = _files(source, number)
     sensor = _sensor(source, sensor)
-    own = _own_name(source, band, sensor)
+    native = _native_name(source, band, sensor)
     is_bytes = source.dataset.dtypes[number - 1] == "uint8"
-    told = {told_units(path, own, number - 1, tags, is_bytes) for path in paths}
+    told = {told_units(path, native, number - 1, tags, is_bytes) for path in paths}
     if len(told) == 1 and None not in told:
         return told.pop()
     if len(told) > 1:
         return None  # a mosaic of products that differ
-    is_sentinel2 = sensor == "sentinel2" or re.fullmatch(r"B0\d", own, re.IGNORECASE)
+    is_sentinel2 = sensor == "sentinel2" or re.fullmatch(r"B0\d", native, re.IGNORECASE)
     return _UNSURE if is_sentinel2 and not _is_picture(source, band) else None
 
 
@@ -116,29 +116,29 @@ def read_as_reflectance(
     Returns:
         The units of each band; None where they are not known, and numbers stay as they are.
     """
-    found = {
-        name: given or reflectance_units(source, own, sensor)
-        for name, (source, own) in bands.items()
+    result = {
+        name: given or reflectance_units(source, band, sensor)
+        for name, (source, band) in bands.items()
     }
-    unsure = {name: bands[name] for name, units in found.items() if units and not units.certain}
+    unsure = {name: bands[name] for name, units in result.items() if units and not units.certain}
     dark = {
-        _scene(source) for source, own in unsure.values() if _holds_no_offset(source, own, sensor)
+        _scene(source) for source, band in unsure.values() if _holds_no_offset(source, band, sensor)
     }
     for name, (source, _) in unsure.items():
         if _scene(source) in dark:
-            found[name] = replace(_UNSURE, told=_DARK_TELLS, certain=True)
-    for name, units in found.items():
+            result[name] = replace(_UNSURE, told=_DARK_TELLS, certain=True)
+    for name, units in result.items():
         if units is not None:
-            source, own = bands[name]
-            source.scaling[own] = Scaling(units.scale, units.offset, REFLECTANCE)
-    for units in sorted({one for one in found.values() if one}, key=str):
+            source, band = bands[name]
+            source.scaling[band] = Scaling(units.scale, units.offset, REFLECTANCE)
+    for units in sorted({one for one in result.values() if one}, key=str):
         if (units.scale, units.offset) != (1, 0) and units.told != _DECLARED:
-            named = ", ".join(name for name, one in found.items() if one == units)
+            named = ", ".join(name for name, one in result.items() if one == units)
             progress.message(
                 f"Reflectance of {named} of the {what} is taken to be value x {units.scale:g} "
                 f"{units.offset:+g}, as {units.told}."
             )
-    return found
+    return result
 
 
 def take_as_reflectance(
@@ -166,29 +166,29 @@ def take_as_reflectance(
     Raises:
         InputError: units are given, but no band holds digital numbers.
     """
-    numbers = {name: place for name, place in bands.items() if not _is_reflectance(*place)}
+    numbers = {name: located for name, located in bands.items() if not _is_reflectance(*located)}
     if given and not numbers:
         raise InputError(
             "SCALE and OFFSET are given, but no band of the layers is known as one of imagery "
             "that holds digital numbers: choose the SENSOR, or leave them empty."
         )
-    decimal = {name: place for name, place in bands.items() if name not in numbers}
-    found = {
+    decimal = {name: located for name, located in bands.items() if name not in numbers}
+    result = {
         **read_as_reflectance(decimal, sensor, what=what, progress=progress),
         **read_as_reflectance(numbers, sensor, given, what=what, progress=progress),
     }
-    warn_of_unknown(found, bands, what, progress)
-    return found
+    warn_of_unknown(result, bands, what, progress)
+    return result
 
 
 def warn_of_unknown(
-    found: Mapping[str, Units | None], bands: Located, what: str, progress: Progress
+    told: Mapping[str, Units | None], bands: Located, what: str, progress: Progress
 ) -> None:
     """Warn of bands of imagery whose units are not known, or their offset, but for pictures."""
-    mend = how_to_mend("", "give" if what == LAYERS else "stack its layers anew with")
-    unsure = [name for name, units in found.items() if units and not units.certain]
+    mend = remedy("", "give" if what == LAYERS else "stack its layers anew with")
+    unsure = [name for name, units in told.items() if units and not units.certain]
     strange = [
-        name for name, units in found.items() if units is None and not _is_picture(*bands[name])
+        name for name, units in told.items() if units is None and not _is_picture(*bands[name])
     ]
     if unsure:
         progress.warning(
@@ -202,7 +202,7 @@ def warn_of_unknown(
         )
 
 
-def how_to_mend(prefix: str = "", first: str = "give") -> str:
+def remedy(prefix: str = "", first: str = "give") -> str:
     """Return what a user can give where units are not known; `first` leads over to the keys."""
     return (
         f"{first} {prefix}SCALE and {prefix}OFFSET (Sentinel-2: 0.0001, and -0.1 since processing "
@@ -213,23 +213,23 @@ def how_to_mend(prefix: str = "", first: str = "give") -> str:
 def day_in_path(path: str) -> str:
     """Return the first day in a file's name, else its folders', as yyyymmdd; "" for none."""
     for part in reversed(PurePath(path.replace("\\", "/")).parts):
-        found = _DAY.search(part)
-        if found:
-            return "".join(found.groups())
+        match = _DAY.search(part)
+        if match:
+            return "".join(match.groups())
     return ""
 
 
 def sampled(source: Source, band: str) -> NDArray[np.float32]:
     """Return valid values of a band from squares spread over a raster, as they are read, (n,)."""
     height, width = source.grid.shape
-    found = []
+    samples = []
     for row in range(_LOOKED_AT):
         for col in range(_LOOKED_AT):
             top = round((height - _SIDE) * (row + 0.5) / _LOOKED_AT)
             left = round((width - _SIDE) * (col + 0.5) / _LOOKED_AT)
             values, valid = source.read(Window(left, top, _SIDE, _SIDE), [band])
-            found.append(values[valid])
-    return np.concatenate(found)
+            samples.append(values[valid])
+    return np.concatenate(samples)
 
 
 def _is_reflectance(source: Source, band: str) -> bool:
@@ -251,9 +251,9 @@ def _is_picture(source: Source, band: str) -> bool:
 def _holds_no_offset(source: Source, band: str, sensor: str) -> bool:
     """Whether values of this band or another one of the image prove that no 1000 was added."""
     names = common_names(source.bands, sensor, source.file)
-    light = [own for own, name in zip(source.bands, names, strict=True) if is_imagery(name)]
-    for own in dict.fromkeys([band, *light]):
-        values = sampled(source, own)
+    light = [native for native, name in zip(source.bands, names, strict=True) if is_imagery(name)]
+    for native in dict.fromkeys([band, *light]):
+        values = sampled(source, native)
         stored = values[values > 0]
         if stored.size and np.quantile(stored, _DARK) < _DARKEST:
             return True
@@ -266,17 +266,17 @@ def _sensor(source: Source, sensor: str) -> str:
         return sensor if sensor in SENSORS else ""
     names = source.bands
     if is_nameless(source):
-        names = [own_name_in_file(PurePath(source.file).stem)]
+        names = [native_name_in_file(PurePath(source.file).stem)]
     return told_sensor(names, source.file)
 
 
-def _own_name(source: Source, band: str, sensor: str) -> str:
+def _native_name(source: Source, band: str, sensor: str) -> str:
     """Return the sensor's own name of a band, "B4" of "red" too; "" where it is not known."""
-    name = own_name_in_file(PurePath(source.file).stem) if is_nameless(source) else band
+    name = native_name_in_file(PurePath(source.file).stem) if is_nameless(source) else band
     common = re.sub(r"_\d+$", "", common_names([name], sensor or "auto")[0])
-    back = {new: own for own, new in SENSORS.get(sensor, {}).items()}
-    own = re.fullmatch(r"(?:SR_)?B(?:\d{1,2}|8A)", name, re.IGNORECASE)
-    return name if own else back.get(common, "")
+    back = {new: match for match, new in SENSORS.get(sensor, {}).items()}
+    match = re.fullmatch(r"(?:SR_)?B(?:\d{1,2}|8A)", name, re.IGNORECASE)
+    return name if match else back.get(common, "")
 
 
 def _files(source: Source, number: int) -> Sequence[str]:
@@ -289,15 +289,15 @@ def _files(source: Source, number: int) -> Sequence[str]:
     root = parse_xml(source.dataset.tags(ns="xml:VRT").get("xml:VRT", ""))
     if root is None:
         return [source.path]
-    own = [band for band in root.findall("VRTRasterBand") if band.get("band") == str(number)]
-    if any(True for band in own for _ in band.iter("ScaleRatio")):
+    elements = [band for band in root.findall("VRTRasterBand") if band.get("band") == str(number)]
+    if any(True for band in elements for _ in band.iter("ScaleRatio")):
         return [source.path]  # no longer what the files hold
-    places = [*(one for band in own for one in band.iter("SourceFilename"))]
+    sources = [*(one for band in elements for one in band.iter("SourceFilename"))]
     named = [
         str(Path(source.path).parent / (one.text or ""))
         if one.get("relativeToVRT") == "1"
         else one.text or ""
-        for one in places or root.iter("SourceDataset")
+        for one in sources or root.iter("SourceDataset")
     ]
     return list(dict.fromkeys(named)) or [source.path]
 

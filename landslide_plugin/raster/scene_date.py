@@ -25,10 +25,10 @@ def scene_date(raster: Source) -> str:
     """Return the day a scene was taken as year-month-day; "" where its metadata don't say."""
     tags = {key.upper(): value for key, value in _tags(raster)}
     for key in KEYS:
-        found = _DAY.match(str(tags.get(key, "")).strip())
-        if found:
+        match = _DAY.match(str(tags.get(key, "")).strip())
+        if match:
             try:
-                return datetime.date(*map(int, found.groups())).isoformat()
+                return datetime.date(*map(int, match.groups())).isoformat()
             except ValueError:  # 0000-00-00
                 continue
     return ""

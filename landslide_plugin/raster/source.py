@@ -20,7 +20,7 @@ from ..core.failures import reason
 from .declared import band_numbers, file_of, scaling_of
 from .grid import Grid, require_grids_overlap, require_north_up, require_on_earth
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
-from .validity import UNDECLARED_FILL, known_by_nodata
+from .validity import UNDECLARED_FILL, valid_by_nodata
 from .warped import Warp
 
 if TYPE_CHECKING:
@@ -232,12 +232,12 @@ class Source:
         """
         try:
             read = choose(self._values(indexes, inside))
-            mask = known_by_nodata(self.dataset, read, indexes)
+            mask = valid_by_nodata(self.dataset, read, indexes)
             if mask is None:
                 mask = choose(self.dataset.read_masks(indexes, window=inside)) > 0
-            for values, known, index in zip(read, mask, indexes, strict=True):
+            for values, band_mask, index in zip(read, mask, indexes, strict=True):
                 if self._zero_is_data and self.dataset.nodatavals[index - 1] == 0:
-                    known |= values == 0
+                    band_mask |= values == 0
             if self._alpha:  # GDAL's masks know alpha in files of 2 or 4 bands only
                 mask &= choose(self.dataset.read([self._alpha], window=inside)) > 0
         except (RasterioError, OSError) as error:
@@ -245,8 +245,8 @@ class Source:
             raise InputError(
                 f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
             ) from error
-        for values, known in zip(read, mask, strict=True):
-            known &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
+        for values, band_mask in zip(read, mask, strict=True):
+            band_mask &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
         return read, mask
 
     def _values(self, indexes: Sequence[int], inside: Window) -> NDArray[np.float32]:
@@ -300,12 +300,12 @@ class Source:
     def kind_tags(self, band: str) -> dict[str, str]:
         """Return the metadata items by which a copy of a band of classes is known as such."""
         tags = self.dataset.tags(self.index_of(band))
-        own = {
+        declared = {
             key: value
             for key, value in tags.items()
             if _is_class(key) or key in ("ordinal", "CLASS_OF", "CLASS_NAME")
         }
-        return own or (THEMATIC if self.is_classes(band) else {})
+        return declared or (THEMATIC if self.is_classes(band) else {})
 
     @cached_property
     def _kinds(self) -> dict[int, Kind]:
@@ -371,9 +371,9 @@ class _View(Source):
         shape = (len(bands), int(window.height), int(window.width))
         values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
         for method in {self._methods[band] for band in bands}:
-            places = [place for place, band in enumerate(bands) if self._methods[band] == method]
-            read = partial(self._source.read, bands=[bands[place] for place in places])
-            values[places], valid[places] = self._warp.read(read, window, len(places), method)
+            indices = [index for index, band in enumerate(bands) if self._methods[band] == method]
+            read = partial(self._source.read, bands=[bands[index] for index in indices])
+            values[indices], valid[indices] = self._warp.read(read, window, len(indices), method)
         return values, valid
 
 

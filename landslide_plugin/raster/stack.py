@@ -150,15 +150,15 @@ class LayerStack:
         values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
         inside = self.inside(window)
         for view in dict.fromkeys(band.view for band in wanted):
-            places = [place for place, band in enumerate(wanted) if band.view is view]
-            own = list(dict.fromkeys(wanted[place].own for place in places))
-            read, there = view.read(window, own)
-            there &= inside
-            for place in places:
-                layer, value = own.index(wanted[place].own), wanted[place].value
-                found = read[layer] if value is None else read[layer] == value
-                values[place] = np.where(there[layer], found, 0)
-                valid[place] = there[layer]
+            indices = [index for index, band in enumerate(wanted) if band.view is view]
+            names = list(dict.fromkeys(wanted[index].source_band for index in indices))
+            read, masks = view.read(window, names)
+            masks &= inside
+            for index in indices:
+                layer, value = names.index(wanted[index].source_band), wanted[index].value
+                numbers = read[layer] if value is None else read[layer] == value
+                values[index] = np.where(masks[layer], numbers, 0)
+                valid[index] = masks[layer]
         return values, valid
 
     def inside(self, window: Window) -> NDArray[np.bool_]:
@@ -184,7 +184,7 @@ class LayerStack:
     def source_of(self, name: str) -> tuple[Source, str]:
         """Return the layer that a band is from and the band's name there."""
         band = self._band(name)
-        return band.view, band.own
+        return band.view, band.source_band
 
     def close(self) -> None:
         """Close the files."""
@@ -241,13 +241,13 @@ def write_stack(
     dated = {DATE: stack.date} if stack.date else {}
     with RasterWriter(path, stack.grid, stack.bands, tags={**(tags or {}), **dated}) as writer:
         for window in stack.windows():
-            values, there = stack.read(window)
-            valid = np.all(there, axis=0)
+            values, masks = stack.read(window)
+            valid = np.all(masks, axis=0)
             writer.write(values, window, valid)
             pixels = int(stack.inside(window).sum())
-            for band, layer, own in zip(statistics, values, there, strict=True):
+            for band, layer, own in zip(statistics, values, masks, strict=True):
                 band.pixels += pixels
-                band.own_nodata += pixels - int(own.sum())
+                band.declared_nodata += pixels - int(own.sum())
                 band.add(layer[valid])
             done += int(window.width * window.height)
             progress.update(done / (stack.grid.width * stack.grid.height))
@@ -279,7 +279,7 @@ class _Band:
 
     name: str
     view: Source
-    own: str
+    source_band: str
     value: int | None = None
     tags: dict[str, str] = field(default_factory=dict)
 
@@ -291,16 +291,16 @@ def _bands_of(
     names = dict(zip(layer.bands, layer_names(layer, sensor), strict=True))
     require_metres(layer, list(names.values()))
     views: dict[str, Source] = {}
-    for own, name in names.items():
+    for native, name in names.items():
         method = "nearest" if is_direction(name) else resampling
         if method not in views:
             views[method] = opened.enter_context(layer.on(grid, method))
-        classes = {} if layer.is_ordinal(own) else layer.class_names(own)
+        classes = {} if layer.is_ordinal(native) else layer.class_names(native)
         if not classes:
-            yield _Band(name, views[method], own, tags=layer.kind_tags(own))
+            yield _Band(name, views[method], native, tags=layer.kind_tags(native))
         for value, label in sorted(classes.items()):
             tags = {"CLASS_OF": name, "CLASS_NAME": label}
-            yield _Band(class_band(name, value, label), views[method], own, value, tags)
+            yield _Band(class_band(name, value, label), views[method], native, value, tags)
 
 
 def _cut(grid: Grid, polygons: gpd.GeoSeries) -> Grid:
@@ -328,14 +328,14 @@ def _require_valid(statistics: Sequence[BandStatistics]) -> None:
             "The area holds no pixel's centre: draw it larger or choose a finer reference."
         )
     for band in statistics:
-        if band.own_nodata == band.pixels:
+        if band.declared_nodata == band.pixels:
             raise InputError(
                 f"The layer {band.source} (band {band.name}) has no valid pixel within the stack: "
                 "check its nodata value, or leave it out."
             )
     if statistics[0].count == 0:
-        shares = ", ".join(f"{band.name} {100 * band.nodata_share:.0f} %" for band in statistics)
+        told = (f"{band.name} {100 * band.nodata_fraction:.0f} %" for band in statistics)
         raise InputError(
-            f"No pixel is valid in all bands at once (nodata: {shares}): leave out the layer that "
-            "has most."
+            f"No pixel is valid in all bands at once (nodata: {', '.join(told)}): leave out the "
+            "layer that has most."
         )

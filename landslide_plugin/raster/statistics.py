@@ -20,7 +20,7 @@ class BandStatistics:
         squares: the sum of their squared differences from the mean.
         minimum: the lowest.
         maximum: the highest.
-        own_nodata: pixels of the area that this very band lacks.
+        declared_nodata: pixels of the area that this very band lacks.
         pixels: pixels of the area.
     """
 
@@ -31,7 +31,7 @@ class BandStatistics:
     squares: float = 0.0
     minimum: float = float("inf")
     maximum: float = float("-inf")
-    own_nodata: int = 0
+    declared_nodata: int = 0
     pixels: int = 0
 
     def add(self, values: NDArray[np.float32]) -> None:
@@ -54,9 +54,9 @@ class BandStatistics:
         return float(np.sqrt(self.squares / max(self.count, 1)))
 
     @property
-    def nodata_share(self) -> float:
+    def nodata_fraction(self) -> float:
         """The share of the area's pixels that this band lacks, 0..1."""
-        return self.own_nodata / max(self.pixels, 1)
+        return self.declared_nodata / max(self.pixels, 1)
 
     def tags(self) -> dict[str, str]:
         """Return GDAL's metadata items for band statistics."""
@@ -78,7 +78,7 @@ def table(statistics: Sequence[BandStatistics]) -> str:
             f"{band.minimum:.6g}",
             f"{band.mean:.6g}",
             f"{band.maximum:.6g}",
-            f"{100 * band.nodata_share:.1f} %",
+            f"{100 * band.nodata_fraction:.1f} %",
         )
         for band in statistics
     ]

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyproj import CRS as ProjCRS
 
 Floats = NDArray[np.float64]
-Places = NDArray[np.floating[Any] | np.integer[Any]]
+Numbers = NDArray[np.floating[Any] | np.integer[Any]]
 """Indices of rows or columns, which may have fractions."""
 
 _SHORTEST = 100.0
@@ -241,8 +241,8 @@ class Projection(Ellipsoid):
     def _step(self, x: Floats, y: Floats, dx: float, dy: float) -> tuple[Floats, Floats]:
         """Return steps on the map in space, metres, and the verticals halfway, (3, *shape)."""
         ways = np.array([-0.5, 0.5]).reshape(2, *[1] * x.ndim)
-        places, normals = self._on_ellipsoid(*self.geodetic(x + ways * dx, y + ways * dy))
-        return places[:, 1] - places[:, 0], normals.mean(axis=1)
+        points, normals = self._on_ellipsoid(*self.geodetic(x + ways * dx, y + ways * dy))
+        return points[:, 1] - points[:, 0], normals.mean(axis=1)
 
     def geodetic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Return longitudes and latitudes in radians; NaN where the projection ends."""
@@ -274,8 +274,8 @@ def horizontal(crs: CRS | None) -> CRS | None:
     """Return the horizontal part of a CRS with heights: pixels lie in it, whatever they hold."""
     if crs is None or not any(mark in crs.to_wkt() for mark in _WITH_HEIGHTS):
         return crs
-    known: Any = as_pyproj(crs)
-    return CRS.from_user_input(known.sub_crs_list[0] if known.is_compound else known.to_2d())
+    parsed: Any = as_pyproj(crs)
+    return CRS.from_user_input(parsed.sub_crs_list[0] if parsed.is_compound else parsed.to_2d())
 
 
 @lru_cache(maxsize=64)
@@ -289,24 +289,24 @@ def surface_of(crs: object | None) -> Plane:
         return Plane(1.0)
     from pyproj.exceptions import ProjError
 
-    known: Any = as_pyproj(crs)
-    while known.is_compound or known.is_bound:
-        known = known.sub_crs_list[0] if known.is_compound else known.source_crs
-    if known.is_geocentric:
+    parsed: Any = as_pyproj(crs)
+    while parsed.is_compound or parsed.is_bound:
+        parsed = parsed.sub_crs_list[0] if parsed.is_compound else parsed.source_crs
+    if parsed.is_geocentric:
         raise GridError(
-            f"The CRS {known.name} is geocentric, which no raster can be laid out in: assign the "
+            f"The CRS {parsed.name} is geocentric, which no raster can be laid out in: assign the "
             "one that its coordinates are in."
         )
-    if known.is_geographic and not known.is_derived:
-        return Degrees(known)
-    base = known.source_crs if known.is_geographic else known.geodetic_crs
+    if parsed.is_geographic and not parsed.is_derived:
+        return Degrees(parsed)
+    base = parsed.source_crs if parsed.is_geographic else parsed.geodetic_crs
     if base is None or base.get_geod() is None:
-        axes = known.axis_info
+        axes = parsed.axis_info
         return Plane(float(axes[0].unit_conversion_factor) if axes else 1.0)
     try:
-        return Projection(known, base)
+        return Projection(parsed, base)
     except ProjError:  # a method that PROJ does not know
-        return Plane(float(known.axis_info[0].unit_conversion_factor))
+        return Plane(float(parsed.axis_info[0].unit_conversion_factor))
 
 
 def ellipsoid_of(crs: CRS | None) -> Ellipsoid:

@@ -44,12 +44,12 @@ class Threshold:
         if asked is None:
             return carried(raster) or cls(USUAL, "as the raster tells of no threshold")
         try:
-            own = carried(raster)
+            told = carried(raster)
         except InputError:
-            own = None
-        if own is None or own.value == asked:
+            told = None
+        if told is None or told.value == asked:
             return cls(asked, "as asked for")
-        return cls(asked, f"as asked for; the raster carries {own.value:g}")
+        return cls(asked, f"as asked for; the raster carries {told.value:g}")
 
     def __str__(self) -> str:
         """Return value and origin, for a sentence."""
@@ -70,27 +70,27 @@ def carried(raster: Source) -> Threshold | None:
     Raises:
         InputError: the parts of a mosaic carry different thresholds.
     """
-    found = {one.value: one for one in _found(raster.dataset)}
-    if len(found) > 1:
-        values = " and ".join(f"{value:g}" for value in sorted(found))
+    thresholds = {one.value: one for one in _thresholds_of(raster.dataset)}
+    if len(thresholds) > 1:
+        values = " and ".join(f"{value:g}" for value in sorted(thresholds))
         raise InputError(
             f"The parts of {raster.path} were made with different thresholds, {values}: give the "
             "threshold."
         )
-    return next(iter(found.values()), None)
+    return next(iter(thresholds.values()), None)
 
 
-def _found(dataset: DatasetReader) -> Iterator[Threshold]:
+def _thresholds_of(dataset: DatasetReader) -> Iterator[Threshold]:
     """Yield the threshold of a raster, or of those that a mosaic without any is made of."""
-    own = _of_tags(dataset.tags())
-    if own is not None:
-        yield own
+    told = _of_tags(dataset.tags())
+    if told is not None:
+        yield told
     elif dataset.driver == "VRT":
         for path in dataset.files:
             if path != dataset.name and Path(path).suffix.lower() not in (".xml", ".ovr", ".msk"):
                 try:
                     with rasterio.open(path) as part:
-                        yield from _found(part)
+                        yield from _thresholds_of(part)
                 except RasterioError:  # a part that is not there is empty
                     continue
 
@@ -125,9 +125,9 @@ def _of_card(path: object, name: str) -> float | None:
     from ...models.model_card import ModelCard
     from ...models.model_file import load_card  # brings PyTorch, rarely needed
 
-    known = at_hand()
+    files = at_hand()
     named = [Path(path)] if isinstance(path, str) and path else []
-    for file in [*named, *([known[name]] if name in known else [])]:
+    for file in [*named, *([files[name]] if name in files else [])]:
         if file.suffix.lower() == SUFFIX and file.is_file():
             try:
                 card = load_card(file)

@@ -100,16 +100,19 @@ def find_fill(
     return search.finish()
 
 
-def _part(own: Grid, grid: Grid | None) -> Window | None:
+def _part(source: Grid, grid: Grid | None) -> Window | None:
     """Return the pixels of a raster that a grid is made of, and some around; None without any."""
-    whole = Window(0, 0, own.width, own.height)
-    bounds = None if grid is None else grid.bounds_in(own.crs)
+    whole = Window(0, 0, source.width, source.height)
+    bounds = None if grid is None else grid.bounds_in(source.crs)
     if bounds is None or bounds[0] > bounds[2]:
         return whole
-    (left, bottom), (right, top) = own.pixel(*bounds[:2]), own.pixel(*bounds[2:])
+    (left, bottom), (right, top) = source.pixel(*bounds[:2]), source.pixel(*bounds[2:])
     margin = _MARGIN + _MARGIN * max(right - left, bottom - top) / 100
     first = max(math.floor(left - margin), 0), max(math.floor(top - margin), 0)
-    last = min(math.ceil(right + margin), own.width), min(math.ceil(bottom + margin), own.height)
+    last = (
+        min(math.ceil(right + margin), source.width),
+        min(math.ceil(bottom + margin), source.height),
+    )
     if first[0] >= last[0] or first[1] >= last[1]:
         return None
     return Window(*first, last[0] - first[0], last[1] - first[1])
@@ -138,12 +141,12 @@ def _image(
     names: Mapping[int, str], kind: str, types: Mapping[int, np.dtype]
 ) -> tuple[tuple[int, ...], bool]:
     """Return the bands that are of one image, and whether their names or role say so."""
-    known = [n for n, name in names.items() if kind == IMAGE or (not kind and name in _SPECTRAL)]
+    imagery = [n for n, name in names.items() if kind == IMAGE or (not kind and name in _SPECTRAL)]
     nameless = not kind and all(_NUMBERED.fullmatch(name) for name in names.values())
-    bands = known or (list(names) if nameless else [])
+    bands = imagery or (list(names) if nameless else [])
     whole = all(types[number].kind in "iu" for number in bands)
-    signs = bool(known), whole, len(bands) >= FEW_BANDS
-    return (tuple(bands), bool(known)) if sum(signs) >= 2 else ((), False)
+    signs = bool(imagery), whole, len(bands) >= FEW_BANDS
+    return (tuple(bands), bool(imagery)) if sum(signs) >= 2 else ((), False)
 
 
 def _units(source: Source, band: str, metre: float) -> tuple[float, float]:

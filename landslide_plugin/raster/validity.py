@@ -14,7 +14,7 @@ Far below that, so that what other programs' resampling mixed from fill and data
 """
 
 
-def known_by_nodata(
+def valid_by_nodata(
     dataset: DatasetReader, read: NDArray[np.float32], indexes: Sequence[int]
 ) -> NDArray[np.bool_] | None:
     """Return what GDAL's masks say, without their help, which is slow; None for other kinds.
@@ -32,11 +32,11 @@ def known_by_nodata(
         return np.ones(read.shape, bool)
     if any(flags[i - 1] != [MaskFlags.nodata] or types[i - 1] != "float32" for i in indexes):
         return None
-    known = np.ones(read.shape, bool)
-    for values, one, index in zip(read, known, indexes, strict=True):
+    valid = np.ones(read.shape, bool)
+    for values, one, index in zip(read, valid, indexes, strict=True):
         nodata = np.float32(dataset.nodatavals[index - 1])
         if abs(nodata) < UNDECLARED_FILL:  # else no value anyway
             rounding = 4 * np.finfo(np.float32).eps * abs(nodata)
             np.less(values, nodata - rounding, out=one)
             one |= values > nodata + rounding
-    return known
+    return valid

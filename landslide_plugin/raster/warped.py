@@ -59,13 +59,13 @@ class Warp:
         GridError: there is no way from one CRS to the other.
     """
 
-    def __init__(self, own: Grid, grid: Grid) -> None:
-        self._own = own
+    def __init__(self, source: Grid, grid: Grid) -> None:
+        self._source_grid = source
         self._grid = grid
-        self._plane = own.crs == grid.crs
+        self._plane = source.crs == grid.crs
         # Rounded, so that a centre between two pixels goes to the same one in every window.
-        self._corner = np.round(own.pixel(*grid.point(0, 0)), 7)
-        self._step = grid.transform.a / own.transform.a, grid.transform.e / own.transform.e
+        self._corner = np.round(source.pixel(*grid.point(0, 0)), 7)
+        self._step = grid.transform.a / source.transform.a, grid.transform.e / source.transform.e
         if not self._plane:
             self._step = self._step_in_the_middle()
 
@@ -95,8 +95,8 @@ class Warp:
         values, valid = np.zeros(shape, np.float32), np.zeros(shape, bool)
         for part, needed in self._parts(window, bands, resampling):
             top, left = int(part.row_off - window.row_off), int(part.col_off - window.col_off)
-            place = (..., slice(top, top + int(part.height)), slice(left, left + int(part.width)))
-            values[place], valid[place] = self._resample(*read(needed), needed, part, resampling)
+            target = (..., slice(top, top + int(part.height)), slice(left, left + int(part.width)))
+            values[target], valid[target] = self._resample(*read(needed), needed, part, resampling)
         return values, valid
 
     def _parts(
@@ -121,17 +121,19 @@ class Warp:
             window.row_off + np.linspace(0, window.height, lattice),
         )
         ends = []
-        places = self._pixels(columns.ravel(), rows.ravel())
-        for place, step, size in zip(places, self._step, self._own.shape[::-1], strict=True):
-            place = place[np.isfinite(place)]
-            if not place.size:
+        axes = self._pixels(columns.ravel(), rows.ravel())
+        for positions, step, size in zip(
+            axes, self._step, self._source_grid.shape[::-1], strict=True
+        ):
+            positions = positions[np.isfinite(positions)]
+            if not positions.size:
                 return None
             reach = (2 if resampling == "cubic" else 1) * max(abs(step), 1) + 1
             if not self._plane:  # between the lattice's places the window may bulge
-                reach += 1 + np.ptp(place) / _LATTICE
+                reach += 1 + np.ptp(positions) / _LATTICE
             beyond = int(reach) if resampling == "average" else 0
-            first = max(int(np.floor(place.min() - reach)), -beyond)
-            last = min(int(np.ceil(place.max() + reach)), size + beyond)
+            first = max(int(np.floor(positions.min() - reach)), -beyond)
+            last = min(int(np.ceil(positions.max() + reach)), size + beyond)
             if first >= last:
                 return None
             ends.append((first, last))
@@ -144,16 +146,16 @@ class Warp:
         """Return values and validity of a window, made of those of the raster that it needs."""
         if valid.all():
             warped = self._warp(values, needed, window, resampling)
-            there = ~np.isnan(warped)
-            return np.where(there, warped, np.float32(0)), there
+            filled = ~np.isnan(warped)
+            return np.where(filled, warped, np.float32(0)), filled
         masks, which = _distinct(valid)
         layers = np.concatenate([values, masks.astype(np.float32)])  # values are 0 where invalid
         warped = self._warp(layers, needed, window, resampling)
         weight = warped[len(values) :][which]
-        there = weight >= HALF  # False for NaN
-        result = np.zeros(there.shape, np.float32)
-        np.divide(warped[: len(values)], weight, out=result, where=there)
-        return result, there
+        filled = weight >= HALF  # False for NaN
+        result = np.zeros(filled.shape, np.float32)
+        np.divide(warped[: len(values)], weight, out=result, where=filled)
+        return result, filled
 
     def _warp(self, layers: Floats, needed: Window, window: Window, resampling: str) -> Floats:
         """Return layers of the raster as a window of the grid has them, NaN outside the raster."""
@@ -169,8 +171,8 @@ class Warp:
                 part = part.intersection(needed)
                 top, start = int(part.row_off - needed.row_off), int(part.col_off - needed.col_off)
                 rows, columns = slice(top, top + part.height), slice(start, start + part.width)
-                own = np.ascontiguousarray(layers[:, rows, columns])
-                result[..., left : left + width] = self._reproject(own, part, strip, resampling)
+                cut = np.ascontiguousarray(layers[:, rows, columns])
+                result[..., left : left + width] = self._reproject(cut, part, strip, resampling)
         return result
 
     def _reproject(self, layers: Floats, needed: Window, window: Window, resampling: str) -> Floats:
@@ -191,8 +193,8 @@ class Warp:
         """Return CRS and transform of a window of the raster, and of the grid from a pixel on."""
         if not self._plane:
             return {
-                "src_crs": self._own.crs,
-                "src_transform": self._own.window_transform(needed),
+                "src_crs": self._source_grid.crs,
+                "src_transform": self._source_grid.window_transform(needed),
                 "dst_crs": self._grid.crs,
                 "dst_transform": self._grid.window_transform(Window(column, row, 1, 1)),
             }
@@ -212,12 +214,12 @@ class Warp:
             (left, top), (width, height) = self._corner, self._step
             return left + columns * width, top + rows * height
         x, y = self._transformer.transform(*self._grid.point(columns, rows))
-        if self._own.crs is not None and self._own.is_geographic:
+        if self._source_grid.crs is not None and self._source_grid.is_geographic:
             # on the turn around the Earth that the raster is on
-            turn = 2 * np.pi / self._own.crs.units_factor[1]
-            left, _, right, _ = self._own.bounds
+            turn = 2 * np.pi / self._source_grid.crs.units_factor[1]
+            left, _, right, _ = self._source_grid.bounds
             x = np.where(np.isfinite(x), x - turn * np.round((x - (left + right) / 2) / turn), x)
-        return self._own.pixel(x, y)
+        return self._source_grid.pixel(x, y)
 
     @cached_property
     def _transformer(self) -> "Transformer":
@@ -226,12 +228,14 @@ class Warp:
         from pyproj.exceptions import ProjError
 
         try:
-            crs, own = (ProjCRS.from_user_input(grid.crs) for grid in (self._grid, self._own))
-            return Transformer.from_crs(crs, own, always_xy=True)
+            crs, source = (
+                ProjCRS.from_user_input(grid.crs) for grid in (self._grid, self._source_grid)
+            )
+            return Transformer.from_crs(crs, source, always_xy=True)
         except ProjError as error:
             raise GridError(
-                f"There is no way from {self._own.describe()} to {self._grid.describe()}: check "
-                "the CRSs."
+                f"There is no way from {self._source_grid.describe()} to {self._grid.describe()}: "
+                "check the CRSs."
             ) from error
 
     def _step_in_the_middle(self) -> tuple[float, float]:
@@ -239,15 +243,15 @@ class Warp:
 
         Measured where the grid is nearest to the raster's middle, for all windows.
         """
-        left, bottom, right, top = self._own.bounds
+        left, bottom, right, top = self._source_grid.bounds
         middle = self._transformer.transform(
             (left + right) / 2, (bottom + top) / 2, direction="INVERSE"
         )
         column, row = np.clip(self._grid.pixel(*middle), 0, self._grid.shape[::-1])
-        places = np.array(self._pixels(column + np.array([0, 1, 0]), row + np.array([0, 0, 1])))
-        width, height = np.hypot(*(places[:, 1:] - places[:, :1]).T)
-        known = np.isfinite([width, height]).all() and min(width, height) > 0
-        return (float(width), float(height)) if known else (1.0, 1.0)
+        positions = np.array(self._pixels(column + np.array([0, 1, 0]), row + np.array([0, 0, 1])))
+        width, height = np.hypot(*(positions[:, 1:] - positions[:, :1]).T)
+        finite = np.isfinite([width, height]).all() and min(width, height) > 0
+        return (float(width), float(height)) if finite else (1.0, 1.0)
 
 
 def _halves(window: Window) -> list[Window]:
@@ -265,7 +269,7 @@ def _distinct(valid: Mask) -> tuple[Mask, list[int]]:
     masks: list[Mask] = []
     which = []
     for mask in valid:
-        same = (place for place, other in enumerate(masks) if np.array_equal(mask, other))
+        same = (index for index, other in enumerate(masks) if np.array_equal(mask, other))
         which.append(next(same, len(masks)))
         if which[-1] == len(masks):
             masks.append(mask)

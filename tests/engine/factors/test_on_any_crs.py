@@ -90,7 +90,7 @@ class TestTheSameGround:
         assert np.abs(found["slope"] - 45).max() < 0.1
         assert np.abs(found["curvature"]).max() < 1e-4
         middle = SIZE // 2, SIZE // 2
-        north = ground.turn if ground.grid.keeps_own_metres else 0.0
+        north = ground.turn if ground.grid.keeps_crs_metres else 0.0
         aspect = np.radians(direction - north)
         off = np.degrees(np.radians(found["aspect"][middle]) - aspect)
         assert abs((off + 180) % 360 - 180) < 0.1
@@ -106,7 +106,7 @@ class TestTheSameGround:
         names = ["profile_curvature", "plan_curvature", "curvature"]
         found = ground.factors(make_raster, tmp_path, bowl, names)
         inner = (slice(2, 14), slice(2, -2))  # off the middle, where it is flat
-        within = 3e-3 if ground.grid.keeps_own_metres else 1e-3
+        within = 3e-3 if ground.grid.keeps_crs_metres else 1e-3
         assert found["profile_curvature"][inner] == pytest.approx(0.002, rel=2 * within)
         assert found["plan_curvature"][inner] == pytest.approx(-0.002, rel=2 * within)
         assert found["curvature"][inner] == pytest.approx(-0.004, rel=2 * within)

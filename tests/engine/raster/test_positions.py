@@ -27,7 +27,7 @@ GRIDS = [
 @pytest.mark.parametrize(("crs", "left", "top", "step"), GRIDS)
 def test_ways_are_geodesics(crs, left, top, step):
     grid = Grid(CRS.from_user_input(crs), from_origin(left, top, step, step), 150, 100)
-    assert not grid.keeps_own_metres
+    assert not grid.keeps_crs_metres
     rows, columns = np.random.default_rng(0).integers(0, 100, (2, 2, 50))
     known: Any = ProjCRS.from_user_input(crs)
     degrees = np.degrees(known.geodetic_crs.axis_info[0].unit_conversion_factor)
