@@ -149,8 +149,8 @@ def test_bare_ground_alone_does_not_tell_landslides(area, dem):
     slid = burn(layer(area, "landslides"), dem, area)
     scores = []
     for threshold in np.quantile(ndvi, np.linspace(0.01, 0.5, 40)):
-        found = ndvi < threshold
-        scores.append(2 * (found & slid).sum() / (found.sum() + slid.sum()))
+        result = ndvi < threshold
+        scores.append(2 * (result & slid).sum() / (result.sum() + slid.sum()))
     assert max(scores) < 0.75
 
 

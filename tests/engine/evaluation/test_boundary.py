@@ -70,10 +70,10 @@ def test_pixels_may_be_wider_than_high():
 def test_equal_to_a_distance_transform(ours, truth, tolerance):
     whole = np.ones(ours.shape, bool)
     edges = outline(ours, whole), outline(truth, whole)
-    found = counted(ours, truth, tolerance)
+    result = counted(ours, truth, tolerance)
     for edge, other, near in (
-        (edges[0], edges[1], found.mapped_near),
-        (edges[1], edges[0], found.reference_near),
+        (edges[0], edges[1], result.mapped_near),
+        (edges[1], edges[0], result.reference_near),
     ):
         far = distance_transform_edt(~other) if other.any() else np.full(other.shape, np.inf)
         assert near == (edge & (far <= tolerance + 1e-6)).sum()

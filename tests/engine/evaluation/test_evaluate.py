@@ -145,15 +145,15 @@ def test_error_map_counts_every_pixel_once(make_raster, monkeypatch):
     ):
         readers = [RasterReader(source, None) for source in (one, other)]
         window = Window(0, 0, 83, 61)
-        found = compare.compare(readers[:1], readers[1], None, one.grid, window, 0, Progress())
-    assert found.step == 6
-    (result,) = found.results
+        values = compare.compare(readers[:1], readers[1], None, one.grid, window, 0, Progress())
+    assert values.step == 6
+    (result,) = values.results
     assert result.errors.shape == (3, 11, 14)
-    assert found.valid.shape == (11, 14)
+    assert values.valid.shape == (11, 14)
     confusion = result.confusion
     sums = result.errors.sum(axis=(1, 2))
     assert tuple(sums) == (confusion.tp, confusion.fp, confusion.fn)
-    assert found.valid.sum() == 61 * 83 == confusion.total
+    assert values.valid.sum() == 61 * 83 == confusion.total
 
 
 def test_json_has_null_for_undefined(make_raster, tmp_path):

@@ -44,12 +44,12 @@ def test_blocks_give_the_same_objects_as_the_whole(ours, other, rows):
     expected = sorted(
         ((whole == k).sum(), *np.argwhere(whole == k).mean(axis=0)) for k in range(1, count + 1)
     )
-    found = sorted(zip(landslides.area, landslides.row, landslides.column, strict=True))
-    assert np.allclose(found, expected)
-    found, right = pairs.agreement(one, another)
-    assert found.touched.sum() == len(set(whole[other & ours]))
+    result = sorted(zip(landslides.area, landslides.row, landslides.column, strict=True))
+    assert np.allclose(result, expected)
+    result, right = pairs.agreement(one, another)
+    assert result.touched.sum() == len(set(whole[other & ours]))
     assert right.touched.sum() == len(set(whole_other[other & ours]))
-    assert found.overlap.sum() == right.overlap.sum() == (ours & other).sum()
+    assert result.overlap.sum() == right.overlap.sum() == (ours & other).sum()
     best = [
         max(
             ((whole == k) & (whole_other == j)).sum() / ((whole == k) | (whole_other == j)).sum()
@@ -60,8 +60,8 @@ def test_blocks_give_the_same_objects_as_the_whole(ours, other, rows):
         else 0
         for k in range(1, count + 1)
     ]
-    assert np.allclose(sorted(found.best), sorted(best))
-    assert found.matched.sum() == right.matched.sum()
+    assert np.allclose(sorted(result.best), sorted(best))
+    assert result.matched.sum() == right.matched.sum()
 
 
 def test_polygon_in_two_blocks_is_one():
@@ -79,8 +79,8 @@ def test_nothing():
     objects = Objects(ids_are_global=False)
     objects.add(np.full((3, 3), -1, np.int32), ONE[:3])
     assert len(objects.landslides()) == len(Objects(True).landslides()) == 0
-    found, right = Pairs().agreement(objects, Objects(True))
-    assert len(found.touched) == len(right.matched) == 0
+    result, right = Pairs().agreement(objects, Objects(True))
+    assert len(result.touched) == len(right.matched) == 0
 
 
 def test_two_halves_of_one_landslide_are_hits_but_no_match():
@@ -90,12 +90,12 @@ def test_two_halves_of_one_landslide_are_hits_but_no_match():
     ours = truth.copy()
     ours[:, 5] = False
     (one, another), pairs = gathered(truth, ours, 5)
-    found, right = pairs.agreement(one, another)
-    assert found.touched.tolist() == [True]
-    assert found.best == pytest.approx([5 / 11])
-    assert not found.matched.any()
+    result, right = pairs.agreement(one, another)
+    assert result.touched.tolist() == [True]
+    assert result.best == pytest.approx([5 / 11])
+    assert not result.matched.any()
     assert not right.matched.any()
-    assert found.overlap.tolist() == [30]
+    assert result.overlap.tolist() == [30]
 
 
 @settings(max_examples=50)

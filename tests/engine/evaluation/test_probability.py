@@ -18,11 +18,11 @@ SAMPLES = st.integers(1, 60).flatmap(
 
 def counted(probability, truth, cut=None):
     """Count in two blocks."""
-    found = Probabilities()
+    result = Probabilities()
     for part in (slice(0, cut), slice(cut, None)) if cut else (slice(None),):
         block = np.asarray(probability, np.float32)[part]
-        found.add(block, np.asarray(truth, bool)[part], np.ones(len(block), bool))
-    return found
+        result.add(block, np.asarray(truth, bool)[part], np.ones(len(block), bool))
+    return result
 
 
 @settings(max_examples=30)
@@ -30,33 +30,33 @@ def counted(probability, truth, cut=None):
 def test_equal_to_scikit_learn(sample, cut):
     steps, truth = sample
     probability = (steps / 10_000).astype(np.float32)
-    found = counted(probability, truth, cut)
-    assert found.total == len(truth)
-    assert found.brier == pytest.approx(np.mean((probability - truth) ** 2.0), abs=1e-6)
-    assert (found.average_precision is None) == (not truth.any())
+    result = counted(probability, truth, cut)
+    assert result.total == len(truth)
+    assert result.brier == pytest.approx(np.mean((probability - truth) ** 2.0), abs=1e-6)
+    assert (result.average_precision is None) == (not truth.any())
     if truth.any():
         expected = reference.average_precision_score(truth, probability)
-        assert found.average_precision == pytest.approx(expected)
-        curve = found.curve()
+        assert result.average_precision == pytest.approx(expected)
+        curve = result.curve()
         assert np.array_equal(curve.threshold, np.unique(steps)[::-1] / 10_000)
         threshold, f1 = curve.best
         every = [reference.f1_score(truth, steps >= step) for step in np.unique(steps)]
         assert f1 == pytest.approx(max(every))
         assert f1 == pytest.approx(reference.f1_score(truth, probability >= np.float32(threshold)))
-    assert (found.roc_auc is None) == (truth.all() or not truth.any())
-    if found.roc_auc is not None:
-        assert found.roc_auc == pytest.approx(reference.roc_auc_score(truth, probability))
+    assert (result.roc_auc is None) == (truth.all() or not truth.any())
+    if result.roc_auc is not None:
+        assert result.roc_auc == pytest.approx(reference.roc_auc_score(truth, probability))
 
 
 def test_any_float_is_nearly_exact():
     random = np.random.default_rng(0)
     truth = random.random(20_000) < 0.1
     probability = np.clip(random.normal(0.3 + 0.3 * truth, 0.2), 0, 1).astype(np.float32)
-    found = counted(probability, truth)
+    result = counted(probability, truth)
     expected = reference.average_precision_score(truth, probability)
-    assert found.average_precision == pytest.approx(expected, abs=1e-3)
-    assert found.roc_auc == pytest.approx(reference.roc_auc_score(truth, probability), abs=1e-4)
-    assert found.brier == pytest.approx(reference.brier_score_loss(truth, probability))
+    assert result.average_precision == pytest.approx(expected, abs=1e-3)
+    assert result.roc_auc == pytest.approx(reference.roc_auc_score(truth, probability), abs=1e-4)
+    assert result.brier == pytest.approx(reference.brier_score_loss(truth, probability))
 
 
 def test_f1_at_a_threshold_is_that_of_the_mask():

@@ -84,12 +84,12 @@ def true(shapes, grid, rows, columns, margin=0):
     touched = rasterize(shapes, wide.shape, transform=wide.transform, all_touched=True)
     at = np.argwhere(touched) + 0.5
     longitude, latitude, geod = degrees(wide, *wide.point(at[:, 1], at[:, 0]))
-    found = []
+    result = []
     for row, column in zip(rows, columns, strict=True):
         east, north, _ = degrees(grid, *grid.point(column + 0.5, row + 0.5))
         ways = geod.inv(np.full(len(at), east), np.full(len(at), north), longitude, latitude)[2]
-        found.append(ways.min())
-    return np.array(found)
+        result.append(ways.min())
+    return np.array(result)
 
 
 @pytest.mark.parametrize("pixel", [5, 300, 8000])

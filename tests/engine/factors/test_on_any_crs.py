@@ -52,10 +52,10 @@ class Ground:
         self.grid = Grid(CRS.from_user_input(crs), transform, size, size)
         to_base = Transformer.from_crs(known, base, always_xy=True)
         degrees = np.degrees(base.axis_info[0].unit_conversion_factor)
-        places = np.arange(size) + 0.5
+        positions = np.arange(size) + 0.5
         longitudes, latitudes = (
             np.asarray(value) * degrees
-            for value in to_base.transform(*self.grid.point(*np.meshgrid(places, places)))
+            for value in to_base.transform(*self.grid.point(*np.meshgrid(positions, positions)))
         )
         middle = size // 2
         here = np.full_like(longitudes, longitudes[middle, middle])
@@ -86,16 +86,16 @@ class TestTheSameGround:
         angle = np.radians(direction)
         plane = 1000 - (np.sin(angle) * ground.east + np.cos(angle) * ground.north)
         names = ["slope", "aspect", "northness", "eastness", "curvature"]
-        found = ground.factors(make_raster, tmp_path, plane, names)
-        assert np.abs(found["slope"] - 45).max() < 0.1
-        assert np.abs(found["curvature"]).max() < 1e-4
+        result = ground.factors(make_raster, tmp_path, plane, names)
+        assert np.abs(result["slope"] - 45).max() < 0.1
+        assert np.abs(result["curvature"]).max() < 1e-4
         middle = SIZE // 2, SIZE // 2
         north = ground.turn if ground.grid.keeps_crs_metres else 0.0
         aspect = np.radians(direction - north)
-        off = np.degrees(np.radians(found["aspect"][middle]) - aspect)
+        off = np.degrees(np.radians(result["aspect"][middle]) - aspect)
         assert abs((off + 180) % 360 - 180) < 0.1
-        assert found["northness"][middle] == pytest.approx(np.cos(aspect), abs=2e-3)
-        assert found["eastness"][middle] == pytest.approx(np.sin(aspect), abs=2e-3)
+        assert result["northness"][middle] == pytest.approx(np.cos(aspect), abs=2e-3)
+        assert result["eastness"][middle] == pytest.approx(np.sin(aspect), abs=2e-3)
 
     def test_a_bowl_bends_by_its_second_derivatives(
         self, crs, longitude, latitude, pixel, make_raster, tmp_path
@@ -104,22 +104,22 @@ class TestTheSameGround:
         ground = Ground(crs, longitude, latitude, pixel)
         bowl = 0.002 / 2 * (ground.east**2 + ground.north**2)
         names = ["profile_curvature", "plan_curvature", "curvature"]
-        found = ground.factors(make_raster, tmp_path, bowl, names)
+        result = ground.factors(make_raster, tmp_path, bowl, names)
         inner = (slice(2, 14), slice(2, -2))  # off the middle, where it is flat
         within = 3e-3 if ground.grid.keeps_crs_metres else 1e-3
-        assert found["profile_curvature"][inner] == pytest.approx(0.002, rel=2 * within)
-        assert found["plan_curvature"][inner] == pytest.approx(-0.002, rel=2 * within)
-        assert found["curvature"][inner] == pytest.approx(-0.004, rel=2 * within)
+        assert result["profile_curvature"][inner] == pytest.approx(0.002, rel=2 * within)
+        assert result["plan_curvature"][inner] == pytest.approx(-0.002, rel=2 * within)
+        assert result["curvature"][inner] == pytest.approx(-0.004, rel=2 * within)
 
     def test_smoothing_is_a_gaussian_in_metres(self, crs, longitude, latitude, pixel, make_raster):
         """It lifts z = k (x2 + y2) by 2 k sigma2 everywhere."""
         ground = Ground(crs, longitude, latitude, pixel)
         bowl = (0.01 * (ground.east**2 + ground.north**2)).astype(np.float32)
         sigma = 2 * ground.grid.resolution
-        found = smooth(bowl, np.ones(bowl.shape, bool), ground.grid, 0, sigma)
+        result = smooth(bowl, np.ones(bowl.shape, bool), ground.grid, 0, sigma)
         inner = (slice(12, -12),) * 2
         skewed = np.abs(ground.grid.pixels().cosine).max()
-        assert found[inner] - bowl[inner] == pytest.approx(0.02 * sigma**2, rel=5e-3 + skewed**2)
+        assert result[inner] - bowl[inner] == pytest.approx(0.02 * sigma**2, rel=5e-3 + skewed**2)
 
     def test_what_a_funnel_drains_is_its_area(self, crs, longitude, latitude, pixel):
         ground = Ground(crs, longitude, latitude, pixel)

@@ -37,7 +37,7 @@ def image(values, dtype=np.float32, pixels=(3, 4)):
 
 def test_formulas(make_raster, tmp_path):
     path = make_raster("image.tif", image(REFLECTANCE), bands=SIX)
-    found, _ = run(path, tmp_path / "out.tif", indices=list(spectral.INDICES))
+    result, _ = run(path, tmp_path / "out.tif", indices=list(spectral.INDICES))
     blue, green, red, nir, swir1, swir2 = REFLECTANCE
     expected = {
         "ndvi": (nir - red) / (nir + red),
@@ -49,17 +49,17 @@ def test_formulas(make_raster, tmp_path):
         "nbr": (nir - swir2) / (nir + swir2),
         "brightness": (blue + green + red) / 3,
     }
-    assert set(found) == set(expected)
+    assert set(result) == set(expected)
     for name, value in expected.items():
-        np.testing.assert_allclose(found[name], value, rtol=1e-5, err_msg=name)
+        np.testing.assert_allclose(result[name], value, rtol=1e-5, err_msg=name)
 
 
 @given(arrays(np.float32, (6, 3, 3), elements=st.floats(-1, 2, width=32)))
 def test_normalised_differences_stay_within_one(values):
     names = [name for name, index in spectral.INDICES.items() if not index.needs_reflectance]
-    found, valid = spectral.derive(values, np.ones(values.shape, bool), SIX, names)
-    assert np.all(np.abs(found[valid]) <= 1 + 1e-6)
-    assert np.isfinite(found).all()
+    result, valid = spectral.derive(values, np.ones(values.shape, bool), SIX, names)
+    assert np.all(np.abs(result[valid]) <= 1 + 1e-6)
+    assert np.isfinite(result).all()
 
 
 class TestNodata:
@@ -67,19 +67,19 @@ class TestNodata:
         values = np.array(image(REFLECTANCE))
         values[[2, 3], 0, 0] = 0  # red and nir
         path = make_raster("image.tif", values, bands=SIX)
-        found, _ = run(path, tmp_path / "out.tif", indices=["ndvi", "mndwi"])
-        assert found["ndvi"].mask.sum() == 1
-        assert found["ndvi"].mask[0, 0]
-        assert found["mndwi"].count() == 12
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi", "mndwi"])
+        assert result["ndvi"].mask.sum() == 1
+        assert result["ndvi"].mask[0, 0]
+        assert result["mndwi"].count() == 12
 
     def test_a_pixel_invalid_in_a_needed_band(self, make_raster, tmp_path):
         values = np.array(image(REFLECTANCE))
         values[2, 1, 1] = -9999
         values[0, 2, 2] = -9999  # blue: not needed
         path = make_raster("image.tif", values, bands=SIX, nodata=-9999)
-        found, _ = run(path, tmp_path / "out.tif", indices=["ndvi"])
-        assert found["ndvi"].mask.sum() == 1
-        assert found["ndvi"].mask[1, 1]
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"])
+        assert result["ndvi"].mask.sum() == 1
+        assert result["ndvi"].mask[1, 1]
 
     def test_an_image_without_a_valid_pixel_is_refused(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([0] * 6), bands=SIX, nodata=0)
@@ -95,14 +95,14 @@ class TestScale:
         path = make_raster("image.tif", image(stored), bands=SIX)
         with rasterio.open(path, "r+") as dataset:
             dataset.scales, dataset.offsets = [2.75e-5] * 6, [-0.2] * 6
-        found, _ = run(path, tmp_path / "out.tif", indices=["ndvi", "savi"])
-        np.testing.assert_allclose(found["ndvi"], 0.6, atol=1e-3)
-        np.testing.assert_allclose(found["savi"], 1.5 * 0.3 / 1.0, atol=1e-3)
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi", "savi"])
+        np.testing.assert_allclose(result["ndvi"], 0.6, atol=1e-3)
+        np.testing.assert_allclose(result["savi"], 1.5 * 0.3 / 1.0, atol=1e-3)
 
     def test_sentinel_2_integers_are_reflectance_times_10000(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([1000, 4000], np.int16), bands=["B04", "B08"])
-        found, texts = run(path, tmp_path / "out.tif", indices=["savi"])
-        np.testing.assert_allclose(found["savi"], 0.45, rtol=1e-5)
+        result, texts = run(path, tmp_path / "out.tif", indices=["savi"])
+        np.testing.assert_allclose(result["savi"], 0.45, rtol=1e-5)
         assert any("value x 0.0001 +0" in text for text in texts)
 
     def test_landsat_surface_reflectance_without_a_scale_is_collection_2(
@@ -111,8 +111,8 @@ class TestScale:
         """Its offset changes even ratios, so it can't be left out."""
         stored = np.round((np.array([0.1, 0.4]) + 0.2) / 2.75e-5)
         path = make_raster("image.tif", image(stored, np.uint16), bands=["SR_B4", "SR_B5"])
-        found, texts = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="landsat89")
-        np.testing.assert_allclose(found["ndvi"], 0.6, atol=1e-3)
+        result, texts = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="landsat89")
+        np.testing.assert_allclose(result["ndvi"], 0.6, atol=1e-3)
         assert any("value x 2.75e-05 -0.2" in text for text in texts)
 
     def test_scale_of_bands_that_are_resampled(self, make_raster, tmp_path):
@@ -123,8 +123,8 @@ class TestScale:
         )  # fmt: skip
         with rasterio.open(coarse, "r+") as dataset:
             dataset.scales = [1e-3]
-        found, _ = run(fine, tmp_path / "out.tif", bands=[coarse], indices=["ndvi"])
-        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+        result, _ = run(fine, tmp_path / "out.tif", bands=[coarse], indices=["ndvi"])
+        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     def test_other_integers_warn_where_it_matters(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([100, 200], np.uint8), bands=["red", "nir"])
@@ -151,13 +151,13 @@ class TestScale:
         _, texts = run(path, tmp_path / "a.tif", indices=[name], **parameters, **numbers)
         assert any(text.startswith(f"{name} of the image may be wrong") for text in texts)
         assert any("SCALE and OFFSET" in text for text in texts)
-        found, texts = run(
+        result, texts = run(
             path, tmp_path / "b.tif", indices=[name], scale=2.75e-5, offset=-0.2,
             **parameters, **numbers,
         )  # fmt: skip
         as_floats = make_raster("floats.tif", values * np.float32(2.75e-5) - 0.2, bands=SIX)
         expected, _ = run(as_floats, tmp_path / "c.tif", indices=[name])
-        np.testing.assert_allclose(found[name], expected[name], atol=1e-5)
+        np.testing.assert_allclose(result[name], expected[name], atol=1e-5)
         assert len(texts) == 1
         assert "value x 2.75e-05 -0.2" in texts[0]
 
@@ -165,18 +165,18 @@ class TestScale:
 class TestBands:
     def test_by_numbers(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([0.4, 0.1]))
-        found, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], nir=1, red=2)
-        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], nir=1, red=2)
+        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     def test_by_sensor(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([0.05, 0.08, 0.1, 0.4]))
-        found, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="planet4")
-        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="planet4")
+        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     def test_landsat_names_with_their_sensor(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([0.1, 0.4]), bands=["B3", "B4"])
-        found, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="landsat57")
-        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="landsat57")
+        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     @pytest.mark.parametrize(
         ("parameters", "text"),
@@ -211,37 +211,37 @@ class TestFiles:
         coarse = make_raster(
             "T32TPQ_B11_20m.tif", rising, transform=from_origin(500000, 5000000, 20, 20)
         )
-        found, _ = run(fine, tmp_path / "out.tif", bands=[coarse], indices=["mndwi"])
-        assert found["mndwi"].shape == (16, 16)
+        result, _ = run(fine, tmp_path / "out.tif", bands=[coarse], indices=["mndwi"])
+        assert result["mndwi"].shape == (16, 16)
         expected = (0.2 - metres / 1000) / (0.2 + metres / 1000)
         np.testing.assert_allclose(
-            found["mndwi"][:, 1:-1], np.tile(expected, (16, 1))[:, 1:-1], atol=1e-5
+            result["mndwi"][:, 1:-1], np.tile(expected, (16, 1))[:, 1:-1], atol=1e-5
         )
 
     def test_numbers_count_on_through_the_files(self, make_raster, tmp_path):
         one = make_raster("one.tif", image([0.9, 0.1]))
         two = make_raster("two.tif", image([0.4]))
-        found, _ = run(one, tmp_path / "out.tif", bands=[two], indices=["ndvi"], red=2, nir=3)
-        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+        result, _ = run(one, tmp_path / "out.tif", bands=[two], indices=["ndvi"], red=2, nir=3)
+        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     def test_the_image_may_be_among_its_bands(self, make_raster, tmp_path):
         red = make_raster("red.tif", image([0.1]), bands=["red"])
         nir = make_raster("nir.tif", image([0.4]), bands=["nir"])
-        found, _ = run(red, tmp_path / "out.tif", bands=[red, nir], indices=["ndvi"], nir=2)
-        np.testing.assert_allclose(found["ndvi"], 0.6, rtol=1e-5)
+        result, _ = run(red, tmp_path / "out.tif", bands=[red, nir], indices=["ndvi"], nir=2)
+        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     def test_real_landsat_5_in_seven_files(self, data_dir, tmp_path):
         files = sorted((data_dir / "samples/rstoolbox_l5_amazon").glob("*_B?.TIF"))
         assert len(files) == 7
-        found, _ = run(
+        result, _ = run(
             files[0], tmp_path / "out.tif", bands=[str(path) for path in files[1:]],
             indices=["ndvi", "nbr"],
         )  # fmt: skip
         stored = [rasterio.open(path).read(1).astype(np.float64) for path in files]
         red, nir, swir2 = stored[2], stored[3], stored[6]
-        np.testing.assert_allclose(found["ndvi"], (nir - red) / (nir + red), atol=1e-6)
-        np.testing.assert_allclose(found["nbr"], (nir - swir2) / (nir + swir2), atol=1e-6)
-        assert np.median(found["ndvi"]) > 0.4  # rain forest
+        np.testing.assert_allclose(result["ndvi"], (nir - red) / (nir + red), atol=1e-6)
+        np.testing.assert_allclose(result["nbr"], (nir - swir2) / (nir + swir2), atol=1e-6)
+        assert np.median(result["ndvi"]) > 0.4  # rain forest
 
 
 class TestChange:
@@ -253,33 +253,33 @@ class TestChange:
         before = make_raster("before.tif", image(woods), bands=SIX)
         after = make_raster("after.tif", image(bare), bands=SIX)
         names = list(spectral.INDICES)
-        found, _ = run(after, tmp_path / "out.tif", earlier=before, indices=names)
-        assert list(found) == [*names, *(f"d{name}" for name in names)]
+        result, _ = run(after, tmp_path / "out.tif", earlier=before, indices=names)
+        assert list(result) == [*names, *(f"d{name}" for name in names)]
         earlier, _ = run(before, tmp_path / "before_indices.tif", indices=names)
         for name in names:
-            np.testing.assert_allclose(found[f"d{name}"], earlier[name] - found[name], atol=1e-6)
-        signs = {name: np.sign(found[f"d{name}"].mean()) for name in names if name != "mndwi"}
+            np.testing.assert_allclose(result[f"d{name}"], earlier[name] - result[name], atol=1e-6)
+        signs = {name: np.sign(result[f"d{name}"].mean()) for name in names if name != "mndwi"}
         assert {name for name, sign in signs.items() if sign > 0} == {"ndvi", "savi", "nbr"}
         assert all(signs.values())
 
     def test_nothing_changed(self, make_raster, tmp_path):
         path = make_raster("image.tif", image(REFLECTANCE), bands=SIX)
-        found, _ = run(path, tmp_path / "out.tif", earlier=path)
-        assert np.all(found["dndvi"] == 0)
-        assert found["dndvi"].count() == 12
+        result, _ = run(path, tmp_path / "out.tif", earlier=path)
+        assert np.all(result["dndvi"] == 0)
+        assert result["dndvi"].count() == 12
 
     def test_it_is_nodata_where_one_of_the_images_is(self, make_raster, tmp_path):
         before, after = np.array(image(REFLECTANCE)), np.array(image(REFLECTANCE))
         before[2, 0, 0] = after[2, 1, 1] = -9999
         before[[2, 3], 2, 2] = 0
-        found, _ = run(
+        result, _ = run(
             make_raster("after.tif", after, bands=SIX, nodata=-9999),
             tmp_path / "out.tif",
             earlier=make_raster("before.tif", before, bands=SIX, nodata=-9999),
             indices=["ndvi"],
         )
-        assert np.argwhere(found["ndvi"].mask).tolist() == [[1, 1]]
-        assert np.argwhere(found["dndvi"].mask).tolist() == [[0, 0], [1, 1], [2, 2]]
+        assert np.argwhere(result["ndvi"].mask).tolist() == [[1, 1]]
+        assert np.argwhere(result["dndvi"].mask).tolist() == [[0, 0], [1, 1], [2, 2]]
 
     def test_each_image_has_its_own_scale_and_grid(self, make_raster, tmp_path):
         after = make_raster("after.tif", image([0.2, 0.3]), bands=["red", "nir"])
@@ -287,11 +287,11 @@ class TestChange:
             "before.tif", image([4000, 1000], np.int16, (2, 3)), bands=["B08", "B04"],
             transform=from_origin(499990, 5000010, 30, 30),
         )  # fmt: skip
-        found, _ = run(
+        result, _ = run(
             after, tmp_path / "out.tif", earlier=before, indices=["savi"], earlier_scale=1e-4
         )
-        assert found["dsavi"].shape == (3, 4)
-        np.testing.assert_allclose(found["dsavi"], 0.45 - 0.15, rtol=1e-5)
+        assert result["dsavi"].shape == (3, 4)
+        np.testing.assert_allclose(result["dsavi"], 0.45 - 0.15, rtol=1e-5)
 
     def test_two_dates_of_one_ground_of_which_one_holds_an_offset(self, make_raster, tmp_path):
         """Corrected where each tells its own: by its values, its product or the user."""
@@ -303,13 +303,13 @@ class TestChange:
         with pytest.raises(InputError, match=r"earlier image's.*EARLIER_SCALE and EARLIER_OFFSET"):
             run(before, tmp_path / "out.tif", earlier=after, indices=["ndvi"])
         assert not (tmp_path / "out.tif").exists()
-        found, _ = run(after, tmp_path / "out.tif", scale=1e-4, offset=-0.1, **told)
-        np.testing.assert_allclose(found["dndvi"], 0, atol=1e-6)
-        np.testing.assert_allclose(found["ndvi"], 2600 / 3400, rtol=1e-5)
+        result, _ = run(after, tmp_path / "out.tif", scale=1e-4, offset=-0.1, **told)
+        np.testing.assert_allclose(result["dndvi"], 0, atol=1e-6)
+        np.testing.assert_allclose(result["ndvi"], 2600 / 3400, rtol=1e-5)
         with rasterio.open(after, "r+") as dataset:
             dataset.update_tags(PROCESSING_BASELINE="05.09")
-        found, texts = run(after, tmp_path / "told.tif", **told)
-        np.testing.assert_allclose(found["dndvi"], 0, atol=1e-6)
+        result, texts = run(after, tmp_path / "told.tif", **told)
+        np.testing.assert_allclose(result["dndvi"], 0, atol=1e-6)
         assert not any("may be wrong" in text for text in texts)
 
     def test_days_before_and_after_the_offset_came(self, make_raster, tmp_path):
@@ -340,10 +340,10 @@ class TestChange:
             "before.tif", np.stack([red, nir]).astype(dtype), bands=["red", "nir"], nodata=-9999,
             transform=from_origin(499996, 5000004, 10, 10),
         )  # fmt: skip
-        found, _ = run(after, tmp_path / "out.tif", earlier=before, indices=["ndvi"])
-        assert found["ndvi"].count() == 400
-        assert 0 < np.ma.getmaskarray(found["dndvi"]).sum() < 40
-        assert np.abs(found["dndvi"].compressed()).max() < 1e-6
+        result, _ = run(after, tmp_path / "out.tif", earlier=before, indices=["ndvi"])
+        assert result["ndvi"].count() == 400
+        assert 0 < np.ma.getmaskarray(result["dndvi"]).sum() < 40
+        assert np.abs(result["dndvi"].compressed()).max() < 1e-6
 
     def test_what_the_earlier_image_lacks_is_said_of_it(self, make_raster, tmp_path):
         after = make_raster("after.tif", image(REFLECTANCE), bands=SIX)
@@ -359,11 +359,11 @@ class TestChange:
             landslide = dataset.read(1).ravel() > 0
         areas = {}
         for date in ("20230523", "20230627"):
-            found, _ = run(
+            result, _ = run(
                 folder / f"s2_post_{date}_10bands.tif", tmp_path / f"{date}.tif",
                 earlier=folder / "s2_pre_20230413_10bands.tif", indices=["ndvi"],
             )  # fmt: skip
-            areas[date] = roc_auc_score(landslide, found["dndvi"].compressed())
+            areas[date] = roc_auc_score(landslide, result["dndvi"].compressed())
         assert areas["20230523"] == pytest.approx(0.829, abs=5e-3)  # a week after
         assert areas["20230627"] == pytest.approx(0.776, abs=5e-3)  # harvest is in it too
 
@@ -382,28 +382,28 @@ def test_blocks_don_t_show(make_raster, tmp_path, monkeypatch):
 def test_real_sentinel_2(data_dir, tmp_path):
     """Emilia in May, after the rain: green fields and woods with bare scars, no open water."""
     path = data_dir / "emilia_s2/s2_post_20230523_10bands.tif"
-    found, _ = run(path, tmp_path / "out.tif")
+    result, _ = run(path, tmp_path / "out.tif")
     with rasterio.open(path) as dataset:
         bands = dict(zip(dataset.descriptions, dataset.read().astype(np.float64), strict=True))
     ndvi = (bands["B08"] - bands["B04"]) / (bands["B08"] + bands["B04"])
     mndwi = (bands["B03"] - bands["B11"]) / (bands["B03"] + bands["B11"])
-    np.testing.assert_allclose(found["ndvi"], ndvi, atol=1e-6)
-    np.testing.assert_allclose(found["mndwi"], mndwi, atol=1e-6)
+    np.testing.assert_allclose(result["ndvi"], ndvi, atol=1e-6)
+    np.testing.assert_allclose(result["mndwi"], mndwi, atol=1e-6)
     assert 0.4 < np.median(ndvi) < 0.9
     assert np.median(mndwi) < -0.2
 
 
 def test_real_sentinel_2_ndvi_falls_on_landslides(data_dir, tmp_path):
-    found, _ = run(data_dir / "emilia_s2/s2_post_20230523_10bands.tif", tmp_path / "out.tif")
+    result, _ = run(data_dir / "emilia_s2/s2_post_20230523_10bands.tif", tmp_path / "out.tif")
     with rasterio.open(data_dir / "emilia_s2/mask_4120.tif") as dataset:
         landslide = dataset.read(1) > 0
     assert landslide.sum() > 100
-    assert found["ndvi"][landslide].mean() < found["ndvi"][~landslide].mean() - 0.1
+    assert result["ndvi"][landslide].mean() < result["ndvi"][~landslide].mean() - 0.1
 
 
 def test_real_landsat_7(data_dir, tmp_path):
     path = data_dir / "samples/stars_olinda_l7_dem/L7_ETMs.tif"
-    found, _ = run(path, tmp_path / "out.tif", sensor="landsat57")
-    mndwi = found["mndwi"]
+    result, _ = run(path, tmp_path / "out.tif", sensor="landsat57")
+    mndwi = result["mndwi"]
     assert (mndwi > 0.2).mean() > 0.05  # the sea off Olinda
-    assert found["ndvi"][mndwi > 0.3].mean() < found["ndvi"][mndwi < 0].mean()
+    assert result["ndvi"][mndwi > 0.3].mean() < result["ndvi"][mndwi < 0].mean()

@@ -80,34 +80,34 @@ class TestKnownSurfaces:
     def test_plane_at_45_degrees_has_its_slope_and_aspect_up_to_the_edge(self, direction):
         x, y = coordinates(9, 10)
         angle = np.radians(direction)
-        found = derive(-(np.sin(angle) * x + np.cos(angle) * y), ALL)
-        np.testing.assert_allclose(found["slope"], 45, atol=1e-4)
-        assert apart(found["aspect"], direction).max() < 1e-3
-        np.testing.assert_allclose(found["eastness"], np.sin(angle), atol=1e-5)
-        np.testing.assert_allclose(found["northness"], np.cos(angle), atol=1e-5)
+        result = derive(-(np.sin(angle) * x + np.cos(angle) * y), ALL)
+        np.testing.assert_allclose(result["slope"], 45, atol=1e-4)
+        assert apart(result["aspect"], direction).max() < 1e-3
+        np.testing.assert_allclose(result["eastness"], np.sin(angle), atol=1e-5)
+        np.testing.assert_allclose(result["northness"], np.cos(angle), atol=1e-5)
         for name in ("plan_curvature", "profile_curvature", "curvature", "tpi"):
-            np.testing.assert_allclose(found[name], 0, atol=1e-5)
+            np.testing.assert_allclose(result[name], 0, atol=1e-5)
 
     def test_flat_ground_has_no_direction_but_is_valid(self):
-        found = derive(np.full((5, 5), 812.5), ALL)
-        assert np.all(found["aspect"] == FLAT_ASPECT)
+        result = derive(np.full((5, 5), 812.5), ALL)
+        assert np.all(result["aspect"] == FLAT_ASPECT)
         for name in set(ALL) - {"aspect", "elevation", "hillshade", "twi"}:
-            assert np.all(found[name] == 0), name
-        np.testing.assert_allclose(found["hillshade"], 1 + 254 * np.sqrt(0.5), rtol=1e-6)
+            assert np.all(result[name] == 0), name
+        np.testing.assert_allclose(result["hillshade"], 1 + 254 * np.sqrt(0.5), rtol=1e-6)
 
     def test_pixels_that_are_not_square(self):
         x, y = np.meshgrid(np.arange(7) * 5.0, -np.arange(7) * 20.0)
-        found = derive(-(0.3 * x + 0.4 * y), ["slope", "aspect"], dx=5, dy=20)
-        np.testing.assert_allclose(found["slope"], np.degrees(np.arctan(0.5)), atol=1e-4)
-        np.testing.assert_allclose(found["aspect"], np.degrees(np.arctan2(0.3, 0.4)), atol=1e-3)
+        result = derive(-(0.3 * x + 0.4 * y), ["slope", "aspect"], dx=5, dy=20)
+        np.testing.assert_allclose(result["slope"], np.degrees(np.arctan(0.5)), atol=1e-4)
+        np.testing.assert_allclose(result["aspect"], np.degrees(np.arctan2(0.3, 0.4)), atol=1e-3)
 
     @pytest.mark.parametrize("bend", [0.002, -0.002])
     def test_paraboloid_has_its_second_derivatives(self, bend):
         """z = bend (x2 + y2) bends by 2 bend along and across the fall line; a bowl is concave."""
         x, y = coordinates(41, 10)
-        found = derive(1000 + bend * (x**2 + y**2), ALL)
+        result = derive(1000 + bend * (x**2 + y**2), ALL)
         off_middle = np.hypot(x, y)[1:-1, 1:-1] > 0
-        inner = {name: values[1:-1, 1:-1][off_middle] for name, values in found.items()}
+        inner = {name: values[1:-1, 1:-1][off_middle] for name, values in result.items()}
         np.testing.assert_allclose(inner["profile_curvature"], 2 * bend, rtol=1e-2)
         np.testing.assert_allclose(inner["plan_curvature"], -2 * bend, rtol=1e-2)
         np.testing.assert_allclose(inner["curvature"], -4 * bend, rtol=1e-2)
@@ -117,28 +117,28 @@ class TestKnownSurfaces:
         """A cone of gradient 0.5 has no profile curvature; across it bends by 0.5 / r."""
         x, y = coordinates(61, 10)
         radius = np.hypot(x, y)
-        found = derive(500 - 0.5 * radius, ALL)
+        result = derive(500 - 0.5 * radius, ALL)
         far = (radius > 150) & (radius < 280)
-        np.testing.assert_allclose(found["slope"][far], np.degrees(np.arctan(0.5)), rtol=2e-3)
-        np.testing.assert_allclose(found["profile_curvature"][far], 0, atol=2e-5)
-        np.testing.assert_allclose(found["plan_curvature"][far], 0.5 / radius[far], rtol=2e-2)
-        assert apart(found["aspect"], np.degrees(np.arctan2(x, y)))[far].max() < 0.2
+        np.testing.assert_allclose(result["slope"][far], np.degrees(np.arctan(0.5)), rtol=2e-3)
+        np.testing.assert_allclose(result["profile_curvature"][far], 0, atol=2e-5)
+        np.testing.assert_allclose(result["plan_curvature"][far], 0.5 / radius[far], rtol=2e-2)
+        assert apart(result["aspect"], np.degrees(np.arctan2(x, y)))[far].max() < 0.2
 
     def test_sphere_has_its_slope_aspect_and_second_derivatives(self):
         """z = root(R2 - r2): z_rr = -R2 / z3 along the fall line, z_r / r = -1 / z across."""
         x, y = coordinates(81, 10)
         radius, sphere = np.hypot(x, y), 1000.0
         z = np.sqrt(sphere**2 - radius**2)
-        found = derive(z, ALL)
+        result = derive(z, ALL)
         far = (radius > 100) & (radius < 380)
         np.testing.assert_allclose(
-            found["slope"][far], np.degrees(np.arcsin(radius / sphere))[far], atol=0.01
+            result["slope"][far], np.degrees(np.arcsin(radius / sphere))[far], atol=0.01
         )
-        assert apart(found["aspect"], np.degrees(np.arctan2(x, y)))[far].max() < 0.02
+        assert apart(result["aspect"], np.degrees(np.arctan2(x, y)))[far].max() < 0.02
         along, across = sphere**2 / z[far] ** 3, 1 / z[far]
-        np.testing.assert_allclose(found["profile_curvature"][far], -along, rtol=5e-3)
-        np.testing.assert_allclose(found["plan_curvature"][far], across, rtol=5e-3)
-        np.testing.assert_allclose(found["curvature"][far], along + across, rtol=5e-3)
+        np.testing.assert_allclose(result["profile_curvature"][far], -along, rtol=5e-3)
+        np.testing.assert_allclose(result["plan_curvature"][far], across, rtol=5e-3)
+        np.testing.assert_allclose(result["curvature"][far], along + across, rtol=5e-3)
 
     @pytest.mark.parametrize(
         ("direction", "name"),
@@ -151,28 +151,28 @@ class TestKnownSurfaces:
     def test_aspect_falls_in_eight_classes_and_flat_is_the_ninth(self, direction, name):
         x, y = coordinates(5, 10)
         angle = np.radians(direction)
-        found = derive(-(np.sin(angle) * x + np.cos(angle) * y), ["aspect_class"])
-        assert np.all(found["aspect_class"] == terrain.ASPECT_CLASSES.index(name))
+        result = derive(-(np.sin(angle) * x + np.cos(angle) * y), ["aspect_class"])
+        assert np.all(result["aspect_class"] == terrain.ASPECT_CLASSES.index(name))
         assert np.all(derive(0 * x, ["aspect_class"])["aspect_class"] == 0)
 
     def test_saddle_bends_up_along_one_diagonal_and_down_along_the_other(self):
         """z = k x y: on the line y = x the fall line climbs along the diagonal, bending by k."""
         x, y = coordinates(21, 10)
-        found = derive(0.001 * x * y, ALL)
+        result = derive(0.001 * x * y, ALL)
         at = (5, 15)  # y = x = 50 m
-        assert found["profile_curvature"][at] == pytest.approx(0.001, rel=1e-3)
-        assert found["plan_curvature"][at] == pytest.approx(0.001, rel=1e-3)
-        assert found["curvature"][at] == pytest.approx(0, abs=1e-6)
+        assert result["profile_curvature"][at] == pytest.approx(0.001, rel=1e-3)
+        assert result["plan_curvature"][at] == pytest.approx(0.001, rel=1e-3)
+        assert result["curvature"][at] == pytest.approx(0, abs=1e-6)
 
     def test_a_step_of_one_pixel(self):
         heights = np.zeros((5, 5))
         heights[2, 2] = 8
-        found = derive(heights, ["tpi", "tri", "roughness"])
-        assert found["tpi"][2, 2] == 8
-        assert found["tpi"][2, 1] == -1
-        assert found["tri"][2, 2] == pytest.approx(np.sqrt(8 * 64))
-        assert found["tri"][1, 1] == 8
-        assert found["roughness"][1, 1] == found["roughness"][2, 2] == 8
+        result = derive(heights, ["tpi", "tri", "roughness"])
+        assert result["tpi"][2, 2] == 8
+        assert result["tpi"][2, 1] == -1
+        assert result["tri"][2, 2] == pytest.approx(np.sqrt(8 * 64))
+        assert result["tri"][1, 1] == 8
+        assert result["roughness"][1, 1] == result["roughness"][2, 2] == 8
 
 
 class TestProperties:
@@ -201,13 +201,13 @@ class TestProperties:
     @given(heights)
     @settings(max_examples=40)
     def test_ranges(self, heights):
-        found = derive(heights, ALL)
-        assert np.all((found["slope"] >= 0) & (found["slope"] < 90))
-        aspect = found["aspect"]
+        result = derive(heights, ALL)
+        assert np.all((result["slope"] >= 0) & (result["slope"] < 90))
+        aspect = result["aspect"]
         assert np.all(((aspect >= 0) & (aspect < 360)) | (aspect == FLAT_ASPECT))
-        length = np.hypot(found["northness"], found["eastness"])
-        np.testing.assert_allclose(length, (found["slope"] > 0).astype(float), atol=1e-5)
-        assert np.all((found["hillshade"] >= 1) & (found["hillshade"] <= 255.001))
+        length = np.hypot(result["northness"], result["eastness"])
+        np.testing.assert_allclose(length, (result["slope"] > 0).astype(float), atol=1e-5)
+        assert np.all((result["hillshade"] >= 1) & (result["hillshade"] <= 255.001))
 
 
 class TestRims:
@@ -215,16 +215,16 @@ class TestRims:
         x, y = coordinates(15, 10)
         valid = np.ones(x.shape, bool)
         valid[4:7, 5:9] = valid[10, 3] = valid[0, 12] = valid[11:13, 11] = False
-        found = derive(0.4 * x - 0.2 * y, ["slope", "aspect", "tpi"], valid=valid)
+        result = derive(0.4 * x - 0.2 * y, ["slope", "aspect", "tpi"], valid=valid)
         expected = np.degrees(np.arctan(np.hypot(0.4, 0.2)))
-        np.testing.assert_allclose(found["slope"][valid], expected, atol=1e-3)
-        np.testing.assert_allclose(found["tpi"][valid], 0, atol=1e-3)
+        np.testing.assert_allclose(result["slope"][valid], expected, atol=1e-3)
+        np.testing.assert_allclose(result["tpi"][valid], 0, atol=1e-3)
 
     def test_a_lone_pixel_is_flat(self):
         valid = np.zeros((5, 5), bool)
         valid[2, 2] = True
-        found = derive(np.full((5, 5), 300.0), ["slope", "aspect"], valid=valid)
-        assert (found["slope"][2, 2], found["aspect"][2, 2]) == (0, FLAT_ASPECT)
+        result = derive(np.full((5, 5), 300.0), ["slope", "aspect"], valid=valid)
+        assert (result["slope"][2, 2], result["aspect"][2, 2]) == (0, FLAT_ASPECT)
 
     def test_nodata_stays_nodata_and_nothing_else_becomes_it(self, make_raster, tmp_path):
         heights = np.random.default_rng(1).normal(500, 30, (40, 50)).astype(np.float32)
@@ -232,9 +232,9 @@ class TestRims:
         heights[0, 0] = np.nan
         heights[30, 40] = -3.4e38  # undeclared fill
         path = make_raster("dem.tif", heights, nodata=-32768)
-        found = run(path, tmp_path / "out.tif")
+        result = run(path, tmp_path / "out.tif")
         expected = (heights < -1000) | np.isnan(heights)
-        for name, values in found.items():
+        for name, values in result.items():
             np.testing.assert_array_equal(np.ma.getmaskarray(values), expected, err_msg=name)
             assert np.isfinite(values.compressed()).all()
 
@@ -261,13 +261,13 @@ class TestSmoothing:
     def test_a_plane_stays_a_plane_away_from_edges(self, make_raster, tmp_path):
         x, y = coordinates(101, 10)
         path = make_raster("dem.tif", (1000 + 0.3 * x + 0.1 * y).astype(np.float32))
-        found = run(path, tmp_path / "out.tif", ["elevation", "slope"], smoothing=30)
+        result = run(path, tmp_path / "out.tif", ["elevation", "slope"], smoothing=30)
         inner = (slice(14, -14), slice(14, -14))
         np.testing.assert_allclose(
-            found["elevation"][inner], (1000 + 0.3 * x + 0.1 * y)[inner], atol=1e-3
+            result["elevation"][inner], (1000 + 0.3 * x + 0.1 * y)[inner], atol=1e-3
         )
         np.testing.assert_allclose(
-            found["slope"][inner], np.degrees(np.arctan(np.hypot(0.3, 0.1))), atol=1e-2
+            result["slope"][inner], np.degrees(np.arctan(np.hypot(0.3, 0.1))), atol=1e-2
         )
 
     def test_it_is_a_gaussian_in_metres(self, make_raster, tmp_path):
@@ -275,21 +275,21 @@ class TestSmoothing:
         peak = np.zeros((81, 161), np.float32)
         peak[40, 80] = 1000
         path = make_raster("dem.tif", peak, transform=from_origin(0, 0, 5, 10))
-        found = run(path, tmp_path / "out.tif", ["elevation"], smoothing=40)["elevation"]
-        assert found.sum() == pytest.approx(1000, rel=1e-4)
+        result = run(path, tmp_path / "out.tif", ["elevation"], smoothing=40)["elevation"]
+        assert result.sum() == pytest.approx(1000, rel=1e-4)
         across = ((np.arange(161) - 80) * 5.0) ** 2
         down = ((np.arange(81) - 40) * 10.0) ** 2
-        assert np.sqrt((found.sum(axis=0) * across).sum() / 1000) == pytest.approx(40, rel=0.01)
-        assert np.sqrt((found.sum(axis=1) * down).sum() / 1000) == pytest.approx(40, rel=0.01)
+        assert np.sqrt((result.sum(axis=0) * across).sum() / 1000) == pytest.approx(40, rel=0.01)
+        assert np.sqrt((result.sum(axis=1) * down).sum() / 1000) == pytest.approx(40, rel=0.01)
 
     def test_holes_and_edges_don_t_bleed_in(self, make_raster, tmp_path):
         heights = np.full((60, 60), 1500, np.float32)
         heights[20:30, 20:30] = -9999
         path = make_raster("dem.tif", heights, nodata=-9999)
-        found = run(path, tmp_path / "out.tif", ["elevation", "slope"], smoothing=50)
-        assert found["elevation"].count() == 60 * 60 - 100
-        np.testing.assert_allclose(found["elevation"].compressed(), 1500, atol=1e-3)
-        assert found["slope"].max() < 0.01
+        result = run(path, tmp_path / "out.tif", ["elevation", "slope"], smoothing=50)
+        assert result["elevation"].count() == 60 * 60 - 100
+        np.testing.assert_allclose(result["elevation"].compressed(), 1500, atol=1e-3)
+        assert result["slope"].max() < 0.01
 
 
 @gdaldem_needed
@@ -306,7 +306,7 @@ class TestAgainstGdaldem:
     def test_real_dems_in_metres_edges_included(self, data_dir, tmp_path, file):
         """All but the four corners, and beside nodata, where the rules differ."""
         dem = data_dir / file
-        found = run(dem, tmp_path / "ours.tif")
+        result = run(dem, tmp_path / "ours.tif")
         with Source.open(dem) as source:
             valid = source.read()[1][0]
         whole = valid.copy()
@@ -320,19 +320,21 @@ class TestAgainstGdaldem:
         for name, tolerance in tolerances.items():
             mode = name.upper() if name in ("tpi", "tri") else name
             theirs = gdaldem(mode, dem, tmp_path / f"{name}.tif", "-compute_edges")
-            difference = np.abs(found[name] - theirs)[whole]
+            difference = np.abs(result[name] - theirs)[whole]
             assert difference.count() > 0.99 * whole.sum()
             assert difference.max() < tolerance, name
         theirs = gdaldem("aspect", dem, tmp_path / "aspect.tif", "-compute_edges")
         flat = np.ma.getmaskarray(theirs) & whole
-        assert np.all(found["aspect"][flat] == FLAT_ASPECT)
-        steep = whole & ~flat & (found["slope"].filled(0) > 5)  # theirs is coarse where nearly flat
-        assert apart(found["aspect"], theirs)[steep].max() < 0.01
+        assert np.all(result["aspect"][flat] == FLAT_ASPECT)
+        steep = (
+            whole & ~flat & (result["slope"].filled(0) > 5)
+        )  # theirs is coarse where nearly flat
+        assert apart(result["aspect"], theirs)[steep].max() < 0.01
 
     def test_srtm_in_degrees_by_the_metres_of_its_row(self, data_dir, tmp_path):
         """Each row as gdaldem sees it if told that row's metres as the pixel's size."""
         dem = data_dir / "samples/qgis_training_srtm/srtm_41_19_4326.tif"
-        found = run(dem, tmp_path / "ours.tif", ["slope"])["slope"]
+        result = run(dem, tmp_path / "ours.tif", ["slope"])["slope"]
         with Source.open(dem) as source:
             heights, valid = (part[0] for part in source.read())
             dx, dy = source.grid.pixel_metres()
@@ -350,7 +352,7 @@ class TestAgainstGdaldem:
             with rasterio.open(tmp_path / "strip.tif", "w", **profile) as strip:
                 strip.write(heights[rows], 1)
             theirs = gdaldem("slope", tmp_path / "strip.tif", tmp_path / "slope.tif")
-            assert np.abs(found[row, 1:-1] - theirs[1, 1:-1]).max() < 1e-3
+            assert np.abs(result[row, 1:-1] - theirs[1, 1:-1]).max() < 1e-3
             compared += 1
         assert compared >= 2
 
@@ -380,21 +382,21 @@ class TestAgainstGdaldem:
 def test_aspect_is_exact_where_it_is_nearly_flat_too(data_dir, tmp_path):
     """gdaldem sums elevations in float32 and is off by up to 0.16 degrees here."""
     dem = data_dir / "kashmir/AW3D30.tif"
-    found = run(dem, tmp_path / "out.tif", ["aspect", "elevation"])
-    z = found["elevation"].filled(0).astype(np.float64)
+    result = run(dem, tmp_path / "out.tif", ["aspect", "elevation"])
+    z = result["elevation"].filled(0).astype(np.float64)
     a, b, c = z[:-2, :-2], z[:-2, 1:-1], z[:-2, 2:]
     d, f = z[1:-1, :-2], z[1:-1, 2:]
     g, h, i = z[2:, :-2], z[2:, 1:-1], z[2:, 2:]
     east = (a + 2 * d + g) - (c + 2 * f + i)
     north = (g + 2 * h + i) - (a + 2 * b + c)
     expected = np.degrees(np.arctan2(east, north))
-    assert apart(found["aspect"][1:-1, 1:-1], expected).max() < 1e-3
+    assert apart(result["aspect"][1:-1, 1:-1], expected).max() < 1e-3
 
 
 def test_curvatures_are_a_hundredth_of_richdem_s(data_dir, tmp_path):
     richdem = pytest.importorskip("richdem")
-    found = run(data_dir / "kashmir/AW3D30.tif", tmp_path / "out.tif")
-    dem = richdem.rdarray(found["elevation"].filled(-9999), no_data=-9999)
+    result = run(data_dir / "kashmir/AW3D30.tif", tmp_path / "out.tif")
+    dem = richdem.rdarray(result["elevation"].filled(-9999), no_data=-9999)
     with rasterio.open(data_dir / "kashmir/AW3D30.tif") as dataset:
         dem.geotransform = dataset.transform.to_gdal()
     for ours, theirs in (
@@ -403,7 +405,7 @@ def test_curvatures_are_a_hundredth_of_richdem_s(data_dir, tmp_path):
         ("curvature", "curvature"),
     ):
         expected = np.asarray(richdem.TerrainAttribute(dem, theirs))[1:-1, 1:-1] / 100
-        np.testing.assert_allclose(found[ours][1:-1, 1:-1], expected, atol=1e-6)
+        np.testing.assert_allclose(result[ours][1:-1, 1:-1], expected, atol=1e-6)
 
 
 class TestCommand:
@@ -426,9 +428,9 @@ class TestCommand:
         path = make_raster("dem.tif", (x * 10).astype(np.int16))
         with rasterio.open(path, "r+") as dataset:
             dataset.scales, dataset.offsets = (0.1,), (100.0,)
-        found = run(path, tmp_path / "out.tif", ["elevation", "slope"])
-        np.testing.assert_allclose(found["slope"], 45, atol=1e-4)
-        np.testing.assert_allclose(found["elevation"], x + 100, atol=1e-4)
+        result = run(path, tmp_path / "out.tif", ["elevation", "slope"])
+        np.testing.assert_allclose(result["slope"], 45, atol=1e-4)
+        np.testing.assert_allclose(result["elevation"], x + 100, atol=1e-4)
 
     def test_several_bands_warn(self, make_raster, tmp_path):
         events = []
@@ -471,10 +473,10 @@ class TestCommand:
         heights = np.full((9, 9), 100, np.float32)
         heights[4, 4] = np.nan
         path = make_raster("dem.tif", heights, nodata=declared)
-        found = run(path, tmp_path / "out.tif")
-        for name, values in found.items():
+        result = run(path, tmp_path / "out.tif")
+        for name, values in result.items():
             np.testing.assert_array_equal(np.ma.getmaskarray(values), np.isnan(heights), name)
-        assert found["slope"].max() == 0
+        assert result["slope"].max() == 0
 
     def test_a_dem_of_nan_alone_is_refused(self, make_raster, tmp_path):
         path = make_raster("dem.tif", np.full((5, 5), np.nan, np.float32), nodata=np.nan)

@@ -83,7 +83,7 @@ def test_nodata_stays_nodata_and_other_factors_stay_as_they_are(make_raster, tmp
 @pytest.mark.parametrize("smoothing", [0.0, 60.0])
 def test_real_dems_are_what_their_streams_and_slopes_say(data_dir, tmp_path, file, smoothing):
     parameters = {"smoothing": smoothing}
-    found = run(data_dir / file, tmp_path / "out.tif", ["twi", "slope", "elevation"], **parameters)
+    result = run(data_dir / file, tmp_path / "out.tif", ["twi", "slope", "elevation"], **parameters)
     with Source.open(tmp_path / "out.tif") as source:
         (elevation,), (valid,) = source.read(bands=["elevation"])
         grid = source.grid
@@ -91,9 +91,9 @@ def test_real_dems_are_what_their_streams_and_slopes_say(data_dir, tmp_path, fil
     drained = streams.drained_area(streams.flow_directions(filled, grid), valid, grid)
     dx, dy = grid.pixel_metres()
     catchment = drained * 1e6 / np.sqrt(dx * dy)[:, np.newaxis]
-    tangent = np.maximum(np.tan(np.radians(found["slope"].astype(np.float64))), 0.001)
+    tangent = np.maximum(np.tan(np.radians(result["slope"].astype(np.float64))), 0.001)
     np.testing.assert_allclose(
-        found["twi"][valid], np.log(catchment[valid] / tangent[valid]), atol=2e-3
+        result["twi"][valid], np.log(catchment[valid] / tangent[valid]), atol=2e-3
     )
 
 
@@ -113,7 +113,7 @@ def test_the_memory_is_said_and_refused_before_anything_is_read(make_raster, tmp
 def test_the_aspect_s_classes_are_named_and_a_stack_has_a_band_for_each(make_raster, tmp_path):
     heights = np.random.default_rng(0).normal(500, 20, (40, 40)).astype(np.float32)
     path = make_raster("dem.tif", heights)
-    found = run(path, tmp_path / "out.tif", ["slope", "aspect_class", "aspect"])
+    result = run(path, tmp_path / "out.tif", ["slope", "aspect_class", "aspect"])
     with Source.open(tmp_path / "out.tif") as source:
         assert source.class_names("aspect_class") == dict(enumerate(terrain.ASPECT_CLASSES))
         assert source.class_names("slope") == {}
@@ -123,4 +123,4 @@ def test_the_aspect_s_classes_are_named_and_a_stack_has_a_band_for_each(make_ras
         values, _ = stack.read(None or next(stack.grid.row_blocks(40)))
     one_hot = values[1:10]
     np.testing.assert_array_equal(one_hot.sum(axis=0), 1)
-    np.testing.assert_array_equal(one_hot.argmax(axis=0), found["aspect_class"])
+    np.testing.assert_array_equal(one_hot.argmax(axis=0), result["aspect_class"])

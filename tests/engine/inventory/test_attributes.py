@@ -124,16 +124,16 @@ BARE = np.array([shapely.box(500000, 4999900, 500060, 5000000)], object)
 )
 @pytest.mark.parametrize("crs", ["EPSG:32632", None])
 def test_length_is_the_extent_down_the_slope(direction, length, width, crs):
-    found = extents(BARE, crs, np.array([direction]))
-    assert (found[0][0], found[1][0]) == pytest.approx((length, width), rel=1e-3)
+    result = extents(BARE, crs, np.array([direction]))
+    assert (result[0][0], result[1][0]) == pytest.approx((length, width), rel=1e-3)
 
 
 @pytest.mark.parametrize("crs", ["EPSG:4326", "EPSG:3857"])
 def test_length_is_in_metres_on_any_crs(crs):
     move = Transformer.from_crs("EPSG:32632", crs, always_xy=True)
     moved = shapely.transform(BARE, lambda xy: np.stack(move.transform(*xy.T), axis=1))
-    found = extents(moved, crs, np.array([0.0]))
-    assert (found[0][0], found[1][0]) == pytest.approx((100, 60), rel=2e-3)
+    result = extents(moved, crs, np.array([0.0]))
+    assert (result[0][0], result[1][0]) == pytest.approx((100, 60), rel=2e-3)
 
 
 def test_directions_count_from_true_north_where_the_way_up_the_map_is_another_one():

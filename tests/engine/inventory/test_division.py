@@ -101,9 +101,9 @@ def test_traced_pieces_are_a_coverage(numbers):
     """Two that share an edge have the same points on it, and the pixels' area is kept."""
     patches, count = np.zeros_like(numbers), 0
     for value in (1, 2, 3):
-        labels, found = label(numbers == value)
+        labels, result = label(numbers == value)
         patches += np.where(labels > 0, labels + count, 0)
-        count += found
+        count += result
     if not count:
         return
     pieces = traced(patches, Window(100, 50, 9, 9))

@@ -28,9 +28,9 @@ def label_all(classes):
     """Number the 4-connected patches of equal class, from 1."""
     numbers, count = np.zeros_like(classes), 0
     for value in np.unique(classes):
-        patches, found = label(classes == value)
+        patches, result = label(classes == value)
         numbers += np.where(patches > 0, patches + count, 0)
-        count += found
+        count += result
     return numbers.astype(np.int64)
 
 

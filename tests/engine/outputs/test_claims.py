@@ -110,9 +110,9 @@ def test_what_a_run_reads_it_can_not_write_and_the_next_run_can(tmp_path):
 def test_two_outputs_are_two_files(tmp_path, names):
     if names[1] == "./A.TIF" and os.path.normcase("A") == "A":
         pytest.skip("this system tells large letters from small ones")
-    places = {key: str(tmp_path / name) for key, name in zip("ab", names, strict=True)}
+    positions = {key: str(tmp_path / name) for key, name in zip("ab", names, strict=True)}
     with pytest.raises(InputError, match="A and B would both write"):
-        with claimed(places, []):
+        with claimed(positions, []):
             pass
 
 

@@ -313,8 +313,8 @@ def test_what_was_written_since_is_not_overwritten_by_what_was_killed(
     glob = Path.glob
 
     def sorted_by_output(folder, pattern):
-        found = sorted(glob(folder, pattern), key=lambda path: sorted(path.iterdir())[-1].name)
-        return found[::-1] if backwards else found
+        result = sorted(glob(folder, pattern), key=lambda path: sorted(path.iterdir())[-1].name)
+        return result[::-1] if backwards else result
 
     write_all(tmp_path, OLD)
     shutil.rmtree(tmp_path / "d")

@@ -93,9 +93,9 @@ class TestCompany:
     )
     def test_landsat_8_by_its_thermal_bands(self, left_out):
         names = [name for name in LANDSAT8 if name not in left_out]
-        found = dict(zip(names, common_names(names), strict=True))
-        assert found["B11"] == "thermal2"
-        assert [found[name] for name in ("B2", "B4", "B5", "B6", "B7")] == [
+        result = dict(zip(names, common_names(names), strict=True))
+        assert result["B11"] == "thermal2"
+        assert [result[name] for name in ("B2", "B4", "B5", "B6", "B7")] == [
             "blue", "red", "nir", "swir1", "swir2",
         ]  # fmt: skip
 
@@ -141,15 +141,15 @@ class TestCompany:
         ],
     )
     def test_what_may_be_either_keeps_its_name(self, names):
-        found = common_names(names)
-        assert not {"swir1", "swir2", "nir"} & set(found)
+        result = common_names(names)
+        assert not {"swir1", "swir2", "nir"} & set(result)
         with pytest.raises(InputError, match="SENSOR"):
             find_bands(names, ["swir1"])
 
     def test_two_digits_without_company_may_be_hls(self):
         """HLS L30 has B05 in the near infrared; both have blue, green and red alike."""
-        found = common_names(["B02", "B03", "B04", "B05", "B06", "B07"])
-        assert found == ["blue", "green", "red", "B05", "B06", "B07"]
+        result = common_names(["B02", "B03", "B04", "B05", "B06", "B07"])
+        assert result == ["blue", "green", "red", "B05", "B06", "B07"]
 
     def test_the_path_tells_what_names_don_t(self):
         names = ["B2", "B4", "B5"]
@@ -171,8 +171,8 @@ class TestFind:
         assert find_bands(["nir", "Red", "slope"], ["red", "nir"]) == {"red": 1, "nir": 0}
 
     def test_by_sentinel_2_names(self):
-        places = find_bands(SENTINEL2_TEN, ["red", "nir", "swir1"])
-        assert places == {"red": 2, "nir": 6, "swir1": 8}
+        positions = find_bands(SENTINEL2_TEN, ["red", "nir", "swir1"])
+        assert positions == {"red": 2, "nir": 6, "swir1": 8}
 
     @pytest.mark.parametrize(
         ("sensor", "count", "places"),
@@ -192,8 +192,8 @@ class TestFind:
         assert tuple(find_bands(names, wanted, sensor).values()) == places
 
     def test_numbers_go_before_names(self):
-        found = find_bands(["red", "nir", "x"], ["red", "nir"], "auto", {"nir": 3, "red": 0})
-        assert found == {"red": 0, "nir": 2}
+        result = find_bands(["red", "nir", "x"], ["red", "nir"], "auto", {"nir": 3, "red": 0})
+        assert result == {"red": 0, "nir": 2}
 
     def test_custom_takes_numbers_alone(self):
         assert find_bands(["red", "b"], ["red"], "custom", {"red": 2}) == {"red": 1}

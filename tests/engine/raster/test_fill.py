@@ -384,6 +384,6 @@ class TestRealData:
             assert look(path)[1] == []
 
     def test_black_borders_of_real_pictures(self, data_dir):
-        for name, share in (("ls_0589", 0.105), ("nls_2002", 0.603), ("ls_0410", 0.0099)):
+        for name, fraction in (("ls_0589", 0.105), ("nls_2002", 0.603), ("ls_0410", 0.0099)):
             valid, told = look(data_dir / "bijie" / "images" / f"{name}.jpg")
-            assert (~valid).mean() == pytest.approx(share, rel=0.02) and len(told) == 1
+            assert (~valid).mean() == pytest.approx(fraction, rel=0.02) and len(told) == 1

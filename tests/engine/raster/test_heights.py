@@ -67,8 +67,8 @@ def derived(path, tmp_path, **parameters):
     ],
 )  # fmt: skip
 def test_units_as_files_spell_them(unit, metres):
-    found = length_of(unit)
-    assert found is None if metres is None else found == pytest.approx(metres, rel=1e-9)
+    result = length_of(unit)
+    assert result is None if metres is None else result == pytest.approx(metres, rel=1e-9)
 
 
 class TestAuto:

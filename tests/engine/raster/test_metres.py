@@ -152,12 +152,14 @@ def test_between_the_places_measured_pixels_are_interpolated(crs, bounds):
     random = np.random.default_rng(1)
     rows = np.sort(random.integers(0, grid.height, 40)).astype(float)
     columns = np.sort(random.integers(0, grid.width, 50)).astype(float)
-    found = grid.pixels(rows, columns)
+    result = grid.pixels(rows, columns)
     width, height, cosine = by_geodesics(grid, *np.meshgrid(rows, columns, indexing="ij"))
-    assert found.width == pytest.approx(width, rel=2e-4)
-    assert found.height == pytest.approx(height, rel=2e-4)
+    assert result.width == pytest.approx(width, rel=2e-4)
+    assert result.height == pytest.approx(height, rel=2e-4)
     away = np.hypot(*np.meshgrid(*grid.point(columns + 0.5, rows + 0.5))) > 5e5
-    assert np.broadcast_to(found.cosine, width.shape)[away] == pytest.approx(cosine[away], abs=5e-4)
+    assert np.broadcast_to(result.cosine, width.shape)[away] == pytest.approx(
+        cosine[away], abs=5e-4
+    )
     assert grid.metres_vary > 0.01
 
 

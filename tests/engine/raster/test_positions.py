@@ -39,8 +39,8 @@ def test_ways_are_geodesics(crs, left, top, step):
     expected = known.get_geod().inv(longitude[0], latitude[0], longitude[1], latitude[1])[2]
     positions = Positions(grid)
     places = positions.at(rows, columns)
-    found = positions.along(np.linalg.norm(places[0] - places[1], axis=1))
-    assert found == pytest.approx(expected, rel=1e-4)
+    result = positions.along(np.linalg.norm(places[0] - places[1], axis=1))
+    assert result == pytest.approx(expected, rel=1e-4)
 
 
 @pytest.mark.parametrize(("crs", "left", "top", "step"), GRIDS)
@@ -48,8 +48,8 @@ def test_a_window_is_interpolated_to_millimetres(crs, left, top, step):
     grid = Grid(CRS.from_user_input(crs), from_origin(left, top, step / 10, step / 10), 150, 100)
     window = Window(-20, 10, 150, 80)
     rows, columns = np.mgrid[10:90, -20:130]
-    found = Positions(grid).window(window)
-    assert found == pytest.approx(Positions(grid).at(rows, columns), abs=2e-3)
+    result = Positions(grid).window(window)
+    assert result == pytest.approx(Positions(grid).at(rows, columns), abs=2e-3)
     assert Positions(grid).window(Window(5, 5, 1, 2)).shape == (2, 1, 3)
 
 

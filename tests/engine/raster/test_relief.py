@@ -24,13 +24,13 @@ def test_pictures_are_lit_as_matplotlib_lights_them():
 
     heights = np.random.default_rng(1).normal(500, 20, GRID.shape).astype(np.float32)
     expected = LightSource(315, 45).hillshade(heights, dx=10, dy=10)
-    found = hillshade(heights, np.ones(GRID.shape, bool), GRID)
-    np.testing.assert_allclose(found, expected, atol=1e-6)
+    result = hillshade(heights, np.ones(GRID.shape, bool), GRID)
+    np.testing.assert_allclose(result, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(1, 60), (50, 1), (1, 1)])
 def test_a_single_row_or_column_is_lit_too(shape):
     grid = Grid(GRID.crs, GRID.transform, shape[1], shape[0])
     heights = np.arange(shape[0] * shape[1], dtype=np.float32).reshape(shape) ** 2
-    found = hillshade(heights, np.ones(shape, bool), grid)
-    assert found.shape == shape and np.isfinite(found).all()
+    result = hillshade(heights, np.ones(shape, bool), grid)
+    assert result.shape == shape and np.isfinite(result).all()

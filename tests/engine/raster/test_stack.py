@@ -74,39 +74,39 @@ class TestBands:
             make_raster("one.tif", one, bands=["red", "nir"]),
             make_raster("two.tif", two, bands=["slope"]),
         ]
-        found, _ = run(paths, tmp_path / "out.tif")
-        assert list(found) == ["red", "nir", "slope"]
-        np.testing.assert_array_equal(found["nir"], one[1])
-        np.testing.assert_array_equal(found["slope"], two)
+        result, _ = run(paths, tmp_path / "out.tif")
+        assert list(result) == ["red", "nir", "slope"]
+        np.testing.assert_array_equal(result["nir"], one[1])
+        np.testing.assert_array_equal(result["slope"], two)
 
     def test_names_are_made_unique(self, make_raster, tmp_path):
         paths = [make_raster(f"{n}.tif", noise(n), bands=["slope"]) for n in range(3)]
-        found, _ = run(paths, tmp_path / "out.tif")
-        assert list(found) == ["slope", "slope_2", "slope_3"]
+        result, _ = run(paths, tmp_path / "out.tif")
+        assert list(result) == ["slope", "slope_2", "slope_3"]
 
     def test_sentinel_2_names_become_common_ones(self, make_raster, tmp_path):
         path = make_raster("s2.tif", noise(1, (4, 20, 30)), bands=["B02", "B08", "B8A", "B11"])
-        found, _ = run([path], tmp_path / "out.tif")
-        assert list(found) == ["blue", "nir", "nir_narrow", "swir1"]
+        result, _ = run([path], tmp_path / "out.tif")
+        assert list(result) == ["blue", "nir", "nir_narrow", "swir1"]
 
     def test_classes_become_one_band_each(self, make_raster, make_classes, tmp_path):
         slope = make_raster("slope.tif", noise(1), bands=["slope"])
         codes = np.tile([1, 2, 7], (20, 10))
         codes[0, 0] = -32768
         rocks = make_classes("rocks.tif", codes, {1: "Basalt", 2: "Marl & clay", 7: "?"}, slope)
-        found, _ = run([slope, rocks], tmp_path / "out.tif")
-        assert list(found) == ["slope", "lithology_basalt", "lithology_marl_clay", "lithology_7"]
-        np.testing.assert_array_equal(found["lithology_basalt"].filled(0), codes == 1)
-        np.testing.assert_array_equal(found["lithology_marl_clay"].filled(0), codes == 2)
-        assert all(values.mask[0, 0] for values in found.values())
+        result, _ = run([slope, rocks], tmp_path / "out.tif")
+        assert list(result) == ["slope", "lithology_basalt", "lithology_marl_clay", "lithology_7"]
+        np.testing.assert_array_equal(result["lithology_basalt"].filled(0), codes == 1)
+        np.testing.assert_array_equal(result["lithology_marl_clay"].filled(0), codes == 2)
+        assert all(values.mask[0, 0] for values in result.values())
 
     def test_a_value_without_a_name_is_in_no_class(self, make_raster, make_classes, tmp_path):
         slope = make_raster("slope.tif", noise(1), bands=["slope"])
         rocks = make_classes("rocks.tif", np.tile([1, 5], (20, 15)), {1: "Basalt"}, slope)
-        found, _ = run([rocks], tmp_path / "out.tif")
-        assert list(found) == ["lithology_basalt"]
-        assert found["lithology_basalt"].sum() == 300
-        assert found["lithology_basalt"].count() == 600
+        result, _ = run([rocks], tmp_path / "out.tif")
+        assert list(result) == ["lithology_basalt"]
+        assert result["lithology_basalt"].sum() == 300
+        assert result["lithology_basalt"].count() == 600
 
 
 class TestValidity:
@@ -117,8 +117,8 @@ class TestValidity:
             make_raster("one.tif", one, bands=["a"], nodata=-1),
             make_raster("two.tif", two, bands=["b"]),
         ]
-        found, _ = run(paths, tmp_path / "out.tif")
-        for values in found.values():
+        result, _ = run(paths, tmp_path / "out.tif")
+        for values in result.values():
             assert np.argwhere(values.mask).tolist() == [[3, 4], [5, 6]]
 
     def test_blocks_don_t_show(self, make_raster, tmp_path, monkeypatch):
@@ -145,8 +145,8 @@ class TestGrids:
             "coarse.tif", np.tile(np.arange(15) * 20 + 10.0, (10, 1)).astype("f4"), bands=["b"],
             transform=from_origin(500000, 5000000, 20, 20),
         )  # fmt: skip
-        found, _ = run([fine, coarse], tmp_path / "out.tif")
-        np.testing.assert_allclose(found["b"][:, 1:-1], found["a"][:, 1:-1], atol=1e-3)
+        result, _ = run([fine, coarse], tmp_path / "out.tif")
+        np.testing.assert_allclose(result["b"][:, 1:-1], result["a"][:, 1:-1], atol=1e-3)
 
     def test_another_crs(self, make_raster, tmp_path):
         """A band of latitudes read on a UTM grid."""
@@ -156,12 +156,12 @@ class TestGrids:
         latitude = make_raster(
             "latitude.tif", (rows - 45).astype("f4"), crs="EPSG:4326", transform=transform
         )
-        found, _ = run([flat, latitude], tmp_path / "out.tif")
+        result, _ = run([flat, latitude], tmp_path / "out.tif")
         with rasterio.open(flat) as dataset:
             top = dataset.xy(0, 0)
         expected = rasterio.warp.transform("EPSG:32632", "EPSG:4326", [top[0]], [top[1]])[1][0]
-        assert found["latitude"][0, 0] == pytest.approx(expected - 45, abs=1e-5)
-        assert found["latitude"].count() == 600
+        assert result["latitude"][0, 0] == pytest.approx(expected - 45, abs=1e-5)
+        assert result["latitude"].count() == 600
 
     def test_the_reference_decides(self, make_raster, tmp_path):
         fine = make_raster("fine.tif", noise(1), bands=["a"])
@@ -181,9 +181,9 @@ class TestGrids:
                 "part.tif", part, bands=["b"], transform=from_origin(500040, 4999970, 10, 10)
             ),
         ]
-        found, _ = run(paths, tmp_path / "out.tif")
-        np.testing.assert_array_equal(found["b"][3:8, 4:10], part)
-        assert found["b"].count() == found["a"].count() == 30
+        result, _ = run(paths, tmp_path / "out.tif")
+        np.testing.assert_array_equal(result["b"][3:8, 4:10], part)
+        assert result["b"].count() == result["a"].count() == 30
 
     def test_classes_are_never_blended(self, make_raster, make_classes, tmp_path):
         slope = make_raster("slope.tif", noise(1), bands=["slope"])
@@ -192,8 +192,8 @@ class TestGrids:
         )
         codes = np.random.default_rng(3).integers(1, 4, (10, 15))
         rocks = make_classes("rocks.tif", codes, {1: "a", 2: "b", 3: "c"}, coarse)
-        found, _ = run([slope, rocks], tmp_path / "out.tif")
-        classes = np.ma.stack([found[f"lithology_{name}"] for name in "abc"])
+        result, _ = run([slope, rocks], tmp_path / "out.tif")
+        classes = np.ma.stack([result[f"lithology_{name}"] for name in "abc"])
         assert set(np.unique(classes.compressed())) == {0, 1}
         assert np.all(classes.sum(axis=0).compressed() == 1)
 
@@ -205,8 +205,8 @@ class TestGrids:
             bands=["aspect"],
             transform=from_origin(499993, 5000004, 21, 21),
         )
-        found, _ = run([slope, north], tmp_path / "out.tif")
-        assert set(np.unique(found["aspect"].compressed())) == {1, 359}
+        result, _ = run([slope, north], tmp_path / "out.tif")
+        assert set(np.unique(result["aspect"].compressed())) == {1, 359}
 
     def test_aspect_is_known_by_its_final_name(self, make_raster, tmp_path):
         """By its file's, or with a number, as a second one has."""
@@ -217,10 +217,10 @@ class TestGrids:
         )
         north = make_raster("aspect.tif", angles, transform=shifted)
         again = make_raster("other.tif", angles, transform=shifted, bands=["aspect"])
-        found, _ = run([slope, north, again], tmp_path / "out.tif")
-        assert list(found) == ["slope", "aspect", "aspect_2"]
+        result, _ = run([slope, north, again], tmp_path / "out.tif")
+        assert list(result) == ["slope", "aspect", "aspect_2"]
         for name in ("aspect", "aspect_2"):
-            assert set(np.unique(found[name].compressed())) == {1, 359}
+            assert set(np.unique(result[name].compressed())) == {1, 359}
 
     def test_classes_without_our_names_keep_their_values(self, make_raster, tmp_path):
         """And are known as classes by whoever reads the stack."""
@@ -230,8 +230,8 @@ class TestGrids:
         cover = make_raster("cover.tif", codes, transform=shifted)
         with rasterio.open(cover, "r+") as dataset:
             dataset.write_colormap(1, {10: (0, 100, 0, 255), 80: (0, 0, 200, 255)})
-        found, texts = run([slope, cover], tmp_path / "one.tif", resampling="average")
-        assert set(np.unique(found["cover"].compressed())) == {10, 80}
+        result, texts = run([slope, cover], tmp_path / "one.tif", resampling="average")
+        assert set(np.unique(result["cover"].compressed())) == {10, 80}
         assert any(text.startswith("cover: classes by") for text in texts)
         moved = make_raster("moved.tif", noise(1), transform=shifted)
         again, _ = run([moved, tmp_path / "one.tif"], tmp_path / "two.tif")
@@ -257,11 +257,11 @@ class TestGrids:
             transform=from_origin(499997, 5000004, 10, 10),
         )  # fmt: skip
         ground = make_raster("ground.tif", noise(1, (18, 28)), bands=["elevation"])
-        found, _ = run([ground, scene], tmp_path / "out.tif", resampling=resampling)
+        result, _ = run([ground, scene], tmp_path / "out.tif", resampling=resampling)
         expected = np.zeros((18, 28), bool)
         expected[:, 20:] = True
-        np.testing.assert_array_equal(found["swir1"].mask, expected)
-        assert set(np.unique(found["swir1"].compressed())) == {1500}
+        np.testing.assert_array_equal(result["swir1"].mask, expected)
+        assert set(np.unique(result["swir1"].compressed())) == {1500}
 
     def test_a_local_grid_is_stacked_with_its_own_kind_alone(self, make_raster, tmp_path):
         """An engineering CRS, as drones write; on the Earth it has no place."""
@@ -270,8 +270,8 @@ class TestGrids:
         again = make_raster(
             "again.tif", noise(2), crs=local, bands=["b"], transform=from_origin(500004, 5e6, 9, 9)
         )
-        found, _ = run([site, again], tmp_path / "out.tif")
-        assert found["b"].count() == 18 * 27 and not found["a"].mask[:18, 1:27].any()
+        result, _ = run([site, again], tmp_path / "out.tif")
+        assert result["b"].count() == 18 * 27 and not result["a"].mask[:18, 1:27].any()
         earth = make_raster("earth.tif", noise(3))
         with pytest.raises(GridError, match=r"site\.tif .*can't be brought to EPSG:32632"):
             run([earth, site], tmp_path / "other.tif")
@@ -284,20 +284,22 @@ class TestArea:
         values = noise(1)
         path = make_raster("one.tif", values, bands=["a"])
         triangle = Polygon([(500052, 4999948), (500148, 4999948), (500052, 4999852)])
-        found, _ = run([path], tmp_path / "out.tif", area=make_area(triangle))
+        result, _ = run([path], tmp_path / "out.tif", area=make_area(triangle))
         with rasterio.open(tmp_path / "out.tif") as dataset:
             assert tuple(dataset.bounds) == (500050, 4999850, 500150, 4999950)
-        assert found["a"].shape == (10, 10)
-        np.testing.assert_array_equal(found["a"].compressed(), values[5:15, 5:15][~found["a"].mask])
-        assert not found["a"].mask[0, 0]
-        assert found["a"].mask[9, 9]
+        assert result["a"].shape == (10, 10)
+        np.testing.assert_array_equal(
+            result["a"].compressed(), values[5:15, 5:15][~result["a"].mask]
+        )
+        assert not result["a"].mask[0, 0]
+        assert result["a"].mask[9, 9]
 
     def test_an_area_in_another_crs(self, make_raster, make_area, tmp_path):
         path = make_raster("one.tif", noise(1), bands=["a"])
         square = gpd.GeoSeries([box(500050, 4999850, 500150, 4999950)], crs="EPSG:32632")
         area = make_area(square.to_crs("EPSG:4326").iloc[0], crs="EPSG:4326")
-        found, _ = run([path], tmp_path / "out.tif", area=area)
-        assert found["a"].count() == 100
+        result, _ = run([path], tmp_path / "out.tif", area=area)
+        assert result["a"].count() == 100
 
     def test_an_area_elsewhere_is_refused(self, make_raster, make_area, tmp_path):
         path = make_raster("one.tif", noise(1))
@@ -430,18 +432,18 @@ class TestRealData:
         codes = [int(code) for code in np.unique(geology)]
         rocks = make_classes("rocks.tif", geology, {code: f"unit {code}" for code in codes}, dem)
         area = str(data_dir / "kashmir/landslides.shp")
-        found, texts = run([tmp_path / "terrain.tif", rocks], tmp_path / "all.tif")
-        assert list(found) == ["elevation", "slope", *(f"lithology_unit_{code}" for code in codes)]
-        classes = np.ma.stack([found[f"lithology_unit_{code}"] for code in codes])
+        result, texts = run([tmp_path / "terrain.tif", rocks], tmp_path / "all.tif")
+        assert list(result) == ["elevation", "slope", *(f"lithology_unit_{code}" for code in codes)]
+        classes = np.ma.stack([result[f"lithology_unit_{code}"] for code in codes])
         assert np.all(classes.sum(axis=0) == 1)
         for code, one_hot in zip(codes, classes, strict=True):
             assert one_hot.sum() == (geology == code).sum()
-        assert len(texts[-1].splitlines()) == 1 + len(found)
+        assert len(texts[-1].splitlines()) == 1 + len(result)
 
         landslides, _ = run([tmp_path / "terrain.tif"], tmp_path / "landslides.tif", area=area)
-        share = landslides["slope"].count() / found["slope"].count()
-        assert 0.001 < share < 0.2
-        assert landslides["slope"].mean() > found["slope"].mean()  # they lie on the steep ground
+        fraction = landslides["slope"].count() / result["slope"].count()
+        assert 0.001 < fraction < 0.2
+        assert landslides["slope"].mean() > result["slope"].mean()  # they lie on the steep ground
 
     def test_layers_of_other_crs_and_extent(self, data_dir, tmp_path):
         """Emilia's image, a DEM that reaches beyond it, and that DEM warped to degrees."""
@@ -453,10 +455,10 @@ class TestRealData:
             WarpedVRT(dataset, crs="EPSG:4326", resampling=Resampling.bilinear) as view,
         ):
             rasterio.shutil.copy(view, degrees, driver="GTiff")
-        found, _ = run([image, around, degrees], tmp_path / "out.tif")
-        assert list(found)[:3] == ["blue", "green", "red"]
-        assert list(found)[-2:] == ["dem_around_4120_9km_10m", "degrees"]
-        metres, warped = found["dem_around_4120_9km_10m"], found["degrees"]
+        result, _ = run([image, around, degrees], tmp_path / "out.tif")
+        assert list(result)[:3] == ["blue", "green", "red"]
+        assert list(result)[-2:] == ["dem_around_4120_9km_10m", "degrees"]
+        metres, warped = result["dem_around_4120_9km_10m"], result["degrees"]
         with rasterio.open(data_dir / "emilia_s2/dem_4120.tif") as dataset:
             assert np.ma.abs(metres - dataset.read(1)).mean() < 1
         assert warped.count() == 128 * 128
@@ -468,11 +470,11 @@ class TestRealData:
     def test_olinda_s_dem_lies_on_its_image(self, data_dir, tmp_path):
         """Its CRS has no code, only parameters, and they are right: UTM 25 south on GRS 80."""
         folder = data_dir / "samples/stars_olinda_l7_dem"
-        found, _ = run(
+        result, _ = run(
             [folder / "L7_ETMs.tif", folder / "olinda_dem_utm25s.tif"], tmp_path / "o.tif"
         )
-        height = found["olinda_dem_utm25s"]
-        green, swir1 = found["band_2"], found["band_5"]
+        height = result["olinda_dem_utm25s"]
+        green, swir1 = result["band_2"], result["band_5"]
         sea = (green > 1.5 * swir1) & ~height.mask
         assert sea.sum() > 1000
         assert np.ma.median(height[sea]) < 2 < np.ma.median(height[~sea])
@@ -481,8 +483,8 @@ class TestRealData:
         folder = data_dir / "samples/rstoolbox_l5_amazon"
         files = sorted(folder.glob("*_B?.TIF"))
         assert len(files) == 7
-        found, _ = run(files, tmp_path / "out.tif")
-        assert list(found) == ["blue", "green", "red", "nir", "swir1", "thermal", "swir2"]
+        result, _ = run(files, tmp_path / "out.tif")
+        assert list(result) == ["blue", "green", "red", "nir", "swir1", "thermal", "swir2"]
 
 
 class TestUnits:
@@ -514,11 +516,11 @@ class TestUnits:
 
     def test_known_numbers_become_reflectance_and_say_so(self, layers, tmp_path):
         given = [layers["told"], layers["dem"], layers["index"]]
-        found, texts = run(given, tmp_path / "a.tif")
-        np.testing.assert_allclose(found["red"], 0.04, rtol=1e-5)
-        np.testing.assert_allclose(found["nir"], 0.3, rtol=1e-5)
-        assert (found["elevation"] == self.HEIGHT).all()
-        assert (found["ndvi"] == self.NDVI).all()
+        result, texts = run(given, tmp_path / "a.tif")
+        np.testing.assert_allclose(result["red"], 0.04, rtol=1e-5)
+        np.testing.assert_allclose(result["nir"], 0.3, rtol=1e-5)
+        assert (result["elevation"] == self.HEIGHT).all()
+        assert (result["ndvi"] == self.NDVI).all()
         assert self.units(tmp_path / "a.tif") == {
             "red": "reflectance", "nir": "reflectance", "elevation": None, "ndvi": None,
         }  # fmt: skip
@@ -536,21 +538,21 @@ class TestUnits:
         assert any("whether an offset was added to the reflectance of red, nir" in t for t in texts)
 
     def test_unknown_numbers_stay_and_are_told_but_pictures(self, layers, tmp_path):
-        found, texts = run([layers["unknown"]], tmp_path / "a.tif")
-        assert (found["red"] == self.RED).all()
+        result, texts = run([layers["unknown"]], tmp_path / "a.tif")
+        assert (result["red"] == self.RED).all()
         told = [text for text in texts if "red, nir of the layers are of unknown units" in text]
         assert len(told) == 1 and ": give SCALE and OFFSET" in told[0]
-        found, texts = run([layers["picture"]], tmp_path / "b.tif")
-        assert (found["red"] == self.RED // 20).all()
+        result, texts = run([layers["picture"]], tmp_path / "b.tif")
+        assert (result["red"] == self.RED // 20).all()
         assert self.units(tmp_path / "b.tif")["red"] is None
         assert len(texts) == 1  # the table
 
     def test_scale_and_offset_given_count_for_digital_numbers_of_imagery(self, layers, tmp_path):
         given = [layers["unknown"], layers["dem"], layers["told"]]
-        found, _ = run(given, tmp_path / "a.tif", scale=1e-3, offset=-1.0)
+        result, _ = run(given, tmp_path / "a.tif", scale=1e-3, offset=-1.0)
         for red in ("red", "red_2"):
-            np.testing.assert_allclose(found[red], 0.4, rtol=1e-5)
-        assert (found["elevation"] == self.HEIGHT).all()
+            np.testing.assert_allclose(result[red], 0.4, rtol=1e-5)
+        assert (result["elevation"] == self.HEIGHT).all()
         with pytest.raises(InputError, match="SCALE and OFFSET are given, but no band"):
             run([layers["dem"]], tmp_path / "b.tif", scale=1e-3)
 
@@ -558,23 +560,23 @@ class TestUnits:
         """Before and after, without change: one harmonised, one not."""
         image = np.full((2, 8, 9), [[[self.RED - 1000]], [[self.NIR - 1000]]], np.uint16)
         before = make_raster("S2_SR_HARMONIZED_before.tif", image, bands=["B04", "B08"])
-        found, _ = run([layers["told"], before], tmp_path / "a.tif")
-        np.testing.assert_allclose(found["red"], found["red_2"], atol=1e-6)
-        np.testing.assert_allclose(found["nir"], found["nir_2"], atol=1e-6)
+        result, _ = run([layers["told"], before], tmp_path / "a.tif")
+        np.testing.assert_allclose(result["red"], result["red_2"], atol=1e-6)
+        np.testing.assert_allclose(result["nir"], result["nir_2"], atol=1e-6)
 
     def test_nodata_stays_nodata(self, make_raster, tmp_path):
         image = np.full((1, 8, 9), 1400, np.uint16)
         image[0, 2:4, 2:4] = 0
         path = make_raster("S2_SR_HARMONIZED.tif", image, bands=["B04"], nodata=0)
-        found, _ = run([path], tmp_path / "a.tif")
-        assert found["red"].mask.sum() == 4
-        np.testing.assert_allclose(found["red"].compressed(), 0.14, rtol=1e-5)
+        result, _ = run([path], tmp_path / "a.tif")
+        assert result["red"].mask.sum() == 4
+        np.testing.assert_allclose(result["red"].compressed(), 0.14, rtol=1e-5)
 
 
 def test_thermal_bands_are_not_short_wave_infrared(make_raster, tmp_path):
     """A top-of-atmosphere export of Landsat 8, whose sensor its bands tell."""
     names = ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B9", "B10", "B11"]
     values = np.arange(1, 11, dtype=np.float32)[:, None, None] * np.ones((4, 5), np.float32)
-    found, _ = run([make_raster("l8.tif", values, bands=names)], tmp_path / "stack.tif")
-    assert found["swir1"].max() == 6
-    assert found["thermal2"].max() == 10
+    result, _ = run([make_raster("l8.tif", values, bands=names)], tmp_path / "stack.tif")
+    assert result["swir1"].max() == 6
+    assert result["thermal2"].max() == 10

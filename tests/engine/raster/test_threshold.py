@@ -78,8 +78,8 @@ def test_what_is_written_is_read_to_the_last_digit(make, value):
     ],
 )  # fmt: skip
 def test_it_is_the_rasters_else_its_models_else_a_half(make, tags, value, origin):
-    found = threshold(make(tags=tags))
-    assert found.value == value and origin in str(found)
+    result = threshold(make(tags=tags))
+    assert result.value == value and origin in str(result)
 
 
 def test_what_the_user_asks_for_counts_and_what_the_raster_carries_is_told(make):
@@ -93,13 +93,13 @@ def test_copies_windows_and_mosaics_of_gdal_keep_it(make, tmp_path):
     tags = {TAG: "0.7"}
     east = from_origin(500000 + 1100, 5000000, 10, 10)
     paths = [make("a.tif", tags), make("b.tif", tags, transform=east)]
-    made = {
+    written = {
         "copy.tif": ["gdal_translate", "-co", "COMPRESS=LZW", paths[0]],
         "window.vrt": ["gdal_translate", "-of", "VRT", "-srcwin", "10", "5", "20", "20", paths[0]],
         "warped.tif": ["gdalwarp", "-t_srs", "EPSG:25832", *paths],
         "mosaic.vrt": ["gdalbuildvrt"],
     }
-    for name, command in made.items():
+    for name, command in written.items():
         target = str(tmp_path / name)
         inputs = [target, *paths] if name == "mosaic.vrt" else [target]
         try:
@@ -138,8 +138,8 @@ def test_an_empty_threshold_draws_the_inventory_of_the_rasters_own(make, tmp_pat
     def drawn(path, **options):
         events = []
         output = str(tmp_path / "inventory.gpkg")
-        found = vectorize(input=path, output=output, progress=Progress(events.append), **options)
-        return round(found["area_m2"] / 4000), " ".join(event.get("text", "") for event in events)
+        result = vectorize(input=path, output=output, progress=Progress(events.append), **options)
+        return round(result["area_m2"] / 4000), " ".join(event.get("text", "") for event in events)
 
     path = make(tags={TAG: "0.7"})
     columns, told = drawn(path)
@@ -170,15 +170,15 @@ def test_each_map_is_judged_at_its_own_threshold(make, make_raster, tmp_path):
         predicted=maps, reference=truth, json=str(report), html=str(page),
         progress=Progress(events.append),
     )  # fmt: skip
-    found = json.loads(report.read_text())
-    assert found["threshold"] == 0.7
-    assert [one["threshold"] for one in found["maps"]] == [0.7, 0.4, 0.5]
-    mapped = [one["tp"] + one["fp"] for one in found["maps"]]
+    result = json.loads(report.read_text())
+    assert result["threshold"] == 0.7
+    assert [one["threshold"] for one in result["maps"]] == [0.7, 0.4, 0.5]
+    mapped = [one["tp"] + one["fp"] for one in result["maps"]]
     assert mapped == [1600, 2800, 2400]
     assert "predicted map b is landslide where it is at least 0.4 (carried by" in page.read_text()
     evaluate(predicted=maps, reference=truth, json=str(report), threshold=0.9, progress=Progress())
-    found = json.loads(report.read_text())
-    assert [one["tp"] + one["fp"] for one in found["maps"]] == [800, 800, 800]
+    result = json.loads(report.read_text())
+    assert [one["tp"] + one["fp"] for one in result["maps"]] == [800, 800, 800]
 
 
 def test_a_mask_has_no_threshold(make_raster, tmp_path):
@@ -186,8 +186,8 @@ def test_a_mask_has_no_threshold(make_raster, tmp_path):
     with rasterio.open(mask, "r+") as dataset:
         dataset.update_tags(**{TAG: "0.7"})
     report = tmp_path / "report.json"
-    found = evaluate(predicted=mask, reference=mask, json=str(report), progress=Progress())
-    assert found["f1"] == 1 and json.loads(report.read_text())["threshold"] is None
+    result = evaluate(predicted=mask, reference=mask, json=str(report), progress=Progress())
+    assert result["f1"] == 1 and json.loads(report.read_text())["threshold"] is None
     with Source.open(mask) as source:
         threshold = carried(source)
     assert threshold is not None and threshold.value == 0.7
@@ -197,7 +197,7 @@ def test_pseudo_labels_and_false_alarms_begin_at_the_rasters_threshold(make, mak
     stack = make_raster("stack.tif", np.random.default_rng(0).normal(size=STEPS.shape))
     path = make(tags={TAG: "0.7"})
     events = []
-    made = samples(
+    written = samples(
         stack=stack, landslides=path, output=str(tmp_path / "samples"), tile_size=8, stride=8,
         split="random", hard_negatives=path, progress=Progress(events.append),
     )  # fmt: skip
@@ -205,7 +205,7 @@ def test_pseudo_labels_and_false_alarms_begin_at_the_rasters_threshold(make, mak
     assert "p.tif is landslide where it is at least 0.7 (carried by the raster)" in told
     assert "False alarms are background where" in told and "all above 0" not in told
     assert "before sampling: 1 : 1.8." in told  # 40 columns of 110
-    assert made["train"] > 0
+    assert written["train"] > 0
 
 
 def test_bytes_with_a_scale_are_probabilities_too(make, make_raster, tmp_path):
@@ -240,8 +240,8 @@ def test_that_one_of_several_bands_alone_counts_is_told(make, make_raster, tmp_p
     named = make(
         "named.tif", {}, np.stack([1 - STEPS, STEPS]), bands=["b", "landslide_probability"]
     )
-    found = vectorize(input=named, output=str(tmp_path / "n.gpkg"), progress=progress)
-    assert round(found["area_m2"] / 4000) == 60
+    result = vectorize(input=named, output=str(tmp_path / "n.gpkg"), progress=progress)
+    assert round(result["area_m2"] / 4000) == 60
     assert not [event for event in events if event["type"] == "warning"]
 
 

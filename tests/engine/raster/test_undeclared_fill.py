@@ -130,13 +130,13 @@ def test_samples_do_not_show_a_black_border_to_training(make_raster, tmp_path, s
 def test_factors_are_analysed_without(make_raster, tmp_path, scene, landslides):
     factors = scene.astype("float32")
     factors[0, :, :20] = -9999
-    found = []
+    result = []
     for name, nodata in (("a", -9999), ("b", None)):
         stack = make_raster(f"{name}.tif", factors[:2], nodata=nodata, bands=("slope", "twi"))
         table = {"table": str(tmp_path / f"{name}.csv")}
         assert run("factoranalysis", table, stack=stack, landslides=landslides) == (nodata is None)
-        found.append((tmp_path / f"{name}.csv").read_text(encoding="utf-8"))
-    assert found[0] == found[1]
+        result.append((tmp_path / f"{name}.csv").read_text(encoding="utf-8"))
+    assert result[0] == result[1]
 
 
 def test_attributes_do_not_come_from_voids(make_raster, tmp_path, dem):

@@ -105,10 +105,10 @@ def layers(draw):
 def test_a_view_is_a_plain_resampling_of_the_valid_pixels_of_each_band(case, tmp_path):
     (height, width), bands, method, (left, top), step = case
     values, holes, files = [], [], []
-    for number, (dtype, nodata, seed, share) in enumerate(bands):
+    for number, (dtype, nodata, seed, fraction) in enumerate(bands):
         random = np.random.default_rng(seed)
         band = random.integers(20, 120, (height, width)).astype(float)
-        hole = random.random((height, width)) < share
+        hole = random.random((height, width)) < fraction
         written = np.where(hole, nodata, band)
         files.append(write(tmp_path / f"{number}.tif", written, dtype, nodata))
         values.append(band)
@@ -122,14 +122,14 @@ def test_a_view_is_a_plain_resampling_of_the_valid_pixels_of_each_band(case, tmp
     within = rows_within[:, None] & columns_within
     with Source.open(path) as source:
         seen, valid = source.on(grid, method).read()
-    for band, hole, found, there in zip(values, holes, seen, valid, strict=True):
-        share = down @ ~hole @ across.T
-        mean = down @ np.where(hole, 0, band) @ across.T / np.where(share > 0.1, share, 1)
-        clear = within & (np.abs(share - 0.5) > 1e-3)
-        np.testing.assert_array_equal(there[clear], share[clear] > 0.5)
+    for band, hole, result, there in zip(values, holes, seen, valid, strict=True):
+        fraction = down @ ~hole @ across.T
+        mean = down @ np.where(hole, 0, band) @ across.T / np.where(fraction > 0.1, fraction, 1)
+        clear = within & (np.abs(fraction - 0.5) > 1e-3)
+        np.testing.assert_array_equal(there[clear], fraction[clear] > 0.5)
         both = there & clear
-        np.testing.assert_allclose(found[both], mean[both], atol=2e-3)
-        assert not found[~there].any()
+        np.testing.assert_allclose(result[both], mean[both], atol=2e-3)
+        assert not result[~there].any()
 
 
 def test_bands_of_many_types_are_read_together(tmp_path):

@@ -43,5 +43,5 @@ def stack(make_raster):
 @pytest.fixture
 def landslides(make_polygons, square):
     """Sixteen landslides of 6 x 6 pixels, one in the middle of every 64 x 64 pixels."""
-    places = [(column, row) for column in range(28, 256, 64) for row in range(28, 256, 64)]
-    return make_polygons("landslides.gpkg", [square(*place, 6) for place in places])
+    positions = [(column, row) for column in range(28, 256, 64) for row in range(28, 256, 64)]
+    return make_polygons("landslides.gpkg", [square(*place, 6) for place in positions])

@@ -28,29 +28,29 @@ def set_of(pixels, split, tmp_path):
 def test_each_patch_validates_once_with_its_group(tmp_path, split):
     random = np.random.default_rng(0)
     pixels = random.integers(1, 500, 240) * (random.random(240) < 0.6)
-    made = set_of(pixels, split, tmp_path)
-    found = folds(made, 5, 1)
-    validated = [sample.id for _, validation in found for sample in validation]
-    assert sorted(validated) == [sample.id for sample in made.samples]
-    for train, validation in found:
+    written = set_of(pixels, split, tmp_path)
+    result = folds(written, 5, 1)
+    validated = [sample.id for _, validation in result for sample in validation]
+    assert sorted(validated) == [sample.id for sample in written.samples]
+    for train, validation in result:
         assert len(train) + len(validation) == 240
         keys = {"b": lambda s: s.block, "i": lambda s: s.source, "p": lambda s: s.id}
         key = keys[split.split()[-1][0] if split.startswith("random") else "b"]
         assert {key(sample) for sample in train}.isdisjoint(map(key, validation))
-        share = sum(sample.landslide_pixels for sample in validation) / pixels.sum()
-        assert share == pytest.approx(0.2, abs=0.02)
+        fraction = sum(sample.landslide_pixels for sample in validation) / pixels.sum()
+        assert fraction == pytest.approx(0.2, abs=0.02)
         assert len(validation) == pytest.approx(48, abs=4)
 
 
 def test_seeds(tmp_path):
-    made = set_of(np.full(40, 9), "random by image", tmp_path)
-    assert folds(made, 4, 1) == folds(made, 4, 1) != folds(made, 4, 2)
+    written = set_of(np.full(40, 9), "random by image", tmp_path)
+    assert folds(written, 4, 1) == folds(written, 4, 1) != folds(written, 4, 2)
 
 
 def test_test_patches_stay_out(tmp_path):
-    made = set_of(np.full(30, 9), "random by patch", tmp_path)
-    made.samples[3] = Sample(**{**made.samples[3].__dict__, "split": "test"})
-    for train, validation in folds(made, 3, 0):
+    written = set_of(np.full(30, 9), "random by patch", tmp_path)
+    written.samples[3] = Sample(**{**written.samples[3].__dict__, "split": "test"})
+    for train, validation in folds(written, 3, 0):
         assert "000003" not in {sample.id for sample in (*train, *validation)}
         assert len(train) + len(validation) == 29
 
@@ -83,10 +83,10 @@ def test_no_pixel_of_one_fold_is_in_another(tmp_path, stack, landslides):
         stack=stack, landslides=landslides, output=str(output), tile_size=16, stride=8,
         background=2, progress=Progress(),
     )  # fmt: skip
-    made = SampleSet.read(output)
-    assert made.split.startswith("blocks")
-    assert any(len(sample.blocks) > 1 for sample in made.samples)
-    for train, validation in folds(made, 3, 0):
+    written = SampleSet.read(output)
+    assert written.split.startswith("blocks")
+    assert any(len(sample.blocks) > 1 for sample in written.samples)
+    for train, validation in folds(written, 3, 0):
         ground = np.zeros((256, 256), bool)
         for sample in validation:
             column, row, width, height = sample.window

@@ -53,13 +53,13 @@ def run(tmp_path, events=None, **options):
 def test_images_and_labels_come_over_exactly(tmp_path, bijie_like):
     with warnings.catch_warnings():
         warnings.simplefilter("error", rasterio.errors.NotGeoreferencedWarning)
-        values, made = run(tmp_path, **bijie_like, resolution=0.8)
-        loaded = {sample.source: made.load(sample) for sample in made.samples}
+        values, written = run(tmp_path, **bijie_like, resolution=0.8)
+        loaded = {sample.source: written.load(sample) for sample in written.samples}
     assert (values["train"], values["validation"]) == (12, 3)
-    assert made.split == "random by image"
-    assert (made.bands, made.resolution, made.crs) == (["red", "green", "blue"], 0.8, None)
-    assert made.tile_size == 60
-    for sample in made.samples:
+    assert written.split == "random by image"
+    assert (written.bands, written.resolution, written.crs) == (["red", "green", "blue"], 0.8, None)
+    assert written.tile_size == 60
+    for sample in written.samples:
         image, valid, labels = loaded[sample.source]
         original = np.asarray(Image.open(f"{bijie_like['images']}/{sample.source}"))
         assert (image == original.transpose(2, 0, 1)).all()
@@ -74,9 +74,9 @@ def test_limit_takes_landslides_first_and_the_same_by_seed(tmp_path, bijie_like)
     listed = []
     for folder, limit, seed in (("a", 6, 1), ("b", 6, 1), ("c", 6, 2), ("d", 12, 1)):
         (tmp_path / folder).mkdir()
-        _, made = run(tmp_path / folder, **bijie_like, limit=limit, seed=seed)
-        assert len(made.samples) == limit
-        listed.append([sample.source for sample in made.samples])
+        _, written = run(tmp_path / folder, **bijie_like, limit=limit, seed=seed)
+        assert len(written.samples) == limit
+        listed.append([sample.source for sample in written.samples])
     assert listed[0] == listed[1] != listed[2]
     assert all(name.startswith("ls") for name in listed[0])
     assert sum(name.startswith("nls") for name in listed[3]) == 2
@@ -95,10 +95,10 @@ def test_image_n_and_mask_n_in_one_folder(tmp_path):
         mask[: number + 1] = 1
         write(tmp_path / "both", f"mask_{number}.png", mask)
     folder = str(tmp_path / "both")
-    _, made = run(tmp_path, images=folder, masks=folder)
-    assert len(made.samples) == 6
-    for sample in made.samples:
-        assert sample.landslide_pixels == 32 * (made.load(sample)[0].max() + 1)
+    _, written = run(tmp_path, images=folder, masks=folder)
+    assert len(written.samples) == 6
+    for sample in written.samples:
+        assert sample.landslide_pixels == 32 * (written.load(sample)[0].max() + 1)
 
 
 def test_float_tiles_with_crs_and_nodata_keep_them(tmp_path, make_raster):
@@ -110,16 +110,16 @@ def test_float_tiles_with_crs_and_nodata_keep_them(tmp_path, make_raster):
         make_raster(f"i/{name}.tif", values)
         make_raster(f"m/{name}.tif", np.eye(32, dtype=np.uint8))
     folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
-    _, made = run(tmp_path, **folders, bands=["a", "b", "c", "d"])
-    image, valid, labels = made.load(made.samples[0])
+    _, written = run(tmp_path, **folders, bands=["a", "b", "c", "d"])
+    image, valid, labels = written.load(written.samples[0])
     assert not valid[0].any()
     assert valid[1:].all()
     assert (labels[0] == UNKNOWN).all()
     assert (labels[1:] == np.eye(32)[1:]).all()
     assert (image[:, 1:] == values[:, 1:]).all()
-    with rasterio.open(made.image_path(made.samples[0])) as dataset:
+    with rasterio.open(written.image_path(written.samples[0])) as dataset:
         assert dataset.crs.to_epsg() == 32632
-    assert made.mean == pytest.approx(values[:, 1:].mean(axis=(1, 2)), rel=1e-6)
+    assert written.mean == pytest.approx(values[:, 1:].mean(axis=(1, 2)), rel=1e-6)
 
 
 def arrays(folder, name, image, mask):
@@ -146,10 +146,10 @@ def test_arrays_with_bands_first_or_last(tmp_path, suffix, last):
         stored = image.transpose(1, 2, 0) if last else image
         arrays(tmp_path / "set", f"{number}.{suffix}", stored, mask)
     folders = {"images": str(tmp_path / "set" / "img"), "masks": str(tmp_path / "set" / "mask")}
-    _, made = run(tmp_path, **folders, bands=bands)
-    assert len(made.samples) == 6
-    for sample in made.samples:
-        values, valid, labels = made.load(sample)
+    _, written = run(tmp_path, **folders, bands=bands)
+    assert len(written.samples) == 6
+    for sample in written.samples:
+        values, valid, labels = written.load(sample)
         number = int(sample.source.removeprefix("image_").split(".")[0])
         assert sample.labels_from == f"mask_{number}.{suffix}"
         np.testing.assert_array_equal(values[:, valid], images[number][:, valid].astype("f4"))
@@ -160,8 +160,8 @@ def test_arrays_with_bands_first_or_last(tmp_path, suffix, last):
 
 def test_images_without_mask_can_be_left_out(tmp_path, bijie_like):
     events = []
-    _, made = run(tmp_path, events, **bijie_like, missing="left_out")
-    assert len(made.samples) == 10
+    _, written = run(tmp_path, events, **bijie_like, missing="left_out")
+    assert len(written.samples) == 10
     assert any("5 of 15 images have no mask and are left out" in e.get("text", "") for e in events)
 
 
@@ -174,9 +174,9 @@ def test_mask_values_can_number_landslides(tmp_path):
     folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
     for folder, instances in (("a", True), ("b", False)):
         (tmp_path / folder).mkdir()
-        _, made = run(tmp_path / folder, **folders, instances=instances)
-        labels = made.load(made.samples[0])[2]
-        assert made.samples[0].instances == 2
+        _, written = run(tmp_path / folder, **folders, instances=instances)
+        labels = written.load(written.samples[0])[2]
+        assert written.samples[0].instances == 2
         assert (labels[5, 5] == labels[22, 22]) == instances
         assert (labels[5, 5] == labels[5, 10]) != instances
 
@@ -188,10 +188,10 @@ def test_a_mask_with_nodata_0_has_background(tmp_path, make_raster):
         make_raster(f"i/{name}.tif", np.random.default_rng(name).normal(size=(1, 32, 32)))
         make_raster(f"m/{name}.tif", np.eye(32, dtype=np.uint8), nodata=0)
     folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
-    _, made = run(tmp_path, **folders, bands=["a"])
-    assert made.imbalance == made.imbalance_before == 1 / 32
-    assert made.resolution == 10
-    assert made.crs == "EPSG:32632"
+    _, written = run(tmp_path, **folders, bands=["a"])
+    assert written.imbalance == written.imbalance_before == 1 / 32
+    assert written.resolution == 10
+    assert written.crs == "EPSG:32632"
 
 
 def test_georeferenced_tiles_can_be_split_by_blocks(tmp_path, make_raster):
@@ -204,15 +204,15 @@ def test_georeferenced_tiles_can_be_split_by_blocks(tmp_path, make_raster):
             make_raster(f"i/{column}_{row}.tif", values, **place)
             make_raster(f"m/{column}_{row}.tif", np.eye(32, dtype=np.uint8), **place)
     folders = {"images": str(tmp_path / "i"), "masks": str(tmp_path / "m")}
-    _, made = run(tmp_path, **folders, bands=["a"], split="blocks")
-    assert made.split == "blocks of 64 x 64 pixels"
+    _, written = run(tmp_path, **folders, bands=["a"], split="blocks")
+    assert written.split == "blocks of 64 x 64 pixels"
     of_block = {}
-    for sample in made.samples:
+    for sample in written.samples:
         column, row = map(int, sample.source.removesuffix(".tif").split("_"))
         assert of_block.setdefault(sample.block, (column // 2, row // 2)) == (column // 2, row // 2)
-    splits = {(sample.block, sample.split) for sample in made.samples}
+    splits = {(sample.block, sample.split) for sample in written.samples}
     assert len(splits) == len(of_block) == 16
-    assert len(folds(made, 4, 0)) == 4
+    assert len(folds(written, 4, 0)) == 4
 
 
 def test_bad_arrays(tmp_path):
@@ -286,25 +286,25 @@ def test_bad_input(tmp_path, bijie_like):
 def test_sixty_bijie_images(tmp_path, data_dir):
     folder = data_dir / "bijie"
     folders = {"images": str(folder / "images"), "masks": str(folder / "masks")}
-    values, made = run(tmp_path, **folders, limit=60, resolution=0.8)
+    values, written = run(tmp_path, **folders, limit=60, resolution=0.8)
     assert (values["train"], values["validation"]) == (48, 12)
-    assert all(sample.landslide_pixels for sample in made.samples)
-    assert all(0 < mean < 255 for mean in made.mean)
+    assert all(sample.landslide_pixels for sample in written.samples)
+    assert all(0 < mean < 255 for mean in written.mean)
 
 
 def test_landslide4sense_webp(tmp_path, data_dir):
     folder = data_dir / "landslide4sense_rgb" / "validation"
     folders = {"images": str(folder / "images"), "masks": str(folder / "masks")}
-    values, made = run(tmp_path, **folders, limit=40, resolution=10)
+    values, written = run(tmp_path, **folders, limit=40, resolution=10)
     assert values["train"] + values["validation"] == 40
-    assert made.tile_size == 128
-    assert 0.005 < made.imbalance < 0.2
+    assert written.tile_size == 128
+    assert 0.005 < written.imbalance < 0.2
 
 
 def test_mars_by_map_block(tmp_path, data_dir):
     """Float bands with an undeclared fill, masks with nodata 0, georeferenced on Mars."""
     folder = data_dir / "mars_mmls"
-    _, made = run(
+    _, written = run(
         tmp_path,
         images=str(folder / "images"),
         masks=str(folder / "masks"),
@@ -312,11 +312,11 @@ def test_mars_by_map_block(tmp_path, data_dir):
         split="blocks",
         limit=60,
     )
-    assert made.resolution == pytest.approx(232, rel=0.02)
-    assert 0.2 < made.imbalance < 0.5
-    assert all(abs(mean) < 1e4 for mean in made.mean)
-    assert made.split.startswith("blocks of")
-    assert len({sample.block for sample in made.samples}) >= 10
+    assert written.resolution == pytest.approx(232, rel=0.02)
+    assert 0.2 < written.imbalance < 0.5
+    assert all(abs(mean) < 1e4 for mean in written.mean)
+    assert written.split.startswith("blocks of")
+    assert len({sample.block for sample in written.samples}) >= 10
 
 
 @pytest.fixture
@@ -331,15 +331,15 @@ def two_folders(tmp_path):
 
 
 def test_two_folders_are_image_labels(tmp_path, two_folders):
-    values, made = run(tmp_path, **two_folders)
-    assert made.labels == "image"
+    values, written = run(tmp_path, **two_folders)
+    assert written.labels == "image"
     assert (values["train"], values["validation"]) == (13, 3)
-    assert made.imbalance == 8 / 13
-    assert made.imbalance_before is None
-    assert made.sources == [two_folders["images"], two_folders["without"]]
+    assert written.imbalance == 8 / 13
+    assert written.imbalance_before is None
+    assert written.sources == [two_folders["images"], two_folders["without"]]
     pixels = []
-    for sample in made.samples:
-        image, valid, labels = made.load(sample)
+    for sample in written.samples:
+        image, valid, labels = written.load(sample)
         pixels += [image.reshape(3, -1)] if sample.split == "train" else []
         original = np.asarray(Image.open(f"{tmp_path}/{sample.source}"))
         assert (image == original.transpose(2, 0, 1)).all() and valid.all()
@@ -347,14 +347,14 @@ def test_two_folders_are_image_labels(tmp_path, two_folders):
         assert (labels == (UNKNOWN if sample.holds_landslide else 0)).all()
         assert (sample.landslide_pixels, sample.labels_from) == (0, "")
     # images with landslide count too, though none of their pixels is known
-    assert made.mean == pytest.approx(np.concatenate(pixels, 1).mean(1), rel=1e-6)
+    assert written.mean == pytest.approx(np.concatenate(pixels, 1).mean(1), rel=1e-6)
 
 
 def test_images_without_landslide_come_beside_masks(tmp_path, bijie_like, two_folders):
-    _, made = run(tmp_path, **bijie_like, without=two_folders["without"])
-    assert made.labels == "pixel"
-    assert sum(sample.holds_landslide for sample in made.samples) == 10
-    assert len(made.samples) == 15 + 6
+    _, written = run(tmp_path, **bijie_like, without=two_folders["without"])
+    assert written.labels == "pixel"
+    assert sum(sample.holds_landslide for sample in written.samples) == 10
+    assert len(written.samples) == 15 + 6
 
 
 @pytest.mark.parametrize("inner", ["images", "without"])
@@ -362,16 +362,16 @@ def test_the_one_folder_may_lie_in_the_other(tmp_path, two_folders, inner):
     outer = "without" if inner == "images" else "images"
     Path(two_folders[inner]).rename(Path(two_folders[outer]) / "inner")
     folders = {**two_folders, inner: f"{two_folders[outer]}/inner"}
-    _, made = run(tmp_path, **folders)
-    holds = [sample.holds_landslide for sample in made.samples]
+    _, written = run(tmp_path, **folders)
+    holds = [sample.holds_landslide for sample in written.samples]
     assert (holds.count(True), holds.count(False)) == (10, 6)
 
 
 def test_a_limit_takes_half_of_either_kind(tmp_path, two_folders):
     for limit, kinds in ((8, (4, 4)), (9, (5, 4)), (14, (8, 6))):
         (tmp_path / str(limit)).mkdir()
-        _, made = run(tmp_path / str(limit), **two_folders, limit=limit)
-        holds = [sample.holds_landslide for sample in made.samples]
+        _, written = run(tmp_path / str(limit), **two_folders, limit=limit)
+        holds = [sample.holds_landslide for sample in written.samples]
         assert (holds.count(True), holds.count(False)) == kinds
 
 

@@ -113,8 +113,8 @@ def run(folder, **options):
         images=str(folder / "images"), masks=str(folder / "masks"),
         output=str(folder / "samples"), progress=Progress(events.append), **options,
     )  # fmt: skip
-    made = SampleSet.read(str(folder / "samples"))
-    labels = [made.load(sample)[2] for sample in made.samples]
+    written = SampleSet.read(str(folder / "samples"))
+    labels = [written.load(sample)[2] for sample in written.samples]
     warnings = [event["text"] for event in events if event["type"] == "warning"]
     messages = [event["text"] for event in events if event["type"] == "message"]
     return np.array(labels), " ".join(warnings), " ".join(messages)

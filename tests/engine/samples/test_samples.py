@@ -31,9 +31,9 @@ def make(tmp_path, stack, landslides, events=None, **options):
 
 
 def test_patches_hold_what_the_stack_and_the_polygons_hold(tmp_path, stack, landslides):
-    values, made = make(tmp_path, stack, landslides)
-    assert values["train"] == len(made.of_split("train")) > 0
-    assert values["validation"] == len(made.of_split("validation")) > 0
+    values, written = make(tmp_path, stack, landslides)
+    assert values["train"] == len(written.of_split("train")) > 0
+    assert values["validation"] == len(written.of_split("validation")) > 0
     assert values["test"] == 0
     with rasterio.open(stack) as dataset:
         whole = dataset.read()
@@ -41,8 +41,8 @@ def test_patches_hold_what_the_stack_and_the_polygons_hold(tmp_path, stack, land
     for column in range(28, 256, 64):
         for row in range(28, 256, 64):
             truth[row : row + 6, column : column + 6] = True
-    for sample in made.samples:
-        image, valid, labels = made.load(sample)
+    for sample in written.samples:
+        image, valid, labels = written.load(sample)
         column, row, width, height = sample.window
         part = (slice(row, row + height), slice(column, column + width))
         assert (image == whole[:, *part]).all()
@@ -53,38 +53,43 @@ def test_patches_hold_what_the_stack_and_the_polygons_hold(tmp_path, stack, land
 
 
 def test_manifest_says_what_training_needs(tmp_path, stack, landslides):
-    values, made = make(tmp_path, stack, landslides, seed=4)
-    manifest = json.loads((made.folder / "manifest.json").read_text())
+    values, written = make(tmp_path, stack, landslides, seed=4)
+    manifest = json.loads((written.folder / "manifest.json").read_text())
     assert manifest["format"] == 1
-    assert made.bands == ["a", "b"]
-    assert made.classes == ["background", "landslide"]
-    assert (made.resolution, made.crs, made.tile_size, made.seed) == (10, "EPSG:32632", 32, 4)
-    assert made.split.startswith("blocks of ")
-    assert made.sources == [stack]
-    pixels = [made.load(sample) for sample in made.of_split("train")]
+    assert written.bands == ["a", "b"]
+    assert written.classes == ["background", "landslide"]
+    assert (written.resolution, written.crs, written.tile_size, written.seed) == (
+        10,
+        "EPSG:32632",
+        32,
+        4,
+    )
+    assert written.split.startswith("blocks of ")
+    assert written.sources == [stack]
+    pixels = [written.load(sample) for sample in written.of_split("train")]
     stacked = np.stack([image for image, _, _ in pixels]).astype(np.float64)
-    assert made.mean == pytest.approx(stacked.mean(axis=(0, 2, 3)), rel=1e-9)
-    assert made.std == pytest.approx(stacked.std(axis=(0, 2, 3)), rel=1e-9)
-    share = np.mean([labels > 0 for _, _, labels in pixels])
-    assert made.imbalance == values["imbalance"] == pytest.approx(share)
-    assert made.imbalance_before == 16 * 36 / 256**2
-    assert {sample.kind for sample in made.samples} == {"landslide", "background"}
+    assert written.mean == pytest.approx(stacked.mean(axis=(0, 2, 3)), rel=1e-9)
+    assert written.std == pytest.approx(stacked.std(axis=(0, 2, 3)), rel=1e-9)
+    fraction = np.mean([labels > 0 for _, _, labels in pixels])
+    assert written.imbalance == values["imbalance"] == pytest.approx(fraction)
+    assert written.imbalance_before == 16 * 36 / 256**2
+    assert {sample.kind for sample in written.samples} == {"landslide", "background"}
 
 
 def test_bands_are_loaded_by_name_in_any_order(tmp_path, stack, landslides):
-    _, made = make(tmp_path, stack, landslides)
-    sample = made.samples[0]
-    both, _, _ = made.load(sample)
-    swapped, _, _ = made.load(sample, ["b", "a"])
+    _, written = make(tmp_path, stack, landslides)
+    sample = written.samples[0]
+    both, _, _ = written.load(sample)
+    swapped, _, _ = written.load(sample, ["b", "a"])
     assert (swapped == both[::-1]).all()
     with pytest.raises(InputError, match="no band named c; it has: a, b"):
-        made.load(sample, ["c"])
+        written.load(sample, ["c"])
 
 
 def test_blocks_do_not_leak(tmp_path, stack, landslides):
-    _, made = make(tmp_path, stack, landslides)
+    _, written = make(tmp_path, stack, landslides)
     owner = np.zeros((256, 256), "U10")
-    for sample in made.samples:
+    for sample in written.samples:
         column, row, width, height = sample.window
         patch = owner[row : row + height, column : column + width]
         assert set(np.unique(patch)) <= {"", sample.split}
@@ -94,12 +99,12 @@ def test_blocks_do_not_leak(tmp_path, stack, landslides):
 def test_background_comes_in_the_chosen_ratio(tmp_path, make_raster, make_polygons, square):
     rows = np.ones((256, 512), np.float32)
     stack = make_raster("wide.tif", rows * np.arange(512, dtype=np.float32), bands=["a"])
-    places = [square(column, row, 4) for column in (40, 200, 300, 440) for row in (30, 200)]
-    landslides = make_polygons("few.gpkg", places)
+    positions = [square(column, row, 4) for column in (40, 200, 300, 440) for row in (30, 200)]
+    landslides = make_polygons("few.gpkg", positions)
     for ratio in (0.0, 0.5, 1.0):
-        _, made = make(tmp_path / str(ratio), stack, landslides, background=ratio, stride=8)
+        _, written = make(tmp_path / str(ratio), stack, landslides, background=ratio, stride=8)
         for split in ("train", "validation"):
-            flags = [sample.landslide_pixels > 0 for sample in made.of_split(split)]
+            flags = [sample.landslide_pixels > 0 for sample in written.of_split(split)]
             assert flags.count(False) == round(ratio * flags.count(True))
 
 
@@ -120,11 +125,11 @@ def alarms(make_raster):
 def test_background_with_false_alarms_is_drawn_for_training(tmp_path, stack, landslides, alarms):
     options = {"tile_size": 16, "stride": 16, "split": "random", "background": 2}
     events = []
-    _, made = make(tmp_path / "0.5", stack, landslides, events, hard_negatives=alarms, **options)
-    hard = [sample.window[:2] for sample in made.samples if sample.kind == "hard background"]
+    _, written = make(tmp_path / "0.5", stack, landslides, events, hard_negatives=alarms, **options)
+    hard = [sample.window[:2] for sample in written.samples if sample.kind == "hard background"]
     assert 3 <= len(hard) <= 6  # those of the windows with false alarms that are for training
     assert set(hard) <= set(FALSE_ALARMS)
-    kinds = [sample.kind for sample in made.of_split("train")]
+    kinds = [sample.kind for sample in written.of_split("train")]
     assert kinds.count("background") + len(hard) == 2 * kinds.count("landslide")
     assert any(f"{len(hard)} of" in event.get("text", "") for event in events)
 
@@ -141,11 +146,11 @@ def test_alarms_on_another_grid_are_none_where_their_band_is_nodata(
     alarms = make_raster(
         "alarms.tif", np.stack([values, 0 * values]), nodata=9999, transform=shifted
     )
-    _, made = make(
+    _, written = make(
         tmp_path, stack, landslides, hard_negatives=alarms, tile_size=16, stride=16,
         split="random", background=2,
     )  # fmt: skip
-    hard = {sample.window[:2] for sample in made.samples if sample.kind == "hard background"}
+    hard = {sample.window[:2] for sample in written.samples if sample.kind == "hard background"}
     assert hard and hard <= set(FALSE_ALARMS)
 
 
@@ -160,10 +165,10 @@ def test_a_mask_on_another_grid_is_unknown_where_its_band_is_nodata(tmp_path, st
         "mask.tif", np.stack([mask, np.ones_like(mask)]), nodata=200,
         transform=from_origin(LEFT + 3, TOP - 3, PIXEL, PIXEL),
     )  # fmt: skip
-    _, made = make(tmp_path, stack, path)
+    _, written = make(tmp_path, stack, path)
     unknown = 0
-    for sample in made.of_split("train"):
-        labels = made.load(sample)[2]
+    for sample in written.of_split("train"):
+        labels = written.load(sample)[2]
         assert sample.landslide_pixels == (labels > 0).sum() - (labels == UNKNOWN).sum()
         unknown += (labels == UNKNOWN).sum()
     assert unknown > 0
@@ -171,15 +176,15 @@ def test_a_mask_on_another_grid_is_unknown_where_its_band_is_nodata(tmp_path, st
 
 def test_where_alarms_are_many_the_share_of_them_is_kept(tmp_path, stack, landslides, make_raster):
     high = make_raster("high.tif", np.tile(np.linspace(0, 1, 256, dtype=np.float32), (256, 1)))
-    _, made = make(
+    _, written = make(
         tmp_path, stack, landslides, hard_negatives=high, hard_threshold=0.6, hard_share=0.25,
         tile_size=16, stride=8, split="random",
     )  # fmt: skip
-    kinds = [sample.kind for sample in made.of_split("train")]
+    kinds = [sample.kind for sample in written.of_split("train")]
     assert kinds.count("hard background") == round(0.25 * kinds.count("landslide"))
-    columns = [sample.window[0] for sample in made.samples if sample.kind == "hard background"]
+    columns = [sample.window[0] for sample in written.samples if sample.kind == "hard background"]
     assert min(columns) > 0.6 * 256 - 16
-    others = {sample.kind for name in ("validation", "test") for sample in made.of_split(name)}
+    others = {sample.kind for name in ("validation", "test") for sample in written.of_split(name)}
     assert others == {"landslide", "background"}
 
 
@@ -193,37 +198,37 @@ def test_same_seed_makes_the_same_set(tmp_path, stack, landslides):
 
 
 def test_random_split_is_named_so(tmp_path, stack, landslides):
-    _, made = make(tmp_path, stack, landslides, split="random", test=0.2)
-    assert made.split == "random by patch"
-    assert all(made.of_split(name) for name in ("train", "validation", "test"))
+    _, written = make(tmp_path, stack, landslides, split="random", test=0.2)
+    assert written.split == "random by patch"
+    assert all(written.of_split(name) for name in ("train", "validation", "test"))
 
 
 def test_nodata_is_unknown_and_mostly_empty_patches_are_dropped(tmp_path, make_raster, landslides):
     values = np.ones((2, 256, 256), np.float32) * np.arange(256, dtype=np.float32)
     values[0, :, :40] = -9999
     stack = make_raster("holes.tif", values, nodata=-9999, bands=["a", "b"])
-    _, made = make(tmp_path, stack, landslides)
-    assert made.mean[0] == made.mean[1] >= 40
+    _, written = make(tmp_path, stack, landslides)
+    assert written.mean[0] == written.mean[1] >= 40
     seen_unknown = False
-    for sample in made.samples:
+    for sample in written.samples:
         column = sample.window[0]
-        _, valid, labels = made.load(sample)
+        _, valid, labels = written.load(sample)
         assert valid.mean() >= 0.5
         assert ((labels == UNKNOWN) == ~valid).all()
         assert valid.all() == (column >= 40)
         seen_unknown |= not valid.all()
         # band b has values where band a has none
-        assert made.load(sample, ["b"])[1].all()
+        assert written.load(sample, ["b"])[1].all()
     assert seen_unknown
 
 
 def test_outside_the_area_nothing_is_known(tmp_path, stack, landslides, make_polygons, square):
     area = make_polygons("area.gpkg", [square(0, 0, 200)])
-    _, made = make(tmp_path, stack, landslides, area=area, split="random")
+    _, written = make(tmp_path, stack, landslides, area=area, split="random")
     crossing = 0
-    for sample in made.samples:
+    for sample in written.samples:
         column, row, _, _ = sample.window
-        _, valid, labels = made.load(sample)
+        _, valid, labels = written.load(sample)
         assert valid.all()
         inside = np.zeros((32, 32), bool)
         inside[: max(200 - row, 0), : max(200 - column, 0)] = True
@@ -235,18 +240,18 @@ def test_outside_the_area_nothing_is_known(tmp_path, stack, landslides, make_pol
 
 def test_tiny_polygon_gets_one_pixel(tmp_path, stack, make_polygons):
     """A polygon of 4 m between the pixel centres would vanish; a sliver at a patch's edge may."""
-    places = [(column, row) for column in range(20, 256, 40) for row in range(20, 256, 40)]
+    positions = [(column, row) for column in range(20, 256, 40) for row in range(20, 256, 40)]
     tiny = [
         box(LEFT + 10 * c + 6, TOP - 10 * r - 9, LEFT + 10 * c + 9.5, TOP - 10 * r - 6)
-        for c, r in places
+        for c, r in positions
     ]
-    _, made = make(tmp_path, stack, make_polygons("tiny.gpkg", tiny), split="random")
-    for sample in made.samples:
+    _, written = make(tmp_path, stack, make_polygons("tiny.gpkg", tiny), split="random")
+    for sample in written.samples:
         column, row, _, _ = sample.window
-        labels = made.load(sample)[2]
-        found = {(column + int(x), row + int(y)) for y, x in np.argwhere(labels > 0)}
-        within = {(c, r) for c, r in places if 0 <= c - column < 32 and 0 <= r - row < 32}
-        assert found == within
+        labels = written.load(sample)[2]
+        result = {(column + int(x), row + int(y)) for y, x in np.argwhere(labels > 0)}
+        within = {(c, r) for c, r in positions if 0 <= c - column < 32 and 0 <= r - row < 32}
+        assert result == within
 
 
 def test_mask_raster_gives_the_same_labels_as_its_polygons(
@@ -265,11 +270,11 @@ def test_several_stacks_with_bands_in_any_order(tmp_path, stack, landslides, mak
     east = from_origin(LEFT + 2560, TOP, PIXEL, PIXEL)
     values = np.stack([np.full((256, 256), 9, np.float32), np.full((256, 256), 1, np.float32)])
     other = make_raster("east.tif", values, transform=east, bands=["b", "a"])
-    _, made = make(tmp_path, [stack, other], landslides, background=8)
-    assert made.sources == [stack, other]
-    of_other = [sample for sample in made.samples if sample.source == other]
+    _, written = make(tmp_path, [stack, other], landslides, background=8)
+    assert written.sources == [stack, other]
+    of_other = [sample for sample in written.samples if sample.source == other]
     assert of_other
-    image, _, labels = made.load(of_other[0])
+    image, _, labels = written.load(of_other[0])
     assert (image[0] == 1).all()
     assert (image[1] == 9).all()
     assert (labels == 0).all()
@@ -289,10 +294,10 @@ def test_counts_and_imbalance_are_told(tmp_path, stack, landslides):
 
 def test_patches_are_plain_geotiffs_in_place(tmp_path, stack, landslides):
     """GDAL's own tool sees the CRS, the band names and the place of a patch."""
-    _, made = make(tmp_path, stack, landslides)
-    sample = made.samples[3]
+    _, written = make(tmp_path, stack, landslides)
+    sample = written.samples[3]
     told = subprocess.run(
-        ["gdalinfo", "-json", made.image_path(sample)], capture_output=True, check=False
+        ["gdalinfo", "-json", written.image_path(sample)], capture_output=True, check=False
     )
     if told.returncode:
         pytest.skip("gdalinfo is absent")
@@ -371,20 +376,20 @@ def test_in_a_mask_with_nodata_0_the_rest_is_background(tmp_path, stack, make_ra
     mask[:, 128:] = 1
     events = []
     mask = make_raster("mask.tif", mask, nodata=0)
-    _, made = make(tmp_path / "0.5", stack, mask, events, background=0, split="random")
+    _, written = make(tmp_path / "0.5", stack, mask, events, background=0, split="random")
     assert any(
         "0 as nodata: it is taken for no landslide" in event.get("text", "") for event in events
     )
-    assert made.imbalance < 0.9  # 1 if the rest were not known
+    assert written.imbalance < 0.9  # 1 if the rest were not known
 
 
 def test_a_constant_band_is_warned_of(tmp_path, landslides, make_raster):
     values = np.stack([np.full((256, 256), 3), np.tile(np.arange(256), (256, 1))])
     events = []
     flat = make_raster("flat.tif", values.astype(np.float32), bands=["a", "b"])
-    _, made = make(tmp_path, flat, landslides, events)
+    _, written = make(tmp_path, flat, landslides, events)
     assert any(event.get("text") == "Constant over all train patches: a." for event in events)
-    assert made.std[0] == 1
+    assert written.std[0] == 1
 
 
 def test_a_full_disk_leaves_nothing(tmp_path, small_disk, make_raster, landslides):
@@ -405,8 +410,8 @@ def test_output_folder_must_be_new(tmp_path, stack, landslides):
 def test_damaged_sets_are_refused(tmp_path, stack, landslides):
     with pytest.raises(InputError, match=r"has no manifest\.json"):
         SampleSet.read(tmp_path)
-    _, made = make(tmp_path, stack, landslides)
-    manifest = made.folder / "manifest.json"
+    _, written = make(tmp_path, stack, landslides)
+    manifest = written.folder / "manifest.json"
     text = manifest.read_text()
     for damaged, match in (
         (text[:500], "is damaged"),
@@ -417,27 +422,27 @@ def test_damaged_sets_are_refused(tmp_path, stack, landslides):
     ):
         manifest.write_text(damaged)
         with pytest.raises(InputError, match=match):
-            SampleSet.read(made.folder)
+            SampleSet.read(written.folder)
     manifest.write_text(text)
-    path = Path(made.image_path(made.samples[0]))
+    path = Path(written.image_path(written.samples[0]))
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError):
-        made.load(made.samples[0])
+        written.load(written.samples[0])
     path.unlink()
     with pytest.raises(InputError, match="files of sample 000001 are missing"):
-        SampleSet.read(made.folder)
+        SampleSet.read(written.folder)
 
 
 def test_kashmir(tmp_path, data_dir):
     """Real DEM and 3819 landslide polygons, in spatial blocks."""
     folder = data_dir / "kashmir"
     dem, polygons = str(folder / "AW3D30.tif"), str(folder / "landslides.shp")
-    values, made = make(tmp_path, dem, polygons, tile_size=64, stride=32, test=0.2)
+    values, written = make(tmp_path, dem, polygons, tile_size=64, stride=32, test=0.2)
     assert min(values[name] for name in ("train", "validation", "test")) > 50
-    assert made.split == "blocks of 256 x 256 pixels"
+    assert written.split == "blocks of 256 x 256 pixels"
     assert 0.005 < values["imbalance"] < 0.05
-    assert 500 < made.mean[0] < 4000
-    assert max(sample.instances for sample in made.samples) > 20
+    assert 500 < written.mean[0] < 4000
+    assert max(sample.instances for sample in written.samples) > 20
 
 
 def too_good(events):
@@ -474,8 +479,8 @@ def test_a_random_split_of_two_dates_of_one_place_is_told(
     ((shared, judging),) = too_good(events)
     assert shared > judging / 2
     events = []
-    _, made = make(tmp_path / "blocks", [stack, other], landslides, events, stride=32)
-    assert not too_good(events) and len({sample.source for sample in made.samples}) == 2
+    _, written = make(tmp_path / "blocks", [stack, other], landslides, events, stride=32)
+    assert not too_good(events) and len({sample.source for sample in written.samples}) == 2
 
 
 def test_the_resolution_is_that_of_the_ground(tmp_path, make_raster, make_polygons):
@@ -488,14 +493,14 @@ def test_the_resolution_is_that_of_the_ground(tmp_path, make_raster, make_polygo
     utm = make_raster(
         "u.tif", values, transform=from_origin(555_776, 6_651_832, 10, 10), bands=["a", "b"]
     )
-    places = [
+    positions = [
         box(x + 20 * c, y - 20 * r - 120, x + 20 * c + 120, y - 20 * r)
         for c in range(10, 128, 32)
         for r in range(10, 128, 32)
     ]
-    landslides = make_polygons("l.gpkg", places, crs="EPSG:3857")
-    made = make(tmp_path / "one", mercator, landslides)[1]
-    assert made.resolution == pytest.approx(10, rel=0.01)
+    landslides = make_polygons("l.gpkg", positions, crs="EPSG:3857")
+    written = make(tmp_path / "one", mercator, landslides)[1]
+    assert written.resolution == pytest.approx(10, rel=0.01)
     assert make(tmp_path / "two", [utm, mercator], landslides)[1].resolution == 10
 
 
@@ -515,16 +520,16 @@ class TestUnits:
 
     def test_digital_numbers_of_a_known_product(self, tmp_path, imagery, landslides):
         path = imagery("image.tif", PROCESSING_BASELINE="05.09")
-        _, made = make(tmp_path / "a", path, landslides)
-        assert made.units == ["reflectance", ""]
-        assert made.units_of(["height", "red"]) == ["", "reflectance"]
-        image, _, _ = made.load(made.samples[0])
-        column, row, width, height = made.samples[0].window
+        _, written = make(tmp_path / "a", path, landslides)
+        assert written.units == ["reflectance", ""]
+        assert written.units_of(["height", "red"]) == ["", "reflectance"]
+        image, _, _ = written.load(written.samples[0])
+        column, row, width, height = written.samples[0].window
         with rasterio.open(path) as dataset:
             stored = dataset.read()[:, row : row + height, column : column + width]
         np.testing.assert_allclose(image[0], stored[0] * 1e-4 - 0.1, atol=1e-6)
         np.testing.assert_array_equal(image[1], stored[1])
-        assert 0.1 < made.mean[0] < 0.2
+        assert 0.1 < written.mean[0] < 0.2
 
     def test_stacks_of_which_one_tells_are_refused(self, tmp_path, imagery, landslides):
         known, unknown = imagery("a.tif", PROCESSING_BASELINE="05.09"), imagery("b.tif")
@@ -533,15 +538,15 @@ class TestUnits:
 
     def test_unknown_numbers_are_told(self, tmp_path, imagery, landslides):
         events = []
-        _, made = make(tmp_path / "a", imagery("b.tif"), landslides, events)
-        assert made.units == ["", ""]
+        _, written = make(tmp_path / "a", imagery("b.tif"), landslides, events)
+        assert written.units == ["", ""]
         assert any("unknown units" in event.get("text", "") for event in events)
 
     def test_folders_made_before_units_were_kept(self, tmp_path, stack, landslides):
-        _, made = make(tmp_path / "a", stack, landslides)
-        manifest = json.loads((made.folder / "manifest.json").read_text())
+        _, written = make(tmp_path / "a", stack, landslides)
+        manifest = json.loads((written.folder / "manifest.json").read_text())
         del manifest["units"]
-        (made.folder / "manifest.json").write_text(json.dumps(manifest))
-        old = SampleSet.read(made.folder)
+        (written.folder / "manifest.json").write_text(json.dumps(manifest))
+        old = SampleSet.read(written.folder)
         assert old.units_of(old.bands) == []
-        assert repr(old) == repr(made)  # by which trainings find their checkpoints
+        assert repr(old) == repr(written)  # by which trainings find their checkpoints

@@ -51,19 +51,23 @@ def make(folder, stack, landslides, events=None, **options):
 
 
 def test_a_point_labels_the_tile_around_it(tmp_path, stack, points):
-    values, made = make(tmp_path, stack, points)
-    assert made.labels == "image"
+    values, written = make(tmp_path, stack, points)
+    assert written.labels == "image"
     assert (values["train"], values["validation"]) == (52, 12)
-    assert values["imbalance"] == made.imbalance == 0.5
-    assert (made.tile_size, made.split, made.imbalance_before) == (32, "random by patch", None)
-    assert {sample.window[:2] for sample in made.samples} == {(c - 16, r - 16) for c, r in EVERY}
-    for sample in made.samples:
-        image, valid, labels = made.load(sample)
+    assert values["imbalance"] == written.imbalance == 0.5
+    assert (written.tile_size, written.split, written.imbalance_before) == (
+        32,
+        "random by patch",
+        None,
+    )
+    assert {sample.window[:2] for sample in written.samples} == {(c - 16, r - 16) for c, r in EVERY}
+    for sample in written.samples:
+        image, valid, labels = written.load(sample)
         column = sample.window[0]
         assert valid.all() and (image[1] == np.arange(column, column + 32)).all()
         assert sample.holds_landslide == column // 32 % 2
         assert (labels == (UNKNOWN if sample.holds_landslide else 0)).all()
-    assert made.mean[1] == pytest.approx(127.5, abs=10)
+    assert written.mean[1] == pytest.approx(127.5, abs=10)
 
 
 def test_points_at_the_edge_keep_their_tile_in_the_stack(tmp_path, stack, labelled):
@@ -73,8 +77,8 @@ def test_points_at_the_edge_keep_their_tile_in_the_stack(tmp_path, stack, labell
     with pytest.raises(InputError, match="No patch without landslides"):
         make(tmp_path, stack, layer, events)
     layer = labelled("edges.gpkg", shapes[:6], ["yes", "NO", "y", "f", "True", "n"])
-    _, made = make(tmp_path / "more", stack, layer, validation=0.4, events=events)
-    assert {sample.window for sample in made.samples} == {
+    _, written = make(tmp_path / "more", stack, layer, validation=0.4, events=events)
+    assert {sample.window for sample in written.samples} == {
         (column, row, 32, 32) for column in (0, 224) for row in (0, 112, 224)
     }
     assert any("6 features have no slide" in event.get("text", "") for event in events)
@@ -84,23 +88,23 @@ def test_a_polygon_labels_its_bounding_box(tmp_path, stack, labelled, square):
     """Cells side by side of 40 pixels; small ones get a tile."""
     cells = [square(column, row, 40) for column in range(8, 248, 40) for row in range(0, 240, 40)]
     layer = labelled("cells.gpkg", cells, [number % 2 == 0 for number in range(36)])
-    _, made = make(tmp_path / "large", stack, layer)
-    assert len(made.samples) == 36
-    assert {sample.window[2:] for sample in made.samples} == {(40, 40)}
-    assert made.tile_size == 32
+    _, written = make(tmp_path / "large", stack, layer)
+    assert len(written.samples) == 36
+    assert {sample.window[2:] for sample in written.samples} == {(40, 40)}
+    assert written.tile_size == 32
     small = [square(column, row, 4) for column in (30, 90, 150, 210) for row in (30, 90, 150, 210)]
     layer = labelled("small.gpkg", small, [number % 2 for number in range(16)])
-    _, made = make(tmp_path / "small", stack, layer)
-    assert {sample.window[2:] for sample in made.samples} == {(32, 32)}
-    assert (16, 16) in {sample.window[:2] for sample in made.samples}
+    _, written = make(tmp_path / "small", stack, layer)
+    assert {sample.window[2:] for sample in written.samples} == {(32, 32)}
+    assert (16, 16) in {sample.window[:2] for sample in written.samples}
 
 
 def test_no_image_labelled_no_holds_a_place_labelled_yes(tmp_path, stack, labelled):
     shapes = [point(c, r) for c, r in EVERY] + [point(c + 10, r) for c, r in EVERY[:5]]
     layer = labelled("near.gpkg", shapes, [0] * 32 + [1] * 32 + [1] * 5)
     events = []
-    _, made = make(tmp_path, stack, layer, events)
-    assert sum(not sample.holds_landslide for sample in made.samples) == 27
+    _, written = make(tmp_path, stack, layer, events)
+    assert sum(not sample.holds_landslide for sample in written.samples) == 27
     assert any(event.get("text", "").startswith("5 images labelled no") for event in events)
 
 
@@ -109,16 +113,16 @@ def test_blocks_do_not_leak(tmp_path, stack, labelled):
     shapes = [point(*each) for each in rng.integers(0, 256, (300, 2))]
     layer = labelled("many.gpkg", shapes, [int(shape.x > LEFT + 1280) for shape in shapes])
     events = []
-    _, made = make(tmp_path, stack, layer, events, split="blocks", tile_size=16)
-    assert made.split == "blocks of 48 x 48 pixels"
+    _, written = make(tmp_path, stack, layer, events, split="blocks", tile_size=16)
+    assert written.split == "blocks of 48 x 48 pixels"
     owner = np.zeros((256, 256), "U10")
-    for sample in made.samples:
+    for sample in written.samples:
         column, row, width, height = sample.window
         patch = owner[row : row + height, column : column + width]
         assert set(np.unique(patch)) <= {"", sample.split}
         patch[:] = sample.split
     assert any("overlap one of another split" in event.get("text", "") for event in events)
-    assert len(made.of_split("train")) > 5 < len(made.of_split("validation"))
+    assert len(written.of_split("train")) > 5 < len(written.of_split("validation"))
 
 
 def test_several_stacks_in_their_own_crs_and_the_area(
@@ -130,19 +134,19 @@ def test_several_stacks_in_their_own_crs_and_the_area(
         "later.tif", np.ones((2, 256, 256)), "EPSG:25832", transform=moved, bands=["b", "a"]
     )
     area = make_polygons("area.gpkg", [square(-10, -10, 138)], crs="EPSG:32632")
-    _, made = make(tmp_path, [stack, other], points, area=area)
-    sources = [sample.source for sample in made.samples]
+    _, written = make(tmp_path, [stack, other], points, area=area)
+    sources = [sample.source for sample in written.samples]
     assert (sources.count(stack), sources.count(other)) == (16, 16)
-    assert max(s.window[0] for s in made.samples if s.source == stack) == 96
-    assert max(s.window[0] for s in made.samples if s.source == other) == 80
+    assert max(s.window[0] for s in written.samples if s.source == stack) == 96
+    assert max(s.window[0] for s in written.samples if s.source == other) == 80
 
 
 def test_nodata_images_are_left_out(tmp_path, make_raster, points):
     values = np.ones((1, 256, 256)) * np.arange(256)
     values[:, :128] = -9999
-    _, made = make(tmp_path, make_raster("half.tif", values, nodata=-9999), points)
-    assert len(made.samples) == 32
-    assert min(sample.window[1] for sample in made.samples) == 128
+    _, written = make(tmp_path, make_raster("half.tif", values, nodata=-9999), points)
+    assert len(written.samples) == 32
+    assert min(sample.window[1] for sample in written.samples) == 128
 
 
 def test_bad_labels(tmp_path, stack, points, labelled, make_raster, square):
@@ -177,18 +181,20 @@ def test_between_low_and_high_nothing_is_known(tmp_path, stack, make_raster):
     values[:8, :8] = -9999
     layer = make_raster("probability.tif", values, nodata=-9999)
     given = {"field": "", "stride": 32}
-    _, made = make(tmp_path / "both", stack, layer, low=0.2, high=0.8, **given)
-    assert made.labels == "pixel"
-    for sample in made.samples:
+    _, written = make(tmp_path / "both", stack, layer, low=0.2, high=0.8, **given)
+    assert written.labels == "pixel"
+    for sample in written.samples:
         column, row, _, _ = sample.window
         part = values[row : row + 32, column : column + 32]
-        labels = made.load(sample)[2]
+        labels = written.load(sample)[2]
         assert ((labels == UNKNOWN) == ((part == 0.5) | (part < 0))).all()
         assert ((labels == 1) == (part == np.float32(0.9))).all()
     known = (values >= 0) & (values != 0.5)
-    assert made.imbalance_before == pytest.approx((values == np.float32(0.9)).sum() / known.sum())
-    _, made = make(tmp_path / "high", stack, layer, high=0.8, **given)
-    assert all((made.load(s)[2] == UNKNOWN).sum() in (0, 64) for s in made.samples)
+    assert written.imbalance_before == pytest.approx(
+        (values == np.float32(0.9)).sum() / known.sum()
+    )
+    _, written = make(tmp_path / "high", stack, layer, high=0.8, **given)
+    assert all((written.load(s)[2] == UNKNOWN).sum() in (0, 64) for s in written.samples)
     events = []
     make(tmp_path / "none", stack, layer, events, **given)
     assert any("all above 0 are taken" in event.get("text", "") for event in events)

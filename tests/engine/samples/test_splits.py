@@ -102,8 +102,8 @@ def test_random_split_keeps_the_shares_of_each_stratum(strata, seed):
     split = split_at_random(strata, (0.6, 0.2, 0.2), seed)
     for stratum in (0, 1):
         members = split[strata == stratum]
-        for index, share in enumerate((0.6, 0.2, 0.2)):
-            assert abs((members == index).sum() - share * len(members)) <= 1
+        for index, fraction in enumerate((0.6, 0.2, 0.2)):
+            assert abs((members == index).sum() - fraction * len(members)) <= 1
 
 
 def test_shares_that_leave_nothing_to_train_on_are_refused():

@@ -56,8 +56,8 @@ class Index:
 
     def lock(self, name, *packages, **options):
         """Write a lock of packages of one module."""
-        made = {package: write_wheel(self.wheels, package, **options) for package in packages}
-        lines = [f"{package}==1.0 --hash={digest(file)}" for package, file in made.items()]
+        written = {package: write_wheel(self.wheels, package, **options) for package in packages}
+        lines = [f"{package}==1.0 --hash={digest(file)}" for package, file in written.items()]
         (self.requirements / f"{name}.lock").write_text("\n".join(lines) + "\n")
 
     def write(self, name, content):

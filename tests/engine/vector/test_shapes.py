@@ -27,10 +27,10 @@ def test_repairs_are_told(tmp_path):
     path = tmp_path / "a.gpkg"
     gpd.GeoDataFrame(geometry=[bow_tie, None, Point(1, 1)], crs=32632).to_file(path)
     events = []
-    found = read_shapes(
+    result = read_shapes(
         path, "rivers", crs=32632, kinds=("Polygon",), progress=Progress(events.append)
     )
-    assert shapely.area(found).sum() == pytest.approx(50)
+    assert shapely.area(result).sum() == pytest.approx(50)
     assert [event["text"] for event in events] == [
         "1 invalid geometries of the rivers were repaired.",
         "1 parts of the rivers are of another kind: left.",
