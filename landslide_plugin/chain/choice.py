@@ -39,7 +39,7 @@ def choose_model(
     given: Given,
     *,
     synthetic: bool = False,
-    places: Sequence[Path] | None = None,
+    paths: Sequence[Path] | None = None,
 ) -> Choice:
     """Take the model that uses most of what is given; of equals that of the nearest resolution.
 
@@ -52,12 +52,12 @@ def choose_model(
         resolution: of the image, metres a pixel.
         given: the other layers.
         synthetic: whether the image is generated.
-        places: folders of model files; those of the plugin and of the user when None.
+        paths: folders of model files; those of the plugin and of the user when None.
 
     Raises:
         InputError: no model fits; the sentence says why for each.
     """
-    cards = {path: load_card(path) for path in at_hand(places).values()}
+    cards = {path: load_card(path) for path in at_hand(paths).values()}
     refused = {
         path: obstacle
         for path, card in cards.items()
@@ -65,7 +65,7 @@ def choose_model(
     }
     fit = [path for path in cards if path not in refused]
     others = "".join(f"{cards[path].name} does not: {why}. " for path, why in refused.items())
-    others += _elsewhere(bands, resolution, given, places)
+    others += _elsewhere(bands, resolution, given, paths)
     if not fit:
         raise InputError(
             f"No model at hand fits the image. {others}Give a model file, or train one."
@@ -81,10 +81,10 @@ def choose_model(
 
 
 def _elsewhere(
-    bands: Sequence[str], resolution: float, given: Given, places: Sequence[Path] | None
+    bands: Sequence[str], resolution: float, given: Given, paths: Sequence[Path] | None
 ) -> str:
     """Return a sentence on the models that would fit but are not at hand; nothing without any."""
-    cards = map(ModelCard.from_item, to_be_had(places).values())
+    cards = map(ModelCard.from_item, to_be_had(paths).values())
     names = [card.name for card in cards if not _obstacle(card, bands, resolution, given, False)]
     if not names:
         return ""

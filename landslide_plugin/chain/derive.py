@@ -58,7 +58,7 @@ class Derived:
 
 
 def derive(
-    image: str, given: Given, wanted: Plan, how: Derivation, folder: Path, progress: Progress
+    image: str, given: Given, wanted: Plan, settings: Derivation, folder: Path, progress: Progress
 ) -> Derived:
     """Derive the layers of a plan into a folder.
 
@@ -66,44 +66,44 @@ def derive(
         image: the scene, whose grid counts.
         given: the layers beside it.
         wanted: what to derive.
-        how: settings.
+        settings: settings.
         folder: takes the layers.
         progress: told of each step.
     """
     result = Derived([image])
     if wanted.terrain:
-        _terrain(result, given, wanted, how, folder, progress.part(0.0, 0.3))
+        _terrain(result, given, wanted, settings, folder, progress.part(0.0, 0.3))
     if wanted.indices:
         indices = spectralindices(
             input=image,
             output=str(folder / "indices.tif"),
             indices=wanted.indices,
-            sensor=how.sensor,
-            fill=how.fill,
-            scale=how.scale,
-            offset=how.offset,
-            origin=how.origin,
+            sensor=settings.sensor,
+            fill=settings.fill,
+            scale=settings.scale,
+            offset=settings.offset,
+            origin=settings.origin,
             progress=progress.part(0.3, 0.4),
         )
         result.layers.append(indices["output"])
         result.steps.append(f"From the image: {', '.join(wanted.indices)}.")
     if wanted.rivers:
-        rivers = given.rivers or _streams(result, given, how, folder, progress.part(0.4, 0.7))
-        metres = _distance(result, rivers, RIVERS, image, how, folder, progress.part(0.7, 0.8))
+        rivers = given.rivers or _streams(result, given, settings, folder, progress.part(0.4, 0.7))
+        metres = _distance(result, rivers, RIVERS, image, settings, folder, progress.part(0.7, 0.8))
         result.attributes.append(metres)
         if wanted.rivers_in_model:
             result.layers.append(metres)
     if wanted.faults:
         part = progress.part(0.8, 0.9)
-        result.layers.append(_distance(result, given.faults, FAULTS, image, how, folder, part))
+        result.layers.append(_distance(result, given.faults, FAULTS, image, settings, folder, part))
     if wanted.geology:
         lithology = classes(
             input=given.geology,
-            field=how.geology_field,
+            field=settings.geology_field,
             reference=image,
             output=str(folder / f"{GEOLOGY}.tif"),
             name=GEOLOGY,
-            origin=how.origin,
+            origin=settings.origin,
             progress=progress.part(0.9, 1.0),
         )
         result.layers.append(lithology["output"])
@@ -112,19 +112,24 @@ def derive(
 
 
 def _terrain(
-    result: Derived, given: Given, wanted: Plan, how: Derivation, folder: Path, progress: Progress
+    result: Derived,
+    given: Given,
+    wanted: Plan,
+    settings: Derivation,
+    folder: Path,
+    progress: Progress,
 ) -> None:
     result.terrain = terrainfactors(
         input=given.dem,
         output=str(folder / "terrain.tif"),
         factors=wanted.terrain,
-        smoothing=how.smoothing,
-        z_unit=how.z_unit,
-        fill=how.fill,
-        origin=how.origin,
+        smoothing=settings.smoothing,
+        z_unit=settings.z_unit,
+        fill=settings.fill,
+        origin=settings.origin,
         progress=progress,
     )["output"]
-    smoothed = f"smoothed by {how.smoothing:g} m" if how.smoothing else "not smoothed"
+    smoothed = f"smoothed by {settings.smoothing:g} m" if settings.smoothing else "not smoothed"
     use = "" if wanted.terrain_in_model else ", for the attributes alone"
     result.steps.append(f"From the DEM, {smoothed}: {', '.join(wanted.terrain)}{use}.")
     result.attributes.append(result.terrain)
@@ -133,20 +138,20 @@ def _terrain(
 
 
 def _streams(
-    result: Derived, given: Given, how: Derivation, folder: Path, progress: Progress
+    result: Derived, given: Given, settings: Derivation, folder: Path, progress: Progress
 ) -> str:
     lines = streams(
         input=given.dem,
         output=str(folder / "streams.gpkg"),
-        min_area=how.stream_area,
-        z_unit=how.z_unit,
-        fill=how.fill,
-        origin=how.origin,
+        min_area=settings.stream_area,
+        z_unit=settings.z_unit,
+        fill=settings.fill,
+        origin=settings.origin,
         progress=progress,
     )
     result.steps.append(
-        f"From the DEM: {lines['count']:,} streams that drain {how.stream_area:g} km2 or more, "
-        "since no rivers were given."
+        f"From the DEM: {lines['count']:,} streams that drain {settings.stream_area:g} km2 or "
+        "more, since no rivers were given."
     )
     return str(lines["output"])
 
@@ -156,7 +161,7 @@ def _distance(
     lines: str,
     name: str,
     image: str,
-    how: Derivation,
+    settings: Derivation,
     folder: Path,
     progress: Progress,
 ) -> str:
@@ -166,7 +171,7 @@ def _distance(
         reference=image,
         output=output,
         name=name,
-        origin=how.origin,
+        origin=settings.origin,
         progress=progress,
     )
     result.steps.append(f"The distance to {name.removesuffix('_distance')}s.")

@@ -48,8 +48,8 @@ def draw_map(
     edges = [_pixels(shapely.get_coordinates(line), cells) for line in lines]
     axes.add_collection(LineCollection(edges, colors=OUTLINE, linewidths=1.3))
     for number, row in enumerate(largest, start=1):
-        place = shapely.get_coordinates(shapely.point_on_surface(shapes[row]))
-        column, line = _pixels(place, cells)[0]
+        point = shapely.get_coordinates(shapely.point_on_surface(shapes[row]))
+        column, line = _pixels(point, cells)[0]
         inward = (-13 if column > 0.95 * width else 13, -13 if line < 0.05 * height else 13)
         axes.annotate(
             str(number),
@@ -100,7 +100,7 @@ def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
     return figure
 
 
-def _pixels(places: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
+def _pixels(points: NDArray[np.float64], grid: Grid) -> NDArray[np.float64]:
     """Return where places on the map lie in a picture, whose pixels' middles are whole."""
-    columns, rows = grid.pixel(places[:, 0], places[:, 1])
+    columns, rows = grid.pixel(points[:, 0], points[:, 1])
     return np.column_stack([columns, rows]) - 0.5

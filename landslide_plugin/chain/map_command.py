@@ -104,7 +104,7 @@ def map(
         smoothing = _smoothing(card, progress) if dem else 0.0
     with Source.open(image, what="image") as scene:
         date = scene_date(scene)
-    how = Derivation(
+    settings = Derivation(
         geology_field,
         sensor,
         smoothing,
@@ -120,7 +120,7 @@ def map(
         whole_file(probability) as mapped,
         whole_file(inventory) as polygons,
     ):
-        derived = derive(image, given, wanted, how, folder, progress.part(0.0, 0.3))
+        derived = derive(image, given, wanted, settings, folder, progress.part(0.0, 0.3))
         stacked = stack(
             layers=derived.layers,
             reference=image,
@@ -155,7 +155,7 @@ def map(
             progress=progress.part(0.93, 0.98 if html else 1.0),
         )
         if html:
-            found = Mapped(
+            drawn = Mapped(
                 inventory=str(polygons),
                 probability=str(mapped),
                 ground=_ground(stacked, derived.terrain),
@@ -168,7 +168,7 @@ def map(
                 warnings=heard.warnings,
                 origin=origin,
             )
-            write_report(html, map_report(found))
+            write_report(html, map_report(drawn))
             progress.update(1.0)
     return {
         "inventory": inventory,

@@ -82,34 +82,34 @@ def plan(bands: Sequence[str], given: Given) -> Plan:
     Raises:
         InputError: a band needs a layer that was not given.
     """
-    found = Plan(terrain=list(ATTRIBUTE_FACTORS) if given.dem else [], rivers=bool(given.rivers))
+    result = Plan(terrain=list(ATTRIBUTE_FACTORS) if given.dem else [], rivers=bool(given.rivers))
     for band in bands:
         factor = ASPECT_CLASS if band.startswith(f"{ASPECT_CLASS}_") else band
         if factor in FACTORS:
-            found.terrain_in_model = True
-            if factor not in found.terrain:
-                found.terrain.append(factor)
+            result.terrain_in_model = True
+            if factor not in result.terrain:
+                result.terrain.append(factor)
         elif band in INDICES:
-            found.indices.append(band)
+            result.indices.append(band)
         elif band == RIVERS:
-            found.rivers = found.rivers_in_model = True
+            result.rivers = result.rivers_in_model = True
         elif band == FAULTS:
-            found.faults = True
+            result.faults = True
         elif band.startswith(f"{GEOLOGY}_"):
-            found.geology = True
+            result.geology = True
         else:
-            found.image.append(band)
-    _require(found, given)
-    return found
+            result.image.append(band)
+    _require(result, given)
+    return result
 
 
-def _require(found: Plan, given: Given) -> None:
+def _require(wanted: Plan, given: Given) -> None:
     """Refuse a plan without the layers that it needs."""
-    if found.terrain and not given.dem:
-        raise InputError(f"The model wants {', '.join(found.terrain)}: give a DEM.")
-    if found.rivers and not (given.rivers or given.dem):
+    if wanted.terrain and not given.dem:
+        raise InputError(f"The model wants {', '.join(wanted.terrain)}: give a DEM.")
+    if wanted.rivers and not (given.rivers or given.dem):
         raise InputError(f"The model wants the band {RIVERS}: give rivers, or a DEM for streams.")
-    if found.faults and not given.faults:
+    if wanted.faults and not given.faults:
         raise InputError(f"The model wants the band {FAULTS}: give a layer of faults.")
-    if found.geology and not given.geology:
+    if wanted.geology and not given.geology:
         raise InputError(f"The model wants {GEOLOGY} classes: give a geology layer and its field.")

@@ -65,7 +65,7 @@ def map_report(mapped: Mapped) -> str:
     areas = landslides["area_m2"].to_numpy()
     order = [int(row) for row in np.argsort(-areas)[:LARGEST]]
     with Source.open(mapped.probability, what="probability") as source:
-        grid, area = source.grid, _known_area(source)
+        grid, area = source.grid, _valid_area(source)
     with Source.open(mapped.ground) as image:
         picture = png(draw_map(landslides, order, grid, image), colours=256)
     card = mapped.card
@@ -112,19 +112,19 @@ def _confidence(landslides: gpd.GeoDataFrame) -> str | None:
 
 def _largest(landslides: gpd.GeoDataFrame) -> list[tuple[object, ...]]:
     """Return a row of numbers and words for each landslide, numbered as they come."""
-    places = landslides.geometry.representative_point().to_crs(4326)
+    points = landslides.geometry.representative_point().to_crs(4326)
     return [
         (
             number,
             int(row["id"]),
             _area(row["area_m2"]),
-            _place(place.x, place.y),
+            _coordinates(point.x, point.y),
             _rounded(row["prob_mean"], 2),
             _rounded(row["relief_m"], 0),
             _rounded(row["slope_mean"], 0),
         )
-        for number, (place, (_, row)) in enumerate(
-            zip(places, landslides.iterrows(), strict=True), start=1
+        for number, (point, (_, row)) in enumerate(
+            zip(points, landslides.iterrows(), strict=True), start=1
         )
     ]
 
@@ -145,7 +145,7 @@ def _facts(group: str, given: Mapping[str, object], names: tuple[str, ...]) -> l
     return result
 
 
-def _known_area(source: Source) -> float:
+def _valid_area(source: Source) -> float:
     """Return the area of the pixels that have a probability, square metres."""
     grid, total = source.grid, 0.0
     for window in grid.row_blocks(grid.rows_within(_BLOCK_MEGABYTES, 1)):
@@ -162,7 +162,7 @@ def _area(metres: float) -> str:
     return f"{metres / 1e4:,.3g}\u00a0ha" if metres >= 1e5 else f"{metres:,.0f}\u00a0m²"
 
 
-def _place(longitude: float, latitude: float) -> str:
+def _coordinates(longitude: float, latitude: float) -> str:
     east, north = "EW"[longitude < 0], "NS"[latitude < 0]
     return f"{abs(latitude):.5f}°\u00a0{north} {abs(longitude):.5f}°\u00a0{east}"
 

@@ -33,25 +33,25 @@ def shipped(tmp_path):
 
 @pytest.mark.parametrize(("resolution", "name"), [(0.5, "fine"), (1.6, "fine"), (15, "coarse")])
 def test_the_pixel_size_decides(shipped, resolution, name):
-    choice = choose_model([*RGB, "nir"], resolution, Given(dem="dem.tif"), places=[shipped])
+    choice = choose_model([*RGB, "nir"], resolution, Given(dem="dem.tif"), paths=[shipped])
     assert choice.card.name == name
     assert choice.path == shipped / f"{name}.safetensors"
 
 
 def test_the_reason_names_the_model_and_what_speaks_against_the_others(shipped):
-    reason = choose_model(RGB, 10.0, Given(dem="dem.tif"), places=[shipped]).reason
+    reason = choose_model(RGB, 10.0, Given(dem="dem.tif"), paths=[shipped]).reason
     assert "coarse" in reason and "synthetic" in reason and "fine does not: it is for" in reason
 
 
 def test_limits_come_from_the_card(shipped):
-    choice = choose_model(RGB, 10.0, Given(), places=[shipped])
+    choice = choose_model(RGB, 10.0, Given(), paths=[shipped])
     assert choice.limits == ["Clouds are taken for landslides."]
 
 
 def test_more_layers_are_better_and_synthetic_models_are_for_synthetic_images(shipped):
     given = Given(dem="dem.tif")
-    assert choose_model(RGB, 10.0, given, synthetic=True, places=[shipped]).card.name == "demo"
-    assert choose_model(RGB, 10.0, Given(), synthetic=True, places=[shipped]).card.name == "coarse"
+    assert choose_model(RGB, 10.0, given, synthetic=True, paths=[shipped]).card.name == "demo"
+    assert choose_model(RGB, 10.0, Given(), synthetic=True, paths=[shipped]).card.name == "coarse"
 
 
 @pytest.mark.parametrize(
@@ -60,10 +60,10 @@ def test_more_layers_are_better_and_synthetic_models_are_for_synthetic_images(sh
 )
 def test_when_none_fits_the_sentence_says_why(shipped, bands, resolution, words):
     with pytest.raises(InputError, match=words) as caught:
-        choose_model(bands, resolution, Given(), places=[shipped])
+        choose_model(bands, resolution, Given(), paths=[shipped])
     assert "Give a model file, or train one" in str(caught.value)
 
 
 def test_without_any_model_the_sentence_says_so(tmp_path):
     with pytest.raises(InputError, match=r"No model at hand fits the image\. Give a model file"):
-        choose_model(RGB, 10.0, Given(), places=[tmp_path])
+        choose_model(RGB, 10.0, Given(), paths=[tmp_path])

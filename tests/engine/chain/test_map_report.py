@@ -87,7 +87,7 @@ def test_why_a_model_that_ships_was_taken_is_in_the_report(
 ):
     predicted(1)
     make_model(["red"], limits=["Clouds look like slides."])
-    monkeypatch.setattr(commands, "choose_model", partial(choose_model, places=[tmp_path]))
+    monkeypatch.setattr(commands, "choose_model", partial(choose_model, paths=[tmp_path]))
     html = str(tmp_path / "map.html")
     map_landslides(**layers, html=html)
     text = text_of(html)
