@@ -17,7 +17,7 @@ from shapely import box
 from ..contract.errors import GridError
 from ..core.progress import Progress
 from .metres import Ground
-from .surface import Numbers, Pixels, horizontal
+from .surface import Indices, Pixels, horizontal
 
 if TYPE_CHECKING:
     import geopandas as gpd
@@ -93,12 +93,12 @@ class Grid:
         """
         return Ground(self.crs, self.transform, self.shape)
 
-    def pixels(self, rows: Numbers | None = None, columns: Numbers | None = None) -> Pixels:
+    def pixels(self, rows: Indices | None = None, columns: Indices | None = None) -> Pixels:
         """Return pixels as they lie on the ground; see `Ground.pixels` and `pixel_metres`."""
         return self.ground.pixels(np.arange(self.height) if rows is None else rows, columns)
 
     def pixel_metres(
-        self, rows: Numbers | None = None, columns: Numbers | None = None
+        self, rows: Indices | None = None, columns: Indices | None = None
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return pixel width and height in true metres, whatever the CRS; see `metres`.
 
@@ -117,13 +117,13 @@ class Grid:
         return measured.width, measured.height
 
     def pixel_areas(
-        self, rows: Numbers | None = None, columns: Numbers | None = None
+        self, rows: Indices | None = None, columns: Indices | None = None
     ) -> NDArray[np.float64]:
         """Return the area of pixels in true square metres, of the shapes of `pixel_metres`."""
         return self.pixels(rows, columns).area
 
     def geodesic_areas(
-        self, rows: Numbers | None = None, columns: Numbers | None = None
+        self, rows: Indices | None = None, columns: Indices | None = None
     ) -> NDArray[np.float64]:
         """Return the same as geodesic polygons have it, also where a grid keeps its own metres."""
         return self.ground.areas(np.arange(self.height) if rows is None else rows, columns)

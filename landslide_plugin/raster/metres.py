@@ -15,7 +15,7 @@ import numpy as np
 from affine import Affine
 from rasterio.crs import CRS
 
-from .surface import Floats, Numbers, Pixels, surface_of
+from .surface import Floats, Indices, Pixels, surface_of
 
 TOLERANCE = 0.002
 """A scale this near to 1 everywhere leaves a projection its own metres."""
@@ -48,7 +48,7 @@ class Ground:
         self.is_local = not self._surface.is_placed or bool(np.isnan(self._nodes.width).all())
         self.keeps_crs_metres = self.is_local or self._is_true()
 
-    def pixels(self, rows: Numbers, columns: Numbers | None = None) -> Pixels:
+    def pixels(self, rows: Indices, columns: Indices | None = None) -> Pixels:
         """Measure pixels.
 
         Args:
@@ -64,7 +64,7 @@ class Ground:
         )
         return measured if columns is not None else measured.each(lambda values: values[:, 0])
 
-    def areas(self, rows: Numbers, columns: Numbers | None = None) -> Floats:
+    def areas(self, rows: Indices, columns: Indices | None = None) -> Floats:
         """Return square metres on the ground, also where the CRS's own metres count for lengths.
 
         There a length is off by up to .2 %, but an area would be by .4 %.
@@ -76,7 +76,7 @@ class Ground:
         measured = self._by_crs(len(rows)) if self.is_local else self._measured(rows, columns)
         return measured.area if columns is not None else measured.area[:, 0]
 
-    def pixels_at(self, rows: Numbers, columns: Numbers) -> Pixels:
+    def pixels_at(self, rows: Indices, columns: Indices) -> Pixels:
         """Measure single pixels, (n,), of rows and columns (n,); see `pixels`."""
         if self.keeps_crs_metres:
             return self._by_crs(len(rows)).each(lambda values: values[:, 0])
@@ -152,7 +152,7 @@ class Ground:
         ]
         return bool(np.isnan(nodes.width).any() or np.abs(differences).max() > _SAME)
 
-    def _measured(self, rows: Numbers, columns: Numbers | None) -> Pixels:
+    def _measured(self, rows: Indices, columns: Indices | None) -> Pixels:
         down = np.asarray(rows, np.float64) + self._first[0]
         across = np.array([(self._shape[1] - 1) / 2]) if columns is None else columns
         if not self._varies_along_rows:

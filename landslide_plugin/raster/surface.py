@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pyproj import CRS as ProjCRS
 
 Floats = NDArray[np.float64]
-Numbers = NDArray[np.floating[Any] | np.integer[Any]]
+Indices = NDArray[np.floating[Any] | np.integer[Any]]
 """Indices of rows or columns, which may have fractions."""
 
 _SHORTEST = 100.0

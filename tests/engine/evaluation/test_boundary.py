@@ -14,14 +14,14 @@ from landslide_mapper.landslide_plugin.evaluation.boundary import (
 from scipy.ndimage import binary_erosion, distance_transform_edt
 
 
-def counted(ours, truth, tolerance, pixel=(1.0, 1.0), known=None):
-    known = np.ones(ours.shape, bool) if known is None else known
+def counted(ours, truth, tolerance, pixel=(1.0, 1.0), valid=None):
+    valid = np.ones(ours.shape, bool) if valid is None else valid
 
     def places(rows, columns):
         return np.stack([rows * pixel[0], columns * pixel[1]], axis=1)
 
     one, other = (
-        Outline(outline(mask & known, known), slice(0, len(mask)), places) for mask in (ours, truth)
+        Outline(outline(mask & valid, valid), slice(0, len(mask)), places) for mask in (ours, truth)
     )
     return compare_outlines(one, other, tolerance)
 
@@ -40,9 +40,9 @@ def test_outline_is_the_rim_of_landslide_beside_background():
 
 
 def test_there_is_no_outline_at_the_border_of_what_is_known():
-    mask, known = square(5), np.ones((30, 30), bool)
-    known[:, :10] = False
-    rim = outline(mask, known)
+    mask, valid = square(5), np.ones((30, 30), bool)
+    valid[:, :10] = False
+    rim = outline(mask, valid)
     assert rim[5:15, 10].sum() == 2  # only the corners, which end above and below
     assert not rim[:, :10].any()
     assert not outline(np.ones((4, 4), bool), np.ones((4, 4), bool)).any()

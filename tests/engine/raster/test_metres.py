@@ -80,7 +80,7 @@ class TestOfAnyCrs:
         grid = grid_at(crs, longitude, latitude, pixel)
         width, height, cosine = by_geodesics(grid, 4.0, 3.0)
         (dx,), (dy,) = grid.pixel_metres(np.array([4.0]))
-        within = 2e-3 if grid.keeps_own_metres else 2e-6
+        within = 2e-3 if grid.keeps_crs_metres else 2e-6
         assert dx == pytest.approx(width, rel=within)
         assert dy == pytest.approx(height, rel=within)
         area = width * height * np.sqrt(1 - cosine**2)
@@ -94,8 +94,8 @@ class TestOfAnyCrs:
             unit = grid.crs.linear_units_factor[1]
             width, height, cosine = by_geodesics(grid, 4.0, 3.0)
             off = max(abs(width / pixel / unit - 1), abs(height / pixel / unit - 1), abs(cosine))
-            assert grid.keeps_own_metres == (off < 2e-3)
-            if grid.keeps_own_metres:
+            assert grid.keeps_crs_metres == (off < 2e-3)
+            if grid.keeps_crs_metres:
                 assert grid.pixel_metres()[0].tolist() == [pixel * unit] * 9
 
 
@@ -130,7 +130,7 @@ def test_pixels_of_any_projection_have_their_size_on_the_ground(
     assume(np.isfinite([width, height]).all() and 1e-3 < width / pixel < 1e3)
     assert not grid.ground.is_local
     (dx,), (dy,) = grid.pixel_metres(np.array([15.0]))
-    within = 2e-3 if grid.keeps_own_metres else 1e-4
+    within = 2e-3 if grid.keeps_crs_metres else 1e-4
     assert (dx, dy) == pytest.approx((width, height), rel=within)
     area = width * height * np.sqrt(1 - cosine**2)
     assert grid.pixel_areas(np.array([15.0]))[0] == pytest.approx(area, rel=3 * within)
@@ -199,7 +199,7 @@ def test_a_part_measures_what_the_whole_measures(row, column, height, width):
         whole.pixel_areas(rows + row, columns + column)
     )
     assert part.shape == (height, width)
-    assert part.keeps_own_metres == whole.keeps_own_metres
+    assert part.keeps_crs_metres == whole.keeps_crs_metres
 
 
 def test_rows_at_the_pole_and_beyond_have_a_width():
@@ -221,7 +221,7 @@ def test_a_planet_whose_longitudes_count_west():
     """Jupiter, flattened by 1 in 15, in an orthographic projection: true in its middle."""
     jupiter = CRS.from_user_input("IAU_2015:59966")
     grid = Grid(jupiter, from_origin(-50, 2e7, 10, 10), 10, 10)
-    assert not grid.keeps_own_metres
+    assert not grid.keeps_crs_metres
     known: Any = ProjCRS.from_user_input("IAU_2015:59966")
     geod = known.get_geod()
     inverse = Transformer.from_crs(known, "IAU_2015:59901")
@@ -230,7 +230,7 @@ def test_a_planet_whose_longitudes_count_west():
     assert grid.pixel_metres()[1] == pytest.approx(metres / 100, rel=1e-4)
     assert grid.pixel_metres()[0] == pytest.approx(10, rel=1e-4)
     middle = Grid(jupiter, from_origin(-50, 50, 10, 10), 10, 10)
-    assert middle.keeps_own_metres and not middle.ground.is_local
+    assert middle.keeps_crs_metres and not middle.ground.is_local
 
 
 def test_methods_of_the_sphere_are_not_taken_for_those_of_the_ellipsoid():
@@ -262,7 +262,7 @@ class TestWithoutAPlace:
     def test_a_local_crs_counts_in_its_unit(self):
         grid = Grid(self.SITE, from_origin(0, 0, 10, 10), 4, 4)
         assert grid.pixel_metres()[0] == pytest.approx([3.048] * 4)
-        assert grid.keeps_own_metres and grid.ground.is_local
+        assert grid.keeps_crs_metres and grid.ground.is_local
 
     def test_and_says_so(self):
         said = []
