@@ -1,4 +1,4 @@
-"""The engine's entry: reads one JSON request on stdin, runs one command, reports in JSON lines.
+"""The engine's entry: reads one JSON request on stdin, has it answered, reports in JSON lines.
 
 Request: `{"command": "terrainfactors", "parameters": {...}, "attached": true}`. When `attached`,
 the end of stdin means that whoever asked has died, and the worker ends too.
@@ -10,44 +10,15 @@ first is "started", with the worker's own process number as `pid`. An error the 
 It needs no QGIS: `echo '{"command": ...}' | python landslide_plugin/worker.py`.
 """
 
-import importlib
 import importlib.util
 import json
 import os
 import sys
-import threading
-import traceback
-from collections.abc import Callable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, TextIO
 
 PACKAGE = "landslide_mapper"
-
-ENGINE = Path(__file__).resolve().parent
-COMMANDS = {
-    file.stem.removesuffix("_command"): ".".join(file.relative_to(ENGINE).with_suffix("").parts)
-    for file in sorted(ENGINE.rglob("*_command.py"))
-}
-"""Command name to the module, within `landslide_plugin`, whose function of that name runs it."""
-
-OUTPUTS = {
-    "samples": ("output",),
-    "train": ("model", "html"),
-    "trainweak": ("model", "html"),
-    "predict": ("probability", "mask", "uncertainty"),
-    "detect": ("output", "mask"),
-    "evaluate": ("html", "json", "csv"),
-    "map": ("inventory", "probability", "html"),
-    "factoranalysis": ("html", "table"),
-    "demoarea": ("folder",),
-    "device": (),
-}
-"""Command name to the parameters that name its outputs, where that is not `output` alone."""
-
-WITHOUT_FRAMES = ("distance",)
-"""Commands that do without geopandas, which pyogrio else loads wherever it finds it: 0.3 s."""
-
 
 PATIENCE = {
     "GDAL_HTTP_CONNECTTIMEOUT": "6",
@@ -56,10 +27,6 @@ PATIENCE = {
     "GDAL_HTTP_TIMEOUT": "600",
 }
 """How long GDAL waits for a server, in seconds: up to four times, for a file and what is beside."""
-
-
-LONGEST_TEXT = 3000
-"""Letters of an error's sentence."""
 
 
 def register_package() -> None:
@@ -82,17 +49,6 @@ def register_package() -> None:
     spec.loader.exec_module(module)
 
 
-def find_command(name: str) -> Callable[..., dict[str, Any]]:
-    """Import and return the function of a command.
-
-    Raises:
-        KeyError: there is no such command.
-    """
-    module = importlib.import_module(f"{PACKAGE}.landslide_plugin.{COMMANDS[name]}")
-    function: Callable[..., dict[str, Any]] = getattr(module, name)
-    return function
-
-
 def set_up_gdal() -> None:
     """Bound GDAL's memory and patience, let it decompress in parallel; what the user set stays."""
     os.environ.setdefault("GDAL_CACHEMAX", "128")  # MB; else 5 % of the memory, however much it is
@@ -107,90 +63,18 @@ def main() -> int:
     set_up_gdal()
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
-    interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.interruption")
-    interruption.watch("SIGTERM", "SIGINT", "SIGBREAK")  # the last on Windows alone
+    from landslide_mapper.landslide_plugin.core.interruption import watch
+
+    watch("SIGTERM", "SIGINT", "SIGBREAK")  # the last on Windows alone
 
     def send(event: dict[str, Any]) -> None:
         report.write(json.dumps(event, default=str) + "\n")
         report.flush()
 
     send({"type": "started", "pid": os.getpid()})
+    from landslide_mapper.landslide_plugin.answer import answer  # once told: it takes a moment
+
     return answer(request, send)
-
-
-def answer(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> int:
-    """Run one request; return the exit status: 0 done, 1 the user's error, 2 a bug.
-
-    Args:
-        lines: where the request is read.
-        send: takes what is reported.
-    """
-    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.contract.errors")
-    failures = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.failures")
-    try:
-        send({"type": "result", "values": _run(lines, send)})
-        return 0
-    except errors.LandslideError as error:
-        text = _short(str(error))
-    except MemoryError:
-        text = "The memory is used up: choose smaller tiles or batches."
-    except Exception as error:
-        text = _missing_package(error) or failures.explain(error)
-        if not text:
-            text = f"Unexpected {type(error).__name__}: {error}"
-            send({"type": "error", "text": text, "details": traceback.format_exc()})
-            return 2
-        print(failures.trail(error), file=sys.stderr)
-    send({"type": "error", "text": text})
-    return 1
-
-
-def _short(text: str) -> str:
-    """Return a sentence as one line, of bounded length: names may hold breaks, lists thousands."""
-    line = " ".join(text.split())
-    return line if len(line) <= LONGEST_TEXT else f"{line[: LONGEST_TEXT // 2]} ... {line[-300:]}"
-
-
-def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
-    errors = importlib.import_module(f"{PACKAGE}.landslide_plugin.contract.errors")
-    provenance = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.provenance")
-    progress = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.progress")
-    claims = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs.claims")
-    outputs = importlib.import_module(f"{PACKAGE}.landslide_plugin.outputs.whole")
-    requests = importlib.import_module(f"{PACKAGE}.landslide_plugin.request")
-    access = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.access")
-    access.restrict_drivers()
-    access.restrict_network()
-    request = requests.read_request(lines)
-    name, parameters = request.get("command", ""), request.get("parameters", {})
-    if not isinstance(name, str) or name not in COMMANDS:
-        raise errors.InputError(f"No command {name!r}; there are: {', '.join(COMMANDS)}.")
-    if request.get("attached"):
-        interruption = importlib.import_module(f"{PACKAGE}.landslide_plugin.core.interruption")
-        end = interruption.end_main_thread
-        threading.Thread(target=_end_with_parent, args=(lines, end), daemon=True).start()
-    if name in WITHOUT_FRAMES:
-        for package in ("geopandas", "pandas"):
-            sys.modules[package] = None  # type: ignore[assignment]
-    if not parameters.get("pretrained"):  # no other wish asks for what lies on the internet
-        os.environ["HF_HUB_OFFLINE"] = "1"
-    function = find_command(name)
-    parameters = requests.checked(name, function, parameters)
-    origin = provenance.Provenance(f"landslide:{name}", parameters)
-    wanted = {key: parameters.get(key) for key in OUTPUTS.get(name, ("output",))}
-    inputs = [value for key, value in parameters.items() if key not in wanted]
-    with claims.claimed(wanted, inputs), outputs.together():
-        return function(**parameters, origin=origin, progress=progress.Progress(send))
-
-
-def _missing_package(error: Exception) -> str:
-    """Return a sentence if a package, none of ours, could not be imported."""
-    if not isinstance(error, ModuleNotFoundError) or str(error.name).startswith(PACKAGE):
-        return ""
-    return (
-        f"The engine's Python {sys.executable} lacks the package {error.name}: run "
-        '"Set up the engine", or name a Python that has it.'
-    )
 
 
 def _claim_stdin() -> TextIO:
@@ -218,12 +102,6 @@ def _claim_stdout() -> TextIO:
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
     return report
-
-
-def _end_with_parent(lines: TextIO, end: Callable[[], None]) -> None:
-    """Wait for the end of what the request came by, then end as on SIGTERM."""
-    lines.read()
-    end()
 
 
 if __name__ == "__main__":

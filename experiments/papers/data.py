@@ -169,7 +169,9 @@ def _coarsened(fine: Path, folder: Path, reduction: int) -> None:
 
 
 def _command(name: str) -> Callable[..., Any]:
-    command: Callable[..., Any] = worker.find_command(name)
+    from landslide_mapper.landslide_plugin.answer import find_command
+
+    command: Callable[..., Any] = find_command(name)
     return command
 
 

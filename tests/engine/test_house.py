@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from landslide_mapper.landslide_plugin.contract import choices
-from landslide_mapper.landslide_plugin.worker import COMMANDS
+from landslide_mapper.landslide_plugin.contract.commands import COMMANDS
 
 from scripts.rooms import (
     ENGINE,

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from typing import Annotated, get_args, get_origin
 
 import pytest
+from landslide_mapper.landslide_plugin.answer import find_command
 from landslide_mapper.landslide_plugin.contract import choices
+from landslide_mapper.landslide_plugin.contract.commands import COMMANDS
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.contract.kinds import Kind
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import FROM_WORKER, checked, read_request
-from landslide_mapper.landslide_plugin.worker import COMMANDS, find_command
 
 
 def command(

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin import worker
+from landslide_mapper.landslide_plugin.answer import find_command
+from landslide_mapper.landslide_plugin.contract.commands import COMMANDS
 
 ROOT = Path(__file__).resolve().parents[2]
 WORKER = ROOT / "landslide_plugin" / "worker.py"
@@ -22,6 +23,8 @@ STAND_INS = """
 import ctypes, os, signal, subprocess, sys, threading, time
 sys.path.insert(0, {root!r})
 from landslide_plugin import worker
+worker.register_package()
+from landslide_mapper.landslide_plugin import answer
 
 def prints(*, origin, progress):
     print("from Python", "\u2588")
@@ -80,9 +83,9 @@ def swallows(*, forever=False, origin, progress):
             progress.update(0.5)
 
 for name in ("astray", "inherits", "asks", "swallows", "prints", "fails", "fills", "slow"):
-    worker.COMMANDS[name] = "tests"
-find = worker.find_command
-worker.find_command = lambda name: globals()[name] if name in globals() else find(name)
+    answer.COMMANDS[name] = "tests"
+find = answer.find_command
+answer.find_command = lambda name: globals()[name] if name in globals() else find(name)
 sys.exit(worker.main())
 """
 
@@ -207,8 +210,8 @@ class TestBadRequests:
     def test_every_command_can_be_found_and_takes_origin_and_progress(self):
         import inspect
 
-        for name in worker.COMMANDS:
-            parameters = inspect.signature(worker.find_command(name)).parameters
+        for name in COMMANDS:
+            parameters = inspect.signature(find_command(name)).parameters
             assert list(parameters)[-2:] == ["origin", "progress"], name
             kinds = {parameter.kind for parameter in parameters.values()}
             assert kinds == {inspect.Parameter.KEYWORD_ONLY}, name

@@ -12,9 +12,12 @@ def main() -> int:
     """Run; return 1 where anything was found."""
     os.environ["OMP_NUM_THREADS"] = "1"
     sys.path.insert(0, str(ROOT))
-    from landslide_plugin.worker import COMMANDS, find_command, register_package
+    from landslide_plugin.worker import register_package
 
     register_package()
+    from landslide_mapper.landslide_plugin.answer import find_command
+    from landslide_mapper.landslide_plugin.contract.commands import COMMANDS
+
     for command in COMMANDS:  # in this process, so that the forked ones need not
         find_command(command)
     from .campaign import Campaign

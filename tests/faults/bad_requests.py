@@ -13,7 +13,8 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import geopandas as gpd
 import numpy as np
-from landslide_mapper.landslide_plugin import worker
+from landslide_mapper.landslide_plugin.answer import answer, find_command
+from landslide_mapper.landslide_plugin.contract.commands import OUTPUTS
 from landslide_mapper.landslide_plugin.request import FROM_WORKER
 from shapely.geometry import LineString, box
 
@@ -84,7 +85,7 @@ class Ground:
     def bad_requests(self) -> Iterator[BadRequest]:
         """Yield all requests with one bad value."""
         for command, good in self.requests.items():
-            function = worker.find_command(command)
+            function = find_command(command)
             hints = get_type_hints(function)
             for key in inspect.signature(function).parameters:
                 if key in FROM_WORKER or (command, key) in NOT_TRIED:
@@ -94,7 +95,7 @@ class Ground:
 
     def _values(self, command: str, key: str, hint: Any) -> list[Any]:
         kinds = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
-        if key in worker.OUTPUTS.get(command, ("output",)):
+        if key in OUTPUTS.get(command, ("output",)):
             return [*WORDS, *WRONG, *self._bad_outputs()]
         listed = any(get_origin(kind) in (list, Sequence) for kind in kinds)
         if key in INPUTS and (listed or str in kinds):
@@ -223,7 +224,7 @@ def ask(command: str, parameters: dict[str, Any]) -> tuple[int, str]:
     kept = {name: sys.modules.get(name) for name in ("geopandas", "pandas")}
     send: Callable[[dict[str, Any]], None] = events.append
     try:
-        status = worker.answer(lines, send)  # type: ignore[arg-type]
+        status = answer(lines, send)  # type: ignore[arg-type]
     finally:
         sys.modules.update({name: module for name, module in kept.items() if module})
     last = events[-1]

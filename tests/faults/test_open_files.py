@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from landslide_mapper.landslide_plugin import worker
+from landslide_mapper.landslide_plugin import answer as answering
 from landslide_mapper.landslide_plugin.training.loop import checkpoint
 from landslide_mapper.models.model_file import load_model
 
@@ -38,7 +38,7 @@ def strict(monkeypatch, tmp_path):
 
         return moved
 
-    monkeypatch.setattr(worker, "WITHOUT_FRAMES", ())  # which is for a process of one command
+    monkeypatch.setattr(answering, "WITHOUT_FRAMES", ())  # which is for a process of one command
     for name in MOVES:
         monkeypatch.setattr(os, name, refusing(name, getattr(os, name)))
     return refused
@@ -67,7 +67,7 @@ def run(command, parameters):
     """Run a command of the worker in this process; return its last event."""
     events = []
     lines = StringIO(json.dumps({"command": command, "parameters": parameters}) + "\n")
-    worker.answer(lines, events.append)
+    answering.answer(lines, events.append)
     return events[-1]
 
 

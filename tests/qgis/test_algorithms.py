@@ -7,8 +7,8 @@ import numpy as np
 import processing
 import pytest
 from landslide_mapper.landslide_plugin.contract import choices
+from landslide_mapper.landslide_plugin.contract.commands import COMMANDS
 from landslide_mapper.landslide_plugin.contract.kinds import Several, Whole
-from landslide_mapper.landslide_plugin.worker import COMMANDS
 from landslide_mapper.processing_algorithms import ALGORITHMS
 from landslide_mapper.processing_algorithms.request import input_value
 from osgeo import gdal, osr

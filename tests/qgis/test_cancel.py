@@ -9,7 +9,7 @@ import threading
 import time
 
 import pytest
-from landslide_mapper.landslide_plugin import worker
+from landslide_mapper.landslide_plugin.contract.commands import COMMANDS, OUTPUTS
 from landslide_mapper.landslide_plugin.engine_process import EngineCanceled, run_command
 
 TIMES = int(os.environ.get("LANDSLIDE_CANCELS", "1"))
@@ -83,11 +83,11 @@ NEW = ("samples", "area")
 """Folders, which are never replaced."""
 
 
-@pytest.mark.parametrize("command", sorted(set(worker.COMMANDS) - {"device", "importsamples"}))
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"device", "importsamples"}))
 def test_cancel_is_soon_over_and_leaves_what_stood(
     commands, command, engine_python, recorder, tmp_path
 ):
-    keys = [key for key in worker.OUTPUTS.get(command, ("output",)) if key in NAMES]
+    keys = [key for key in OUTPUTS.get(command, ("output",)) if key in NAMES]
     names = {key: OTHERS.get(command, NAMES).get(key, NAMES[key]) for key in keys}
     moments = random.Random(command)  # noqa: S311
     for number in range(TIMES):

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin import engine_lookup, worker
+from landslide_mapper.landslide_plugin import engine_lookup
+from landslide_mapper.landslide_plugin.contract.commands import COMMANDS, OUTPUTS
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.engine_process import EngineCanceled, EngineFailure
 from landslide_mapper.processing_algorithms import ALGORITHMS, algorithm, styles
@@ -433,6 +434,6 @@ class TestStyles:
 def test_the_worker_knows_every_destination_as_an_output(provider):
     """So that none of them is an input, another output or in the work of another run."""
     for found in provider.algorithms():
-        if found.name() in worker.COMMANDS:
+        if found.name() in COMMANDS:
             keys = {each.name().lower() for each in found.destinationParameterDefinitions()}
-            assert keys == set(worker.OUTPUTS.get(found.name(), ("output",)))
+            assert keys == set(OUTPUTS.get(found.name(), ("output",)))

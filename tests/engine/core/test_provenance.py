@@ -23,6 +23,8 @@ sys.path.insert(0, {root!r})
 from landslide_plugin import worker
 
 worker.register_package()
+from landslide_mapper.landslide_plugin.answer import answer
+
 first, second = (io.StringIO(json.dumps(request)) for request in json.loads({requests!r}))
 if {beside}:
     begun, ended = threading.Event(), threading.Event()
@@ -30,15 +32,15 @@ if {beside}:
         if event["type"] == "progress" and not begun.is_set():
             begun.set()
             ended.wait(60)
-    beside = threading.Thread(target=worker.answer, args=(first, send))
+    beside = threading.Thread(target=answer, args=(first, send))
     beside.start()
     begun.wait(60)
-    worker.answer(second, lambda event: None)
+    answer(second, lambda event: None)
     ended.set()
     beside.join()
 else:
-    worker.answer(first, lambda event: None)
-    worker.answer(second, lambda event: None)
+    answer(first, lambda event: None)
+    answer(second, lambda event: None)
 """
 """Runs two requests: the second after the first, or from its first progress on till its end."""
 

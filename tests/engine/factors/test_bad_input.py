@@ -4,10 +4,10 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from landslide_mapper.landslide_plugin.answer import find_command
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, LandslideError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked
-from landslide_mapper.landslide_plugin.worker import find_command
 from rasterio.transform import Affine, from_origin
 from shapely.geometry import LineString, box
 

@@ -10,7 +10,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 import geopandas as gpd
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin import worker
+from landslide_mapper.landslide_plugin.answer import find_command
+from landslide_mapper.landslide_plugin.contract.commands import COMMANDS, OUTPUTS
 from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
 from landslide_mapper.landslide_plugin.core import owners
 from landslide_mapper.landslide_plugin.outputs import claims, locks
@@ -53,14 +54,14 @@ def test_the_sources_of_a_vrt_are_inputs_too(vrt):
     assert [path.name for path in files_of(str(vrt))] == ["outer.vrt", "inner.vrt", "source.tif"]
 
 
-@pytest.mark.parametrize("command", worker.COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_no_command_takes_an_input_as_its_output(tmp_path, command):
     """Over every output of every command, with an input of each way to name it."""
     file = tmp_path / "file.tif"
     file.write_bytes(b"precious")
     (tmp_path / "link.tif").symlink_to(file)
     os.link(file, tmp_path / "hard.tif")
-    for key in worker.OUTPUTS.get(command, ("output",)):
+    for key in OUTPUTS.get(command, ("output",)):
         for given in (str(file), f"{file}|layername=a", [str(file)], str(tmp_path / "hard.tif")):
             for output in (file, tmp_path / "link.tif", tmp_path / "." / "file.tif"):
                 with pytest.raises(InputError, match="an input of this run"):
@@ -206,9 +207,9 @@ class TestOwners:
 
 def test_every_output_of_the_commands_is_known_as_one():
     """What the docstring of a command's result calls a file to write is in the worker's table."""
-    assert set(worker.OUTPUTS) <= set(worker.COMMANDS)
-    for command, keys in worker.OUTPUTS.items():
-        text = re.sub(r"\s+", " ", str(worker.find_command(command).__doc__))
+    assert set(OUTPUTS) <= set(COMMANDS)
+    for command, keys in OUTPUTS.items():
+        text = re.sub(r"\s+", " ", str(find_command(command).__doc__))
         for key in keys:
             assert f"{key}: " in text, (command, key)
 

@@ -4,10 +4,10 @@ import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
+from landslide_mapper.landslide_plugin.answer import find_command
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.windows import Reader
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-from landslide_mapper.landslide_plugin.worker import find_command
 from landslide_mapper.models.known_models import WEIGHTS
 from scipy.ndimage import gaussian_filter
 from shapely.geometry import box
