@@ -23,8 +23,8 @@ def small(architecture):
     """Return the arguments of the quickest backbone."""
     if architecture.startswith("smp_") and architecture != "smp_segformer":
         return {"encoder": "resnet18"}
-    names = ("light", "resnet18", "mit_b0")
-    return next(found for name, found in backbones(architecture).items() if name in names)
+    known = backbones(architecture)
+    return next((known[name] for name in ("light", "resnet18", "mit_b0") if name in known), {})
 
 
 def network(architecture, bands=5, classes=2):
