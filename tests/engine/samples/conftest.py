@@ -3,9 +3,24 @@
 import geopandas as gpd
 import numpy as np
 import pytest
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.request import checked
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.samples.samples_command import samples
 from shapely.geometry import box
 
 LEFT, TOP, PIXEL = 500000, 5000000, 10
+
+
+def make(tmp_path, stack, landslides, events=None, **options):
+    """Run the command; return its values and the set."""
+    tmp_path.mkdir(exist_ok=True)
+    output = str(tmp_path / "samples")
+    sink = events.append if events is not None else None
+    given = {"tile_size": 32, "stride": 16, **options}
+    given |= {"stack": stack, "landslides": landslides, "output": output}
+    values = samples(**checked("samples", samples, given), progress=Progress(sink))
+    return values, SampleSet.read(output)
 
 
 @pytest.fixture

@@ -2,32 +2,17 @@
 
 import json
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio
-from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
-from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.request import checked
+from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
-from landslide_mapper.landslide_plugin.samples.samples_command import samples
 from rasterio.transform import from_origin
 from scipy.ndimage import label as components
-from shapely.geometry import Polygon, box
+from shapely.geometry import box
 
-LEFT, TOP, PIXEL = 500000, 5000000, 10
-
-
-def make(tmp_path, stack, landslides, events=None, **options):
-    """Run the command; return its values and the set."""
-    tmp_path.mkdir(exist_ok=True)
-    output = str(tmp_path / "samples")
-    sink = events.append if events is not None else None
-    given = {"tile_size": 32, "stride": 16, **options}
-    given |= {"stack": stack, "landslides": landslides, "output": output}
-    values = samples(**checked("samples", samples, given), progress=Progress(sink))
-    return values, SampleSet.read(output)
+from .conftest import LEFT, PIXEL, TOP, make
 
 
 def test_patches_hold_what_the_stack_and_the_polygons_hold(tmp_path, stack, landslides):
@@ -86,16 +71,6 @@ def test_bands_are_loaded_by_name_in_any_order(tmp_path, stack, landslides):
         written.load(sample, ["c"])
 
 
-def test_blocks_do_not_leak(tmp_path, stack, landslides):
-    _, written = make(tmp_path, stack, landslides)
-    owner = np.zeros((256, 256), "U10")
-    for sample in written.samples:
-        column, row, width, height = sample.window
-        patch = owner[row : row + height, column : column + width]
-        assert set(np.unique(patch)) <= {"", sample.split}
-        patch[:] = sample.split
-
-
 def test_background_comes_in_the_chosen_ratio(tmp_path, make_raster, make_polygons, square):
     rows = np.ones((256, 512), np.float32)
     stack = make_raster("wide.tif", rows * np.arange(512, dtype=np.float32), bands=["a"])
@@ -106,52 +81,6 @@ def test_background_comes_in_the_chosen_ratio(tmp_path, make_raster, make_polygo
         for split in ("train", "validation"):
             flags = [sample.landslide_pixels > 0 for sample in written.of_split(split)]
             assert flags.count(False) == round(ratio * flags.count(True))
-
-
-FALSE_ALARMS = [(48, 48), (48, 112), (112, 48), (112, 112), (176, 48), (64, 176)]
-
-
-@pytest.fixture
-def alarms(make_raster):
-    """False alarms in six places without landslide (and on landslides, where they are right)."""
-    values = np.zeros((256, 256), np.float32)
-    for column, row in FALSE_ALARMS:
-        values[row : row + 8, column : column + 8] = 0.9
-    values[28:34, 28:34] = 0.9
-    values[200:, 200:] = -9999
-    return make_raster("alarms.tif", values, nodata=-9999)
-
-
-def test_background_with_false_alarms_is_drawn_for_training(tmp_path, stack, landslides, alarms):
-    options = {"tile_size": 16, "stride": 16, "split": "random", "background": 2}
-    events = []
-    _, written = make(tmp_path / "0.5", stack, landslides, events, hard_negatives=alarms, **options)
-    hard = [sample.window[:2] for sample in written.samples if sample.kind == "hard background"]
-    assert 3 <= len(hard) <= 6  # those of the windows with false alarms that are for training
-    assert set(hard) <= set(FALSE_ALARMS)
-    kinds = [sample.kind for sample in written.of_split("train")]
-    assert kinds.count("background") + len(hard) == 2 * kinds.count("landslide")
-    assert any(f"{len(hard)} of" in event.get("text", "") for event in events)
-
-
-def test_alarms_on_another_grid_are_none_where_their_band_is_nodata(
-    tmp_path, stack, landslides, make_raster
-):
-    """Their second band is known everywhere; nodata, a high number here, is no alarm."""
-    values = np.zeros((256, 256), np.float32)
-    for column, row in FALSE_ALARMS:
-        values[row : row + 8, column : column + 8] = 0.9
-    values[:, 200:] = values[200:] = 9999
-    shifted = from_origin(LEFT + 3, TOP - 3, PIXEL, PIXEL)
-    alarms = make_raster(
-        "alarms.tif", np.stack([values, 0 * values]), nodata=9999, transform=shifted
-    )
-    _, written = make(
-        tmp_path, stack, landslides, hard_negatives=alarms, tile_size=16, stride=16,
-        split="random", background=2,
-    )  # fmt: skip
-    hard = {sample.window[:2] for sample in written.samples if sample.kind == "hard background"}
-    assert hard and hard <= set(FALSE_ALARMS)
 
 
 def test_a_mask_on_another_grid_is_unknown_where_its_band_is_nodata(tmp_path, stack, make_raster):
@@ -174,20 +103,6 @@ def test_a_mask_on_another_grid_is_unknown_where_its_band_is_nodata(tmp_path, st
     assert unknown > 0
 
 
-def test_where_alarms_are_many_the_share_of_them_is_kept(tmp_path, stack, landslides, make_raster):
-    high = make_raster("high.tif", np.tile(np.linspace(0, 1, 256, dtype=np.float32), (256, 1)))
-    _, written = make(
-        tmp_path, stack, landslides, hard_negatives=high, hard_threshold=0.6, hard_share=0.25,
-        tile_size=16, stride=8, split="random",
-    )  # fmt: skip
-    kinds = [sample.kind for sample in written.of_split("train")]
-    assert kinds.count("hard background") == round(0.25 * kinds.count("landslide"))
-    columns = [sample.window[0] for sample in written.samples if sample.kind == "hard background"]
-    assert min(columns) > 0.6 * 256 - 16
-    others = {sample.kind for name in ("validation", "test") for sample in written.of_split(name)}
-    assert others == {"landslide", "background"}
-
-
 def test_same_seed_makes_the_same_set(tmp_path, stack, landslides):
     listed = [
         make(tmp_path / folder, stack, landslides, seed=seed)[1].samples
@@ -195,12 +110,6 @@ def test_same_seed_makes_the_same_set(tmp_path, stack, landslides):
     ]
     assert listed[0] == listed[1]
     assert listed[0] != listed[2]
-
-
-def test_random_split_is_named_so(tmp_path, stack, landslides):
-    _, written = make(tmp_path, stack, landslides, split="random", test=0.2)
-    assert written.split == "random by patch"
-    assert all(written.of_split(name) for name in ("train", "validation", "test"))
 
 
 def test_nodata_is_unknown_and_mostly_empty_patches_are_dropped(tmp_path, make_raster, landslides):
@@ -308,68 +217,6 @@ def test_patches_are_plain_geotiffs_in_place(tmp_path, stack, landslides):
     assert "32632" in info["coordinateSystem"]["wkt"]
 
 
-def refused(tmp_path, error, match, **options):
-    """The command fails with one sentence and leaves nothing behind."""
-    before = sorted(tmp_path.iterdir())
-    with pytest.raises(error, match=match) as caught:
-        make(tmp_path, **options)
-    assert str(caught.value).count("\n") == 0
-    assert sorted(tmp_path.iterdir()) == before
-
-
-def test_bad_input(tmp_path, stack, landslides, make_raster, make_polygons, square):
-    both = {"stack": stack, "landslides": landslides}
-    far = make_polygons("far.gpkg", [square(5000, 5000, 9)])
-    small = make_raster("small.tif", np.ones((20, 300), np.float32))
-    other = make_raster("other.tif", np.ones((300, 300), np.float32), bands=["c"])
-    coarse = from_origin(LEFT, TOP, 30, 30)
-    coarse = make_raster("c.tif", np.ones((2, 99, 99)), transform=coarse, bands=["a", "b"])
-    blind = make_raster("blind.tif", np.ones((99, 99), np.float32), crs=None)
-    away = from_origin(100000, 100000, 10, 10)
-    mask = make_raster("mask.tif", np.ones((99, 99), np.uint8), transform=away)
-    point = make_polygons("point.gpkg", [Polygon()])
-    half = np.stack([np.ones((256, 256)), np.full((256, 256), -9999)]).astype(np.float32)
-    empty = make_raster("empty.tif", half, nodata=-9999, bands=["a", "b"])
-    cases = [
-        (InputError, "stack gone.tif does not exist", {**both, "stack": "gone.tif"}),
-        (InputError, "landslides layer gone.gpkg does not", {**both, "landslides": "gone.gpkg"}),
-        (GridError, "has no CRS", {**both, "stack": blind}),
-        (InputError, "No stack is given", {**both, "stack": []}),
-        (InputError, "20 pixels, smaller than the tile of 32", {**both, "stack": small}),
-        (InputError, "has the bands c, but", {**both, "stack": [stack, other]}),
-        (InputError, "pixels of 30 m, but", {**both, "stack": [stack, coarse]}),
-        (InputError, "No landslide lies within", {**both, "landslides": far}),
-        (GridError, "does not overlap", {**both, "landslides": mask}),
-        (InputError, "holds no polygon", {**both, "landslides": point}),
-        (GridError, "lies outside the stack", {**both, "area": far}),
-        (
-            InputError,
-            "stride of 64 pixels is longer",
-            {**both, "stride": 64},
-        ),
-        (InputError, "TILE_SIZE is 4: choose from 16 to 2048 pixels", {**both, "tile_size": 4}),
-        (InputError, "BACKGROUND is -1: choose 0 or more", {**both, "background": -1}),
-        (InputError, "HARD_SHARE is 2: choose from 0 to 1", {**both, "hard_share": 2}),
-        (InputError, "false alarms gone.tif does not", {**both, "hard_negatives": "gone.tif"}),
-        (InputError, "The band b is nodata wherever", {**both, "stack": empty}),
-        (InputError, 'SPLIT is "kfold": choose one of blocks, random', {**both, "split": "kfold"}),
-        (
-            InputError,
-            "VALIDATION is 0: choose more than 0 ",
-            {**both, "validation": 0},
-        ),
-    ]
-    for error, match, options in cases:
-        refused(tmp_path, error, match, **options)
-
-
-def test_one_landslide_is_too_few_to_validate(tmp_path, stack, make_polygons, square):
-    one = make_polygons("one.gpkg", [square(3, 3, 4)])
-    refused(
-        tmp_path, InputError, "left for validation: choose a smaller", stack=stack, landslides=one
-    )
-
-
 def test_in_a_mask_with_nodata_0_the_rest_is_background(tmp_path, stack, make_raster):
     mask = np.zeros((256, 256), np.uint8)
     mask[::40, ::40] = 1
@@ -383,56 +230,6 @@ def test_in_a_mask_with_nodata_0_the_rest_is_background(tmp_path, stack, make_ra
     assert written.imbalance < 0.9  # 1 if the rest were not known
 
 
-def test_a_constant_band_is_warned_of(tmp_path, landslides, make_raster):
-    values = np.stack([np.full((256, 256), 3), np.tile(np.arange(256), (256, 1))])
-    events = []
-    flat = make_raster("flat.tif", values.astype(np.float32), bands=["a", "b"])
-    _, written = make(tmp_path, flat, landslides, events)
-    assert any(event.get("text") == "Constant over all train patches: a." for event in events)
-    assert written.std[0] == 1
-
-
-def test_a_full_disk_leaves_nothing(tmp_path, small_disk, make_raster, landslides):
-    noise = np.random.default_rng(0).normal(size=(8, 256, 256)).astype(np.float32)
-    noise = make_raster("noise.tif", noise)
-    with pytest.raises(OutputError, match="The disk is full"):
-        make(small_disk, noise, landslides, stride=8, background=5)
-    assert not list(small_disk.iterdir())
-
-
-def test_output_folder_must_be_new(tmp_path, stack, landslides):
-    (tmp_path / "samples").mkdir()
-    (tmp_path / "samples" / "mine.txt").write_text("keep")
-    refused(tmp_path, OutputError, "not an empty folder", stack=stack, landslides=landslides)
-    assert (tmp_path / "samples" / "mine.txt").read_text() == "keep"
-
-
-def test_damaged_sets_are_refused(tmp_path, stack, landslides):
-    with pytest.raises(InputError, match=r"has no manifest\.json"):
-        SampleSet.read(tmp_path)
-    _, written = make(tmp_path, stack, landslides)
-    manifest = written.folder / "manifest.json"
-    text = manifest.read_text()
-    for damaged, match in (
-        (text[:500], "is damaged"),
-        (text.replace('"format": 1', '"format": 2'), "is of format 2"),
-        (text.replace('"bands"', '"bonds"'), "is damaged"),
-        (text.replace('"split": "train"', '"split": "trial"'), "no split is called trial"),
-        ("[]", "is damaged"),
-    ):
-        manifest.write_text(damaged)
-        with pytest.raises(InputError, match=match):
-            SampleSet.read(written.folder)
-    manifest.write_text(text)
-    path = Path(written.image_path(written.samples[0]))
-    path.write_bytes(path.read_bytes()[:300])
-    with pytest.raises(InputError):
-        written.load(written.samples[0])
-    path.unlink()
-    with pytest.raises(InputError, match="files of sample 000001 are missing"):
-        SampleSet.read(written.folder)
-
-
 def test_kashmir(tmp_path, data_dir):
     """Real DEM and 3819 landslide polygons, in spatial blocks."""
     folder = data_dir / "kashmir"
@@ -443,44 +240,6 @@ def test_kashmir(tmp_path, data_dir):
     assert 0.005 < values["imbalance"] < 0.05
     assert 500 < written.mean[0] < 4000
     assert max(sample.instances for sample in written.samples) > 20
-
-
-def too_good(events):
-    """Return how many patches are told to show ground of training, and of how many."""
-    words = [event["text"].split() for event in events if "too good" in event.get("text", "")]
-    return [(int(each[0]), int(each[2])) for each in words]
-
-
-def test_a_random_split_of_overlapping_patches_is_told(tmp_path, stack, landslides):
-    """Landslides of 6 pixels lie in up to nine windows of 32 at a stride of 16."""
-    events = []
-    make(tmp_path / "overlap", stack, landslides, events, split="random")
-    ((shared, judging),) = too_good(events)
-    assert judging / 2 < shared <= judging
-    for name, options in (("apart", {"split": "random", "stride": 32}), ("blocks", {})):
-        events = []
-        make(tmp_path / name, stack, landslides, events, **options)
-        assert not too_good(events)
-
-
-@pytest.mark.parametrize("crs", ["EPSG:32632", "EPSG:32633"])
-def test_a_random_split_of_two_dates_of_one_place_is_told(
-    tmp_path, stack, landslides, make_raster, crs
-):
-    """Windows that don't overlap at one date meet those of the other."""
-    with rasterio.open(stack) as source:
-        later = source.read() + 1
-    place = from_origin(LEFT, TOP, PIXEL, PIXEL)
-    if crs == "EPSG:32633":
-        place = from_origin(28280, 5017450, PIXEL, PIXEL)  # the same ground, from zone 33
-    other = make_raster("later.tif", later, crs, place, -9999, ["a", "b"])
-    events = []
-    make(tmp_path / "two", [stack, other], landslides, events, split="random", stride=32)
-    ((shared, judging),) = too_good(events)
-    assert shared > judging / 2
-    events = []
-    _, written = make(tmp_path / "blocks", [stack, other], landslides, events, stride=32)
-    assert not too_good(events) and len({sample.source for sample in written.samples}) == 2
 
 
 def test_the_resolution_is_that_of_the_ground(tmp_path, make_raster, make_polygons):
