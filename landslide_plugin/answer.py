@@ -68,7 +68,7 @@ def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any
     if name in WITHOUT_FRAMES:
         for package in ("geopandas", "pandas"):
             sys.modules[package] = None  # type: ignore[assignment]
-    if not parameters.get("pretrained"):  # no other wish asks for what lies on the internet
+    if parameters.get("pretrained") != "imagenet":  # the one wish for what lies on the internet
         os.environ["HF_HUB_OFFLINE"] = "1"
     function = find_command(name)
     parameters = checked(name, function, parameters)

@@ -29,7 +29,7 @@ class FCN8s(nn.Module):
         classes: channels of the output.
         width: channels of VGG16's first stage.
         dense: channels of the two convolutions that stand for VGG16's dense layers.
-        pretrained: whether VGG16 begins with weights learnt on ImageNet.
+        pretrained: where VGG16's first weights come from, see `make_encoder`; random when empty.
 
     Raises:
         InputError: pretrained weights can't be had.
@@ -44,7 +44,7 @@ class FCN8s(nn.Module):
         classes: int,
         width: int = FULL_WIDTH,
         dense: int = 4096,
-        pretrained: bool = False,
+        pretrained: str = "",
     ) -> None:
         super().__init__()
         widths = stage_widths(width)

@@ -16,6 +16,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .registry import IMAGENET
 from .torchvision_ops import torchvision  # noqa: F401  (before what follows)
 
 # isort: split
@@ -32,6 +33,8 @@ BACKBONES: dict[str, dict[str, Any]] = {
     "resnet18": {"depth": 18},
 }
 """ResNet-101 is Yang, R. et al.'s; ResNet-18 is for processors."""
+LEAST_MATCH = 0.6
+"""Share of the weights that a file must hold: a ResNet's are this part of Mask R-CNN's."""
 PRETRAINED: dict[str, Any] = {"norm": "frozen"}
 BODIES = {18: resnet18, 50: resnet50, 101: resnet101}
 ANCHOR_SIZES = (16, 32, 64, 128, 256)
@@ -60,7 +63,8 @@ class BandMaskRCNN(MaskRCNN):
         classes: classes, background included.
         depth: of the ResNet: 18, 50 or 101.
         norm: "group", or "frozen" for the batch normalization of a pretrained backbone.
-        pretrained: whether the backbone begins with weights learnt on ImageNet; needs "frozen".
+        pretrained: where the backbone's first weights come from, see `make_encoder`; a file may
+            hold a whole Mask R-CNN of torchvision. Random when empty, else it needs "frozen".
 
     Raises:
         InputError: the pretrained weights can't be had.
@@ -75,7 +79,7 @@ class BandMaskRCNN(MaskRCNN):
         classes: int,
         depth: int = 50,
         norm: str = "group",
-        pretrained: bool = False,
+        pretrained: str = "",
     ) -> None:
         if depth not in BODIES or norm not in ("group", "frozen"):
             raise ValueError(f"a ResNet-{depth} with {norm} normalization")
@@ -86,7 +90,7 @@ class BandMaskRCNN(MaskRCNN):
         )
         body.conv1 = nn.Conv2d(bands, 64, kernel_size=7, stride=2, padding=3, bias=False)
         nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")
-        if pretrained:
+        if pretrained == IMAGENET:
             _copy_pretrained(body, bands, f"resnet{depth}")
         backbone = _resnet_fpn_extractor(body, trainable_layers=5, norm_layer=_group_norm)
         anchors = AnchorGenerator(
@@ -94,6 +98,8 @@ class BandMaskRCNN(MaskRCNN):
         )
         super().__init__(backbone, classes, rpn_anchor_generator=anchors, **PROPOSALS)
         self.transform = _Unscaled(bands)
+        if pretrained not in ("", IMAGENET):
+            _take_file(self, pretrained)
 
 
 class _Unscaled(GeneralizedRCNNTransform):
@@ -111,10 +117,17 @@ class _Unscaled(GeneralizedRCNNTransform):
         return image, target
 
 
-def _copy_pretrained(body: nn.Module, bands: int, name: str) -> None:
-    from .pretrained import make_encoder, pretrained_weights
+def _take_file(network: nn.Module, path: str) -> None:
+    """Begin with a whole Mask R-CNN's weights but for those of its classes, or a ResNet's."""
+    from .pretrained import read_weights, take_weights
 
-    encoder = make_encoder(name, bands, pretrained_weights(name))
+    take_weights(network, read_weights(path), path, least=LEAST_MATCH)
+
+
+def _copy_pretrained(body: nn.Module, bands: int, name: str) -> None:
+    from .pretrained import make_encoder
+
+    encoder = make_encoder(name, bands, IMAGENET)
     known = body.state_dict()
     weights = {key: value for key, value in encoder.state_dict().items() if key in known}
     body.load_state_dict({**known, **weights})

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 SEMANTIC_TASK = "semantic-segmentation"
 INSTANCE_TASK = "instance-segmentation"
+IMAGENET = "imagenet"
+"""Where an encoder's first weights come from: what is installed, else what is downloaded."""
 LARGEST_ARGUMENT = 65_536
 """Far above the channels, layers and blocks of any network."""
 
@@ -124,6 +126,16 @@ def encoder_modules(network: "nn.Module") -> "list[nn.Module]":
 def encoder_parameters(network: "nn.Module") -> "list[nn.Parameter]":
     """Return the parameters of `encoder_modules`."""
     return [value for module in encoder_modules(network) for value in module.parameters()]
+
+
+def smallest_tile(architecture: str) -> int:
+    """Return the side in pixels below which parts of a network are blind to their surroundings.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    entry = _entry(architecture)
+    return int(getattr(getattr(_module(entry), entry.class_name), "SMALLEST_TILE", 0))
 
 
 def task_of(architecture: str) -> str:

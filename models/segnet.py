@@ -23,7 +23,7 @@ class SegNet(nn.Module):
         bands: channels of the input.
         classes: channels of the output.
         width: channels of VGG16's first stage.
-        pretrained: whether VGG16 begins with weights learnt on ImageNet.
+        pretrained: where VGG16's first weights come from, see `make_encoder`; random when empty.
 
     Raises:
         InputError: pretrained weights can't be had.
@@ -33,7 +33,7 @@ class SegNet(nn.Module):
     ENCODER = ("stages",)
 
     def __init__(
-        self, bands: int, classes: int, width: int = FULL_WIDTH, pretrained: bool = False
+        self, bands: int, classes: int, width: int = FULL_WIDTH, pretrained: str = ""
     ) -> None:
         super().__init__()
         widths = stage_widths(width)

@@ -20,23 +20,26 @@ from torch import Tensor, nn
 from ..landslide_plugin.contract.architectures import ENCODERS
 from ..landslide_plugin.contract.errors import InputError
 from .layers import pad
-from .pretrained import encoder_names, make_encoder, pretrained_weights, require_encoder
+from .pretrained import is_encoder, make_encoder, require_encoder
 
 # isort: split
 import segmentation_models_pytorch as smp
 from segmentation_models_pytorch.base import SegmentationHead
 from segmentation_models_pytorch.decoders.deeplabv3.decoder import ASPPPooling, DeepLabV3PlusDecoder
+from segmentation_models_pytorch.decoders.pspnet.decoder import PSPDecoder
 
 BACKBONES: dict[str, dict[str, Any]] = {name: {"encoder": name} for name in ENCODERS}
 """Encoders to begin with; `find_backbone` knows all."""
 PRETRAINED: dict[str, Any] = {}
+STRIDE, RATES = 16, (6, 12, 18)
+"""Of DeepLabV3+: pixels of the input that become one, and its atrous rates at that scale."""
 COARSEST = 32
 """Pixels of the input that become one in the deepest layer of most encoders."""
 
 
 def find_backbone(name: str) -> dict[str, Any] | None:
     """Return the arguments for an encoder by its name; None where there is none of that name."""
-    return {"encoder": name} if name in encoder_names() else None
+    return {"encoder": name} if is_encoder(name) else None
 
 
 class SmpNetwork(nn.Module):
@@ -46,26 +49,31 @@ class SmpNetwork(nn.Module):
         bands: channels of the input.
         classes: channels of the output.
         encoder: name of the encoder.
-        pretrained: whether the encoder begins with weights learnt on photographs.
+        pretrained: where the encoder's first weights come from, see `make_encoder`; random when
+            empty.
 
     Raises:
         InputError: the encoder doesn't go with this network, or its weights can't be had.
     """
 
     ENCODER = ("network.encoder",)
+    SMALLEST_TILE = COARSEST
+    """Side in pixels below which a part of the network sees no more than its own pixel."""
     KIND: Callable[..., nn.Module]
 
     def __init__(
-        self, bands: int, classes: int, encoder: str = "resnet34", pretrained: bool = False
+        self, bands: int, classes: int, encoder: str = "resnet34", pretrained: str = ""
     ) -> None:
         super().__init__()
         require_encoder(encoder)
-        weights = pretrained_weights(encoder) if pretrained else None
+        theirs = make_encoder(encoder, bands, pretrained).state_dict() if pretrained else {}
         try:
             # Some encoders compute with numbers while they are built: not on "meta".
             with torch.device("cpu"), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                self.network = self.assemble(encoder, weights, bands, classes)
+                self.network = self.assemble(encoder, bands, classes)
+                if theirs:
+                    _take(self.network.encoder, theirs)
                 _drop_unused(self.network, bands)
         except (ValueError, RuntimeError, KeyError, NotImplementedError) as error:
             raise InputError(
@@ -73,9 +81,9 @@ class SmpNetwork(nn.Module):
                 "backbone."
             ) from error
 
-    def assemble(self, encoder: str, weights: str | None, bands: int, classes: int) -> nn.Module:
-        """Return the network itself."""
-        return type(self).KIND(encoder, encoder_weights=weights, in_channels=bands, classes=classes)
+    def assemble(self, encoder: str, bands: int, classes: int) -> Any:
+        """Return the network itself, which has an `encoder`."""
+        return type(self).KIND(encoder, encoder_weights=None, in_channels=bands, classes=classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits.
@@ -104,32 +112,45 @@ class SmpUnetPlusPlus(SmpNetwork):
 
 
 class SmpDeepLabV3Plus(SmpNetwork):
-    """DeepLabV3+.
+    """DeepLabV3+ with features at 1/16, where its atrous rates are 6, 12 and 18.
 
-    Encoders that know no dilation (VGG, Xception) give their features at 1/16, where DeepLabV3+
-    looks at them, without what comes below.
+    Encoders that know no dilation (VGG, Xception) give their features at 1/16 without what comes
+    below. `xception` is Chollet's (2017, CVPR, 1251); the one that DeepLabV3+ was published with is
+    timm's `tu-xception65`.
     """
 
     KIND = smp.DeepLabV3Plus
+    SMALLEST_TILE = STRIDE * (RATES[-1] + 1)
 
-    def assemble(self, encoder: str, weights: str | None, bands: int, classes: int) -> nn.Module:
+    def assemble(self, encoder: str, bands: int, classes: int) -> Any:
         """Return the network itself."""
         try:
-            network = super().assemble(encoder, weights, bands, classes)
+            features = make_encoder(encoder, bands, output_stride=STRIDE)
+            depth = 5
         except ValueError:
-            network = _Undilated(make_encoder(encoder, bands, weights, depth=4), classes)
-        for module in network.modules():
+            depth = 4
+            features = make_encoder(encoder, bands, depth=depth)
+        decoder = DeepLabV3PlusDecoder(
+            features.out_channels, depth, 256, RATES, STRIDE, aspp_separable=True, aspp_dropout=0.5
+        )
+        for module in decoder.modules():
             if isinstance(module, ASPPPooling):
                 # Of one value a channel, as the pooling leaves, a batch of one has no deviation.
-                channels = module[2].num_features
-                module[2] = nn.GroupNorm(32, channels)
-        return network
+                module[2] = nn.GroupNorm(32, module[2].num_features)
+        return _Assembled(features, decoder, SegmentationHead(256, classes, 1, upsampling=4))
 
 
 class SmpPSPNet(SmpNetwork):
-    """PSPNet."""
+    """PSPNet on the whole encoder, whose last stages are dilated so that features stay at 1/8."""
 
     KIND = smp.PSPNet
+    SMALLEST_TILE = 6 * 8  # where it averages 6 x 6 parts of what is seen at 1/8
+
+    def assemble(self, encoder: str, bands: int, classes: int) -> Any:
+        """Return the network itself."""
+        features = make_encoder(encoder, bands, output_stride=8)
+        decoder = PSPDecoder(features.out_channels, out_channels=512, dropout=0.2)
+        return _Assembled(features, decoder, SegmentationHead(512, classes, 3, upsampling=8))
 
 
 class SmpFPN(SmpNetwork):
@@ -144,25 +165,26 @@ class SmpSegformer(SmpNetwork):
     KIND = smp.Segformer
 
     def __init__(
-        self, bands: int, classes: int, encoder: str = "mit_b0", pretrained: bool = False
+        self, bands: int, classes: int, encoder: str = "mit_b0", pretrained: str = ""
     ) -> None:
         super().__init__(bands, classes, encoder, pretrained)
 
 
-class _Undilated(nn.Module):
-    """DeepLabV3+ on an encoder of four halvings."""
+class _Assembled(nn.Module):
+    """An encoder, a decoder of its features, and what makes classes of that."""
 
-    def __init__(self, encoder: nn.Module, classes: int) -> None:
+    def __init__(self, encoder: nn.Module, decoder: nn.Module, head: nn.Module) -> None:
         super().__init__()
-        self.encoder = encoder
-        self.decoder = DeepLabV3PlusDecoder(
-            encoder.out_channels, 4, 256, (12, 24, 36), 16, aspp_separable=True, aspp_dropout=0.5
-        )
-        self.segmentation_head = SegmentationHead(256, classes, kernel_size=1, upsampling=4)
+        self.encoder, self.decoder, self.segmentation_head = encoder, decoder, head
 
     def forward(self, images: Tensor) -> Tensor:
         logits: Tensor = self.segmentation_head(self.decoder(self.encoder(images)))
         return logits
+
+
+def _take(encoder: nn.Module, weights: dict[str, Tensor]) -> None:
+    """Load a whole encoder's weights into one that may be cut short."""
+    encoder.load_state_dict({name: weights[name] for name in encoder.state_dict()})
 
 
 def _drop_unused(network: nn.Module, bands: int) -> None:

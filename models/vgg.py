@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from ..landslide_plugin.contract.errors import InputError
 from .layers import convolution, initialize
-from .pretrained import make_encoder, pretrained_weights
+from .pretrained import make_encoder
 
 COUNTS = (2, 2, 3, 3, 3)
 """Convolutions of the five stages; each stage ends where VGG16 halves."""
@@ -28,13 +28,13 @@ def stage_widths(width: int) -> list[int]:
     return [width, 2 * width, 4 * width, 8 * width, 8 * width]
 
 
-def vgg_stages(bands: int, width: int = FULL_WIDTH, pretrained: bool = False) -> nn.ModuleList:
+def vgg_stages(bands: int, width: int = FULL_WIDTH, pretrained: str = "") -> nn.ModuleList:
     """Return the five stages with their first weights, without what halves between them.
 
     Args:
         bands: channels of the input.
         width: channels of the first stage; 64 is VGG16.
-        pretrained: whether to take weights learnt on ImageNet.
+        pretrained: where the weights come from, see `make_encoder`; random when empty.
 
     Raises:
         InputError: pretrained weights can't be had, or not of this width.
@@ -42,15 +42,14 @@ def vgg_stages(bands: int, width: int = FULL_WIDTH, pretrained: bool = False) ->
     """
     if pretrained and width != FULL_WIDTH:
         raise InputError("Only VGG16 in its full width is pretrained: choose the backbone vgg16.")
-    weights = pretrained_weights(PRETRAINED) if pretrained else None
     stages = nn.ModuleList()
     channels = bands
     for count, wide in zip(COUNTS, stage_widths(width), strict=True):
         inputs = [channels] + [wide] * (count - 1)
         stages.append(nn.Sequential(*(convolution(each, wide) for each in inputs)))
         channels = wide
-    if weights:
-        copy_layers(make_encoder(PRETRAINED, bands, weights), stages)
+    if pretrained:
+        copy_layers(make_encoder(PRETRAINED, bands, pretrained), stages)
     else:
         initialize(stages)
     return stages

@@ -35,7 +35,8 @@ class Classifier(nn.Module):
     Args:
         bands: channels of the input.
         encoder: any encoder of segmentation-models-pytorch.
-        pretrained: weights that the encoder begins with, as `pretrained_weights` returns them.
+        pretrained: where the encoder's first weights come from, see `make_encoder`; random when
+            empty.
         depth: stages of the encoder, of which each halves the map.
         peak: share of the map, where landslide stands out most, whose mean is the score. At 1, the
             paper's, what fills most of an image tells most, which is what surrounds a landslide;
@@ -47,7 +48,7 @@ class Classifier(nn.Module):
         self,
         bands: int,
         encoder: str = "resnet50",
-        pretrained: str | None = None,
+        pretrained: str = "",
         depth: int = DEPTH,
         peak: float = 1.0,
     ) -> None:

@@ -94,8 +94,20 @@ class Train(EngineAlgorithm):
         )
         yield (
             later(asked(choices.Train.PRETRAINED)),
-            "Begin with weights learnt on photographs, where the architecture has them: fewer "
-            "samples suffice. They are downloaded once.",
+            "Begin with weights learnt on photographs: fewer samples suffice. auto takes them "
+            "where they are installed, as of tu-tf_efficientnet_lite0, an encoder of the smp "
+            "architectures; imagenet downloads those of other encoders once.",
+        )
+        yield (
+            advanced(
+                later(
+                    QgsProcessingParameterFile(
+                        "WEIGHTS", "File with the encoder's weights", optional=True
+                    )
+                )
+            ),
+            "Begin with these instead: a safetensors file, or a .pth that holds tensors alone, of "
+            "the backbone's encoder, or of torchvision's Mask R-CNN for mask_rcnn.",
         )
         yield (
             advanced(
@@ -103,7 +115,8 @@ class Train(EngineAlgorithm):
                     "START_FROM", "Model to start from", fileFilter=MODEL_FILES, optional=True
                 )
             ),
-            "Train on from this model file, with its architecture and bands, instead of anew.",
+            "Train on from this model file, with its architecture, instead of anew. Its bands are "
+            "found by name; bands that it lacks, such as slope, are learnt from nothing.",
         )
 
     def _course(self) -> Declaration:

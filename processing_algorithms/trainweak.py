@@ -92,7 +92,8 @@ class TrainWeak(EngineAlgorithm):
         )
         yield (
             advanced(asked(choices.TrainWeak.PRETRAINED)),
-            "They are downloaded once.",
+            "Begin with weights learnt on photographs: auto takes them where they are installed, "
+            "as of tu-tf_efficientnet_lite0; imagenet downloads those of other encoders once.",
         )
         yield advanced(asked(choices.TrainWeak.BATCH_SIZE)), "Images a step."
         yield advanced(asked(choices.TrainWeak.GAN_BATCH_SIZE)), "Images a step."

@@ -167,20 +167,25 @@ def scaling(
 ) -> tuple[list[float], list[float], str]:
     """Return means and deviations to scale the bands by, and a warning or "".
 
-    They are those that the network to start from knows, unless its units are others.
+    They are those that the network to start from knows, unless its units are others; bands that it
+    does not know are scaled by the samples.
     """
     index = [data.bands.index(band) for band in bands]
     own = [data.mean[i] for i in index], [data.std[i] for i in index]
     if start.card is None:
         return *own, ""
-    (means, stds), card = np.array(own), start.card
-    away = np.abs(means - card.mean) / card.std
-    ratio = np.abs(np.log10(stds / card.std))
+    card = start.card
+    names = [*bands, *card.bands]  # the latter's values count
+    means = dict(zip(names, [*own[0], *card.mean], strict=True))
+    stds = dict(zip(names, [*own[1], *card.std], strict=True))
     strange = [
-        band for band, a, b in zip(bands, away, ratio, strict=True) if a > FAR_MEAN or b > FAR_STD
+        band
+        for band, mean, std in zip(bands, *own, strict=True)
+        if abs(mean - means[band]) / stds[band] > FAR_MEAN
+        or abs(np.log10(std / stds[band])) > FAR_STD
     ]
     if not strange:
-        return list(card.mean), list(card.std), ""
+        return [means[band] for band in bands], [stds[band] for band in bands], ""
     warning = (
         f"The values of {', '.join(strange)} are far from those that the model to start from was "
         "trained on: the bands are scaled anew."

@@ -150,7 +150,7 @@ def _train_fold(
     recipe, settings = job.recipe, job.settings
     settings = replace(settings, seed=settings.seed + (number or 0))
     tiles, task = recipe.tiles(fold, settings.seed), recipe.task()
-    network = recipe.start.network(len(tiles.bands), len(recipe.data.classes), settings.seed)
+    network = recipe.start.network(tiles.bands, len(recipe.data.classes), settings.seed)
     outcome = fit(
         network,
         task,

@@ -8,9 +8,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ...models.efficientnet_lite import has_weights
 from ...models.model_card import ModelCard
 from ...models.model_file import load_model
 from ...models.registry import (
+    IMAGENET,
     INSTANCE_TASK,
     backbone_arguments,
     build,
@@ -21,6 +23,8 @@ from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..samples.sample_set import SampleSet
 
+AUTO = "auto"
+
 
 @dataclass(frozen=True)
 class Start:
@@ -30,7 +34,7 @@ class Start:
         architecture: its name in the registry.
         arguments: what builds it, as its model card keeps them.
         backbone: the name that these were chosen by.
-        pretrained: whether its encoder begins with weights learnt on photographs.
+        pretrained: where its encoder's first weights come from, as `make_encoder` takes it.
         card: description of the model file to start from.
         weights: weights of that file.
         digest: of that file, "" without one.
@@ -39,7 +43,7 @@ class Start:
     architecture: str
     arguments: dict[str, Any]
     backbone: str = ""
-    pretrained: bool = False
+    pretrained: str = ""
     card: ModelCard | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
     digest: str = ""
@@ -49,13 +53,21 @@ class Start:
         """Whether the network finds single landslides."""
         return task_of(self.architecture) == INSTANCE_TASK
 
-    def network(self, bands: int, classes: int, seed: int) -> nn.Module:
-        """Return the network."""
+    def network(self, bands: list[str], classes: int, seed: int) -> nn.Module:
+        """Return the network for bands of these names."""
         torch.manual_seed(seed)
-        more = {"pretrained": True} if self.pretrained else {}
-        network = build(self.architecture, bands, classes, **self.arguments, **more)
-        if self.weights:
-            network.load_state_dict(self.weights)
+        more = {"pretrained": self.pretrained} if self.pretrained else {}
+        network = build(self.architecture, len(bands), classes, **self.arguments, **more)
+        if self.card:
+            shapes = network.state_dict()
+            network.load_state_dict(
+                {
+                    name: value
+                    if value.shape == shapes[name].shape
+                    else for_bands(value, self.card.bands, bands)
+                    for name, value in self.weights.items()
+                }
+            )
         return network
 
     def recipe(self) -> list[Any]:
@@ -66,12 +78,12 @@ class Start:
         """Return the bands to train on: those asked for, the model file's, or all.
 
         Raises:
-            InputError: the samples lack one, one is named twice, or the model has others.
+            InputError: the samples lack one, one is named twice, or the model has none of them.
         """
-        if self.card and wanted and wanted != self.card.bands:
+        if self.card and wanted and not set(wanted) & set(self.card.bands):
             raise InputError(
-                f"The model to start from has the bands {', '.join(self.card.bands)}, not "
-                f"{', '.join(wanted)}: leave the bands empty."
+                f"The model to start from has the bands {', '.join(self.card.bands)}, and none of "
+                f"{', '.join(wanted)}: keep some of them, or train anew."
             )
         names = wanted or (self.card.bands if self.card else data.bands)
         missing = [band for band in names if band not in data.bands]
@@ -84,8 +96,18 @@ class Start:
         return list(names)
 
 
-def find_start(architecture: str, backbone: str, pretrained: bool, start_from: str) -> Start:
+def find_start(
+    architecture: str, backbone: str, pretrained: str, weights: str, start_from: str
+) -> Start:
     """Return what to begin from; a model file brings its own architecture.
+
+    Args:
+        architecture: a network of the registry.
+        backbone: of it; its first when empty.
+        pretrained: "auto" for weights that are installed, "none", or "imagenet" for weights that
+            are downloaded where need be.
+        weights: file with the encoder's first weights, which are taken instead; none when empty.
+        start_from: model file to train on from; none when empty.
 
     Raises:
         InputError: there is no such architecture or backbone, or none pretrained, or the model
@@ -93,9 +115,11 @@ def find_start(architecture: str, backbone: str, pretrained: bool, start_from: s
         ModelFileError: the model file can't be read.
     """
     if not start_from:
-        arguments = backbone_arguments(architecture, backbone, pretrained)
-        return Start(architecture, arguments, backbone, pretrained)
-    if pretrained:
+        arguments = backbone_arguments(architecture, backbone)
+        source = weights or weights_source(pretrained, str(arguments.get("encoder", "")))
+        arguments = backbone_arguments(architecture, backbone, bool(source))
+        return Start(architecture, arguments, backbone, source)
+    if weights or pretrained == IMAGENET:
         raise InputError(
             "A training starts either from pretrained weights or from a model file: choose one."
         )
@@ -114,6 +138,35 @@ def find_start(architecture: str, backbone: str, pretrained: bool, start_from: s
         weights=model.network.state_dict(),
         digest=hashlib.sha256(Path(start_from).read_bytes()).hexdigest(),
     )
+
+
+def weights_source(pretrained: str, encoder: str) -> str:
+    """Return where an encoder's first weights come from, as `make_encoder` takes it.
+
+    Args:
+        pretrained: as of `find_start`.
+        encoder: its name; "" of networks that have none to choose.
+    """
+    taken = pretrained == IMAGENET or (pretrained == AUTO and has_weights(encoder))
+    return IMAGENET if taken else ""
+
+
+def for_bands(weight: Tensor, known: list[str], bands: list[str]) -> Tensor:
+    """Return a convolution of a model's bands for others, so that it gives what it gave.
+
+    Bands are found by name; what a new band does is learnt from nothing, what is not there any
+    more drops out.
+
+    Args:
+        weight: (out, known bands, h, w).
+        known: names of the model's bands.
+        bands: names of the bands wanted.
+    """
+    widened = weight.new_zeros(len(weight), len(bands), *weight.shape[2:])
+    for number, band in enumerate(bands):
+        if band in known:
+            widened[:, number] = weight[:, known.index(band)]
+    return widened
 
 
 def check_frozen(start: Start, frozen_epochs: int, progress: Progress) -> None:

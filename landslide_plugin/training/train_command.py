@@ -14,7 +14,7 @@ import torch
 from ...models.device import describe, pick_device
 from ...models.model_card import ModelCard, plain_stem
 from ...models.model_file import check_model_path, save_model
-from ...models.registry import task_of
+from ...models.registry import smallest_tile, task_of
 from ..contract.choices import Train
 from ..contract.errors import InputError, OutputError
 from ..core.progress import Progress
@@ -41,7 +41,8 @@ def train(
     html: str = "",
     architecture: Annotated[str, Train.ARCHITECTURE] = Train.ARCHITECTURE.default,
     backbone: Annotated[str, Train.BACKBONE] = Train.BACKBONE.default,
-    pretrained: Annotated[bool, Train.PRETRAINED] = Train.PRETRAINED.default,
+    pretrained: Annotated[str, Train.PRETRAINED] = Train.PRETRAINED.default,
+    weights: str = "",
     loss: Annotated[str, Train.LOSS] = Train.LOSS.default,
     epochs: Annotated[int, Train.EPOCHS] = Train.EPOCHS.default,
     batch_size: Annotated[int, Train.BATCH_SIZE] = Train.BATCH_SIZE.default,
@@ -71,7 +72,9 @@ def train(
         html: output report; none when empty.
         architecture: a network of the registry.
         backbone: a named setting or encoder of the architecture; its first when empty.
-        pretrained: whether the encoder begins with weights learnt on photographs.
+        pretrained: whether the encoder begins with weights learnt on photographs: "auto" where they
+            are installed, "none", or "imagenet" for those that are downloaded where need be.
+        weights: file with the encoder's first weights, or with a whole Mask R-CNN's; instead.
         loss: of semantic networks; see `losses`. Mask R-CNN has its own.
         epochs: times that every train patch is seen.
         batch_size: patches per step.
@@ -85,7 +88,8 @@ def train(
             trained for each as validation, and the model averages them. 0 or 1 for none.
         augmentation: what happens to training tiles; see `augmentation`.
         enhancement: share of training tiles with another background, 0..1; see `enhancement`.
-        start_from: model file to train on from, with its architecture and bands.
+        start_from: model file to train on from, with its architecture; bands are found by name, and
+            new ones are learnt from nothing.
         tile_size: side of the training tiles in pixels; 0 for that of the samples.
         bands: names of the bands to use; all when empty.
         device: "auto", "cpu", "cuda" or "mps".
@@ -111,6 +115,7 @@ def train(
     check_model_path(model)
     if start_from and Path(start_from).resolve() == Path(model).resolve():
         raise InputError(f"{model} is the model to start from: choose another file for the output.")
+    start = find_start(architecture, backbone, pretrained, weights, start_from)
     settings = Settings(
         epochs,
         batch_size,
@@ -120,12 +125,11 @@ def train(
         optimizer,
         schedule,
         frozen_epochs,
-        ENCODER_RATE if pretrained or frozen_epochs else 1.0,
+        ENCODER_RATE if start.pretrained or frozen_epochs else 1.0,
         patience,
         averaging,
     )
     data = SampleSet.read(samples)
-    start = find_start(architecture, backbone, pretrained, start_from)
     names = start.choose_bands(data, list(bands))
     means, deviations, warning = scaling(data, names, start)
     if warning:
@@ -145,6 +149,7 @@ def train(
     )
     recipe.check()
     check_frozen(start, frozen_epochs, progress)
+    _warn_of_size(start.architecture, recipe.size, progress)
     if not resume:
         checkpoint.remove(model)
     job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1)
@@ -176,6 +181,15 @@ def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[
         "threshold": card.threshold,
         "epochs": sum(len(fold.outcome.history) for fold in result.folds),
     }
+
+
+def _warn_of_size(architecture: str, size: int, progress: Progress) -> None:
+    least = smallest_tile(architecture)
+    if size < least:
+        progress.warning(
+            f"Tiles of {size} pixels are small for {architecture}: below {least} a part of it sees "
+            "no further than its own pixel; choose larger tiles or another architecture."
+        )
 
 
 def _warn_of_constant(constant: list[str], bands: list[str], progress: Progress) -> None:

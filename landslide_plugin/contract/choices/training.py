@@ -8,6 +8,15 @@ from . import shared
 
 _BLOCKS, _RANDOM = {"blocks": "By spatial blocks"}, {"random": "At random"}
 _VALIDATION = Number("Share for validation", above=0.0, high=0.9, default=0.2)
+_PRETRAINED = Choice(
+    "Pretrained encoder",
+    {
+        "auto": "Where its weights are installed",
+        "none": "No",
+        "imagenet": "Yes, downloaded where need be",
+    },
+    "auto",
+)
 _TEST = Number("Share for test", low=0.0, high=0.9)
 
 
@@ -62,7 +71,7 @@ class Train:
             )
         ),
     )
-    PRETRAINED = Flag("Pretrained encoder")
+    PRETRAINED = _PRETRAINED
     LOSS = Choice(
         "Loss",
         {
@@ -155,7 +164,7 @@ class TrainWeak:
     )
     DEPTH = Whole("Stages of the encoder", low=2, high=5, default=2)
     PEAK = Number("Share of the map that tells", above=0.0, high=1.0, default=0.15)
-    PRETRAINED = Flag("Begin with weights learnt on photographs")
+    PRETRAINED = _PRETRAINED
     BATCH_SIZE = Whole("Batch size of the classifier", low=2, default=16)
     GAN_BATCH_SIZE = Whole("Batch size of CycleGAN", low=2, default=4)
     LEARNING_RATE = Number("Learning rate of the classifier", above=0.0, high=1.0, default=0.001)

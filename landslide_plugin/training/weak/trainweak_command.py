@@ -15,7 +15,7 @@ from ....models.cyclegan import CycleGAN
 from ....models.device import describe, pick_device
 from ....models.model_card import ModelCard, plain_stem
 from ....models.model_file import check_model_path, save_model
-from ....models.pretrained import pretrained_weights, require_encoder
+from ....models.pretrained import require_encoder
 from ....models.registry import SEMANTIC_TASK
 from ....models.weak import THRESHOLD, Classifier, grey_levels
 from ...contract.choices import TrainWeak
@@ -27,6 +27,7 @@ from ...samples.sample_set import SampleSet
 from ..loop import checkpoint
 from ..loop.contracts import CANCELED, Outcome, Settings
 from ..loop.trainer import fit
+from ..start import weights_source
 from .images import Images
 from .report import write_weak_report
 from .tasks import ClassifierTask, CycleGanTask
@@ -44,7 +45,7 @@ def trainweak(
     html: str = "",
     method: Annotated[str, TrainWeak.METHOD] = TrainWeak.METHOD.default,
     encoder: Annotated[str, TrainWeak.ENCODER] = TrainWeak.ENCODER.default,
-    pretrained: Annotated[bool, TrainWeak.PRETRAINED] = TrainWeak.PRETRAINED.default,
+    pretrained: Annotated[str, TrainWeak.PRETRAINED] = TrainWeak.PRETRAINED.default,
     epochs: Annotated[int, TrainWeak.EPOCHS] = TrainWeak.EPOCHS.default,
     gan_epochs: Annotated[int, TrainWeak.GAN_EPOCHS] = TrainWeak.GAN_EPOCHS.default,
     batch_size: Annotated[int, TrainWeak.BATCH_SIZE] = TrainWeak.BATCH_SIZE.default,
@@ -72,7 +73,7 @@ def trainweak(
         html: output report; none when empty.
         method: "cam", "cyclegan" or "both", their intersection.
         encoder: of the classifier, any of segmentation-models-pytorch.
-        pretrained: whether it begins with weights learnt on photographs.
+        pretrained: whether it begins with weights learnt on photographs, as of `train`.
         epochs: of the classifier.
         gan_epochs: of CycleGAN.
         batch_size: images in a step of the classifier, half of them with landslide.
@@ -125,7 +126,7 @@ def trainweak(
     shares = {"cam": (1.0, 1.0), "cyclegan": (0.0, 0.0), "both": (0.3, 0.3)}[method]
     if method != "cyclegan":
         torch.manual_seed(seed)
-        weights = pretrained_weights(encoder) if pretrained else None
+        weights = weights_source(pretrained, encoder)
         classifier = Classifier(len(names), encoder, weights, depth, peak)
         settings = run.settings(epochs, batch_size, learning_rate)
         begun = f"cam {weights} {peak}" if weights or peak < 1 else "cam"

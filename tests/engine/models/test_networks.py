@@ -107,6 +107,10 @@ SIZES = {
     ("unet", "ronneberger2015", 1, 2): 31.03e6,
     ("fcn8s", "vgg16", 3, 21): 134.5e6,
     ("compact_unet", "standard", 3, 2): 5.4e6,
+    # Zhao et al. 2017 on the whole ResNet-50 (23.5 million): four reductions of 2048 channels to
+    # 512 (4.2) and the convolution of all 4096 (2.1)
+    ("smp_pspnet", "resnet50", 3, 2): 29.8e6,
+    ("smp_unet", "resnet50", 3, 2): 32.5e6,
 }
 
 
@@ -125,6 +129,44 @@ def test_the_numbers_of_the_docstrings():
     assert round(parameters(zhang) / 1e6, 1) == 8.2
     light = build("compact_unet", 3, 2, **backbone_arguments("compact_unet", "light"))
     assert parameters(light) < 5_436_226 / 3.9
+
+
+def test_pspnet_looks_at_the_whole_encoder_at_an_eighth():
+    network: Any = build("smp_pspnet", 3, 2, encoder="resnet50").eval().network
+    with torch.inference_mode():
+        features = network.encoder(torch.zeros(1, 3, 128, 128))[-1]
+    assert features.shape == (1, 2048, 16, 16)
+
+
+def test_deeplab_looks_at_a_sixteenth_with_the_rates_of_that_stride():
+    network: Any = build("smp_deeplabv3plus", 3, 2, encoder="resnet50").eval().network
+    with torch.inference_mode():
+        features = network.encoder(torch.zeros(1, 3, 128, 128))[-1]
+    assert features.shape == (1, 2048, 8, 8)
+    assert [layer.dilation[0] for layer in atrous(network)] == [6, 12, 18]
+
+
+@pytest.mark.parametrize("side, blind", [(320, 0), (128, 2), (64, 3)])
+def test_a_tile_must_be_larger_than_the_reach_of_an_atrous_branch(side, blind):
+    """A branch is blind to its surroundings if it answers the same without its outer taps."""
+    network: Any = build("smp_deeplabv3plus", 3, 2, encoder="resnet18").eval().network
+    image = torch.randn(1, 3, side, side, generator=torch.Generator().manual_seed(0))
+    same = 0
+    with torch.inference_mode():
+        features = network.encoder(image)[-1]
+        for layer in atrous(network):
+            whole = layer(features)
+            layer.weight[..., [0, 0, 0, 1, 1, 2, 2, 2], [0, 1, 2, 0, 2, 0, 1, 2]] = 0
+            same += int(torch.equal(whole, layer(features)))
+    assert same == blind
+
+
+def atrous(network: Any) -> list[Any]:
+    return [
+        module
+        for module in network.decoder.modules()
+        if isinstance(module, torch.nn.Conv2d) and module.dilation[0] > 1
+    ]
 
 
 def test_segnet_puts_values_back_where_pooling_found_them():

@@ -9,6 +9,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.training import train_command as commands
 from landslide_mapper.landslide_plugin.training.loop import trainer
+from landslide_mapper.landslide_plugin.training.start import find_start
 from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_file import load_card, load_model, save_model
@@ -71,6 +72,41 @@ def test_a_training_starts_from_a_model_file(make_samples, run):
     assert card.mean == load_card(first).mean
 
 
+def test_a_model_of_fewer_bands_is_widened_by_name_and_answers_as_before(make_samples, run):
+    samples = make_samples(train=4, validation=2, bands=("slope", "ndvi", "tpi"))
+    first = run(samples, "first", bands=["ndvi", "slope"])[0]["model"]
+    bands = ["slope", "tpi", "ndvi"]
+    wide = find_start("", "", "auto", "", first).network(bands, 2, seed=0).eval()
+    image = torch.randn(1, 3, 32, 32)
+    with torch.inference_mode():
+        narrow = load_model(first).network.eval()(image[:, [2, 0]])
+        torch.testing.assert_close(wide(image), narrow, rtol=1e-4, atol=1e-4)
+    card = load_card(run(samples, "second", start_from=first, bands=bands)[0]["model"])
+    assert card.bands == bands
+    assert [card.mean[2], card.mean[0]] == load_card(first).mean
+
+
+def test_a_band_that_is_left_out_drops_out_of_the_model(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    first = run(samples, "first")[0]["model"]
+    second = run(
+        samples, "second", start_from=first, bands=["ndvi"], learning_rate=1e-9, averaging=0.0
+    )[0]["model"]
+    torch.testing.assert_close(
+        load_file(second)["first.weight"],
+        load_file(first)["first.weight"][:, 1:],
+        rtol=0,
+        atol=1e-7,
+    )
+
+
+def test_a_model_none_of_whose_bands_is_wanted_is_no_start(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    first = run(samples, "first", bands=["slope"])[0]["model"]
+    with pytest.raises(InputError, match="and none of ndvi"):
+        run(samples, "second", start_from=first, bands=["ndvi"])
+
+
 def test_samples_in_other_units_are_scaled_anew_and_that_is_said(make_samples, run):
     samples = make_samples(train=4, validation=2)
     first = run(samples, "first")[0]["model"]
@@ -86,8 +122,7 @@ def test_samples_in_other_units_are_scaled_anew_and_that_is_said(make_samples, r
     "change, sentence",
     [
         ({"start_from": "m"}, "choose another file for the output"),
-        ({"start_from": "first", "bands": ["slope"]}, "leave the bands empty"),
-        ({"start_from": "first", "pretrained": True}, "choose one"),
+        ({"start_from": "first", "pretrained": "imagenet"}, "choose one"),
         ({"start_from": "ensemble"}, "holds 2 networks"),
     ],
     ids=str,
@@ -155,7 +190,7 @@ UNFIT = {
     "patience": ({"patience": -1}, {}, "below 0"),
     "augmentation": ({"augmentation": ["wobble"]}, {}, "no augmentation wobble"),
     "enhancement": ({"enhancement": 1.5}, {}, "within 0 and 1"),
-    "pretrained": ({"pretrained": True}, {}, "no pretrained weights"),
+    "pretrained": ({"pretrained": "imagenet"}, {}, "no pretrained weights"),
 }
 
 
