@@ -6,7 +6,9 @@ FAULTS ?= 1000
 PACKAGE = build/plugins/landslide_mapper
 SETUP = cd build/plugins && $(PYTHON) -m landslide_mapper.landslide_plugin.setup ../../.venv
 UV = UV_SYSTEM_CERTS=1 $(if $(PIP_INDEX_URL),UV_DEFAULT_INDEX=$(PIP_INDEX_URL)) .venv/bin/uv --quiet
-TYPES = cd build/plugins && ../../$(ENGINE) -m mypy --config-file ../../pyproject.toml
+SHIPPED = $(addprefix -p landslide_mapper.,landslide_plugin models processing_algorithms)
+types = cd build/plugins && ../../$(ENGINE) -m mypy --config-file ../../pyproject.toml \
+	--platform $(1) --cache-dir .mypy_cache/$(1)
 
 .PHONY: demo real test faults zip setup setup-tests lint test-engine test-qgis test-qgis-all
 
@@ -46,9 +48,9 @@ setup-tests: $(PACKAGE)
 lint:
 	$(ENGINE) -m ruff check .
 	$(ENGINE) -m ruff format --check .
-	$(TYPES) --platform linux -p landslide_mapper
-	for system in win32 darwin; do ($(TYPES) --platform $$system -p landslide_mapper.models \
-		-p landslide_mapper.landslide_plugin -p landslide_mapper.processing_algorithms) || exit 1; done
+	$(call types,linux) -p landslide_mapper
+	$(call types,win32) $(SHIPPED)
+	$(call types,darwin) $(SHIPPED)
 	$(ENGINE) -m bandit -q -r . -c pyproject.toml
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
 
