@@ -70,7 +70,9 @@ def compare_speed(
         )
         predictor = Predictor(members)
         side, fixed = side_of(members, given.tile, device)
-        settings = Settings(side, fixed, None, 0, 0.5, "", {})
+        settings = Settings(
+            side=side, fixed=fixed, overlap=None, batch_size=0, threshold=0.5, area="", key={}
+        )
         size, _ = window_sides(source.grid, predictor.card, side, fixed)
         tiling = Tiling(source.grid.shape, size)
         batch = batch_for(size, device, predictor.side_by_side)

@@ -28,7 +28,7 @@ UNKNOWN_TIME = {
 }
 
 
-@dataclass
+@dataclass(kw_only=True)
 class ModelCard:
     """Description of a trained model.
 

@@ -13,7 +13,7 @@ from ..factors.terrainfactors_command import terrainfactors
 from .plan import FAULTS, GEOLOGY, RIVERS, Given, Plan
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Derivation:
     """How layers are derived.
 

@@ -105,12 +105,12 @@ def map(
     with Source.open(image, what="image") as scene:
         date = scene_date(scene)
     settings = Derivation(
-        geology_field,
-        sensor,
-        smoothing,
-        stream_area,
-        z_unit,
-        fill,
+        geology_field=geology_field,
+        sensor=sensor,
+        smoothing=smoothing,
+        stream_area=stream_area,
+        z_unit=z_unit,
+        fill=fill,
         scale=scale,
         offset=offset,
         origin=origin,

@@ -25,7 +25,7 @@ STREAM_KM2 = 0.5
 """A stream of the rivers layer begins where this area is drained."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class DemoArea:
     """A synthetic area.
 
@@ -63,19 +63,25 @@ def build_area(size: int, seed: int, progress: Progress) -> DemoArea:
     slides = _slides(terrain, geology, drained, grid, slide_rng, progress.part(0.55, 0.7))
     elevation = terrain.elevation + slides.lift
     dem = (elevation + 0.12 * fractal(grid.shape, image_rng, 4, 1.0)).astype(np.float32)
-    land = Land(elevation, terrain.plain, terrain.river, drained, geology.lithology)
+    land = Land(
+        elevation=elevation,
+        plain=terrain.plain,
+        river=terrain.river,
+        drained=drained,
+        lithology=geology.lithology,
+    )
     image = draw_image(land, slides, image_rng, progress.part(0.7, 0.9))
     valid = np.ones(grid.shape, bool)
     rivers = streams.stream_network(dem, valid, grid, STREAM_KM2, progress.part(0.9, 1))
     progress.update(1)
     return DemoArea(
-        grid,
-        image,
-        dem,
-        rivers,
-        faults_layer(geology.faults, grid),
-        geology_layer(geology.strata, grid),
-        slides.layer,
+        grid=grid,
+        image=image,
+        dem=dem,
+        rivers=rivers,
+        faults=faults_layer(geology.faults, grid),
+        geology=geology_layer(geology.strata, grid),
+        landslides=slides.layer,
     )
 
 

@@ -50,7 +50,7 @@ _ROCK_SPECTRA = np.array(
 """Reflectance of bare granite, sandstone and mudstone."""
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Land:
     """What the covers depend on, (n, n) each.
 

@@ -41,7 +41,7 @@ _STEPS = 220
 _FINER = 3  # a pixel's cover is counted on this many by this many points
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Slides:
     """The landslides of an area, (n, n) each but the layer.
 
@@ -264,7 +264,9 @@ def _on_grid(
         lift[where] = deep * hollow * np.clip(1 - (away / slide.half_width[nearest]) ** 2, 0, 1)
     layer, none = _layer(slides, grid), np.zeros(grid.shape, np.float32)
     lift = gaussian_filter(lift, 1.0)  # no steps where two branches meet
-    return Slides(layer, _cover(slides, grid.shape), along, age, lift, none)
+    return Slides(
+        layer=layer, cover=_cover(slides, grid.shape), along=along, age=age, lift=lift, scars=none
+    )
 
 
 def _cover(slides: list[_Slide], extent: tuple[int, ...]) -> Field:

@@ -26,7 +26,7 @@ _NEARLY = 1.01
 """So much of two pixels' side is two pixels too, where pixels are not quite the same."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Result:
     """What one map scored.
 
@@ -51,7 +51,7 @@ class Result:
     probabilities: Probabilities | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Comparison:
     """What a comparison found; all maps are compared on the same pixels.
 
@@ -203,24 +203,24 @@ class _Total:
             of_reference, right = one.pairs.agreement(self.reference, one.objects)
             results.append(
                 Result(
-                    Confusion(*one.counts),
-                    one.areas,
-                    one.errors,
-                    one.objects.landslides(),
-                    of_reference,
-                    right,
-                    one.boundary,
-                    one.probabilities,
+                    confusion=Confusion(*one.counts),
+                    areas=one.areas,
+                    errors=one.errors,
+                    landslides=one.objects.landslides(),
+                    reference_agreement=of_reference,
+                    right=right,
+                    boundary=one.boundary,
+                    probabilities=one.probabilities,
                 )
             )
         return Comparison(
-            self.grid,
-            self.step,
-            self.valid,
-            self.area,
-            tolerance,
-            self.reference.landslides(),
-            results,
+            grid=self.grid,
+            step=self.step,
+            valid=self.valid,
+            area=self.area,
+            tolerance=tolerance,
+            reference=self.reference.landslides(),
+            results=results,
         )
 
     def _count(self, cells: NDArray[np.int32], flags: NDArray[np.bool_], first_row: int) -> None:

@@ -146,15 +146,15 @@ def _judge(
         first = first or drawn
         maps.append(
             Judged(
-                name,
-                COLOURS[len(maps) % len(COLOURS)],
-                reader.threshold,
-                result,
-                values,
-                {key: interval(drawn[key], blocks) for key in drawn},
-                no_landslide(comparison, result),
-                all_landslide(comparison, result),
-                differences,
+                name=name,
+                colour=COLOURS[len(maps) % len(COLOURS)],
+                threshold=reader.threshold,
+                result=result,
+                values=values,
+                intervals={key: interval(drawn[key], blocks) for key in drawn},
+                no_landslide=no_landslide(comparison, result),
+                all_landslide=all_landslide(comparison, result),
+                differences=differences,
             )
         )
     sources = {f"Map {name}": layer.path for name, layer in zip(names, layers, strict=True)}

@@ -24,7 +24,7 @@ _GROUPS = ("pixels", "area", "landslides", "probability")
 Rows = list[tuple[object, ...]]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Judged:
     """A map with its scores.
 

@@ -46,7 +46,7 @@ class Outputs:
         return Outputs(*(path and _with_name(Path(path), name) for path in paths))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How scenes are mapped.
 

@@ -100,7 +100,7 @@ class Input:
     known: NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Chunk:
     """Neighbouring windows that are read in one go.
 
@@ -240,7 +240,7 @@ class Reader:
                 if kept.any():
                     padded = self._padded(values[:, :, cols]), self._padded(valid[:, cols])
                     inputs.append(Input(tiles[place], padded[0], kept, padded[1]))
-        return Chunk(inputs, done, total, count, last)
+        return Chunk(inputs=inputs, done=done, total=total, count=count, last=last)
 
     def _scaled(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         source = self._sources.get()

@@ -37,7 +37,7 @@ MARGIN = 4
 PART_NAMES = {SOURCE: "source", RUNOUT: "runout"}
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Divided:
     """Landslides cut up.
 
@@ -58,7 +58,7 @@ class Divided:
     too_large: int
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Divider:
     """How landslides are cut up.
 
@@ -177,12 +177,12 @@ def divide(
             slides += int(kinds[-1]) // 2
         progress.update((index + 1) / len(polygons))
     return Divided(
-        np.array(divided.polygons, object),
-        np.array(divided.origin, np.int64),
-        np.array(divided.slide, np.int64),
-        np.array(divided.part, object),
-        np.array(divided.whole, bool),
-        too_large,
+        polygons=np.array(divided.polygons, object),
+        origin=np.array(divided.origin, np.int64),
+        slide=np.array(divided.slide, np.int64),
+        part=np.array(divided.part, object),
+        whole=np.array(divided.whole, bool),
+        too_large=too_large,
     )
 
 

@@ -41,7 +41,7 @@ class Corners(NamedTuple):
     other: Ints
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Block:
     """The landslides of a block of rows, outlined as far as the block alone tells.
 
@@ -87,7 +87,16 @@ def outline(mask: NDArray[np.bool_], row: int) -> tuple[Block, Numbers]:
     alone = np.arange(count)
     polygons, whole = _polygons(_parted(_chosen(corners, ~of_open), alone), alone)
     rest = _chosen(corners, of_open)
-    return Block(row, len(mask), count, first, last, whole + 1, polygons, rest), numbers
+    return Block(
+        row=row,
+        rows=len(mask),
+        count=count,
+        first=first,
+        last=last,
+        whole=whole + 1,
+        polygons=polygons,
+        corners=rest,
+    ), numbers
 
 
 class Polygonizer:

@@ -97,7 +97,9 @@ def vectorize(
         morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
         sizes = {"opening": opening, "closing": closing, "simplification": simplify}
         _tell_metres(grid, sizes, progress)
-        divider = Divider(grid, split, split_depth, parts, min_area, base)
+        divider = Divider(
+            grid=grid, split=split, depth=split_depth, parts=parts, least_area=min_area, base=base
+        )
         found = find_landslides(
             scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85)
         )

@@ -56,7 +56,7 @@ _STEP = 100.0
 """Width in metres of the bins in which elevations beyond `GROUND` are counted."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Collar:
     """The pixels of an image that are black, or white, in all its bands.
 
@@ -183,7 +183,14 @@ class Search:
             index: _Elevations(*units) for index, units in sought.elevations.items()
         }
         self._collars = [
-            _Collar(bands, low, high, _alike(low, high, bands, sought.types), pieces, sought.named)
+            _Collar(
+                bands=bands,
+                low=low,
+                high=high,
+                alike=_alike(low, high, bands, sought.types),
+                pieces=pieces,
+                named=sought.named,
+            )
             for bands, values in sought.images.items()
             for low, high in values
             for pieces in [Pieces(window, rows, BLUR[1] if high > low else 0)]
@@ -313,7 +320,7 @@ class _Elevations:
         return metres * self._metre + self._zero
 
 
-@dataclass
+@dataclass(kw_only=True)
 class _Collar:
     """Where an image is black, or white, in all bands."""
 
@@ -344,7 +351,7 @@ class _Collar:
         mask, count = self.pieces.chosen(RUN, area, inside)
         if not count or (self.low and self.near > CLOUDS * count):
             return None
-        return Collar(self.bands, self.low, self.high, mask, count)
+        return Collar(bands=self.bands, low=self.low, high=self.high, mask=mask, count=count)
 
 
 def _alike(low: float, high: float, bands: Sequence[int], types: Mapping[int, np.dtype]) -> float:

@@ -162,7 +162,7 @@ class Ground:
     def _by_crs(self, rows: int) -> Pixels:
         one, nothing = np.ones((rows, 1)), np.zeros((rows, 1))
         width, height = (self._surface.metres * step * one for step in self._steps)
-        return Pixels(width, height, nothing, nothing, one)
+        return Pixels(width=width, height=height, cosine=nothing, east=nothing, north=one)
 
     def _of_rows(self, rows: Floats) -> Pixels:
         """Measure each row anew, in the middle; beyond the projection's end it is the last one."""

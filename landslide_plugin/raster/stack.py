@@ -273,7 +273,7 @@ def class_band(name: str, value: int, label: str) -> str:
     return f"{name}_{slug or value}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Band:
     """A band of the stack: a band of a view, or whether that band holds one class's value."""
 
@@ -297,10 +297,18 @@ def _bands_of(
             views[method] = opened.enter_context(layer.on(grid, method))
         classes = {} if layer.is_ordinal(native) else layer.class_names(native)
         if not classes:
-            yield _Band(name, views[method], native, tags=layer.kind_tags(native))
+            yield _Band(
+                name=name, view=views[method], source_band=native, tags=layer.kind_tags(native)
+            )
         for value, label in sorted(classes.items()):
             tags = {"CLASS_OF": name, "CLASS_NAME": label}
-            yield _Band(class_band(name, value, label), views[method], native, value, tags)
+            yield _Band(
+                name=class_band(name, value, label),
+                view=views[method],
+                source_band=native,
+                value=value,
+                tags=tags,
+            )
 
 
 def _cut(grid: Grid, polygons: gpd.GeoSeries) -> Grid:

@@ -26,7 +26,7 @@ _LEAST_SCALE = 1e-6
 """Where a projection draws a pole as a line, its pixels have no width: nothing to divide by."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Pixels:
     """Pixels on the ground: arrays of one value a row, or that broadcast to (rows, columns).
 
@@ -61,8 +61,7 @@ class Pixels:
 
     def each(self, change: Callable[[NDArray[Any]], NDArray[Any]]) -> "Pixels":
         """Return the pixels with each array changed in the same way."""
-        arrays = self.width, self.height, self.cosine, self.east, self.north
-        return Pixels(*map(change, arrays))
+        return Pixels(**{name: change(array) for name, array in vars(self).items()})
 
 
 class Plane:
@@ -83,7 +82,13 @@ class Plane:
     def measure(self, x: Floats, y: Floats, width: float, height: float) -> Pixels:
         """Return pixels of the unit's own size."""
         one, nothing = np.ones(x.shape), np.zeros(x.shape)
-        return Pixels(self.metres * width * one, self.metres * height * one, nothing, nothing, one)
+        return Pixels(
+            width=self.metres * width * one,
+            height=self.metres * height * one,
+            cosine=nothing,
+            east=nothing,
+            north=one,
+        )
 
     def length(self, x: Floats, y: Floats) -> float:
         """Return the metres along a line through places, both (n,)."""
@@ -180,9 +185,14 @@ class Degrees(Ellipsoid):
         last = np.pi / 2 - self._radians * height / 4
         latitude = np.clip(y * self._radians, -last, last)
         parallel, meridian = self.radii(latitude)
-        sizes = parallel * self._radians * width, meridian * self._radians * height
         nothing = np.zeros(x.shape)
-        return Pixels(*sizes, nothing, nothing, np.cos(latitude))
+        return Pixels(
+            width=parallel * self._radians * width,
+            height=meridian * self._radians * height,
+            cosine=nothing,
+            east=nothing,
+            north=np.cos(latitude),
+        )
 
     def geodetic(self, x: Floats, y: Floats) -> tuple[Floats, Floats]:
         """Return the coordinates in radians, none beyond a pole."""
@@ -231,11 +241,11 @@ class Projection(Ellipsoid):
         )
         up = up / along_y
         return Pixels(
-            along_x * width / step_x,
-            along_y * height / step_y,
-            (right * up).sum(axis=0) / along_x,
-            normal[0] * up[1] - normal[1] * up[0],
-            up[2],
+            width=along_x * width / step_x,
+            height=along_y * height / step_y,
+            cosine=(right * up).sum(axis=0) / along_x,
+            east=normal[0] * up[1] - normal[1] * up[0],
+            north=up[2],
         )
 
     def _step(self, x: Floats, y: Floats, dx: float, dy: float) -> tuple[Floats, Floats]:

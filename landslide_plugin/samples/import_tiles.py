@@ -32,7 +32,7 @@ from .tile_files import TileHeader, read_header, read_tile
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Tile:
     """An image with its mask, or with what is known of it as a whole.
 
@@ -111,7 +111,7 @@ def find_tiles(
     return _draw(tiles, limit, seed, half=not masks)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileImport:
     """How tiles become samples.
 
@@ -264,7 +264,16 @@ def _tile(
     source = image.relative_to(root).as_posix()
     if mask is None:
         pixels = 0 if holds else header.shape[0] * header.shape[1]
-        return Tile(image, None, PLAIN, header, pixels, 0, source, holds)
+        return Tile(
+            image=image,
+            mask=None,
+            rule=PLAIN,
+            header=header,
+            background=pixels,
+            landslide=0,
+            source=source,
+            holds=holds,
+        )
     shape = read_header(mask, "mask", 1).shape
     if shape != header.shape:
         raise InputError(
@@ -273,7 +282,19 @@ def _tile(
         )
     marked = read_mask(mask)
     survey.add(marked)
-    return _counted(Tile(image, mask, PLAIN, header, 0, 0, source, holds), marked)
+    return _counted(
+        Tile(
+            image=image,
+            mask=mask,
+            rule=PLAIN,
+            header=header,
+            background=0,
+            landslide=0,
+            source=source,
+            holds=holds,
+        ),
+        marked,
+    )
 
 
 def _read_by(rule: MaskRule, tile: Tile) -> Tile:

@@ -81,7 +81,14 @@ def importsamples(
         tiles = find_tiles(
             images, masks, without, list(bands), missing, limit, seed, instances, progress
         )
-        work = TileImport([images, masks, without], resolution, instances, split, fractions, seed)
+        work = TileImport(
+            folders=[images, masks, without],
+            resolution=resolution,
+            instances=instances,
+            split=split,
+            fractions=fractions,
+            seed=seed,
+        )
         labels = PIXEL_LABELS if masks else IMAGE_LABELS
         writer = SampleWriter(folder, list(bands), labels, tags=origin.tags())
         result = work.run(tiles, writer, progress)

@@ -28,7 +28,7 @@ _NAMED = 8
 Flags = NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MaskPixels:
     """A mask as its file shows it; all (rows, columns).
 
@@ -255,7 +255,14 @@ def _of_bands(
         value = np.where(valid, value, 0)
     if valid is None:
         valid = np.ones(value.shape, bool)
-    return MaskPixels(value, value, valid, None, alpha, path.suffix.lower() in LOSSY)
+    return MaskPixels(
+        value=value,
+        number=value,
+        valid=valid,
+        hue=None,
+        alpha=alpha,
+        lossy=path.suffix.lower() in LOSSY,
+    )
 
 
 def _of_colours(colours: NDArray[np.uint8], number: NDArray[Any], path: Path) -> MaskPixels:
@@ -264,7 +271,9 @@ def _of_colours(colours: NDArray[np.uint8], number: NDArray[Any], path: Path) ->
     alpha = colours[3] if len(colours) > 3 else None
     valid = np.ones(bright.shape, bool)
     lossy = path.suffix.lower() in LOSSY
-    return MaskPixels(bright, number, valid, bright - dark, alpha, lossy)
+    return MaskPixels(
+        value=bright, number=number, valid=valid, hue=bright - dark, alpha=alpha, lossy=lossy
+    )
 
 
 def _palette(dataset: DatasetReader) -> NDArray[np.uint8] | None:

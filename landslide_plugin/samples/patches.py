@@ -22,7 +22,7 @@ LEAST_LABELLED = 0.5
 """Windows of which less than this share is known (valid, inside the area) are left out."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Candidates:
     """The windows of a stack that may become patches.
 
@@ -94,7 +94,13 @@ def find_candidates(
     lefts, tops, landslide, score = (
         np.concatenate(part).astype(np.int64) for part in zip(*kept_windows, strict=True)
     )
-    return Candidates(lefts, tops, landslide, score, (int(pixels[0]), int(pixels[1])))
+    return Candidates(
+        columns=lefts,
+        rows=tops,
+        landslide=landslide,
+        score=score,
+        pixels=(int(pixels[0]), int(pixels[1])),
+    )
 
 
 def read_patch(

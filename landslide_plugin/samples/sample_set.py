@@ -24,7 +24,7 @@ PIXEL_LABELS, IMAGE_LABELS = "pixel", "image"
 """What is labelled: every pixel, or an image as a whole, as holding a landslide or none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Sample:
     """One patch.
 
@@ -59,7 +59,7 @@ class Sample:
         return self.landslide_pixels > 0 or self.kind == LANDSLIDE
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class SampleSet:
     """The patches of a folder and what they have in common.
 

@@ -153,16 +153,16 @@ class SampleWriter:
         pixels = int(landslide.sum())
         self.samples.append(
             Sample(
-                identity,
-                split,
-                block,
-                source,
-                window,
-                pixels,
-                instances,
-                blocks,
-                kind or (LANDSLIDE if pixels else BACKGROUND),
-                labels_from,
+                id=identity,
+                split=split,
+                block=block,
+                source=source,
+                window=window,
+                landslide_pixels=pixels,
+                instances=instances,
+                blocks=blocks,
+                kind=kind or (LANDSLIDE if pixels else BACKGROUND),
+                labels_from=labels_from,
             )
         )
 

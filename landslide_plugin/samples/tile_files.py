@@ -28,7 +28,7 @@ _DATASETS = {
 """Names that images and masks have in HDF5 files; the first are Landslide4Sense's."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TileHeader:
     """What a tile's file says before its pixels are read.
 
@@ -62,15 +62,15 @@ def read_header(path: Path, what: str, bands: int) -> TileHeader:
         with open_tile(path, what) as source:
             crs = source.grid.crs
             return TileHeader(
-                len(source.bands),
-                source.grid.shape,
-                crs,
-                source.grid.transform,
-                source.grid.resolution if crs else None,
+                bands=len(source.bands),
+                shape=source.grid.shape,
+                crs=crs,
+                transform=source.grid.transform,
+                resolution=source.grid.resolution if crs else None,
             )
     with open_array(path, what) as array:
         shape = _bands_first(array.shape, bands)
-        return TileHeader(shape[0], (shape[1], shape[2]))
+        return TileHeader(bands=shape[0], shape=(shape[1], shape[2]))
 
 
 def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:

@@ -22,7 +22,7 @@ FAR_MEAN, FAR_STD = 5.0, 1.0
 powers of ten larger or smaller, have other units."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Recipe:
     """One training's ingredients.
 

@@ -117,17 +117,17 @@ def train(
         raise InputError(f"{model} is the model to start from: choose another file for the output.")
     start = find_start(architecture, backbone, pretrained, weights, start_from)
     settings = Settings(
-        epochs,
-        batch_size,
-        learning_rate,
-        seed,
-        pick_device(device),
-        optimizer,
-        schedule,
-        frozen_epochs,
-        ENCODER_RATE if start.pretrained or frozen_epochs else 1.0,
-        patience,
-        averaging,
+        epochs=epochs,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=pick_device(device),
+        optimizer=optimizer,
+        schedule=schedule,
+        frozen_epochs=frozen_epochs,
+        encoder_rate=ENCODER_RATE if start.pretrained or frozen_epochs else 1.0,
+        patience=patience,
+        averaging=averaging,
     )
     data = SampleSet.read(samples)
     names = start.choose_bands(data, list(bands))
@@ -135,17 +135,17 @@ def train(
     if warning:
         progress.warning(warning)
     recipe = Recipe(
-        data,
-        start,
-        names,
-        means,
-        deviations,
-        tile_size or data.tile_size,
-        loss,
-        Augmentation.parse(augmentation),
-        enhancement,
-        folds,
-        seed,
+        data=data,
+        start=start,
+        bands=names,
+        mean=means,
+        std=deviations,
+        size=tile_size or data.tile_size,
+        loss=loss,
+        augmentation=Augmentation.parse(augmentation),
+        enhancement=enhancement,
+        folds=folds,
+        seed=seed,
     )
     recipe.check()
     check_frozen(start, frozen_epochs, progress)

@@ -217,7 +217,16 @@ class TestModels:
         (tmp_path / LIST).write_text("{}", encoding="utf-8")
         task, classes = "semantic-segmentation", ["background", "landslide"]
         card = ModelCard(
-            "bare", "unet", {"widths": [4, 8]}, task, ["dem"], [0.0], [1.0], None, 64, classes
+            name="bare",
+            architecture="unet",
+            arguments={"widths": [4, 8]},
+            task=task,
+            bands=["dem"],
+            mean=[0.0],
+            std=[1.0],
+            resolution=None,
+            tile_size=64,
+            classes=classes,
         )
         save_model(tmp_path / "bare.safetensors", build("unet", 1, 2, widths=[4, 8]), card)
         size = (tmp_path / "bare.safetensors").stat().st_size

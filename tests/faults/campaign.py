@@ -201,13 +201,13 @@ class Campaign:
         sizes = [path.stat().st_size for path in folders["new"].rglob("*") if path.is_file()]
         events = int((self._folder / "events").read_text())
         return _Prepared(
-            job,
-            folders.get("old"),
-            digests.get("old", {}),
-            digests["new"],
-            seconds,
-            max(sizes),
-            events,
+            job=job,
+            kept=folders.get("old"),
+            old=digests.get("old", {}),
+            new=digests["new"],
+            seconds=seconds,
+            size=max(sizes),
+            events=events,
         )
 
     def _must(self, command: str, parameters: dict[str, Any]) -> None:
@@ -275,7 +275,7 @@ class Campaign:
         self.result.findings.append(f"{verdict}: {line}")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Prepared:
     """A job, and what it writes undisturbed: digests by parameter, and how long it takes."""
 

@@ -15,7 +15,7 @@ SIZE = 256
 TRAINING = {"architecture": "fc_densenet", "backbone": "light", "epochs": 1, "device": "cpu"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Job:
     """One command with parameters, of which some are outputs.
 
@@ -72,7 +72,15 @@ def make_jobs(folder: Path, run: Run) -> list[Job]:
     ) -> Job:
         files = [value for value in given.values() if isinstance(value, str)]
         inputs = tuple(text for text in files if Path(text).is_file())
-        return Job(name, name.split()[0], given, outputs, old, new, inputs)
+        return Job(
+            name=name,
+            command=name.split()[0],
+            given=given,
+            outputs=outputs,
+            old=old,
+            new=new,
+            inputs=inputs,
+        )
 
     polygons = {"input": probability, "factors": stack, "threshold": 0.1}
     mapped = {"image": image, "dem": dem, "rivers": rivers, "model": model, "device": "cpu"}

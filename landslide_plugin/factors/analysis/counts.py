@@ -74,7 +74,7 @@ class Sample:
         return bool((self.lowest[bands] < self.highest[bands]).any())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Interval:
     """Pixels whose value of a factor lies above `low` up to `high`, or that are of one class.
 
@@ -303,12 +303,12 @@ class _Counts:
             names = [""] * len(highs)
         return [
             Interval(
-                label,
-                low,
-                high,
-                pixels,
-                landslide,
-                landslide / pixels / fraction if pixels else None,
+                label=label,
+                low=low,
+                high=high,
+                pixels=pixels,
+                landslide_pixels=landslide,
+                ratio=landslide / pixels / fraction if pixels else None,
             )
             for label, (low, high), pixels, landslide in zip(
                 names, bounds, *self._pixels.tolist(), strict=True

@@ -48,7 +48,7 @@ class Candidate:
         return f"{self.kind} {'half' if self.half else 'full'}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Trial:
     """What candidates are compared on.
 
@@ -72,7 +72,13 @@ class Trial:
         start = time.perf_counter()
         reference = exact.run(images).cpu()
         seconds = (time.perf_counter() - start) / len(images)
-        return cls(images, reference, threshold, progress, seconds)
+        return cls(
+            images=images,
+            reference=reference,
+            threshold=threshold,
+            progress=progress,
+            seconds=seconds,
+        )
 
 
 def choose(candidates: Sequence[Candidate], trial: Trial) -> tuple[Candidate, Runtime] | None:

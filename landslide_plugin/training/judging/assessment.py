@@ -26,7 +26,7 @@ _COMPOSITES = (["red", "green", "blue"], ["nir", "red", "green"])
 _GREYS = ("hillshade", "slope")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Example:
     """One validation tile with what the network made of it.
 
@@ -45,7 +45,7 @@ class Example:
     counts: Confusion
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Assessment:
     """What was found on the validation samples.
 
@@ -180,7 +180,13 @@ class _Run:
                     counts = Confusion.of(probability >= threshold, (labels > 0) & known, known)
                     image = batch.images[place, shown].numpy()
                     name = self._data.validation_name(first + place)
-                    found[first + place] = Example(name, image, labels, probability, counts)
+                    found[first + place] = Example(
+                        name=name,
+                        image=image,
+                        labels=labels,
+                        probability=probability,
+                        counts=counts,
+                    )
             first += len(batch.labels)
         return found
 

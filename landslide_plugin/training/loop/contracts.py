@@ -66,7 +66,7 @@ class Data(Protocol):
         """Return how many these are."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Settings:
     """How to train.
 
@@ -103,7 +103,7 @@ class Settings:
     last: bool = False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Epoch:
     """One row of the history: mean training loss, and figures on validation pixels."""
 
@@ -115,7 +115,7 @@ class Epoch:
     seconds: float
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Outcome:
     """What came of a training.
 

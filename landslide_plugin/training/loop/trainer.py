@@ -177,7 +177,13 @@ class _Training:
         self.network.load_state_dict(self.best.weights)
         self.network.eval()
         precision = self.optimization.precision.name
-        return Outcome(self.state.history, self.best.epoch, self.best.figures, ending, precision)
+        return Outcome(
+            history=self.state.history,
+            best=self.best.epoch,
+            figures=self.best.figures,
+            ending=ending,
+            precision=precision,
+        )
 
     def keep_in(self, file: Path, digest: str) -> None:
         """Go on from the checkpoint if it fits, and write it from now on.
@@ -250,7 +256,9 @@ class _Training:
         figures = scores.figures(threshold)
         loss = state.loss / self.steps
         f1, iou = figures["f1"] or 0.0, figures["iou"] or 0.0
-        epoch = Epoch(state.epoch, loss, f1, iou, threshold, seconds)
+        epoch = Epoch(
+            number=state.epoch, loss=loss, f1=f1, iou=iou, threshold=threshold, seconds=seconds
+        )
         if self.best is None or self.settings.last or f1 > self.best.epoch.f1:
             # On the CPU: a GPU's memory is for the training.
             weights = self.measured.state_dict()

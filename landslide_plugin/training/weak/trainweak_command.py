@@ -197,7 +197,14 @@ class _Run:
         self._model, self._progress = model, progress
 
     def settings(self, epochs: int, batch_size: int, rate: float) -> Settings:
-        return Settings(epochs, batch_size, rate, self.seed, self.device, averaging=AVERAGING)
+        return Settings(
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=rate,
+            seed=self.seed,
+            device=self.device,
+            averaging=AVERAGING,
+        )
 
     def fit(
         self,

@@ -167,7 +167,7 @@ def test_a_runtime_that_changes_the_result_is_not_chosen(network):
     images = example_images(3, 64)
     reference = exact(network, images)
     said = []
-    trial = Trial(images, reference, 0.5, Progress(said.append))
+    trial = Trial(images=images, reference=reference, threshold=0.5, progress=Progress(said.append))
 
     def candidate(kind, by, half=False):
         return Candidate(kind, half, lambda: Shifted(reference, by))

@@ -75,9 +75,17 @@ def test_there_is_no_batch_normalization_in_it(network):
 def test_a_model_file_gives_it_back(network, tmp_path):
     names = list("abcde")
     card = ModelCard(
-        "mr", "mask_rcnn", {"depth": 18}, "instance-segmentation", names, [0.0] * 5, [1.0] * 5,
-        None, SIZE, ["background", "landslide"],
-    )  # fmt: skip
+        name="mr",
+        architecture="mask_rcnn",
+        arguments={"depth": 18},
+        task="instance-segmentation",
+        bands=names,
+        mean=[0.0] * 5,
+        std=[1.0] * 5,
+        resolution=None,
+        tile_size=SIZE,
+        classes=["background", "landslide"],
+    )
     save_model(tmp_path / "m.safetensors", network, card)
     loaded = load_model(tmp_path / "m.safetensors")
     image = torch.randn(5, 64, 64)

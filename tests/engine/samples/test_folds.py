@@ -12,14 +12,32 @@ from landslide_mapper.landslide_plugin.samples.splits import folds
 def set_of(pixels, split, tmp_path):
     """A set of patches with these landslide pixels; two neighbours share a block."""
     patches = [
-        Sample(f"{i:06d}", "train" if i % 4 else "validation", i // 2, f"{i // 3}.png",
-               (0, 0, 32, 32), int(count), int(count > 0))
+        Sample(
+            id=f"{i:06d}",
+            split="train" if i % 4 else "validation",
+            block=i // 2,
+            source=f"{i // 3}.png",
+            window=(0, 0, 32, 32),
+            landslide_pixels=int(count),
+            instances=int(count > 0),
+        )
         for i, count in enumerate(pixels)
-    ]  # fmt: skip
+    ]
     return SampleSet(
-        tmp_path, ["a"], None, None, 32, ["background", "landslide"], split, 0,
-        [0.0], [1.0], 0.1, [], patches,
-    )  # fmt: skip
+        folder=tmp_path,
+        bands=["a"],
+        resolution=None,
+        crs=None,
+        tile_size=32,
+        classes=["background", "landslide"],
+        split=split,
+        seed=0,
+        mean=[0.0],
+        std=[1.0],
+        imbalance=0.1,
+        sources=[],
+        samples=patches,
+    )
 
 
 @pytest.mark.parametrize(

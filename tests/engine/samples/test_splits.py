@@ -25,8 +25,9 @@ def all_windows(grid, tile, stride):
     columns, rows = np.meshgrid(
         offsets(grid.width, tile, stride), offsets(grid.height, tile, stride)
     )
+    ones = np.ones(columns.size, np.int64)
     return Candidates(
-        columns.ravel(), rows.ravel(), ones := np.ones(columns.size, np.int64), 0 * ones, (1, 1)
+        columns=columns.ravel(), rows=rows.ravel(), landslide=ones, score=0 * ones, pixels=(1, 1)
     )
 
 

@@ -42,7 +42,9 @@ def fit_tiny(folder, epochs, task=None):
     torch.manual_seed(0)
     network = FCDenseNet(len(samples.bands), 2, **TINY)
     tiles = Tiles(samples, samples.bands, samples.tile_size, 0)
-    settings = Settings(epochs, 4, 5e-3, 0, torch.device("cpu"))
+    settings = Settings(
+        epochs=epochs, batch_size=4, learning_rate=5e-3, seed=0, device=torch.device("cpu")
+    )
     return fit(network, task or SemanticTask(cross_entropy), tiles, settings, Progress()), network
 
 

@@ -112,7 +112,14 @@ def test_unknown_pixels_of_the_mask_are_not_counted(make_area, make_raster, tmp_
 def test_auc_of_intervals_is_that_of_their_frequency():
     counts = [(100, 5), (50, 20), (0, 0), (200, 20), (30, 0)]
     intervals = [
-        Interval(str(number), None, None, pixels, landslide, None)
+        Interval(
+            label=str(number),
+            low=None,
+            high=None,
+            pixels=pixels,
+            landslide_pixels=landslide,
+            ratio=None,
+        )
         for number, (pixels, landslide) in enumerate(counts)
     ]
     truth = np.concatenate([np.arange(pixels) < landslide for pixels, landslide in counts])

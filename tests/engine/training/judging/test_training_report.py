@@ -19,7 +19,7 @@ from landslide_mapper.landslide_plugin.training.loop.scores import Scores
 from landslide_mapper.models.model_card import ModelCard
 from matplotlib.colors import to_rgb
 
-SETTINGS = Settings(2, 8, 1e-3, 0, torch.device("cpu"))
+SETTINGS = Settings(epochs=2, batch_size=8, learning_rate=1e-3, seed=0, device=torch.device("cpu"))
 
 
 def a_run(seed, skill=0.6):
@@ -35,21 +35,36 @@ def a_run(seed, skill=0.6):
     threshold = scores.best_threshold()
     examples = [
         Example(
-            f"<tile> {number}",
-            rng.normal(size=(3, 32, 32)).astype("f4"),
-            labels[number],
-            probability[number],
-            Confusion.of(probability[number] >= threshold, labels[number] == 1, known[number]),
+            name=f"<tile> {number}",
+            image=rng.normal(size=(3, 32, 32)).astype("f4"),
+            labels=labels[number],
+            probability=probability[number],
+            counts=Confusion.of(
+                probability[number] >= threshold, labels[number] == 1, known[number]
+            ),
         )
         for number in range(4)
     ]
     constant = constant_mask(labels)
     found = Assessment(
-        scores, threshold, scores.confusion(threshold), 4, 8, 4, baselines(constant, labels),
-        constant, 0.25, ["red", "green", "blue"], examples[:2], examples[2:],
-    )  # fmt: skip
-    history = [Epoch(n, 1 / n, 0.3 * n, 0.2 * n, 0.5, 2.0) for n in (1, 2)]
-    return Run(Outcome(history, history[1], {}), found)
+        scores=scores,
+        threshold=threshold,
+        counts=scores.confusion(threshold),
+        tiles=4,
+        train=8,
+        validation=4,
+        baselines=baselines(constant, labels),
+        constant=constant,
+        seen=0.25,
+        shown=["red", "green", "blue"],
+        best=examples[:2],
+        worst=examples[2:],
+    )
+    history = [
+        Epoch(number=n, loss=1 / n, f1=0.3 * n, iou=0.2 * n, threshold=0.5, seconds=2.0)
+        for n in (1, 2)
+    ]
+    return Run(Outcome(history=history, best=history[1], figures={}), found)
 
 
 @pytest.fixture
@@ -63,10 +78,18 @@ def report(drawn_report, monkeypatch):
 def drawn_report(make_samples, tmp_path):
     samples = SampleSet.read(make_samples())
     card = ModelCard(
-        "my-model", "fc_densenet", {"growth_rate": 16}, "semantic-segmentation",
-        ["red", "green", "blue"], [1.0] * 3, [2.0] * 3, 10.0, 32, ["background", "landslide"],
+        name="my-model",
+        architecture="fc_densenet",
+        arguments={"growth_rate": 16},
+        task="semantic-segmentation",
+        bands=["red", "green", "blue"],
+        mean=[1.0] * 3,
+        std=[2.0] * 3,
+        resolution=10.0,
+        tile_size=32,
+        classes=["background", "landslide"],
         training={"loss": "focal", "terms": "CC BY 4.0"},
-    )  # fmt: skip
+    )
 
     def write(runs, **change):
         path = tmp_path / "report.html"
@@ -148,7 +171,13 @@ def test_a_run_without_landslide_found_can_be_drawn(drawn_report):
 def test_errors_have_their_colours():
     labels = np.array([[1, 1, 0, 0, UNKNOWN]], np.uint16)
     probability = np.array([[0.9, 0.1, 0.9, 0.1, 0.9]], np.float32)
-    example = Example("a", np.zeros((1, 1, 5), np.float32), labels, probability, Confusion())
+    example = Example(
+        name="a",
+        image=np.zeros((1, 1, 5), np.float32),
+        labels=labels,
+        probability=probability,
+        counts=Confusion(),
+    )
     picture = error_picture(example, np.zeros((1, 5, 3)), 0.5)[0]
     assert tuple(picture[0]) == to_rgb("#009e73")
     assert tuple(picture[1]) == to_rgb("#0072b2")

@@ -83,7 +83,7 @@ def stepped(net, steps=1, task=None, tiles=None):
     """Make steps; return the warnings, the task and the losses."""
     events, task = [], task or SemanticTask(cross_entropy)
     progress = Progress(events.append)
-    settings = Settings(1, 4, 0.01, 0, CPU)
+    settings = Settings(epochs=1, batch_size=4, learning_rate=0.01, seed=0, device=CPU)
     way, memory = Optimization(net.train(), task, settings, progress), Memory(progress)
     losses = [way.step(tiles or batch(), memory, 1, 0.2) for _ in range(steps)]
     return [event["text"] for event in events if event["type"] == "warning"], task, losses
@@ -229,7 +229,9 @@ def test_the_average_the_best_weights_and_a_resumed_training_stay_sound(
     """Float32 once decided stays, across a checkpoint too."""
     samples = SampleSet.read(make_samples())
     tiles = Tiles(samples, samples.bands, 16, 0)
-    settings = Settings(3, 4, 5e-3, 0, CPU, averaging=0.9)
+    settings = Settings(
+        epochs=3, batch_size=4, learning_rate=5e-3, seed=0, device=CPU, averaging=0.9
+    )
     file, events = tmp_path / "m.checkpoint", []
 
     def run(task):

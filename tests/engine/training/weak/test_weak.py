@@ -268,7 +268,16 @@ def test_of_cyclegan_the_last_epoch_is_kept(samples, monkeypatch):
     monkeypatch.setattr(CycleGanTask, "probability", falling)
     images = Images(SampleSet.read(samples), ["red", "green", "blue"], 32, seed=0)
     steps = images.validation_steps(4)
-    settings = Settings(2, 4, 2e-4, 0, CPU, optimizer="adam", momentum=0.5, last=True)
+    settings = Settings(
+        epochs=2,
+        batch_size=4,
+        learning_rate=2e-4,
+        seed=0,
+        device=CPU,
+        optimizer="adam",
+        momentum=0.5,
+        last=True,
+    )
     outcome = fit(CycleGAN(3, 8, 1), CycleGanTask([1.0] * 3, 32.0), images, settings, Progress())
     assert steps == 2 and outcome.history[0].f1 > outcome.history[1].f1
     assert outcome.best.number == 2
@@ -296,7 +305,16 @@ def test_broken_off_cyclegan_ends_with_the_weights_of_an_unbroken_run(
     """Its buffers too are in the checkpoint, filled in part, and full in the second epoch."""
     monkeypatch.setattr(trainer, "CHECKPOINT_SECONDS", 0.0)
     images = Images(SampleSet.read(samples), ["red", "green", "blue"], 32, seed=0)
-    settings = Settings(2, 4, 2e-4, 0, CPU, optimizer="adam", momentum=0.5, last=True)
+    settings = Settings(
+        epochs=2,
+        batch_size=4,
+        learning_rate=2e-4,
+        seed=0,
+        device=CPU,
+        optimizer="adam",
+        momentum=0.5,
+        last=True,
+    )
     file = tmp_path / "gan.checkpoint"
 
     def run(task, checkpoint=None):
