@@ -1,28 +1,25 @@
 """The command `map`."""
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ..contract.choices import Map
-from ..contract.errors import InputError
-from ..contract.tags import ALGORITHM
 from ..core.progress import Listening, Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.stack_command import stack
 from ..inference.predict_command import predict
 from ..inventory.vectorize_command import vectorize
 from ..outputs.whole import require_folder, scratch_folder, whole_file
-from ..raster.scene_date import scene_date
-from ..raster.source import Source
-from ..raster.stack import LayerStack
 from ..reports.page import write_report
 from ..vector.layers import require_vector_output
 from .choice import Choice, choose_model
 from .derive import Derivation, Derived, derive
-from .plan import Given, Plan, plan
+from .image import Image
+from .plan import Given, plan
 from .report import Mapped, map_report
 
 
@@ -94,16 +91,15 @@ def map(
         require_folder(path or probability)
     progress = heard = Listening(progress)
     given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
-    chosen = _model(model, image, given, sensor, progress)
+    scene = Image.read(image, sensor)
+    chosen = _model(model, scene, given, progress)
     model, card = str(chosen.path), chosen.card
     origin = origin.with_model(card.name)
     wanted = plan(card.bands, given)
-    _check_image(image, wanted, sensor)
+    scene.require(wanted)
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
     if smoothing is None:
         smoothing = _smoothing(card, progress) if dem else 0.0
-    with Source.open(image, what="image") as scene:
-        date = scene_date(scene)
     settings = Derivation(
         geology_field=geology_field,
         sensor=sensor,
@@ -123,7 +119,6 @@ def map(
         derived = derive(image, given, wanted, settings, folder, progress.part(0.0, 0.3))
         stacked = stack(
             layers=derived.layers,
-            reference=image,
             area=area,
             sensor=sensor,
             fill=fill,
@@ -132,9 +127,9 @@ def map(
             output=str(folder / "stack.tif"),
             origin=origin,
             progress=progress.part(0.3, 0.45),
-        )["output"]
+        )
         predict(
-            stack=stacked,
+            stack=stacked["output"],
             model=model,
             probability=str(mapped),
             device=device,
@@ -149,7 +144,7 @@ def map(
             min_area=min_area,
             factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
             model=card.name,
-            date=date,
+            date=scene.date,
             fill="keep",
             origin=origin,
             progress=progress.part(0.93, 0.98 if html else 1.0),
@@ -163,7 +158,7 @@ def map(
                 reason=chosen.reason,
                 threshold=card.threshold if threshold is None else threshold,
                 min_area=min_area,
-                date=date,
+                date=scene.date,
                 steps=derived.steps,
                 warnings=heard.warnings,
                 origin=origin,
@@ -179,17 +174,13 @@ def map(
     }
 
 
-def _model(model: str, image: str, given: Given, sensor: str, progress: Progress) -> Choice:
+def _model(model: str, image: Image, given: Given, progress: Progress) -> Choice:
     """Return the model given, or one that ships; tell which and where it does not work."""
     if model:
         card = load_card(model)
         reason = f"The model {card.name} was given: {Path(model).name}."
         return Choice(Path(model), card, reason, card.limits)
-    with LayerStack.open([image], sensor=sensor, what="image") as layer:
-        bands, resolution = layer.bands, layer.grid.resolution
-    with Source.open(image, what="image") as source:
-        synthetic = source.dataset.tags().get(ALGORITHM) == "landslide:demoarea"
-    choice = choose_model(bands, resolution, given, synthetic=synthetic)
+    choice = choose_model(image.bands, image.resolution, given, synthetic=image.synthetic)
     progress.message(choice.reason)
     for limit in choice.limits:
         progress.warning(limit)
@@ -220,20 +211,7 @@ def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:
     return str(stacked["output"])
 
 
-def _ground(stacked: str, terrain: str) -> str:
+def _ground(stacked: Mapping[str, Any], terrain: str) -> str:
     """Return the raster behind the report's outlines: in colour, else a hillshade."""
-    with Source.open(stacked) as source:
-        in_colour = {"red", "green", "blue"} <= set(source.bands)
-    return terrain if terrain and not in_colour else stacked
-
-
-def _check_image(image: str, wanted: Plan, sensor: str) -> None:
-    """Refuse an image without the bands that nothing else can give, before anything is derived."""
-    with LayerStack.open([image], sensor=sensor, what="image") as layer:
-        missing = [band for band in wanted.image if band not in layer.bands]
-        if missing:
-            raise InputError(
-                f"The image {image} lacks {', '.join(missing)}, which the model wants; it has "
-                f"{', '.join(layer.bands)}: name its bands so, choose the sensor (SENSOR), or "
-                "take another model."
-            )
+    in_colour = {"red", "green", "blue"} <= set(stacked["bands"])
+    return terrain if terrain and not in_colour else str(stacked["output"])

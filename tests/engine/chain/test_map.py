@@ -57,6 +57,20 @@ def test_what_is_missing_is_named_and_nothing_is_written(layers, make_model, ban
     assert results(layers) == []
 
 
+def test_the_image_is_opened_once_for_its_facts(layers, make_model, monkeypatch):
+    """And by the two that read its pixels: the command that derives ndvi, and the stack's."""
+    del layers["dem"], layers["rivers"]
+    opened, real = [], rasterio.open
+
+    def counting(path, *arguments, **options):
+        opened.append(str(path))
+        return real(path, *arguments, **options)
+
+    monkeypatch.setattr(rasterio, "open", counting)
+    map_landslides(**layers, model=make_model(["red", "nir", "ndvi"]))
+    assert opened.count(layers["image"]) == 1 + 2
+
+
 def test_a_missing_output_folder_is_one_sentence(layers, make_model):
     layers["inventory"] = layers["inventory"].replace("results", "nowhere")
     with pytest.raises(OutputError, match="nowhere does not exist"):
