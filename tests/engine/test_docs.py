@@ -93,6 +93,10 @@ FIGURES = [
 ]
 """What a sentence says, and the constant it says it of."""
 WORDS = {"half": 0.5}
+FOLDERS = (
+    *("docs", "scripts", "tests", "requirements", "benchmarks", "experiments"),
+    *("landslide_plugin", "models", "processing_algorithms"),
+)
 
 
 def number(text):
@@ -116,7 +120,7 @@ def links(page):
     text = page.read_text(encoding="utf-8")
     targets = re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", text)
     inside = [target for target in targets if "://" not in target]
-    named = re.findall(r"`((?:docs|scripts|tests|requirements|landslide_plugin)/[\w./-]+)`", text)
+    named = re.findall(rf"`((?:{'|'.join(FOLDERS)})/[a-z\d_./-]+)`", text)
     return [page.parent / target for target in inside] + [ROOT / name for name in named]
 
 
@@ -150,6 +154,13 @@ def test_the_readme_tells_of_each_network_what_dialog_and_scripts_call_it(name):
     lines = (ROOT / "README.md").read_text(encoding="utf-8").splitlines()
     (row,) = (line.split(" | ") for line in lines if line[0:1] == "|" and f"`{name}`" in line)
     assert entry.title.partition(" (")[0] in re.split(", ", row[0].removeprefix("| "))
+
+
+@pytest.mark.parametrize("name", terrain.FACTORS)
+def test_every_terrain_factor_is_on_its_page(name):
+    page = (ROOT / "docs" / "terrain_factors.md").read_text(encoding="utf-8")
+    rows = [line.split(" | ")[0] for line in page.splitlines() if line[0:2] == "| "]
+    assert name in ", ".join(rows).replace("| ", "").split(", ")
 
 
 @pytest.mark.parametrize("title", ["Gao", "Yang, R.", "Yang, S.", "Chen", "Zhou"])
