@@ -26,15 +26,6 @@ DOOR = {"engine_lookup.py", "engine_process.py", "gui.py", "plugin.py", "provide
 LONGEST, LONGEST_OF_TESTS = 400, 450
 """Lines of a file."""
 
-STILL_LONG = {
-    "tests/engine/factors/test_analysis.py",
-    "tests/engine/factors/test_terrain.py",
-    "tests/engine/raster/test_stack.py",
-    "tests/engine/samples/test_samples.py",
-    "tests/qgis/test_algorithms.py",
-}
-"""To be parted."""
-
 
 def test_every_room_has_its_floor():
     rooms = {room_of(file) for file in sources()} - {"__init__.py", "worker.py"}
@@ -127,4 +118,4 @@ def test_a_file_is_as_long_as_can_be_read_in_one_go():
         if len(file.read_text(encoding="utf-8").splitlines())
         > (LONGEST_OF_TESTS if folder == "tests" else LONGEST)
     }
-    assert long <= STILL_LONG
+    assert not long

@@ -1,0 +1,214 @@
+"""Runs of the algorithms that derive layers and measure maps, as a script calls them."""
+
+import numpy as np
+import processing
+import pytest
+from osgeo import gdal, osr
+from qgis.core import (
+    QgsFeature,
+    QgsGeometry,
+    QgsProcessingException,
+    QgsProcessingFeatureSourceDefinition,
+    QgsProject,
+    QgsVectorLayer,
+)
+
+pytestmark = pytest.mark.usefixtures("provider")
+
+
+def write_raster(path, array, bands=(), size=10.0, nodata=None):
+    array = np.atleast_3d(array.T).T
+    kind = gdal.GDT_Byte if array.dtype == np.uint8 else gdal.GDT_Float32
+    count, height, width = array.shape
+    dataset = gdal.GetDriverByName("GTiff").Create(str(path), width, height, count, kind)
+    crs = osr.SpatialReference()
+    crs.ImportFromEPSG(32632)
+    dataset.SetProjection(crs.ExportToWkt())
+    dataset.SetGeoTransform((500000, size, 0, 5000000, 0, -size))
+    for number, band in enumerate(array, start=1):
+        if nodata is not None:
+            dataset.GetRasterBand(number).SetNoDataValue(nodata)
+        dataset.GetRasterBand(number).WriteArray(band)
+        if bands:
+            dataset.GetRasterBand(number).SetDescription(bands[number - 1])
+    return str(path)
+
+
+def read_raster(path):
+    dataset = gdal.Open(path)
+    names = [dataset.GetRasterBand(i + 1).GetDescription() for i in range(dataset.RasterCount)]
+    return dict(zip(names, np.atleast_3d(dataset.ReadAsArray().T).T, strict=True))
+
+
+def layer_of(kind, *features):
+    """Return a memory layer of WKT geometries with the field `name`."""
+    layer = QgsVectorLayer(f"{kind}?crs=EPSG:32632&field=name:string", "features", "memory")
+    for name, wkt in features:
+        feature = QgsFeature(layer.fields())
+        feature.setGeometry(QgsGeometry.fromWkt(wkt))
+        feature["name"] = name
+        layer.dataProvider().addFeature(feature)
+    return layer
+
+
+@pytest.fixture
+def dem(tmp_path):
+    """A plane that rises by 45 degrees towards the north: 40 x 30 pixels of 10 m."""
+    rows = np.arange(30, dtype=np.float32)[::-1, None] * 10 + 1000
+    return write_raster(tmp_path / "dem.tif", np.repeat(rows, 40, axis=1))
+
+
+def test_terrain_of_a_plane(engine, dem, tmp_path):
+    out = str(tmp_path / "terrain.tif")
+    parameters = {"INPUT": dem, "FACTORS": ["slope", "aspect", "northness"], "OUTPUT": out}
+    assert processing.run("landslide:terrainfactors", parameters)["OUTPUT"] == out
+    bands = read_raster(out)
+    assert list(bands) == ["slope", "aspect", "northness"]
+    np.testing.assert_allclose(bands["slope"], 45, atol=1e-3)
+    np.testing.assert_allclose(bands["aspect"], 180, atol=1e-3)
+    np.testing.assert_allclose(bands["northness"], -1, atol=1e-5)
+
+
+def test_indices_by_chosen_bands(engine, tmp_path):
+    image = np.stack([np.full((20, 20), value, np.float32) for value in (0.1, 0.3)])
+    path = write_raster(tmp_path / "image.tif", image)
+    parameters = {
+        "INPUT": path,
+        "INDICES": ["ndvi"],
+        "SENSOR": "custom",
+        "RED": 1,
+        "NIR": 2,
+        "OUTPUT": str(tmp_path / "ndvi.tif"),
+    }
+    bands = read_raster(processing.run("landslide:spectralindices", parameters)["OUTPUT"])
+    np.testing.assert_allclose(bands["ndvi"], 0.5, atol=1e-6)
+
+
+def test_indices_of_files_and_their_change(engine, tmp_path):
+    """Red and NIR in a file each, and an image from before with both."""
+    red, nir = (
+        write_raster(tmp_path / f"{name}.tif", np.full((20, 20), value, np.float32), [name])
+        for name, value in (("red", 0.2), ("nir", 0.3))
+    )
+    before = np.stack([np.full((20, 20), value, np.float32) for value in (0.1, 0.4)])
+    parameters = {
+        "INPUT": red,
+        "BANDS": [nir],
+        "EARLIER": write_raster(tmp_path / "before.tif", before, ["red", "nir"]),
+        "INDICES": ["ndvi"],
+        "OUTPUT": str(tmp_path / "indices.tif"),
+    }
+    bands = read_raster(processing.run("landslide:spectralindices", parameters)["OUTPUT"])
+    assert list(bands) == ["ndvi", "dndvi"]
+    np.testing.assert_allclose(bands["ndvi"], 0.2, atol=1e-6)
+    np.testing.assert_allclose(bands["dndvi"], 0.6 - 0.2, atol=1e-6)
+
+
+def test_distance_from_selected_features_only(engine, dem, tmp_path):
+    rivers = layer_of(
+        "LineString",
+        ("west", "LINESTRING(500005 4999000, 500005 5001000)"),
+        ("east", "LINESTRING(500395 4999000, 500395 5001000)"),
+    )
+    QgsProject.instance().addMapLayer(rivers)
+    rivers.select(next(f.id() for f in rivers.getFeatures() if f["name"] == "east"))
+    parameters = {
+        "INPUT": QgsProcessingFeatureSourceDefinition(rivers.id(), selectedFeaturesOnly=True),
+        "REFERENCE": dem,
+        "OUTPUT": str(tmp_path / "distance.tif"),
+    }
+    bands = read_raster(processing.run("landslide:distance", parameters)["OUTPUT"])
+    QgsProject.instance().removeMapLayer(rivers.id())
+    np.testing.assert_allclose(bands["river_distance"][5], np.arange(390, -1, -10), atol=0.01)
+
+
+def test_distance_in_levels(engine, dem, tmp_path):
+    rivers = layer_of("LineString", ("west", "LINESTRING(500005 4999000, 500005 5001000)"))
+    parameters = {
+        "INPUT": rivers,
+        "REFERENCE": dem,
+        "BREAKS": "30, 200",
+        "OUTPUT": str(tmp_path / "levels.tif"),
+    }
+    levels = read_raster(processing.run("landslide:distance", parameters)["OUTPUT"])
+    row = levels["river_distance"][5].astype(int)
+    assert row[1] == 0 and row[10] == 1 and row[39] == 2
+
+
+def test_breaks_that_are_no_numbers_are_refused(engine, dem, tmp_path):
+    rivers = layer_of("LineString", ("west", "LINESTRING(500005 4999000, 500005 5001000)"))
+    out = tmp_path / "levels.tif"
+    parameters = {"INPUT": rivers, "REFERENCE": dem, "BREAKS": "30; 200", "OUTPUT": str(out)}
+    with pytest.raises(QgsProcessingException, match="part them by commas"):
+        processing.run("landslide:distance", parameters)
+    assert not out.exists()
+
+
+def test_classes_and_stack(engine, dem, tmp_path):
+    geology = layer_of(
+        "Polygon",
+        (
+            "Granite",
+            "POLYGON((499990 4990000,500200 4990000,500200 5000100,499990 5000100,499990 4990000))",
+        ),
+        (
+            "Marl",
+            "POLYGON((500200 4990000,500500 4990000,500500 5000100,500200 5000100,500200 4990000))",
+        ),
+    )
+    lithology = processing.run(
+        "landslide:classes",
+        {
+            "INPUT": geology,
+            "FIELD": "name",
+            "REFERENCE": dem,
+            "OUTPUT": str(tmp_path / "lithology.tif"),
+        },
+    )["OUTPUT"]
+    stack = processing.run(
+        "landslide:stack",
+        {"LAYERS": [dem, lithology], "OUTPUT": str(tmp_path / "stack.tif")},
+    )["OUTPUT"]
+    bands = read_raster(stack)
+    assert list(bands)[1:] == ["lithology_granite", "lithology_marl"]
+    assert (bands["lithology_granite"][:, :20] == 1).all()
+    assert (bands["lithology_marl"][:, 20:] == 1).all()
+    assert (bands["lithology_granite"] + bands["lithology_marl"] == 1).all()
+
+
+def test_streams_follow_the_valley(engine, tmp_path):
+    rows, columns = np.mgrid[:60, :61].astype(np.float32)
+    valley = write_raster(tmp_path / "valley.tif", abs(columns - 30) * 5 + (60 - rows) * 2)
+    parameters = {"INPUT": valley, "MIN_AREA": 0.1, "OUTPUT": str(tmp_path / "streams.gpkg")}
+    streams = QgsVectorLayer(processing.run("landslide:streams", parameters)["OUTPUT"])
+    points = [point for feature in streams.getFeatures() for point in feature.geometry().vertices()]
+    assert points
+    assert {round(point.x()) for point in points} == {500305}
+
+
+def test_inventory_of_a_mask_and_its_accuracy(engine, tmp_path):
+    mask = np.zeros((50, 50), np.uint8)
+    mask[10:20, 10:30] = 1
+    mask[40, 40] = 1
+    path = write_raster(tmp_path / "mask.tif", mask, nodata=255)
+    made = processing.run(
+        "landslide:vectorize",
+        {"INPUT": path, "MIN_AREA": 1000, "OUTPUT": str(tmp_path / "inventory.gpkg")},
+    )
+    assert made["COUNT"] == 1
+    assert made["AREA_M2"] == pytest.approx(20000, rel=2e-3)
+    measured = processing.run(
+        "landslide:evaluate",
+        {"PREDICTED": made["OUTPUT"], "REFERENCE": path, "HTML": str(tmp_path / "report.html")},
+    )
+    assert measured["PRECISION"] == 1
+    assert measured["RECALL"] == pytest.approx(200 / 201)
+    assert measured["HIT_RATE"] == 0.5
+    assert (tmp_path / "report.html").stat().st_size > 1000
+
+
+def test_a_measure_that_is_not_defined_is_empty(engine, tmp_path):
+    nothing = write_raster(tmp_path / "nothing.tif", np.zeros((20, 20), np.uint8), nodata=255)
+    measured = processing.run("landslide:evaluate", {"PREDICTED": nothing, "REFERENCE": nothing})
+    assert measured["OA"] == 1
+    assert measured["RECALL"] is None and measured["F1"] is None
