@@ -16,6 +16,7 @@ from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS, Confus
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.landslides import Polygons
 from landslide_mapper.landslide_plugin.raster.source import Source
+from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.geometry import box
@@ -42,7 +43,8 @@ def make_polygons(tmp_path):
 
 def run(predicted, reference, events=None, **options):
     sink = events.append if events is not None else None
-    return evaluate(predicted=predicted, reference=reference, progress=Progress(sink), **options)
+    given = {"predicted": predicted, "reference": reference, **options}
+    return evaluate(**checked("evaluate", evaluate, given), progress=Progress(sink))
 
 
 def counts(values):
@@ -200,7 +202,7 @@ def test_bad_input(make_raster, make_polygons, tmp_path):
         (InputError, "area layer gone does not exist", {"area": "gone"}),
         (InputError, "values from 0 to 100: give a mask, or", {"predicted": percent}),
         (InputError, "No pixel is known", {"predicted": empty}),
-        (InputError, "threshold 0 is no probability", {"threshold": 0}),
+        (InputError, "THRESHOLD is 0: choose", {"threshold": 0}),
         (GridError, "does not overlap", {"image": away}),
         (OutputError, "no does not exist", {"html": missing}),
     ]
