@@ -6,6 +6,8 @@ FAULTS ?= 1000
 PACKAGE = build/plugins/landslide_mapper
 SETUP = cd build/plugins && $(PYTHON) -m landslide_mapper.landslide_plugin.setup ../../.venv
 UV = UV_SYSTEM_CERTS=1 $(if $(PIP_INDEX_URL),UV_DEFAULT_INDEX=$(PIP_INDEX_URL)) .venv/bin/uv --quiet
+QGIS_SIDE = -m landslide_mapper.landslide_plugin.plugin $(addprefix -p landslide_mapper.,\
+	processing_algorithms landslide_plugin.contract landslide_plugin.outputs landslide_plugin.setup)
 SHIPPED = $(addprefix -p landslide_mapper.,landslide_plugin models processing_algorithms)
 types = cd build/plugins && ../../$(ENGINE) -m mypy --config-file ../../pyproject.toml \
 	--platform $(1) --cache-dir .mypy_cache/$(1)
@@ -49,6 +51,7 @@ lint:
 	$(ENGINE) -m ruff check .
 	$(ENGINE) -m ruff format --check .
 	$(call types,linux) -p landslide_mapper
+	$(call types,linux) --python-version 3.10 $(QGIS_SIDE)  # the oldest that mypy knows
 	$(call types,win32) $(SHIPPED)
 	$(call types,darwin) $(SHIPPED)
 	$(ENGINE) -m bandit -q -r . -c pyproject.toml
