@@ -125,7 +125,25 @@ class Train(EngineAlgorithm):
             "What training makes small; focal, dice, Tversky and Lovasz suit landslides that cover "
             "little of the area. Mask R-CNN has its own.",
         )
-        yield asked(choices.Train.EPOCHS), "How often training goes through all samples."
+        yield (
+            advanced(later(asked(choices.Train.ALPHA))),
+            "Landslide weighs the rest of 1: Chen et al. 2022 give background, which abounds, "
+            "0.25.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.GAMMA))),
+            "The larger, the less count pixels that are nearly right; 0 for cross entropy.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.CLASS_WEIGHTS))),
+            "In weighted cross entropy and in focal + dice, parted by a comma; Yang, S. et al. "
+            "2022 let landslide count twice.",
+        )
+        yield (
+            asked(choices.Train.EPOCHS),
+            "How often training goes through all samples; 0 for as many as make 1500 steps of a "
+            "batch each, and 10 at least.",
+        )
         yield (
             asked(choices.Train.BATCH_SIZE),
             "Samples in one step. Where the memory does not suffice for them, a step takes them "

@@ -135,9 +135,19 @@ class Numbers(_Range):
     """A list of decimal numbers, each within the range; attributes as of `Number`.
 
     Forms have a line of text for it, in which commas part the numbers.
+
+    Attributes:
+        count: how many there must be; any number of them when 0.
     """
 
     default: tuple[float, ...] = ()
+    count: int = 0
+
+    def problem(self, value: Any) -> str:
+        """Return how to mend a list of another length, or a number outside the range; else ""."""
+        if self.count and len(value) != self.count:
+            return f"choose {self.count} numbers"
+        return super().problem(value)
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ from ..contract.errors import InputError
 from ..samples.sample_set import IMAGE_LABELS, SampleSet
 from ..samples.splits import Fold, folds
 from .loop.contracts import Task
-from .loop.losses import LOSSES
+from .loop.losses import tuned
 from .loop.semantic import SemanticTask
 from .start import Start
 from .tiles.augmentation import Augmentation
@@ -34,6 +34,7 @@ class Recipe:
         std: what it is then divided by.
         size: side of the tiles in pixels.
         loss: its name.
+        tuning: what the loss takes besides; see `losses.tuned`.
         augmentation: of the training tiles.
         enhancement: share of tiles with another background.
         folds: number of parts that take turns as validation; below 2 for the set's own split.
@@ -47,6 +48,7 @@ class Recipe:
     std: list[float]
     size: int
     loss: str
+    tuning: dict[str, Any]
     augmentation: Augmentation
     enhancement: float
     folds: int
@@ -116,7 +118,7 @@ class Recipe:
             from .loop.instances import InstanceTask
 
             return InstanceTask()
-        return SemanticTask(LOSSES[self.loss])
+        return SemanticTask(tuned(self.loss, **self.tuning))
 
     def fingerprint(self) -> str:
         """Return a text that differs where the recipe does; the folder may have moved."""
@@ -142,6 +144,7 @@ class Recipe:
             "split_seed": data.seed,
             "folds": self.folds,
             "loss": "the network's own" if self.start.is_instance else self.loss,
+            **self.tuning,
             "backbone": self.start.backbone,
             "pretrained": self.start.pretrained,
             "start_from": card.name if card else "",

@@ -1,5 +1,6 @@
 """The command `train`."""
 
+import math
 import re
 import signal
 from collections.abc import Sequence
@@ -29,6 +30,12 @@ from .runs import Job, Result, train_folds
 from .start import check_frozen, find_start
 from .tiles.augmentation import Augmentation
 
+STEPS = 1500
+"""Steps after which most trainings of few samples gain little more."""
+FEWEST = 10
+"""Epochs of the largest sets, so that there are some to choose the best of."""
+LATE = 0.9
+"""Part of all epochs after which the best one is among the last."""
 ENCODER_RATE = 0.1
 """Learning rate, as share of the others', of an encoder that has learnt already (Yang, S. et al.
 2022 train on with a tenth once it is unfrozen)."""
@@ -44,6 +51,9 @@ def train(
     pretrained: Annotated[str, Train.PRETRAINED] = Train.PRETRAINED.default,
     weights: str = "",
     loss: Annotated[str, Train.LOSS] = Train.LOSS.default,
+    alpha: Annotated[float, Train.ALPHA] = Train.ALPHA.default,
+    gamma: Annotated[float, Train.GAMMA] = Train.GAMMA.default,
+    class_weights: Annotated[Sequence[float], Train.CLASS_WEIGHTS] = Train.CLASS_WEIGHTS.default,
     epochs: Annotated[int, Train.EPOCHS] = Train.EPOCHS.default,
     batch_size: Annotated[int, Train.BATCH_SIZE] = Train.BATCH_SIZE.default,
     learning_rate: Annotated[float, Train.LEARNING_RATE] = Train.LEARNING_RATE.default,
@@ -76,7 +86,10 @@ def train(
             are installed, "none", or "imagenet" for those that are downloaded where need be.
         weights: file with the encoder's first weights, or with a whole Mask R-CNN's; instead.
         loss: of semantic networks; see `losses`. Mask R-CNN has its own.
-        epochs: times that every train patch is seen.
+        alpha: weight of background in the focal loss, landslide's being 1 - alpha.
+        gamma: focus of the focal loss: how little counts what is nearly right.
+        class_weights: of background and landslide, in the losses that have them.
+        epochs: times that every train patch is seen; 0 for as many as make `STEPS` steps.
         batch_size: patches per step.
         learning_rate: highest of the schedule.
         optimizer: "adamw" or "adam".
@@ -116,19 +129,6 @@ def train(
     if start_from and Path(start_from).resolve() == Path(model).resolve():
         raise InputError(f"{model} is the model to start from: choose another file for the output.")
     start = find_start(architecture, backbone, pretrained, weights, start_from)
-    settings = Settings(
-        epochs=epochs,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        seed=seed,
-        device=pick_device(device),
-        optimizer=optimizer,
-        schedule=schedule,
-        frozen_epochs=frozen_epochs,
-        encoder_rate=ENCODER_RATE if start.pretrained or frozen_epochs else 1.0,
-        patience=patience,
-        averaging=averaging,
-    )
     data = SampleSet.read(samples)
     names = start.choose_bands(data, list(bands))
     means, deviations, warning = scaling(data, names, start)
@@ -142,18 +142,37 @@ def train(
         std=deviations,
         size=tile_size or data.tile_size,
         loss=loss,
+        tuning={"alpha": alpha, "gamma": gamma, "weights": list(class_weights)},
         augmentation=Augmentation.parse(augmentation),
         enhancement=enhancement,
         folds=folds,
         seed=seed,
     )
     recipe.check()
+    settings = Settings(
+        epochs=epochs or enough_epochs(len(recipe.parts()[0][0]), batch_size),
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        seed=seed,
+        device=pick_device(device),
+        optimizer=optimizer,
+        schedule=schedule,
+        frozen_epochs=frozen_epochs,
+        encoder_rate=ENCODER_RATE if start.pretrained or frozen_epochs else 1.0,
+        patience=patience,
+        averaging=averaging,
+    )
     check_frozen(start, frozen_epochs, progress)
     _warn_of_size(start.architecture, recipe.size, progress)
     if not resume:
         checkpoint.remove(model)
     job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1)
     return _train(job, html, origin, progress)
+
+
+def enough_epochs(samples: int, batch_size: int) -> int:
+    """Return the epochs that make at least `STEPS` steps, and never fewer than `FEWEST`."""
+    return max(math.ceil(STEPS / math.ceil(samples / batch_size)), FEWEST)
 
 
 def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[str, Any]:
@@ -167,6 +186,7 @@ def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[
         f"bands, {len(validation)} for validation, on {describe(settings.device)}."
     )
     result = train_folds(job, parts, progress.part(0.02, 0.98))
+    _hint_at_more(result, settings, progress)
     card = _card(job, result)
     _save(job, result, card, html, origin.with_model(card.name), progress)
     checkpoint.remove(job.model)
@@ -181,6 +201,15 @@ def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[
         "threshold": card.threshold,
         "epochs": sum(len(fold.outcome.history) for fold in result.folds),
     }
+
+
+def _hint_at_more(result: Result, settings: Settings, progress: Progress) -> None:
+    best = [fold.outcome.best.number for fold in result.folds]
+    if not result.canceled and min(best) > LATE * settings.epochs:
+        progress.message(
+            f"The best of {settings.epochs} epochs was among the last ones ({min(best)}): with "
+            "more of them the model may become better."
+        )
 
 
 def _warn_of_size(architecture: str, size: int, progress: Progress) -> None:

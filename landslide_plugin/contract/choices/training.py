@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..architectures import INSTANCE, SEMANTIC
-from ..kinds import Choice, Flag, Number, OptionalNumber, Several, Text, Texts, Whole
+from ..kinds import Choice, Flag, Number, Numbers, OptionalNumber, Several, Text, Texts, Whole
 from . import shared
 
 _BLOCKS, _RANDOM = {"blocks": "By spatial blocks"}, {"random": "At random"}
@@ -76,6 +76,7 @@ class Train:
         "Loss",
         {
             "cross_entropy": "Cross entropy",
+            "cross_entropy_dice": "Cross entropy + Dice",
             "binary_cross_entropy": "Binary cross entropy",
             "weighted_cross_entropy": "Weighted cross entropy",
             "focal": "Focal (Lin et al. 2017)",
@@ -88,7 +89,18 @@ class Train:
     )
     """Each word is a function's in `training/loop/losses.py`."""
 
-    EPOCHS = Whole("Epochs", low=1, default=20)
+    ALPHA = Number("Weight of background in the focal loss", above=0.0, high=1.0, default=0.25)
+    """Chen et al. 2022, section 3.3; landslide weighs 1 - alpha."""
+
+    GAMMA = Number("Focus of the focal loss", low=0.0, high=10.0, default=1.75)
+    """Chen et al. 2022, section 3.3."""
+
+    CLASS_WEIGHTS = Numbers(
+        "Weights of background and landslide", above=0.0, count=2, default=(1.0, 2.0)
+    )
+    """Yang, S. et al. 2022."""
+
+    EPOCHS = Whole("Epochs", low=0)
     BATCH_SIZE = Whole("Batch size", low=1, default=8)
     LEARNING_RATE = Number("Learning rate", above=0.0, high=1.0, default=0.001)
     OPTIMIZER = Choice(

@@ -2,9 +2,13 @@
 
 Each takes logits, float (N, 2, H, W), and classes, int64 (N, H, W): 0 background, 1 landslide,
 `IGNORE` where unknown; it returns a scalar, the mean over the known pixels (0 if there are none).
+Some take how much the classes count besides: see `tuned`.
 """
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -14,17 +18,13 @@ from ...contract.choices import Train
 
 IGNORE = -100
 """Class of pixels that count for nothing; PyTorch's own choice."""
-LANDSLIDE_WEIGHT = 2.0
-"""Weight of landslide, the background's being 1 (Yang, S. et al. 2022)."""
-FOCAL_ALPHA, FOCAL_GAMMA = 0.25, 1.75
-"""Chen et al. 2022, section 3.3; alpha is the weight of landslide, 1 - alpha the background's."""
 SMOOTHING = 0.5
 """Pixels added to both sides of the fraction, so that batches without landslide have a gradient."""
 
 TVERSKY_FALSE, TVERSKY_MISSED = 0.3, 0.7
 """Weights of false alarms and of missed landslides (Salehi et al. 2017, their best)."""
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[..., Tensor]
 
 
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
@@ -42,20 +42,31 @@ def binary_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     return _known_mean(values * known, classes)
 
 
-def weighted_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
-    """Cross entropy with landslide weighing `LANDSLIDE_WEIGHT`, divided by the sum of weights."""
-    weights = 1.0 + (LANDSLIDE_WEIGHT - 1.0) * (classes == 1).to(logits.dtype)
-    weights = weights * (classes != IGNORE)
-    return (weights * _negative_log(logits, classes)).sum() / weights.sum().clamp(min=1.0)
+def weighted_cross_entropy(
+    logits: Tensor, classes: Tensor, weights: Sequence[float] = Train.CLASS_WEIGHTS.default
+) -> Tensor:
+    """Cross entropy with the weights of background and landslide, divided by their sum."""
+    each = _of_class(classes, *weights) * (classes != IGNORE)
+    total = each.sum()
+    return (each * _negative_log(logits, classes)).sum() / torch.where(total > 0, total, 1.0)
 
 
-def focal(logits: Tensor, classes: Tensor) -> Tensor:
-    """Focal loss, -alpha (1 - p)^gamma log p, p that of the true class (Lin et al. 2017, eq. 5)."""
+def focal(
+    logits: Tensor,
+    classes: Tensor,
+    alpha: float = Train.ALPHA.default,
+    gamma: float = Train.GAMMA.default,
+) -> Tensor:
+    """Focal loss, -a (1 - p)^gamma log p, p that of the true class (Lin et al. 2017, eq. 5).
+
+    As in Chen et al. 2022, section 3.3, `alpha` is the weight of background, which abounds, and
+    1 - alpha that of landslide; Lin et al. give alpha to the rare class.
+    """
     negative_log = _negative_log(logits, classes)
-    alpha = torch.where(classes == 1, FOCAL_ALPHA, 1 - FOCAL_ALPHA)
     doubt = -torch.expm1(-negative_log)
     # At p = 1 the power's derivative by autograd would be infinite times 0.
-    return _known_mean(alpha * doubt.clamp(min=1e-8) ** FOCAL_GAMMA * negative_log, classes)
+    values = doubt.clamp(min=1e-8) ** gamma * negative_log
+    return _known_mean(_of_class(classes, alpha, 1 - alpha) * values, classes)
 
 
 def dice(logits: Tensor, classes: Tensor) -> Tensor:
@@ -88,13 +99,41 @@ def lovasz(logits: Tensor, classes: Tensor) -> Tensor:
     return (errors * steps).sum() + 0 * logits.sum()
 
 
-def focal_dice(logits: Tensor, classes: Tensor) -> Tensor:
-    """Sum of both (Yang, S. et al. 2022)."""
-    return focal(logits, classes) + dice(logits, classes)
+def focal_dice(
+    logits: Tensor,
+    classes: Tensor,
+    gamma: float = Train.GAMMA.default,
+    weights: Sequence[float] = Train.CLASS_WEIGHTS.default,
+) -> Tensor:
+    """Sum of both, the focal loss with the shares of the class weights (Yang, S. et al. 2022)."""
+    alpha = weights[0] / sum(weights)
+    return focal(logits, classes, alpha, gamma) + dice(logits, classes)
+
+
+def cross_entropy_dice(logits: Tensor, classes: Tensor) -> Tensor:
+    """Sum of both: one holds each pixel to its class, the other the landslides' overlap."""
+    return cross_entropy(logits, classes) + dice(logits, classes)
 
 
 LOSSES: dict[str, Loss] = {name: globals()[name] for name in Train.LOSS.words}
 """Each loss by its name."""
+
+
+def tuned(name: str, **settings: Any) -> Loss:
+    """Return a loss with those of the settings that it takes.
+
+    Args:
+        name: one of `LOSSES`.
+        settings: `alpha`, weight of background in the focal loss; `gamma`, its focus; `weights` of
+            background and landslide.
+    """
+    taken = inspect.signature(LOSSES[name]).parameters
+    return partial(LOSSES[name], **{key: value for key, value in settings.items() if key in taken})
+
+
+def _of_class(classes: Tensor, background: float, landslide: float) -> Tensor:
+    """Return each pixel's weight by its class."""
+    return torch.where(classes == 1, landslide, background)
 
 
 def _overlap_loss(logits: Tensor, classes: Tensor, false: float, missed: float) -> Tensor:

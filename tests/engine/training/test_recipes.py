@@ -7,6 +7,7 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.training import train_command as commands
 from landslide_mapper.landslide_plugin.training.loop import trainer
 from landslide_mapper.landslide_plugin.training.start import find_start
@@ -26,12 +27,13 @@ def run(tmp_path):
 
     def make(samples, name="m", **change):
         events = []
-        result = train(
-            samples=samples,
-            model=str(tmp_path / f"{name}.safetensors"),
-            progress=Progress(events.append),
-            **{**FAST, **change},
-        )
+        given = {
+            "samples": samples,
+            "model": str(tmp_path / f"{name}.safetensors"),
+            **FAST,
+            **change,
+        }
+        result = train(**checked("train", train, given), progress=Progress(events.append))
         return result, [event["text"] for event in events if "text" in event]
 
     return make
@@ -137,6 +139,18 @@ def test_unfit_starts_are_refused(make_samples, run, tmp_path, change, sentence)
         run(samples, **{**change, "start_from": path})
 
 
+@pytest.mark.parametrize(
+    "samples, batch, epochs", [(80, 8, 150), (81, 8, 137), (5, 8, 1500), (100_000, 8, 10)]
+)
+def test_epochs_are_as_many_as_make_1500_steps_and_ten_at_least(samples, batch, epochs):
+    assert commands.enough_epochs(samples, batch) == epochs
+
+
+def test_a_best_epoch_at_the_end_hints_at_more(make_samples, run):
+    said = run(make_samples(train=4, validation=2), epochs=1)[1]
+    assert any("with more of them the model may become better" in text for text in said)
+
+
 def test_training_ends_when_it_gets_no_better(make_samples, run, monkeypatch):
     real = trainer._Training._judge
 
@@ -182,14 +196,15 @@ def test_messages_tell_epoch_loss_iou_and_time_left(make_samples, run):
 UNFIT = {
     "folds": ({"folds": 9}, {}, "fold"),
     "folds_of_objects": ({"folds": 2, "architecture": "mask_rcnn", "backbone": ""}, {}, "averaged"),
-    "negative_folds": ({"folds": -1}, {}, "0 for none"),
+    "negative_folds": ({"folds": -1}, {}, "FOLDS is -1: choose from 0 to 20"),
     "one_class": ({}, {"all_landslide": True}, "landslide only"),
-    "optimizer": ({"optimizer": "sgd"}, {}, "No optimizer 'sgd'"),
-    "schedule": ({"schedule": "steps"}, {}, "No schedule 'steps'"),
-    "averaging": ({"averaging": 1.0}, {}, "below 1"),
-    "patience": ({"patience": -1}, {}, "below 0"),
-    "augmentation": ({"augmentation": ["wobble"]}, {}, "no augmentation wobble"),
-    "enhancement": ({"enhancement": 1.5}, {}, "within 0 and 1"),
+    "optimizer": ({"optimizer": "sgd"}, {}, "OPTIMIZER .* choose one of adamw"),
+    "schedule": ({"schedule": "steps"}, {}, "SCHEDULE .* choose one of one_cycle"),
+    "averaging": ({"averaging": 1.0}, {}, "AVERAGING is 1.0: choose from 0 to 0.9999"),
+    "patience": ({"patience": -1}, {}, "PATIENCE is -1: choose 0"),
+    "augmentation": ({"augmentation": ["wobble"]}, {}, "AUGMENTATION .* choose from flip"),
+    "enhancement": ({"enhancement": 1.5}, {}, "ENHANCEMENT is 1.5: choose from 0 to 1"),
+    "class_weights": ({"class_weights": [1.0, 2.0, 3.0]}, {}, "choose 2 numbers"),
     "pretrained": ({"pretrained": "imagenet"}, {}, "no pretrained weights"),
 }
 

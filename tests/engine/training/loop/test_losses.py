@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.choices import Train
-from landslide_mapper.landslide_plugin.training.loop.losses import IGNORE, LOSSES
+from landslide_mapper.landslide_plugin.training.loop.losses import IGNORE, LOSSES, tuned
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
 
 P = torch.tensor([0.9, 0.2, 0.6])
@@ -36,21 +36,49 @@ def test_weighted_cross_entropy_counts_landslide_twice():
     )
 
 
-def test_focal_is_equation_5_of_lin_et_al_2017_with_chens_numbers():
+def focal(landslide):
+    """Equation 5 of Lin et al. 2017 with Chen's gamma; 1 - landslide is the background's weight."""
     terms = [
-        -0.25 * (1 - 0.9) ** 1.75 * math.log(0.9),
-        -0.75 * (1 - 0.8) ** 1.75 * math.log(0.8),
-        -0.25 * (1 - 0.6) ** 1.75 * math.log(0.6),
+        -landslide * (1 - 0.9) ** 1.75 * math.log(0.9),
+        -(1 - landslide) * (1 - 0.8) ** 1.75 * math.log(0.8),
+        -landslide * (1 - 0.6) ** 1.75 * math.log(0.6),
     ]
-    assert loss("focal") == pytest.approx(sum(terms) / 3, rel=1e-5)
+    return sum(terms) / 3
+
+
+def test_focal_weighs_background_low_as_chen_et_al_2022_do():
+    assert loss("focal") == pytest.approx(focal(landslide=0.75), rel=1e-5)
+
+
+def test_a_missed_landslide_pulls_three_times_as_much_as_a_false_alarm():
+    values = torch.zeros(1, 2, 1, 2, requires_grad=True)
+    LOSSES["focal"](values, torch.tensor([[[1, 0]]])).backward()
+    assert values.grad is not None
+    landslide, background = values.grad[0, 1, 0].tolist()
+    assert landslide == pytest.approx(-3 * background)
+
+
+def test_alpha_gamma_and_class_weights_go_to_the_losses_that_have_them():
+    settings = {"alpha": 0.5, "gamma": 0.0, "weights": (1.0, 1.0)}
+    at = logits(P), CLASSES
+    cross_entropy = LOSSES["cross_entropy"](*at).item()
+    assert tuned("focal", **settings)(*at).item() == pytest.approx(cross_entropy / 2)
+    assert tuned("weighted_cross_entropy", **settings)(*at).item() == pytest.approx(cross_entropy)
+    halves = cross_entropy / 2 + LOSSES["dice"](*at).item()
+    assert tuned("focal_dice", **settings)(*at).item() == pytest.approx(halves)
+    assert tuned("dice", **settings)(*at).item() == LOSSES["dice"](*at).item()
 
 
 def test_dice():
     assert loss("dice") == pytest.approx(1 - (2 * (0.9 + 0.6) + 1) / ((0.9 + 0.2 + 0.6) + 2 + 1))
 
 
-def test_focal_dice_is_their_sum():
-    assert loss("focal_dice") == pytest.approx(loss("focal") + loss("dice"))
+def test_focal_dice_is_their_sum_with_landslide_weighing_twice_as_yang_s_et_al_2022_have_it():
+    assert loss("focal_dice") == pytest.approx(focal(landslide=2 / 3) + loss("dice"), rel=1e-5)
+
+
+def test_cross_entropy_dice_is_their_sum():
+    assert loss("cross_entropy_dice") == pytest.approx(loss("cross_entropy") + loss("dice"))
 
 
 def test_binary_cross_entropy_of_two_classes_is_cross_entropy():
