@@ -29,10 +29,7 @@ register_package()
 set_up_gdal()
 
 from landslide_mapper.landslide_plugin.core.progress import Progress  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.members import (  # noqa: E402
-    open_members,
-    side_of,
-)
+from landslide_mapper.landslide_plugin.inference.members import open_members  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.predict_command import predict  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.predictor import Predictor  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.scene import (  # noqa: E402
@@ -40,7 +37,7 @@ from landslide_mapper.landslide_plugin.inference.scene import (  # noqa: E402
     Settings,
     map_scene,
 )
-from landslide_mapper.landslide_plugin.inference.sizes import batch_for, window_sides  # noqa: E402  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.sizes import batch_for, side_of, window_sides  # noqa: E402  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling  # noqa: E402
 from landslide_mapper.landslide_plugin.raster import Source  # noqa: E402
 from landslide_mapper.models.device import describe, pick_device  # noqa: E402

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.illumination import PERCENTILES
+from landslide_mapper.landslide_plugin.inference.fit import PERCENTILES
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter

@@ -25,11 +25,10 @@ from ..inventory.polygons import to_map
 from ..outputs.whole import require_folder
 from ..raster import RasterWriter, Source
 from ..vector.layers import require_vector_output
+from .fit import fit_card, open_stack
 from .instances import Detections, detect_instances
-from .opening import open_stack, warn_if_far
 from .sizes import window_sides
 from .tiling import Tiling
-from .units import fit_units
 from .windows import Area, Reader
 
 MASK_MEGABYTES = 64.0
@@ -87,7 +86,7 @@ def detect(
     least = card.threshold if score is None else score
     tags = origin.with_model(card.name).tags()
     with open_stack(stack, card, progress, fill) as source:
-        card = fit_units(card, source, progress)
+        card = fit_card(card, source, progress)
         wanted = Area.read(area, source.grid, progress) if area else None
         wished = tile_size or card.tile_size
         Tiling(source.grid.shape, wished, overlap)  # refuses what makes no windows
@@ -118,7 +117,7 @@ def detect(
                 _draw(writer, source, card, wanted, found, progress.part(0.9, 0.97))
                 writer.finish()
             write_inventory(_inventory(found, source, card), output, progress, tags)
-        warn_if_far(reader, progress)
+        reader.warn_if_far(progress)
     progress.update(1)
     return {"output": output, "mask": mask or None, "count": len(found)}
 

@@ -10,19 +10,16 @@ from torch import Tensor
 
 from ...models.model_card import ModelCard, require_task
 from ...models.model_file import load_model
-from ..contract.errors import ModelFileError
 from ..core.progress import Progress
-from ..raster import Grid, Source
+from ..raster import Source
+from .fit import check_resolution, fit_units, require_bands
 from .runtimes import Member, Wish, open_graph, open_network
-from .sizes import check_resolution, resolution_ratio, side_for
+from .sizes import example_side
 from .tiling import Tiling
-from .units import fit_units
-from .windows import Reader, require_bands
+from .windows import Reader
 
 GRAPH_SUFFIX = ".onnx"
 EXAMPLES = 2
-EXAMPLE_SIDE = 256
-"""Side of the windows on which runtimes are compared, at most: float32 is slow."""
 LOOKED_AT = 25
 """Windows of a scene that are looked at in search of some that hold anything."""
 
@@ -70,37 +67,9 @@ def open_members(
             require_task(model.card)
             require_bands(source, model.card)
             check_resolution(source.grid, model.card, Progress())
-            side, work = _example_side(model.card, source.grid, tile_size, device)
+            side, work = example_side(model.card, source.grid, tile_size, device)
             members.append(open_network(model, replace(wish, size=side, work=work)))
     return members
-
-
-def side_of(members: Sequence[Member], tile_size: int, device: torch.device) -> tuple[int, bool]:
-    """Return the side of what the networks get, and whether one of them takes no other.
-
-    Raises:
-        ModelFileError: they want different sides, or another than was asked for.
-    """
-    fixed = {member.runtime.fixed_size[0] for member in members if member.runtime.fixed_size}
-    if not fixed:
-        return tile_size or min(side_for(member.card, device) for member in members), False
-    if len(fixed) > 1 or tile_size not in (0, *fixed):
-        sides = " and ".join(str(side) for side in sorted(fixed))
-        raise ModelFileError(
-            f"The models take images of {sides} pixels only: leave the tile size at 0, and average "
-            "models of one size."
-        )
-    return fixed.pop(), True
-
-
-def _example_side(
-    card: ModelCard, grid: Grid, tile_size: int, device: torch.device
-) -> tuple[int, int]:
-    """Return the side of windows to compare runtimes on, and how many of these the scene makes."""
-    side = tile_size or side_for(card, device)
-    example = min(side, EXAMPLE_SIDE)
-    windows = len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, card)))))
-    return example, round(windows * (side / example) ** 2)
 
 
 def _examples(source: Source, card: ModelCard, side: int) -> Tensor:

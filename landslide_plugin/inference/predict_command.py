@@ -13,15 +13,13 @@ from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder
 from ..raster import Source
 from ..raster.declared import unique_names
-from .illumination import fit_to_scene
-from .members import open_members, side_of
-from .opening import open_stack
+from .fit import fit_card, open_stack
+from .members import open_members
 from .predictor import Predictor
 from .resume import digest_of
 from .scene import Outputs, Settings, map_scene
+from .sizes import side_of
 from .tiling import Tiling
-from .units import fit_units
-from .windows import require_bands
 
 
 def predict(
@@ -114,18 +112,14 @@ def predict(
         },
         tags=origin.with_model(predictor.card.name).tags(),
     )
-    for path in stacks:  # before the work on any
-        with open_stack(path, predictor.card, Progress()) as source:
-            require_bands(source, predictor.card)
+    for path in more_stacks:  # before the work on any
+        with open_stack(path, predictor.card, Progress()):
+            pass
     for number, (path, written) in enumerate(_written(outputs, stacks)):
         part = progress.part(number / len(stacks), (number + 1) / len(stacks))
         with open_stack(path, predictor.card, part, fill) as source:
-            cards = [fit_units(one.card, source, part) for one in members]
-            lit = [
-                replace(one, card=fit_to_scene(card, source, part))
-                for one, card in zip(members, cards, strict=True)
-            ]
-            asked = Predictor(lit, turns=tta, uncertainty=bool(uncertainty))
+            fitted = [replace(one, card=fit_card(one.card, source, part)) for one in members]
+            asked = Predictor(fitted, turns=tta, uncertainty=bool(uncertainty))
             map_scene(source, asked, written, settings, place, part)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
 

@@ -23,8 +23,7 @@ from .accumulator import Write
 from .predictor import Predictor
 from .resume import identity, journal
 from .semantic import map_probability
-from .sizes import batch_for, window_sides
-from .tiling import Tiling
+from .sizes import plan_windows
 from .windows import Area, Reader
 
 PROBABILITY_BAND = "landslide_probability"
@@ -88,22 +87,29 @@ def map_scene(
         OutputError: an output can't be written.
     """
     grid, card = source.grid, predictor.card
-    size, side = window_sides(grid, card, settings.side, settings.fixed)
-    tiling = Tiling(grid.shape, size, settings.overlap)
+    plan = plan_windows(
+        grid,
+        card,
+        side=settings.side,
+        fixed=settings.fixed,
+        overlap=settings.overlap,
+        batch_size=settings.batch_size,
+        least=predictor.side_by_side,
+        device=device,
+    )
+    tiling, size, side = plan.tiling, plan.tiling.size, plan.side
     area = Area.read(settings.area, grid, progress) if settings.area else None
     reader = Reader(source, card, tiling, area, READING_THREADS.get(device.type, 1))
-    least = predictor.side_by_side
-    batch_size = settings.batch_size or batch_for(max(side, size), device, least)
     progress.message(
         f"{len(tiling)} windows of {size} x {size} pixels, {tiling.shared} of them shared with the "
-        f"next, {batch_size} at once"
-        + (f"; resampled to {side} x {side} for the model." if side != size else ".")
+        f"next, {plan.batch_size} at once"
+        + (f"; resampled to {side} x {side} for the model." if plan.is_resampled else ".")
     )
     key = {
         **settings.key,
         "stack": identity(source),
         "area": area.digest() if area else "",
-        "tiling": [grid.shape, size, side, tiling.shared, batch_size],
+        "tiling": [grid.shape, size, side, tiling.shared, plan.batch_size],
         "device": device.type,
     }
     with (
@@ -121,12 +127,12 @@ def map_scene(
                 f"Going on from row {finished} of {grid.height} of a run that was broken off."
             )
         map_probability(
-            predictor.resampled(side if side != size else 0),
+            predictor.resampled(side if plan.is_resampled else 0),
             reader,
             grid,
             tiling,
             keep,
-            batch_size=batch_size,
+            batch_size=plan.batch_size,
             device=device,
             finished=finished,
             progress=progress.part(0, 0.98),

@@ -15,7 +15,6 @@ from ..core.ahead import read_ahead
 from ..core.progress import Progress
 from ..raster import Grid
 from .accumulator import Accumulator, Write
-from .opening import warn_if_far
 from .predictor import Predictor
 from .sizes import batch_for
 from .tiling import Tiling
@@ -73,11 +72,11 @@ def map_probability(
                 add(item, values)
             if not warned and reader.count >= ENOUGH_PIXELS:
                 warned = True
-                warn_if_far(reader, progress)
+                reader.warn_if_far(progress)
             progress.update(done / len(tiling))
     accumulator.finish()
     if not warned:
-        warn_if_far(reader, progress)
+        reader.warn_if_far(progress)
 
 
 @dataclass(frozen=True)

@@ -1,14 +1,16 @@
 """How large windows and batches are, and at which resolution a model reads."""
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
 from ...models.model_card import ModelCard
-from ..contract.errors import GridError
-from ..core.progress import Progress
+from ..contract.errors import ModelFileError
 from ..raster import Grid
-from ..raster.grid import tell_metres
+from .runtimes import Member
+from .tiling import Tiling
 
 PIXELS_PER_BATCH = {"cpu": 2**18, "cuda": 2**21, "mps": 2**20}
 """Pixels that go through a network at once, as a rule."""
@@ -24,6 +26,10 @@ SIDES = {"cpu": 512, "cuda": 1024, "mps": 512}
 
 SMALL_GPU = 6e9
 """Bytes of memory below which a GPU gets a processor's windows."""
+
+
+EXAMPLE_SIDE = 256
+"""Side of the windows on which runtimes are compared, at most: float32 is slow."""
 
 
 SEES_THE_WHOLE = ("deeplab", "pspnet", "segformer", "upernet")
@@ -56,35 +62,6 @@ LIKE_THE_MODELS = 1.25
 """Up to this ratio between the stack's and the model's pixel sizes nothing is resampled."""
 
 
-def check_resolution(grid: Grid, card: ModelCard, progress: Progress) -> None:
-    """Warn where the stack's pixels are not about as wide as those that the model has learnt.
-
-    Raises:
-        GridError: they are ten times as wide or more, or a tenth and less.
-    """
-    ratio = resolution_ratio(grid, card)
-    like = 1 / LIKE_THE_MODELS <= ratio <= LIKE_THE_MODELS
-    if ratio != 1 and not (like and grid.metres_vary < LIKE_THE_MODELS - 1):
-        tell_metres(grid, progress, "resampling to the model's pixels")
-    if 0.5 <= ratio <= 2:
-        return
-    apart = (
-        f"the stack's pixels are {grid.resolution:.3g} m wide, but the model {card.name} was "
-        f"trained at {card.resolution:.3g} m"
-    )
-    if not 0.105 < ratio < 9.5:
-        raise GridError(
-            f"Nothing can be found at another scale: {apart}. Resample the stack, check its CRS, "
-            "or choose another model."
-        )
-    effect = (
-        "it is averaged to these, and what is smaller is not seen"
-        if ratio < 1
-        else "it is resampled to these, but has not their detail: the result may be poor"
-    )
-    progress.warning(f"{apart[0].upper()}{apart[1:]}: {effect}.")
-
-
 def resolution_ratio(grid: Grid, card: ModelCard) -> float:
     """Return how much wider the stack's pixels are than the model's; 1 where one is not known."""
     if grid.crs is None or not card.resolution:
@@ -111,3 +88,85 @@ def window_sides(grid: Grid, card: ModelCard, side: int, fixed: bool) -> tuple[i
         return size, side
     size = min(size, max(32, math.ceil(max(grid.shape) / 32) * 32))
     return size, size if ratio == 1 else max(16, round(size * ratio))
+
+
+def side_of(members: Sequence[Member], tile_size: int, device: torch.device) -> tuple[int, bool]:
+    """Return the side of what the networks get, and whether one of them takes no other.
+
+    Raises:
+        ModelFileError: they want different sides, or another than was asked for.
+    """
+    fixed = {member.runtime.fixed_size[0] for member in members if member.runtime.fixed_size}
+    if not fixed:
+        return tile_size or min(side_for(member.card, device) for member in members), False
+    if len(fixed) > 1 or tile_size not in (0, *fixed):
+        sides = " and ".join(str(side) for side in sorted(fixed))
+        raise ModelFileError(
+            f"The models take images of {sides} pixels only: leave the tile size at 0, and average "
+            "models of one size."
+        )
+    return fixed.pop(), True
+
+
+def example_side(
+    card: ModelCard, grid: Grid, tile_size: int, device: torch.device
+) -> tuple[int, int]:
+    """Return the side of windows to compare runtimes on, and how many of these the scene makes."""
+    side = tile_size or side_for(card, device)
+    example = min(side, EXAMPLE_SIDE)
+    windows = len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, card)))))
+    return example, round(windows * (side / example) ** 2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WindowPlan:
+    """How the windows of a scene lie, and how they come to the network.
+
+    Attributes:
+        tiling: the windows, in the stack's pixels.
+        side: of what the network gets, in pixels; windows are resampled where theirs is another.
+        batch_size: windows at once.
+    """
+
+    tiling: Tiling
+    side: int
+    batch_size: int
+
+    @property
+    def is_resampled(self) -> bool:
+        """Whether windows have another side than what the network gets."""
+        return self.side != self.tiling.size
+
+
+def plan_windows(
+    grid: Grid,
+    card: ModelCard,
+    *,
+    side: int,
+    fixed: bool,
+    overlap: float | None,
+    batch_size: int = 0,
+    least: int = 1,
+    device: torch.device,
+) -> WindowPlan:
+    """Return the windows of a stack.
+
+    Args:
+        grid: the stack's.
+        card: the model's.
+        side: see `window_sides`; so is `fixed`.
+        fixed: see `side`.
+        overlap: share of a window that the next one has too; None chooses.
+        batch_size: windows at once; 0 chooses by device.
+        least: windows that should go together at least.
+        device: what computes.
+
+    Raises:
+        InputError: see `Tiling`.
+    """
+    size, side = window_sides(grid, card, side, fixed)
+    return WindowPlan(
+        tiling=Tiling(grid.shape, size, overlap),
+        side=side,
+        batch_size=batch_size or batch_for(max(side, size), device, least),
+    )

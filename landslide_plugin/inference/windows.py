@@ -17,12 +17,13 @@ from rasterio.windows import Window
 from shapely.geometry.base import BaseGeometry
 
 from ...models.model_card import ModelCard
-from ..contract.errors import GridError, ModelFileError
+from ..contract.errors import GridError
 from ..core.ahead import read_ahead
 from ..core.memory import give_back
 from ..core.progress import Progress
 from ..raster import Grid, Source
 from ..vector.layers import read_vector
+from .fit import require_bands
 from .tiling import Tile, Tiling
 
 P = TypeVar("P", np.float32, np.bool_)
@@ -206,6 +207,16 @@ class Reader:
             if abs(mean) > FAR_FROM_TRAINING
         }
 
+    def warn_if_far(self, progress: Progress) -> None:
+        """Warn of bands whose values lie far from those that the model was trained on."""
+        far = self.far_bands()
+        if far:
+            named = ", ".join(f"{band} ({mean:+.0f})" for band, mean in far.items())
+            progress.warning(
+                "The stack lies far from what the model was trained on, in standard deviations: "
+                f"{named}; check the units and the order of the bands, the result may be poor."
+            )
+
     def _chunks(self, batch_size: int, finished: int) -> Iterator[tuple[list[Tile], int, bool]]:
         """Yield neighbouring windows, how many windows end there, and whether a batch must."""
         rows, cols = self._tiling.rows, self._tiling.cols
@@ -262,17 +273,3 @@ class Reader:
             return values
         widths = ((0, 0),) * (values.ndim - 2) + ((0, rows), (0, cols))
         return np.pad(values, widths, mode="reflect")
-
-
-def require_bands(source: Source, card: ModelCard) -> None:
-    """Refuse a stack that lacks bands of the model.
-
-    Raises:
-        ModelFileError: it does; the message names them and those the stack has.
-    """
-    missing = [band for band in card.bands if band not in source.bands]
-    if missing:
-        raise ModelFileError(
-            f"The stack {source.path} lacks {', '.join(missing)}, which the model {card.name} "
-            f"wants; it has {', '.join(source.bands)}: add the missing bands or name them so."
-        )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.illumination import fit_to_scene
+from landslide_mapper.landslide_plugin.inference.fit import fit_to_scene
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 

@@ -11,6 +11,7 @@ import rasterio.shutil
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, LandslideError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.fit import check_resolution
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.predictor import Predictor
 from landslide_mapper.landslide_plugin.inference.runtimes.runtime import Member
@@ -22,7 +23,6 @@ from landslide_mapper.landslide_plugin.inference.scene import (
 )
 from landslide_mapper.landslide_plugin.inference.sizes import (
     batch_for,
-    check_resolution,
     window_sides,
 )
 from landslide_mapper.landslide_plugin.raster import Grid, Source

@@ -7,9 +7,9 @@ import pytest
 import rasterio
 import torch
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.fit import fit_units
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling
-from landslide_mapper.landslide_plugin.inference.units import fit_units
 from landslide_mapper.landslide_plugin.inference.windows import Reader
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard

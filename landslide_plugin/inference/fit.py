@@ -1,0 +1,236 @@
+"""The fit of a stack to a model: bands, size of the pixels, units, and the scene's light.
+
+A model of images whose level says nothing, such as tiles that were stretched to 8 bits, keeps the
+low and the high value of each band in its card. A scene then gets one offset and one gain a band,
+so that its own low and high percentile come to lie there. One for the scene, never one for a tile:
+a tile of forest must not look like one of bare rock.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import numpy as np
+
+from ...models.model_card import ModelCard
+from ..contract.errors import GridError, InputError, ModelFileError
+from ..core.progress import Progress
+from ..raster import Grid, Source
+from ..raster.bands import is_imagery
+from ..raster.grid import require_north_up, tell_metres
+from ..raster.heights import require_metres
+from ..raster.reflectance import (
+    LARGEST,
+    REFLECTANCE,
+    read_as_reflectance,
+    sampled,
+    warn_of_unknown,
+)
+from ..raster.undeclared import mark_fill
+from .sizes import LIKE_THE_MODELS, resolution_ratio
+
+TEN_THOUSAND = 1e-4
+"""What numbers of reflectance x 10000, on which models were trained too, are multiplied by."""
+_TOO_SMALL = 0.05
+"""Share of a model's mean below which nearly all of a band is on another scale."""
+PERCENTILES = (2.0, 98.0)
+"""What counts as low and as high."""
+LOOKED_AT = 1_000_000
+"""Pixels of a scene, evenly spread, that the percentiles are taken from."""
+
+
+@contextmanager
+def open_stack(
+    path: str, card: ModelCard, progress: Progress, fill: str = "keep"
+) -> Iterator[Source]:
+    """Open the stack, and refuse it where it does not fit the model: bands, grid, units of height.
+
+    Args:
+        path: the stack.
+        card: the model's.
+        progress: where to warn.
+        fill: see `mark_fill`.
+
+    Raises:
+        InputError: no raster that can be read, or its heights are not in metres.
+        GridError: it is not north-up, or its pixels are of quite another size than the model's.
+        ModelFileError: it lacks bands of the model.
+    """
+    with Source.open(path, what="stack", need_crs=False) as source:
+        require_bands(source, card)
+        if source.grid.crs is None:
+            progress.warning(f"{path} has no CRS: lengths and areas are counted in pixels.")
+        else:
+            require_north_up(source.grid.transform, path)
+            require_metres(source)
+            check_resolution(source.grid, card, progress)
+        mark_fill([source], fill, progress, bands=[b for b in source.bands if b in card.bands])
+        yield source
+
+
+def require_bands(source: Source, card: ModelCard) -> None:
+    """Refuse a stack that lacks bands of the model.
+
+    Raises:
+        ModelFileError: it does; the message names them and those the stack has.
+    """
+    missing = [band for band in card.bands if band not in source.bands]
+    if missing:
+        raise ModelFileError(
+            f"The stack {source.path} lacks {', '.join(missing)}, which the model {card.name} "
+            f"wants; it has {', '.join(source.bands)}: add the missing bands or name them so."
+        )
+
+
+def check_resolution(grid: Grid, card: ModelCard, progress: Progress) -> None:
+    """Warn where the stack's pixels are not about as wide as those that the model has learnt.
+
+    Raises:
+        GridError: they are ten times as wide or more, or a tenth and less.
+    """
+    ratio = resolution_ratio(grid, card)
+    like = 1 / LIKE_THE_MODELS <= ratio <= LIKE_THE_MODELS
+    if ratio != 1 and not (like and grid.metres_vary < LIKE_THE_MODELS - 1):
+        tell_metres(grid, progress, "resampling to the model's pixels")
+    if 0.5 <= ratio <= 2:
+        return
+    apart = (
+        f"the stack's pixels are {grid.resolution:.3g} m wide, but the model {card.name} was "
+        f"trained at {card.resolution:.3g} m"
+    )
+    if not 0.105 < ratio < 9.5:
+        raise GridError(
+            f"Nothing can be found at another scale: {apart}. Resample the stack, check its CRS, "
+            "or choose another model."
+        )
+    effect = (
+        "it is averaged to these, and what is smaller is not seen"
+        if ratio < 1
+        else "it is resampled to these, but has not their detail: the result may be poor"
+    )
+    progress.warning(f"{apart[0].upper()}{apart[1:]}: {effect}.")
+
+
+def fit_card(card: ModelCard, source: Source, progress: Progress) -> ModelCard:
+    """Return the card whose means and deviations suit the values of a stack.
+
+    Args:
+        card: the model's.
+        source: the stack, with the model's bands.
+        progress: told what was converted, and warned of what can't be.
+
+    Raises:
+        InputError: the model wants the scene's light, but it holds nothing or a band is constant.
+    """
+    fit = fit_to_scene if card.scene else fit_units
+    return fit(card, source, progress)
+
+
+def fit_units(card: ModelCard, source: Source, progress: Progress) -> ModelCard:
+    """Return the card in the units that the stack's imagery is read in from now on.
+
+    Where it is known how both relate to reflectance, that is what the stack is read as, and the
+    card's means and deviations are brought to it. A card that says nothing is taken by its means.
+
+    Args:
+        card: returned as it is where it keeps its own light, which is fitted to the scene.
+        source: the stack, with the model's bands.
+        progress: told what was converted, and warned of what can't be.
+    """
+    light = [band for band in card.bands if is_imagery(band)]
+    if card.scene or not light:
+        return card
+    scales = _scales(card, light)
+    known = {band: (source, band) for band in light if scales[band]}
+    what = f"stack {source.path}"
+    units = read_as_reflectance(known, what=what, progress=progress)
+    wanted = {band: found for band, found in units.items() if scales[band] == 1}
+    warn_of_unknown(wanted, known, what, progress)
+    mean, std = list(card.mean), list(card.std)
+    brought = {band for band in known if units[band] is not None and scales[band] != 1}
+    for place, band in enumerate(card.bands):
+        if band in brought:
+            mean[place] *= TEN_THOUSAND
+            std[place] *= TEN_THOUSAND
+    if brought:
+        progress.message(
+            f"The model {card.name} was trained on reflectance x 10000, as its means say, and is "
+            f"asked about the same: {', '.join(sorted(brought))}."
+        )
+    fitted = replace(card, mean=mean, std=std)
+    _warn_if_smaller(fitted, source, [band for band in light if band not in known], progress)
+    return fitted
+
+
+def _scales(card: ModelCard, light: list[str]) -> dict[str, float]:
+    """Return what the numbers that bands were trained on are reflectance by; 0 where not known."""
+    places = {band: card.bands.index(band) for band in light}
+    stated = card.units or [""] * len(card.bands)
+    means = [card.mean[place] for place in places.values()]
+    deviations = [card.std[place] for place in places.values()]
+    guess = 0.0
+    if max(map(abs, means)) <= LARGEST and max(deviations) < 1:  # 0 and 1 scale nothing
+        guess = 1.0
+    elif max(means) > 255 and min(means) < 5000:  # not Landsat's numbers, which begin at 7273
+        guess = TEN_THOUSAND
+    return {band: 1.0 if stated[place] == REFLECTANCE else guess for band, place in places.items()}
+
+
+def _warn_if_smaller(card: ModelCard, source: Source, bands: list[str], progress: Progress) -> None:
+    """Warn of bands of unknown units that hold next to nothing of what the model was trained on.
+
+    That they hold much more, `Reader.warn_if_far` says.
+    """
+    small = []
+    for band in bands:
+        values = sampled(source, band)
+        mean = card.mean[card.bands.index(band)]
+        if values.size and np.percentile(np.abs(values), 98) < _TOO_SMALL * mean:
+            small.append(band)
+    if small:
+        progress.warning(
+            f"The stack's {', '.join(small)} are on another scale than those that the model "
+            f"{card.name} was trained on, whose mean is "
+            f"{card.mean[card.bands.index(small[0])]:.3g}: bring them to its units, the result "
+            "may be poor."
+        )
+
+
+def fit_to_scene(card: ModelCard, source: Source, progress: Progress) -> ModelCard:
+    """Return the card with the mean and standard deviation that suit a scene's light.
+
+    Args:
+        card: returned as it is when it keeps no low and high values.
+        source: the scene, with the model's bands.
+        progress: told of the gains.
+
+    Raises:
+        InputError: the scene holds nothing, or a band is constant.
+    """
+    if not card.scene:
+        return card
+    low, high = (np.array(card.scene[name], float) for name in ("low", "high"))
+    grid = source.grid
+    step = max(1, round((grid.width * grid.height / LOOKED_AT) ** 0.5))
+    values, valid = source.on(grid.coarsened(step), "nearest").read(bands=card.bands)
+    known = values[:, valid.all(0)].astype(float)
+    if not known.size:
+        raise InputError("The stack holds no valid pixel: check its nodata value.")
+    dark, bright = np.percentile(known, PERCENTILES, axis=1)
+    flat = [band for band, span in zip(card.bands, bright - dark, strict=True) if span <= 0]
+    if flat:
+        raise InputError(
+            f"The stack's {', '.join(flat)} hardly varies, so that it can't be brought to the "
+            f"light that the model {card.name} was trained in: check the band."
+        )
+    gain = (high - low) / (bright - dark)
+    mean = dark + (np.array(card.mean) - low) / gain
+    std = np.array(card.std) / gain
+    told = ", ".join(
+        f"{band} {a:.4g} to {b:.4g}" for band, a, b in zip(card.bands, dark, bright, strict=True)
+    )
+    progress.message(
+        f"The scene's light, from the {PERCENTILES[0]:g}nd to the {PERCENTILES[1]:g}th percentile, "
+        f"is brought to that of the training: {told}."
+    )
+    return replace(card, mean=mean.tolist(), std=std.tolist())
