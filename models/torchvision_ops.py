@@ -108,9 +108,9 @@ def roi_align(
     half = 0.5 if aligned else 0.0
     left, top, right, bottom = rois[:, 1:].float().T * spatial_scale - half
     smallest = 0.0 if aligned else 1.0
-    place = partial(_weights, samples=sampling_ratio, smallest=smallest)
-    down = place(top, bottom, pooled_height, features.shape[2]).to(features.dtype)
-    across = place(left, right, pooled_width, features.shape[3]).to(features.dtype)
+    weigh = partial(_weights, samples=sampling_ratio, smallest=smallest)
+    down = weigh(top, bottom, pooled_height, features.shape[2]).to(features.dtype)
+    across = weigh(left, right, pooled_width, features.shape[3]).to(features.dtype)
     # Boxes of one image are read in one go.
     parts, members = [], []
     for image in rois[:, 0].unique().long().tolist():
@@ -135,15 +135,17 @@ def _weights(
     counts = counts[:, None, None]
     steps = torch.arange(int(counts.max()), dtype=size.dtype, device=size.device)
     cell = torch.arange(cells, dtype=size.dtype, device=size.device)[:, None]
-    places = start[:, None, None] + (cell + (steps + 0.5) / counts) * (size / cells)[:, None, None]
+    positions = (
+        start[:, None, None] + (cell + (steps + 0.5) / counts) * (size / cells)[:, None, None]
+    )
     # A sample counts up to one pixel outside, with the value at the border.
-    share = ((steps < counts) & (places >= -1) & (places <= length)) / counts
-    places = places.clamp(0, length - 1)
-    before = places.floor().long()
-    part = places - before
+    fraction = ((steps < counts) & (positions >= -1) & (positions <= length)) / counts
+    positions = positions.clamp(0, length - 1)
+    before = positions.floor().long()
+    part = positions - before
     weights = size.new_zeros(len(size), cells, length)
-    weights.scatter_add_(2, before, (1 - part) * share)
-    return weights.scatter_add_(2, (before + 1).clamp(max=length - 1), part * share)
+    weights.scatter_add_(2, before, (1 - part) * fraction)
+    return weights.scatter_add_(2, (before + 1).clamp(max=length - 1), part * fraction)
 
 
 class _Pooling(torch.autograd.Function):

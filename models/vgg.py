@@ -69,8 +69,8 @@ def copy_layers(source: nn.Module, target: nn.Module) -> None:
     )
     bias: Tensor | None = None
     for theirs, ours in pairs:
-        known = ours.state_dict()
-        weights = {key: value for key, value in theirs.state_dict().items() if key in known}
+        state = ours.state_dict()
+        weights = {key: value for key, value in theirs.state_dict().items() if key in state}
         ours.load_state_dict(weights)
         if isinstance(theirs, nn.Conv2d):
             bias = theirs.bias

@@ -73,8 +73,8 @@ class Classifier(nn.Module):
         if self.peak == 1:
             return maps.mean(2)
         count = max(round(self.peak * maps.shape[2]), 1)
-        places = (maps[:, 1] - maps[:, 0]).topk(count).indices
-        return maps.gather(2, places[:, None].expand(-1, 2, -1)).mean(2)
+        indices = (maps[:, 1] - maps[:, 0]).topk(count).indices
+        return maps.gather(2, indices[:, None].expand(-1, 2, -1)).mean(2)
 
 
 class WeakNetwork(nn.Module):

@@ -45,8 +45,8 @@ class FetchModel(EngineAlgorithm):
 
     def declare(self) -> Declaration:
         """Yield each parameter and its help."""
-        known = known_models()
-        names = [name for name in known if known[name].distributed != "zip"] or list(known)
+        models = known_models()
+        names = [name for name in models if models[name].distributed != "zip"] or list(models)
         yield (
             QgsProcessingParameterEnum(
                 "NAME", "Model", names, defaultValue=names[0], usesStaticStrings=True

@@ -85,8 +85,8 @@ def files_behind(
     """
     if not takes_layers(definition):
         return set()
-    found = (_find(definition, item, context)[0] for item in _flat(given) if item not in (None, ""))
-    sources = [(layer.providerType(), layer.source()) for layer in found if layer is not None]
+    files = (_find(definition, item, context)[0] for item in _flat(given) if item not in (None, ""))
+    sources = [(layer.providerType(), layer.source()) for layer in files if layer is not None]
     decode = QgsProviderRegistry.instance().decodeUri
     paths = [str(decode(*source).get("path") or "") for source in sources]
     return {one_name(os.path.realpath(path)) for path in paths if os.path.exists(path)}

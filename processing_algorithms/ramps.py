@@ -123,8 +123,8 @@ def ramp_of(band: str) -> Ramp | None:
 
 def label(value: float, ramp: Ramp) -> str:
     """Return what the legend says of a value."""
-    for known, words in ramp.words.items():
-        if abs(known - value) < 1e-9:
+    for stop, words in ramp.words.items():
+        if abs(stop - value) < 1e-9:
             return words
     number = f"{value:.4g}" if abs(value) >= 1000 else f"{value:.3g}"
     number = "0" if number == "-0" else number

@@ -71,8 +71,8 @@ def raster_file(layer: QgsRasterLayer) -> str:
     # and first of all what a mask hides, for a mask keeps GDAL from looking at values.
     if ours and all(missing.values()) and _masked(layer):
         path = _without(path, dict.fromkeys(missing, "mask"))
-    for place in range(1, max(map(len, missing.values()), default=0)):
-        further = {band: values[place] for band, values in missing.items() if values[place:]}
+    for number in range(1, max(map(len, missing.values()), default=0)):
+        further = {band: values[number] for band, values in missing.items() if values[number:]}
         path = _without(path, further)
     return path
 

@@ -229,16 +229,18 @@ def install(plan: Plan, feedback: QgsProcessingFeedback) -> Path:
 def measure(python: Path, feedback: QgsProcessingFeedback) -> dict[str, Any]:
     """Run the engine once; report its packages, device and speed."""
     feedback.pushInfo(f"Measuring the engine {python}.")
-    found = run_command("device", {}, feedback, python=python)
-    versions = found["packages"].items()
+    measured = run_command("device", {}, feedback, python=python)
+    versions = measured["packages"].items()
     packages = ", ".join(f"{name} {version or 'missing'}" for name, version in versions)
-    speed = float(found["megapixels_per_second"])
-    feedback.pushInfo(f"Python {found['python']}; {packages}")
-    feedback.pushInfo(f"Device: {found['device']}; FC-DenseNet: {speed:.3g} megapixels per second")
+    speed = float(measured["megapixels_per_second"])
+    feedback.pushInfo(f"Python {measured['python']}; {packages}")
+    feedback.pushInfo(
+        f"Device: {measured['device']}; FC-DenseNet: {speed:.3g} megapixels per second"
+    )
     return {
         "ENGINE": str(python),
         "PACKAGES": packages,
-        "DEVICE": str(found["device"]),
+        "DEVICE": str(measured["device"]),
         "MEGAPIXELS_PER_SECOND": speed,
     }
 

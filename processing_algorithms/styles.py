@@ -125,7 +125,7 @@ def _classes(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
         names = [(0, "another class"), (1, _band_name(layer, 1))]
     hues = _hues(len(names))
     if _metadata(layer).get("ordinal") == "yes":  # levels, which follow each other
-        hues = [_between(NEARNESS, place / max(len(names) - 1, 1)) for place in range(len(names))]
+        hues = [_between(NEARNESS, index / max(len(names) - 1, 1)) for index in range(len(names))]
     classes = [
         QgsPalettedRasterRenderer.Class(value, color, name)
         for (value, name), color in zip(names, hues)
@@ -294,8 +294,8 @@ def _range(layer: QgsRasterLayer, ramp: Ramp) -> tuple[float, float]:
         return ramp.low, ramp.high
     provider, extent = layer.dataProvider(), layer.extent()
     flags = QgsRasterBandStats.Stats.Min | QgsRasterBandStats.Stats.Max
-    found = provider.bandStatistics(1, flags, extent, _SAMPLE_PIXELS)
-    low, high = found.minimumValue, found.maximumValue
+    statistics = provider.bandStatistics(1, flags, extent, _SAMPLE_PIXELS)
+    low, high = statistics.minimumValue, statistics.maximumValue
     if ramp is not DISTANCE and high > low:
         # Without outliers, which would take most of the colours.
         low, high = provider.cumulativeCut(1, 0.02, 0.98, extent, _SAMPLE_PIXELS)
@@ -309,7 +309,7 @@ def _range(layer: QgsRasterLayer, ramp: Ramp) -> tuple[float, float]:
 def _between(stops: tuple[Stop, ...], part: float) -> QColor:
     """Return the colour at a part, 0..1, of a ramp."""
     ramp = QgsGradientColorRamp(QColor(stops[0][1]), QColor(stops[-1][1]))
-    ramp.setStops([QgsGradientStop(place, QColor(color)) for place, color in stops[1:-1]])
+    ramp.setStops([QgsGradientStop(position, QColor(color)) for position, color in stops[1:-1]])
     return ramp.color(part)
 
 

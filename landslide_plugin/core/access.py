@@ -22,7 +22,7 @@ DRIVERS = "LANDSLIDE_DRIVERS"
 PROTOCOLS = "LANDSLIDE_PROTOCOLS"
 """What may stand before a local path, parted by commas, such as "vsizip,gpkg,https"; "" = none."""
 
-_OWN_DRIVERS = {"GTiff", "MEM", "VRT"}
+_NEEDED_DRIVERS = {"GTiff", "MEM", "VRT"}
 """Without these nothing can be written, rasterized, or told of classes; see `is_format_allowed`."""
 _POINTERS = (
     "<VRTDataset", "<OGRVRT", "<GDAL_WM", "<WMS_", "<WMT_", "<WCS_GDAL", "<GDALTileIndex",
@@ -46,7 +46,7 @@ def restrict_drivers() -> None:
     allowed = _listed(DRIVERS)
     if allowed is None:
         return
-    found = subprocess.run(  # noqa: S603 - our own words, no shell  # nosec B603
+    listed = subprocess.run(  # noqa: S603 - our own words, no shell  # nosec B603
         [sys.executable, "-c", _LIST_DRIVERS],
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -54,14 +54,14 @@ def restrict_drivers() -> None:
         check=True,
         **no_window(),
     )
-    known = set(found.stdout.split("\n")) - {""}
-    unknown = sorted(set(allowed) - known)
+    names = set(listed.stdout.split("\n")) - {""}
+    unknown = sorted(set(allowed) - names)
     if unknown:
         raise InputError(
             f"{DRIVERS} names {', '.join(unknown)}, which GDAL does not know here: give its short "
             "names of formats, such as GTiff,GPKG."
         )
-    os.environ["GDAL_SKIP"] = ",".join(sorted(known - set(allowed) - _OWN_DRIVERS))
+    os.environ["GDAL_SKIP"] = ",".join(sorted(names - set(allowed) - _NEEDED_DRIVERS))
 
 
 def restrict_network() -> None:
@@ -162,18 +162,18 @@ def _protocols(name: str) -> Iterator[str]:
 def _pointed(file: Path) -> list[str]:
     """Return the names that a virtual raster or layer, or a raster's sidecar, may open."""
     sidecar = file.with_name(file.name + ".aux.xml")
-    found = re.findall(r"/vsi[^<\s]*", _text(sidecar)) if sidecar.is_file() else []
+    paths = re.findall(r"/vsi[^<\s]*", _text(sidecar)) if sidecar.is_file() else []
     head = _text(file, _HEAD)
     if not any(start in head for start in _POINTERS):
-        return found
+        return paths
     root = parse_xml(_text(file))
     if root is None:
         raise InputError(f"The input {file} can't be checked for what it opens: write it anew.")
     for element in root.iter():
         texts = [element.text or "", *element.attrib.values()]
         if element.tag not in ("SRS", "MDI"):
-            found += [text.strip() for text in texts if re.search(r"[/:\\.]", text)]
-    return [_beside(file, text) for text in found]
+            paths += [text.strip() for text in texts if re.search(r"[/:\\.]", text)]
+    return [_beside(file, text) for text in paths]
 
 
 def _beside(file: Path, text: str) -> str:

@@ -79,7 +79,7 @@ _FILES = {
     ("sqlite3", "Error"),
     ("zipfile", "BadZipFile"),
 }
-_PLACES = {
+_SUBJECTS = {
     ("rasterio", "CRSError"),
     ("rasterio", "TransformError"),
     ("pyproj", "ProjError"),
@@ -146,7 +146,7 @@ def explain(error: BaseException) -> str:
             f"A file can't be read or written ({_plain(str(error))}): check the inputs, and "
             "whether the disk of the output has space."
         )
-    if kinds & _PLACES:
+    if kinds & _SUBJECTS:
         return (
             f"A geometry or CRS of the inputs can't be computed with ({_plain(str(error))}): "
             "repair the layer's geometries, or check its CRS."

@@ -54,10 +54,10 @@ def started_on_windows(number: int, kernel: Any, last_error: Callable[[], int]) 
         return 0 if last_error() == denied else None  # another user's
     try:
         times = (ctypes.c_ulonglong * 4)()  # of its making, end, work in the kernel and its own
-        places = [ctypes.byref(times, 8 * place) for place in range(4)]
+        pointers = [ctypes.byref(times, 8 * index) for index in range(4)]
         if kernel.WaitForSingleObject(handle, 0) != timeout:
             return None
-        return int(times[0]) if kernel.GetProcessTimes(handle, *places) else 0
+        return int(times[0]) if kernel.GetProcessTimes(handle, *pointers) else 0
     finally:
         kernel.CloseHandle(handle)
 

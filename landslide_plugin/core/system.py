@@ -64,12 +64,12 @@ def end_group(process: subprocess.Popen[Any], worker: int = 0) -> bool:
     """
     if not is_windows():
         return _signal_group(process.pid, "SIGKILL")
-    there = {process.pid} if process.poll() is None else set()
+    running = {process.pid} if process.poll() is None else set()
     if worker and owners.runs(worker):
-        there.add(worker)
-    for number in there:
+        running.add(worker)
+    for number in running:
         _end_on_windows(number)
-    return bool(there)
+    return bool(running)
 
 
 def cores() -> int:
@@ -152,8 +152,8 @@ def name_problem(path: str | Path, beside: int = 0) -> str:
     for name in plain.parts[1 if plain.anchor else 0 :]:
         if _RESERVED.fullmatch(name):
             return f"Windows keeps the name {name} for a device: choose another one"
-        if found := _FORBIDDEN.search(name):
-            return f"Windows takes no {found[0]!r} in a name: choose another one"
+        if match := _FORBIDDEN.search(name):
+            return f"Windows takes no {match[0]!r} in a name: choose another one"
         if name != ".." and name != name.rstrip(". "):
             return f"Windows leaves out the end of the name {name!r}: choose one without"
     length = len(str(path)) + beside

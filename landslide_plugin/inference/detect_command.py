@@ -79,10 +79,10 @@ def detect(
     """
     require_vector_output(output)
     require_folder(mask or output)
-    loaded, place = load_model(model), pick_device(device)
-    card, network = loaded.card, placed(loaded.network, place)
+    loaded, processor = load_model(model), pick_device(device)
+    card, network = loaded.card, placed(loaded.network, processor)
     require_task(card, INSTANCE_TASK)
-    progress.message(f"Model {card.name} on {describe(place)}.")
+    progress.message(f"Model {card.name} on {describe(processor)}.")
     least = card.threshold if score is None else score
     tags = origin.with_model(card.name).tags()
     with open_stack(stack, card, progress, fill) as source:
@@ -97,16 +97,16 @@ def detect(
             )
         tiling = Tiling(source.grid.shape, size, overlap)
         reader = Reader(source, card, tiling, wanted)
-        found = detect_instances(
+        detections = detect_instances(
             network,
             reader,
             tiling,
             side=side,
             score=least,
-            device=place,
+            device=processor,
             progress=progress.part(0, 0.9),
         )
-        if not len(found):
+        if not len(detections):
             progress.message(f"No landslide with a score of {least:g} or more: the layer is empty.")
         with ExitStack() as outputs:
             if mask:
@@ -114,17 +114,17 @@ def detect(
                 scored = tags | {SCORE: f"{least:g}"}
                 writer = RasterWriter(mask, source.grid, ["landslide"], "uint8", scored, names)
                 outputs.enter_context(writer)
-                _draw(writer, source, card, wanted, found, progress.part(0.9, 0.97))
+                _draw(writer, source, card, wanted, detections, progress.part(0.9, 0.97))
                 writer.finish()
-            write_inventory(_inventory(found, source, card), output, progress, tags)
+            write_inventory(_inventory(detections, source, card), output, progress, tags)
         reader.warn_if_far(progress)
     progress.update(1)
-    return {"output": output, "mask": mask or None, "count": len(found)}
+    return {"output": output, "mask": mask or None, "count": len(detections)}
 
 
-def _inventory(found: Detections, source: Source, card: ModelCard) -> gpd.GeoDataFrame:
-    columns = {"score": found.scores, "model": card.name}
-    return make_inventory(to_map(found.polygons, source.grid), source.grid.crs, columns)
+def _inventory(detections: Detections, source: Source, card: ModelCard) -> gpd.GeoDataFrame:
+    columns = {"score": detections.scores, "model": card.name}
+    return make_inventory(to_map(detections.polygons, source.grid), source.grid.crs, columns)
 
 
 def _draw(
@@ -132,18 +132,18 @@ def _draw(
     source: Source,
     card: ModelCard,
     area: Area | None,
-    found: Detections,
+    detections: Detections,
     progress: Progress,
 ) -> None:
     """Write what was found as a mask, window by window."""
-    tree = shapely.STRtree(found.polygons)
+    tree = shapely.STRtree(detections.polygons)
     for window in source.grid.windows(MASK_MEGABYTES, 2 * len(card.bands)):
         valid = np.all(source.read(window, card.bands)[1], axis=0)
         if area is not None:
             valid &= area.mask(window)
         right, bottom = window.col_off + window.width, window.row_off + window.height
         near = tree.query(shapely.box(window.col_off, window.row_off, right, bottom))
-        writer.write(_marked(found.polygons[near], window), window, valid)
+        writer.write(_marked(detections.polygons[near], window), window, valid)
         progress.update(bottom / source.grid.height)
 
 

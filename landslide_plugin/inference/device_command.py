@@ -52,22 +52,22 @@ def device(
         device, python, packages (name to version, None where missing) and megapixels_per_second
         of the default network with seven bands, in batches of 256 x 256 pixels.
     """
-    place = pick_device(device)
-    network = placed(build("fc_densenet", 7, 2).eval(), place)
+    processor = pick_device(device)
+    network = placed(build("fc_densenet", 7, 2).eval(), processor)
     progress.update(0.2)
     return {
-        "device": describe(place),
+        "device": describe(processor),
         "python": platform.python_version(),
         "packages": {name: _version(name) for name in PACKAGES},
-        "megapixels_per_second": round(_speed(network, place, progress), 3),
+        "megapixels_per_second": round(_speed(network, processor, progress), 3),
     }
 
 
-def _speed(network: nn.Module, place: torch.device, progress: Progress) -> float:
+def _speed(network: nn.Module, device: torch.device, progress: Progress) -> float:
     """Return megapixels a second, measured for about `SPEED_SECONDS` after a first run."""
-    pixels = torch.zeros(1, 7, 256, 256, device=place).to(memory_format=torch.channels_last)
+    pixels = torch.zeros(1, 7, 256, 256, device=device).to(memory_format=torch.channels_last)
     done = 0
-    with torch.inference_mode(), autocast(place):
+    with torch.inference_mode(), autocast(device):
         network(pixels).cpu()
         start = time.perf_counter()
         while (spent := time.perf_counter() - start) < SPEED_SECONDS:

@@ -141,39 +141,39 @@ def fit_units(card: ModelCard, source: Source, progress: Progress) -> ModelCard:
     if card.scene or not light:
         return card
     scales = _scales(card, light)
-    known = {band: (source, band) for band in light if scales[band]}
+    located = {band: (source, band) for band in light if scales[band]}
     what = f"stack {source.path}"
-    units = read_as_reflectance(known, what=what, progress=progress)
-    wanted = {band: found for band, found in units.items() if scales[band] == 1}
-    warn_of_unknown(wanted, known, what, progress)
+    units = read_as_reflectance(located, what=what, progress=progress)
+    wanted = {band: unit for band, unit in units.items() if scales[band] == 1}
+    warn_of_unknown(wanted, located, what, progress)
     mean, std = list(card.mean), list(card.std)
-    brought = {band for band in known if units[band] is not None and scales[band] != 1}
-    for place, band in enumerate(card.bands):
+    brought = {band for band in located if units[band] is not None and scales[band] != 1}
+    for index, band in enumerate(card.bands):
         if band in brought:
-            mean[place] *= TEN_THOUSAND
-            std[place] *= TEN_THOUSAND
+            mean[index] *= TEN_THOUSAND
+            std[index] *= TEN_THOUSAND
     if brought:
         progress.message(
             f"The model {card.name} was trained on reflectance x 10000, as its means say, and is "
             f"asked about the same: {', '.join(sorted(brought))}."
         )
     fitted = replace(card, mean=mean, std=std)
-    _warn_if_smaller(fitted, source, [band for band in light if band not in known], progress)
+    _warn_if_smaller(fitted, source, [band for band in light if band not in located], progress)
     return fitted
 
 
 def _scales(card: ModelCard, light: list[str]) -> dict[str, float]:
     """Return what the numbers that bands were trained on are reflectance by; 0 where not known."""
-    places = {band: card.bands.index(band) for band in light}
+    indices = {band: card.bands.index(band) for band in light}
     stated = card.units or [""] * len(card.bands)
-    means = [card.mean[place] for place in places.values()]
-    deviations = [card.std[place] for place in places.values()]
+    means = [card.mean[index] for index in indices.values()]
+    deviations = [card.std[index] for index in indices.values()]
     guess = 0.0
     if max(map(abs, means)) <= LARGEST and max(deviations) < 1:  # 0 and 1 scale nothing
         guess = 1.0
     elif max(means) > 255 and min(means) < 5000:  # not Landsat's numbers, which begin at 7273
         guess = TEN_THOUSAND
-    return {band: 1.0 if stated[place] == REFLECTANCE else guess for band, place in places.items()}
+    return {band: 1.0 if stated[index] == REFLECTANCE else guess for band, index in indices.items()}
 
 
 def _warn_if_smaller(card: ModelCard, source: Source, bands: list[str], progress: Progress) -> None:
@@ -213,10 +213,10 @@ def fit_to_scene(card: ModelCard, source: Source, progress: Progress) -> ModelCa
     grid = source.grid
     step = max(1, round((grid.width * grid.height / LOOKED_AT) ** 0.5))
     values, valid = source.on(grid.coarsened(step), "nearest").read(bands=card.bands)
-    known = values[:, valid.all(0)].astype(float)
-    if not known.size:
+    usable = values[:, valid.all(0)].astype(float)
+    if not usable.size:
         raise InputError("The stack holds no valid pixel: check its nodata value.")
-    dark, bright = np.percentile(known, PERCENTILES, axis=1)
+    dark, bright = np.percentile(usable, PERCENTILES, axis=1)
     flat = [band for band, span in zip(card.bands, bright - dark, strict=True) if span <= 0]
     if flat:
         raise InputError(

@@ -115,8 +115,8 @@ def _answer(network: nn.Module, image: Tensor) -> dict[str, Tensor]:
             f"The memory of {image.device} is too small for a window of {image.shape[2]} x "
             f"{image.shape[1]} pixels: choose a smaller tile size."
         ) from error
-    found: dict[str, Tensor] = result
-    return found
+    answer: dict[str, Tensor] = result
+    return answer
 
 
 class Merger:
@@ -130,10 +130,10 @@ class Merger:
         self._open: list[Detections] = []
         self._top = 0
 
-    def add(self, found: Detections) -> None:
+    def add(self, detections: Detections) -> None:
         """Add what a window found."""
-        if len(found):
-            self._open.append(found)
+        if len(detections):
+            self._open.append(detections)
 
     def finished_above(self, row: int | None) -> Detections:
         """Return the landslides whose windows all end above a row, once; all when None.
@@ -144,12 +144,14 @@ class Merger:
         if row == self._top:
             return Detections.joined([])
         self._top = row or 0
-        found = Detections.joined(self._open)
-        groups = same_landslide(found)
-        done = [row is None or found.windows[group, 3].max() <= row for group in groups]
+        detections = Detections.joined(self._open)
+        groups = same_landslide(detections)
+        done = [row is None or detections.windows[group, 3].max() <= row for group in groups]
         kept = [group for group, closed in zip(groups, done, strict=True) if not closed]
-        self._open = [found.of(np.sort(np.concatenate(kept)))] if kept else []
-        return united(found, [group for group, closed in zip(groups, done, strict=True) if closed])
+        self._open = [detections.of(np.sort(np.concatenate(kept)))] if kept else []
+        return united(
+            detections, [group for group, closed in zip(groups, done, strict=True) if closed]
+        )
 
 
 def instance_polygons(
@@ -169,7 +171,7 @@ def instance_polygons(
     for mask, value in zip(masks, scores, strict=True):
         if value < score:
             continue
-        whole = resampled(torch.from_numpy(mask)[None, None], len(item.known), ())[0, 0].numpy()
+        whole = resampled(torch.from_numpy(mask)[None, None], len(item.all_valid), ())[0, 0].numpy()
         inside = (whole[:rows, :cols] >= MASK_THRESHOLD) & item.valid
         if inside.any():
             polygons.append(_largest_part(inside, window))
@@ -182,58 +184,62 @@ def instance_polygons(
     )
 
 
-def merge(found: Detections) -> Detections:
+def merge(detections: Detections) -> Detections:
     """Merge detections of one landslide: its polygons are united, its score is the highest."""
-    return united(found, same_landslide(found))
+    return united(detections, same_landslide(detections))
 
 
-def same_landslide(found: Detections) -> list[NDArray[np.intp]]:
+def same_landslide(detections: Detections) -> list[NDArray[np.intp]]:
     """Return the indices of the detections of each landslide.
 
     Two detections are compared only where both of their windows look: there they must share
     `SAME_LANDSLIDE` of the smaller part. So a landslide that a window's border cuts is joined
     with its continuation however little of it lies in the overlap.
     """
-    if not len(found):
+    if not len(detections):
         return []
-    first, second = _same(found)
-    links = coo_array((np.ones(len(first)), (first, second)), shape=(len(found), len(found)))
+    first, second = _same(detections)
+    links = coo_array(
+        (np.ones(len(first)), (first, second)), shape=(len(detections), len(detections))
+    )
     _, groups = connected_components(links, directed=False)
     order = np.argsort(groups, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(groups[order])) + 1)
 
 
-def united(found: Detections, groups: list[NDArray[np.intp]]) -> Detections:
+def united(detections: Detections, groups: list[NDArray[np.intp]]) -> Detections:
     """Return one detection for each group: its union, its highest score, the windows' frame."""
     if not groups:
         return Detections.joined([])
     windows = np.stack(
         [
-            np.concatenate([found.windows[group, :2].min(0), found.windows[group, 2:].max(0)])
+            np.concatenate(
+                [detections.windows[group, :2].min(0), detections.windows[group, 2:].max(0)]
+            )
             for group in groups
         ]
     )
     polygons = np.empty(len(groups), object)
-    polygons[:] = [shapely.union_all(found.polygons[group]) for group in groups]
-    scores = np.array([found.scores[group].max() for group in groups])
+    polygons[:] = [shapely.union_all(detections.polygons[group]) for group in groups]
+    scores = np.array([detections.scores[group].max() for group in groups])
     return Detections(polygons, scores, windows)
 
 
-def _same(found: Detections) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _same(detections: Detections) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the pairs of detections that are one landslide."""
-    tree = shapely.STRtree(found.polygons)
-    first, second = tree.query(found.polygons, predicate="intersects")
+    tree = shapely.STRtree(detections.polygons)
+    first, second = tree.query(detections.polygons, predicate="intersects")
     first, second = first[first < second], second[first < second]
     shared = np.concatenate(
         [
-            np.maximum(found.windows[first, :2], found.windows[second, :2]),
-            np.minimum(found.windows[first, 2:], found.windows[second, 2:]),
+            np.maximum(detections.windows[first, :2], detections.windows[second, :2]),
+            np.minimum(detections.windows[first, 2:], detections.windows[second, 2:]),
         ],
         axis=1,
     )
     zone = shapely.box(*shared.T)
-    part_first = shapely.intersection(found.polygons[first], zone)
-    part_second = shapely.intersection(found.polygons[second], zone)
+    part_first = shapely.intersection(detections.polygons[first], zone)
+    part_second = shapely.intersection(detections.polygons[second], zone)
     common = shapely.area(shapely.intersection(part_first, part_second))
     smaller = np.minimum(shapely.area(part_first), shapely.area(part_second))
     same = (common > 0) & (common >= SAME_LANDSLIDE * smaller)

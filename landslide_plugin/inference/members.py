@@ -80,11 +80,11 @@ def _examples(source: Source, card: ModelCard, side: int) -> Tensor:
     tiles = list(tiling)
     middle_out = np.argsort(np.abs(np.arange(len(tiles)) - len(tiles) // 2))[:LOOKED_AT]
     reader = Reader(source, card, tiling)
-    found: list[Tensor] = []
-    for place in middle_out:
-        item = reader.read(tiles[place])
+    examples: list[Tensor] = []
+    for index in middle_out:
+        item = reader.read(tiles[index])
         if item is not None:
-            found.append(torch.from_numpy(np.ascontiguousarray(item.values)))
-        if len(found) == EXAMPLES:
+            examples.append(torch.from_numpy(np.ascontiguousarray(item.values)))
+        if len(examples) == EXAMPLES:
             break
-    return torch.stack(found) if found else torch.empty(0, len(card.bands), side, side)
+    return torch.stack(examples) if examples else torch.empty(0, len(card.bands), side, side)

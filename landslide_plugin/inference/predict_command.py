@@ -90,14 +90,14 @@ def predict(
     for path in (probability, mask, uncertainty):
         require_folder(path or probability)
     models, stacks = [model, *more_models], [stack, *more_stacks]
-    place = pick_device(device)
+    processor = pick_device(device)
     with Source.open(stack, what="stack", need_crs=False) as source:
         Tiling(source.grid.shape, tile_size or 64, overlap)  # refuses what makes no windows
         members = open_members(
-            models, source, place, runtime, tile_size=tile_size, progress=progress
+            models, source, processor, runtime, tile_size=tile_size, progress=progress
         )
     predictor = Predictor(members, turns=tta, uncertainty=bool(uncertainty))
-    side, fixed = side_of(members, tile_size, place)
+    side, fixed = side_of(members, tile_size, processor)
     settings = Settings(
         side=side,
         fixed=fixed,
@@ -120,7 +120,7 @@ def predict(
         with open_stack(path, predictor.card, part, fill) as source:
             fitted = [replace(one, card=fit_card(one.card, source, part)) for one in members]
             asked = Predictor(fitted, turns=tta, uncertainty=bool(uncertainty))
-            map_scene(source, asked, written, settings, place, part)
+            map_scene(source, asked, written, settings, processor, part)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
 
 
@@ -129,11 +129,11 @@ def _threshold(asked: float | None, cards: Sequence[ModelCard], progress: Progre
     if asked is not None:
         progress.message(f"The threshold is {asked:g}, as asked for.")
         return asked
-    own = dict.fromkeys((card.name, card.threshold) for card in cards)
+    thresholds = dict.fromkeys((card.name, card.threshold) for card in cards)
     first = cards[0]
     progress.message(f"The threshold is {first.threshold:g}, that of the model {first.name}.")
-    if len({threshold for _, threshold in own}) > 1:
-        listed = ", ".join(f"{name} {threshold:g}" for name, threshold in own)
+    if len({threshold for _, threshold in thresholds}) > 1:
+        listed = ", ".join(f"{name} {threshold:g}" for name, threshold in thresholds)
         progress.warning(
             f"The models' thresholds differ ({listed}) and that of the first is taken: give one "
             "that was chosen for their mean."

@@ -67,18 +67,18 @@ class Predictor:
         other._side = side
         return other
 
-    def __call__(self, images: Tensor, known: Tensor) -> Tensor:
+    def __call__(self, images: Tensor, valid: Tensor) -> Tensor:
         """Return the probabilities.
 
         Args:
             images: float32, (windows, bands, rows, columns), scaled as `card` says.
-            known: bool, (windows, rows, columns): where the images are valid.
+            valid: bool, (windows, rows, columns): where the images are valid.
 
         Returns:
             float32, (windows, channels, rows, columns).
         """
         mean, squares, count = torch.zeros(()), torch.zeros(()), 0
-        for answer in self._answers(images, known):
+        for answer in self._answers(images, valid):
             count += 1
             apart = answer - mean if count > 1 else answer
             mean = mean + apart / count if count > 1 else answer
@@ -93,10 +93,10 @@ class Predictor:
             values = interpolate(values, images.shape[-2:], mode="bilinear")
         return values
 
-    def _answers(self, images: Tensor, known: Tensor) -> Iterator[Tensor]:
+    def _answers(self, images: Tensor, valid: Tensor) -> Iterator[Tensor]:
         """Yield probabilities of all classes, each with the same say."""
         for member, scaling in zip(self._members, self._inputs, strict=True):
-            inputs = scaling(images, known)
+            inputs = scaling(images, valid)
             inputs = resampled(inputs, self._side, member.card.bands)
             if not self._turns:
                 yield member.runtime.run(inputs)
@@ -141,24 +141,24 @@ class _Scaling:
     """Picks a model's bands from images scaled by a joint card, and scales them as it wants."""
 
     def __init__(self, joint: ModelCard, card: ModelCard) -> None:
-        places = [joint.bands.index(band) for band in card.bands]
+        indices = [joint.bands.index(band) for band in card.bands]
         mean, std = (
-            torch.tensor([of[place] for place in places]) for of in (joint.mean, joint.std)
+            torch.tensor([of[index] for index in indices]) for of in (joint.mean, joint.std)
         )
-        own = torch.tensor(card.std)
-        self._places = None if card.bands == joint.bands else torch.tensor(places)
-        self._factor = (std / own)[:, None, None]
-        self._shift = ((mean - torch.tensor(card.mean)) / own)[:, None, None]
+        deviation = torch.tensor(card.std)
+        self._indices = None if card.bands == joint.bands else torch.tensor(indices)
+        self._factor = (std / deviation)[:, None, None]
+        self._shift = ((mean - torch.tensor(card.mean)) / deviation)[:, None, None]
         self._same = bool((self._factor == 1).all() and (self._shift == 0).all())
 
-    def __call__(self, images: Tensor, known: Tensor) -> Tensor:
-        place = images.device
-        if self._places is not None:
-            images = images[:, self._places.to(place)]
+    def __call__(self, images: Tensor, valid: Tensor) -> Tensor:
+        device = images.device
+        if self._indices is not None:
+            images = images[:, self._indices.to(device)]
         if self._same:
             return images
-        scaled = images * self._factor.to(place) + self._shift.to(place)
-        return scaled * known[:, None]
+        scaled = images * self._factor.to(device) + self._shift.to(device)
+        return scaled * valid[:, None]
 
 
 def _turned(runtime: Runtime, images: Tensor) -> Iterator[Tensor]:

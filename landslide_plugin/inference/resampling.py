@@ -26,6 +26,6 @@ def resampled(images: Tensor, side: int, bands: Sequence[str]) -> Tensor:
     result = interpolate(images, size, mode="bilinear", antialias=True)
     directions = [number for number, band in enumerate(bands) if is_direction(band)]
     if directions:
-        there = torch.tensor(directions, device=images.device)
-        result[:, there] = interpolate(images[:, there], size, mode="nearest-exact")
+        indices = torch.tensor(directions, device=images.device)
+        result[:, indices] = interpolate(images[:, indices], size, mode="nearest-exact")
     return result

@@ -140,9 +140,9 @@ def _noted(path: Path) -> str:
     text = re.sub(
         r'<MDI key="STATISTICS_.*?</MDI>|<Histograms>.*?</Histograms>', "", text, flags=re.S
     )
-    found = 1
-    while found:  # what is empty now, from within
-        text, found = re.subn(r"<(\w+)[^>]*>\s*</\1>", "", text)
+    count = 1
+    while count:  # what is empty now, from within
+        text, count = re.subn(r"<(\w+)[^>]*>\s*</\1>", "", text)
     return hashlib.sha256(text.encode()).hexdigest() if text.strip() else ""
 
 

@@ -85,13 +85,13 @@ class _Batch:
 
     inputs: list[Input]
     images: Tensor
-    known: Tensor
+    all_valid: Tensor
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, part: slice) -> "_Batch":
-        return _Batch(self.inputs[part], self.images[part], self.known[part])
+        return _Batch(self.inputs[part], self.images[part], self.all_valid[part])
 
 
 class _Batches:
@@ -111,11 +111,13 @@ class _Batches:
         first = inputs[0]
         shape = (len(inputs), *first.values.shape)
         images = torch.empty(shape, pin_memory=pin, memory_format=torch.channels_last)
-        known = torch.empty(len(inputs), *first.known.shape, dtype=torch.bool, pin_memory=pin)
-        for place, item in enumerate(inputs):
-            images[place] = torch.from_numpy(item.values)
-            known[place] = torch.from_numpy(item.known)
-        return done, _Batch(inputs, images, known)
+        all_valid = torch.empty(
+            len(inputs), *first.all_valid.shape, dtype=torch.bool, pin_memory=pin
+        )
+        for index, item in enumerate(inputs):
+            images[index] = torch.from_numpy(item.values)
+            all_valid[index] = torch.from_numpy(item.all_valid)
+        return done, _Batch(inputs, images, all_valid)
 
     def __call__(self, batch: _Batch | None) -> Iterator[tuple[Input, Tensor]]:
         """Yield each window with its values, on the device."""
@@ -130,7 +132,7 @@ class _Batches:
         """Return the values; None, and take half as many from now on, if they don't fit."""
         try:
             moved = (
-                part.to(self._device, non_blocking=True) for part in (batch.images, batch.known)
+                part.to(self._device, non_blocking=True) for part in (batch.images, batch.all_valid)
             )
             return self._predictor(*moved)
         except RuntimeError as error:

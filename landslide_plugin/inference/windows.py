@@ -92,13 +92,13 @@ class Input:
         values: float32, (bands, size, size), z-scored, 0 where invalid, mirrored beyond the
             raster's border.
         valid: bool, (rows, columns) of the window: valid in all bands and within the area.
-        known: bool, (size, size): valid in all bands, mirrored as the values are.
+        all_valid: bool, (size, size): valid in all bands, mirrored as the values are.
     """
 
     tile: Tile
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
-    known: NDArray[np.bool_]
+    all_valid: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -234,7 +234,7 @@ class Reader:
     def _load(self, chunk: tuple[list[Tile], int, bool]) -> Chunk:
         tiles, done, last = chunk
         areas = [None if self._area is None else self._area.mask(tile.window) for tile in tiles]
-        wanted = [place for place, mask in enumerate(areas) if mask is None or mask.any()]
+        wanted = [index for index, mask in enumerate(areas) if mask is None or mask.any()]
         inputs: list[Input] = []
         total, count = np.zeros(len(self.bands)), 0
         if wanted:
@@ -242,15 +242,15 @@ class Reader:
             width = end.col_off + end.width - first.col_off
             values, valid = self._scaled(Window(first.col_off, first.row_off, width, first.height))
             total, count = values.sum(axis=2).sum(axis=1, dtype=np.float64), int(valid.sum())
-            for place in wanted:
-                window = tiles[place].window
+            for index in wanted:
+                window = tiles[index].window
                 left = int(window.col_off - first.col_off)
                 cols = slice(left, left + int(window.width))
-                mask = areas[place]
+                mask = areas[index]
                 kept = valid[:, cols] if mask is None else valid[:, cols] & mask
                 if kept.any():
                     padded = self._padded(values[:, :, cols]), self._padded(valid[:, cols])
-                    inputs.append(Input(tiles[place], padded[0], kept, padded[1]))
+                    inputs.append(Input(tiles[index], padded[0], kept, padded[1]))
         return Chunk(inputs=inputs, done=done, total=total, count=count, last=last)
 
     def _scaled(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:

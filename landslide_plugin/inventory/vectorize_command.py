@@ -100,14 +100,14 @@ def vectorize(
         divider = Divider(
             grid=grid, split=split, depth=split_depth, parts=parts, least_area=min_area, base=base
         )
-        found = find_landslides(
+        traced = find_landslides(
             scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85)
         )
-        shaped = smoothed(simplified(found.polygons, simplify / grid.resolution), smooth)
+        shaped = smoothed(simplified(traced.polygons, simplify / grid.resolution), smooth)
         progress.update(0.88)
         tags = scene.source.dataset.tags()
-        columns = columns_of(scene, found.groups, len(shaped))
-        columns |= {"slide_id": found.slide, "part": found.part}
+        columns = columns_of(scene, traced.groups, len(shaped))
+        columns |= {"slide_id": traced.slide, "part": traced.part}
         columns["model"] = model or tags.get(MODEL) or None
         columns["date"] = dated or scene_date(scene.source) or None
         outlines, is_true = to_map(shaped, grid), not grid.keeps_crs_metres
@@ -147,17 +147,17 @@ def _thresholds(
 ) -> tuple[float, float]:
     """Return what a landslide must reach and down to where it grows; tell where it is from."""
     if is_mask(source):
-        found = Threshold(USUAL if asked is None else asked, "of no effect on a mask")
+        chosen = Threshold(USUAL if asked is None else asked, "of no effect on a mask")
     else:
-        found = Threshold.of(source, asked)
-        progress.message(f"The threshold is {found}.")
-    base = found.value if grow is None else grow
-    if base > found.value:
+        chosen = Threshold.of(source, asked)
+        progress.message(f"The threshold is {chosen}.")
+    base = chosen.value if grow is None else grow
+    if base > chosen.value:
         raise InputError(
-            f"Landslides can't grow down to {base:g} from a threshold of {found.value:g}: choose a "
-            f"probability of 0 to {found.value:g}."
+            f"Landslides can't grow down to {base:g} from a threshold of {chosen.value:g}: choose "
+            f"a probability of 0 to {chosen.value:g}."
         )
-    return found.value, base
+    return chosen.value, base
 
 
 def _check_layers(scene: Scene, split: str, parts: bool) -> None:

@@ -53,10 +53,14 @@ class Move:
 
     def standing(self) -> list[Path]:
         """Return what stands there and gives way, the output itself first; not what has gone."""
-        own = self.destination
-        names = [own.name, *part_names(own)]
+        destination = self.destination
+        names = [destination.name, *part_names(destination)]
         gone = {name for name in self.names if not (self.folder / name).exists()}
-        return [own.with_name(name) for name in names if name not in gone and _is(own, name)]
+        return [
+            destination.with_name(name)
+            for name in names
+            if name not in gone and _is(destination, name)
+        ]
 
 
 class OutputSet:

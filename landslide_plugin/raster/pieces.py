@@ -94,8 +94,8 @@ class Pieces:
         counts = np.zeros((3, count), np.int64)
         if count:
             rim = self._rim(labels)
-            for own, part in zip(counts, (labels, rim, rim * alike), strict=True):
-                own[:] = np.bincount(part.ravel(), minlength=count + 1)[1:]
+            for total, part in zip(counts, (labels, rim, rim * alike), strict=True):
+                total[:] = np.bincount(part.ravel(), minlength=count + 1)[1:]
         self._counts = np.concatenate([self._counts, counts], axis=1)
         self._parents = np.concatenate([self._parents, np.arange(before + 1, before + count + 1)])
         labels[labels > 0] += before

@@ -245,18 +245,18 @@ def write_stack(
             valid = np.all(masks, axis=0)
             writer.write(values, window, valid)
             pixels = int(stack.inside(window).sum())
-            for band, layer, own in zip(statistics, values, masks, strict=True):
+            for band, layer, band_mask in zip(statistics, values, masks, strict=True):
                 band.pixels += pixels
-                band.declared_nodata += pixels - int(own.sum())
+                band.declared_nodata += pixels - int(band_mask.sum())
                 band.add(layer[valid])
             done += int(window.width * window.height)
             progress.update(done / (stack.grid.width * stack.grid.height))
         _require_valid(statistics)
         for index, (band, told) in enumerate(zip(statistics, stack.tags, strict=True), start=1):
             writer.tag_band(index, band.tags() | told)
-            source, own = stack.source_of(band.name)
-            if source.scaling[own].unit:
-                writer.set_unit(index, source.scaling[own].unit)
+            source, band_mask = stack.source_of(band.name)
+            if source.scaling[band_mask].unit:
+                writer.set_unit(index, source.scaling[band_mask].unit)
     progress.message(table(statistics))
     classes = [band for band, tags in zip(stack.bands, stack.tags, strict=True) if tags == THEMATIC]
     if classes:

@@ -50,10 +50,10 @@ def stretched(values: NDArray[Any], low: NDArray[Any], high: NDArray[Any]) -> ND
 def _lightened(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return bands from their 2nd to 98th percentile, in pale, (rows, columns, bands)."""
     result = np.full((*values.shape[1:], values.shape[0]), PAPER)
-    for index, (band, known) in enumerate(zip(values, valid, strict=True)):
-        if known.any():
-            shown = stretched(band, *np.percentile(band[known], (2, 98)))
-            result[..., index][known] = _DARKEST + (1 - _DARKEST) * shown[known]
+    for index, (band, mask) in enumerate(zip(values, valid, strict=True)):
+        if mask.any():
+            shown = stretched(band, *np.percentile(band[mask], (2, 98)))
+            result[..., index][mask] = _DARKEST + (1 - _DARKEST) * shown[mask]
     return result
 
 

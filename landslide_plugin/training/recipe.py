@@ -132,13 +132,13 @@ class Recipe:
     def facts(self) -> dict[str, Any]:
         """Return what the model card tells of it."""
         data = self.data
-        shares = [len(patches) for patches in self.parts()[0]]
+        counts = [len(patches) for patches in self.parts()[0]]
         card = self.start.card
         return {
             "data": data.folder.name,
             "sources": [Path(source).name for source in data.sources],
-            "train_samples": shares[0],
-            "validation_samples": shares[1],
+            "train_samples": counts[0],
+            "validation_samples": counts[1],
             "landslide_share": data.imbalance,
             "split": data.split,
             "split_seed": data.seed,
@@ -174,16 +174,16 @@ def scaling(
     does not know are scaled by the samples.
     """
     index = [data.bands.index(band) for band in bands]
-    own = [data.mean[i] for i in index], [data.std[i] for i in index]
+    statistics = [data.mean[i] for i in index], [data.std[i] for i in index]
     if start.card is None:
-        return *own, ""
+        return *statistics, ""
     card = start.card
     names = [*bands, *card.bands]  # the latter's values count
-    means = dict(zip(names, [*own[0], *card.mean], strict=True))
-    stds = dict(zip(names, [*own[1], *card.std], strict=True))
+    means = dict(zip(names, [*statistics[0], *card.mean], strict=True))
+    stds = dict(zip(names, [*statistics[1], *card.std], strict=True))
     strange = [
         band
-        for band, mean, std in zip(bands, *own, strict=True)
+        for band, mean, std in zip(bands, *statistics, strict=True)
         if abs(mean - means[band]) / stds[band] > FAR_MEAN
         or abs(np.log10(std / stds[band])) > FAR_STD
     ]
@@ -193,4 +193,4 @@ def scaling(
         f"The values of {', '.join(strange)} are far from those that the model to start from was "
         "trained on: the bands are scaled anew."
     )
-    return *own, warning
+    return *statistics, warning

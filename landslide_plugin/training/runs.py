@@ -162,7 +162,7 @@ def _train_fold(
     )
     trained.append(Trained(network, outcome, None))
     if job.judged and outcome.ending != CANCELED:
-        found = assess(
+        assessment = assess(
             network,
             task,
             tiles,
@@ -170,4 +170,4 @@ def _train_fold(
             progress.part(1 - JUDGED, 1.0),
             settings.batch_size,
         )
-        trained[-1] = Trained(network.cpu(), outcome, found)
+        trained[-1] = Trained(network.cpu(), outcome, assessment)

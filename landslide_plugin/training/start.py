@@ -151,7 +151,7 @@ def weights_source(pretrained: str, encoder: str) -> str:
     return IMAGENET if taken else ""
 
 
-def for_bands(weight: Tensor, known: list[str], bands: list[str]) -> Tensor:
+def for_bands(weight: Tensor, names: list[str], bands: list[str]) -> Tensor:
     """Return a convolution of a model's bands for others, so that it gives what it gave.
 
     Bands are found by name; what a new band does is learnt from nothing, what is not there any
@@ -159,13 +159,13 @@ def for_bands(weight: Tensor, known: list[str], bands: list[str]) -> Tensor:
 
     Args:
         weight: (out, known bands, h, w).
-        known: names of the model's bands.
+        names: names of the model's bands.
         bands: names of the bands wanted.
     """
     widened = weight.new_zeros(len(weight), len(bands), *weight.shape[2:])
     for number, band in enumerate(bands):
-        if band in known:
-            widened[:, number] = weight[:, known.index(band)]
+        if band in names:
+            widened[:, number] = weight[:, names.index(band)]
     return widened
 
 

@@ -89,12 +89,12 @@ def choose(candidates: Sequence[Candidate], trial: Trial) -> tuple[Candidate, Ru
     best: tuple[float, Candidate, Runtime] | None = None
     kinds = dict.fromkeys(candidate.kind for candidate in candidates)
     for kind in kinds:
-        found = _first_accurate([one for one in candidates if one.kind == kind], trial)
-        if found is None:
+        accurate = _first_accurate([one for one in candidates if one.kind == kind], trial)
+        if accurate is None:
             continue
-        seconds = 0.0 if len(kinds) == 1 else seconds_of(found[1], trial)
+        seconds = 0.0 if len(kinds) == 1 else seconds_of(accurate[1], trial)
         if best is None or seconds < best[0]:
-            best = seconds, *found
+            best = seconds, *accurate
     return best and best[1:]
 
 
@@ -164,13 +164,13 @@ class Memory:
 
     def recall(self) -> str | None:
         """Return the name chosen; None where nothing is remembered."""
-        found = _remembered().get(self._key)
-        return found if isinstance(found, str) else None
+        name = _remembered().get(self._key)
+        return name if isinstance(name, str) else None
 
     def keep(self, name: str) -> None:
         """Remember a choice; what can't be written is forgotten."""
-        known = {**_remembered(), self._key: name}
-        newest = dict(list(known.items())[-REMEMBERED:])
+        names = {**_remembered(), self._key: name}
+        newest = dict(list(names.items())[-REMEMBERED:])
         try:
             path = cache_file()
         except RuntimeError:  # no home, as a service may have none
@@ -202,7 +202,7 @@ def _remembered() -> dict[str, Any]:
 
 def _processor() -> list[str | None]:
     """Return what kernels depend on, for several machines may share a user's cache."""
-    able = [str(name) for name, there in torch.cpu.get_capabilities().items() if there is True]
+    able = [str(name) for name, has in torch.cpu.get_capabilities().items() if has is True]
     limits = [os.environ.get(name) for name in ("ONEDNN_MAX_CPU_ISA", "ATEN_CPU_CAPABILITY")]
     return [platform.machine(), platform.processor(), *sorted(able), *limits]
 

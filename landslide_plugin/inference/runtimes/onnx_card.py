@@ -222,10 +222,10 @@ def _with_background(classes: list[str]) -> list[str]:
 
 
 def _resolution(properties: dict[str, Any], source: dict[str, Any]) -> float | None:
-    for place in (properties, source, *filter(lambda b: isinstance(b, dict), source["bands"])):
+    for part in (properties, source, *filter(lambda b: isinstance(b, dict), source["bands"])):
         for key in ("landslide:resolution", "raster:spatial_resolution", "gsd"):
-            if place.get(key):
-                return float(place[key])
+            if part.get(key):
+                return float(part[key])
     return None
 
 

@@ -43,8 +43,8 @@ class OnnxRuntime:
     ) -> None:
         import onnxruntime
 
-        there = onnxruntime.get_available_providers()
-        on_gpu = device.type == "cuda" and "CUDAExecutionProvider" in there
+        available = onnxruntime.get_available_providers()
+        on_gpu = device.type == "cuda" and "CUDAExecutionProvider" in available
         providers = ["CUDAExecutionProvider"] * on_gpu + ["CPUExecutionProvider"]
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = torch.get_num_threads()
@@ -102,10 +102,10 @@ class OnnxRuntime:
         shape = inputs[0].shape if inputs else []
         fits = len(inputs) == 1 and len(outputs) == 1 and len(shape) == 4
         if not fits or not isinstance(shape[1], int) or inputs[0].type != "tensor(float)":
-            found = ", ".join(f"{item.name} {item.shape} {item.type}" for item in inputs)
+            listed = ", ".join(f"{item.name} {item.shape} {item.type}" for item in inputs)
             raise ModelFileError(
                 f"{self._path} does not map one float image (N, bands, rows, columns) to one map "
-                f"of classes: it takes {found or 'nothing'} and gives {len(outputs)} outputs."
+                f"of classes: it takes {listed or 'nothing'} and gives {len(outputs)} outputs."
             )
         batch, bands, rows, cols = shape
         fixed = (rows, cols) if isinstance(rows, int) and isinstance(cols, int) else None

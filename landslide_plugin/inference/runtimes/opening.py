@@ -97,17 +97,17 @@ class Wish:
         little = 0 < self.work * trial.seconds < WORTH_MEASURING
         name = candidates[0].kind if self.name == "auto" and little else self.name
         memory = Memory(model, trial.images.shape[1:], describe(self.device), name)
-        known = memory.recall()
+        remembered = memory.recall()
         wanted = [one for one in candidates if name in ("auto", one.kind)]
         for candidate in wanted:
-            if candidate.key == known:
+            if candidate.key == remembered:
                 return candidate.make()
-        found = choose(wanted, trial)
-        if found is None:
+        chosen = choose(wanted, trial)
+        if chosen is None:
             self.progress.warning(f"The runtime {name} doesn't fit: {exact.name} is used.")
             return exact
-        memory.keep(found[0].key)
-        return found[1]
+        memory.keep(chosen[0].key)
+        return chosen[1]
 
 
 def open_network(model: LoadedModel, wish: Wish) -> Member:
@@ -132,18 +132,18 @@ def open_network(model: LoadedModel, wish: Wish) -> Member:
 
 
 def _of_network(
-    network: nn.Module, place: torch.device, asked: str, bands: int
+    network: nn.Module, device: torch.device, asked: str, bands: int
 ) -> Iterator[Candidate]:
     """Yield the ways to run a network, half precision before full."""
-    if has_half(place):
-        yield Candidate("torch", True, lambda: TorchRuntime(network, place, half=True))
-    yield Candidate("torch", False, lambda: TorchRuntime(network, place, half=False))
-    if place.type != "cpu":
+    if has_half(device):
+        yield Candidate("torch", True, lambda: TorchRuntime(network, device, half=True))
+    yield Candidate("torch", False, lambda: TorchRuntime(network, device, half=False))
+    if device.type != "cpu":
         return
     for half in _openvino_precisions():
-        made = partial(OpenVinoRuntime.from_network, network, bands, half)
+        make = partial(OpenVinoRuntime.from_network, network, bands, half)
         name = f"openvino {precision(half)}"
-        yield Candidate("openvino", half, partial(Retraced, name, made, images_at_once()))
+        yield Candidate("openvino", half, partial(Retraced, name, make, images_at_once()))
     # Beside OpenVINO it has never been the fastest, and the graph takes seconds to make.
     if not missing_packages("onnx") and (asked == "onnx" or missing_packages("openvino")):
         graph = partial(OnnxRuntime.from_network, network, bands)
@@ -199,15 +199,15 @@ def _openvino_precisions() -> list[bool]:
     return [True, False] if half_type() else [False]
 
 
-def _check_probabilities(found: Tensor, card: ModelCard, images: Tensor, path: Path) -> None:
+def _check_probabilities(answer: Tensor, card: ModelCard, images: Tensor, path: Path) -> None:
     """Check that a foreign graph gives the probabilities of the classes that it describes."""
     wanted = (len(images), len(card.classes), *images.shape[2:])
-    if tuple(found.shape) != wanted:
+    if tuple(answer.shape) != wanted:
         raise ModelFileError(
-            f"{path} gives an output of shape {tuple(found.shape)}, but its description asks for "
+            f"{path} gives an output of shape {tuple(answer.shape)}, but its description asks for "
             f"{wanted} (images, classes, rows, columns): export it again."
         )
-    low, high = float(found.min()), float(found.max())
+    low, high = float(answer.min()), float(answer.max())
     if not (low > -0.01 and high < 1.01):
         raise ModelFileError(
             f"{path} gives values of {low:.3g} to {high:.3g}, which are no probabilities: export "

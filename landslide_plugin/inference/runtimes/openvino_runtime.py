@@ -102,8 +102,8 @@ class OpenVinoRuntime:
         except RuntimeError:  # a request at work, which takes no new image, ends before it is freed
             self._requests = []
             raise
-        found = np.concatenate([request.get_output_tensor(0).data for request in requests])
-        return self._activation(torch.from_numpy(found)[: len(images)])
+        answer = np.concatenate([request.get_output_tensor(0).data for request in requests])
+        return self._activation(torch.from_numpy(answer)[: len(images)])
 
     def _filled(self, images: Tensor) -> Tensor:
         """Return as many images as the model takes at once, the missing ones 0."""

@@ -107,7 +107,7 @@ def assess(
     best, worst = choose_examples([tile.confusion(threshold) for tile in tiles])
     examples = run.examples([*best, *worst], threshold)
     constant = constant_mask(_labels(data.samples, data.train))
-    found = baselines(constant, _labels(data.samples, data.validation))
+    scored = baselines(constant, _labels(data.samples, data.validation))
     progress.update(1.0)
     return Assessment(
         scores=scores,
@@ -116,9 +116,9 @@ def assess(
         tiles=len(tiles),
         train=len(data.train),
         validation=len(data.validation),
-        baselines=found,
+        baselines=scored,
         constant=constant,
-        seen=_share_seen(data, batch_size),
+        seen=_fraction_seen(data, batch_size),
         shown=shown_bands(data.bands),
         best=[examples[number] for number in best],
         worst=[examples[number] for number in worst],
@@ -160,27 +160,29 @@ class _Run:
         for batch in progress.track(batches, total):
             for probability, labels in zip(self._probability(batch), batch.labels, strict=True):
                 tile = Scores()
-                known = labels != UNKNOWN
-                tile.add(probability, (labels > 0) & known, known)
+                labelled = labels != UNKNOWN
+                tile.add(probability, (labels > 0) & labelled, labelled)
                 yield tile
 
     def examples(self, numbers: Sequence[int], threshold: float) -> dict[int, Example]:
         """Return some tiles by their number; they are made once more."""
         shown = [self._data.bands.index(name) for name in shown_bands(self._data.bands)]
         batches = self._data.validation_batches(self._batch_size)
-        found: dict[int, Example] = {}
+        examples: dict[int, Example] = {}
         first = 0
         for batch in batches:
             inside = [n - first for n in numbers if first <= n < first + len(batch.labels)]
             if inside:
                 part = Batch(batch.images[inside], batch.labels[inside])
-                for place, probability in zip(inside, self._probability(part), strict=True):
-                    labels = batch.labels[place]
-                    known = labels != UNKNOWN
-                    counts = Confusion.of(probability >= threshold, (labels > 0) & known, known)
-                    image = batch.images[place, shown].numpy()
-                    name = self._data.validation_name(first + place)
-                    found[first + place] = Example(
+                for index, probability in zip(inside, self._probability(part), strict=True):
+                    labels = batch.labels[index]
+                    labelled = labels != UNKNOWN
+                    counts = Confusion.of(
+                        probability >= threshold, (labels > 0) & labelled, labelled
+                    )
+                    image = batch.images[index, shown].numpy()
+                    name = self._data.validation_name(first + index)
+                    examples[first + index] = Example(
                         name=name,
                         image=image,
                         labels=labels,
@@ -188,20 +190,20 @@ class _Run:
                         counts=counts,
                     )
             first += len(batch.labels)
-        return found
+        return examples
 
     def _probability(self, batch: Batch) -> NDArray[np.float32]:
         with torch.inference_mode():
             return self._task.probability(self._network, batch, self._device)
 
 
-def _share_seen(data: Tiles, batch_size: int) -> float:
-    landslide = known = 0
+def _fraction_seen(data: Tiles, batch_size: int) -> float:
+    landslide = labelled = 0
     for batch in islice(data.train_batches(1, batch_size), COUNTED):
-        there = batch.labels != UNKNOWN
-        known += int(there.sum())
-        landslide += int(((batch.labels > 0) & there).sum())
-    return landslide / max(known, 1)
+        mask = batch.labels != UNKNOWN
+        labelled += int(mask.sum())
+        landslide += int(((batch.labels > 0) & mask).sum())
+    return landslide / max(labelled, 1)
 
 
 def _labels(samples: SampleSet, patches: Sequence[Sample]) -> Iterator[NDArray[np.uint16]]:

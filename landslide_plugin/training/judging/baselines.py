@@ -48,14 +48,14 @@ def constant_mask(labels: Iterable[NDArray[np.uint16]]) -> ConstantMask:
         labels: of each training patch, (rows, columns) of any size: 0 background, 1..n
             landslide, `UNKNOWN` where not known, which counts for nothing.
     """
-    share = np.zeros((2, SIDE, SIDE))
+    fraction = np.zeros((2, SIDE, SIDE))
     pixels = np.zeros((2, SIDE, SIDE))
     for patch in labels:
-        known = patch != UNKNOWN
-        cells = _cells(np.stack([(patch > 0) & known, known]))
-        share += cells
+        labelled = patch != UNKNOWN
+        cells = _cells(np.stack([(patch > 0) & labelled, labelled]))
+        fraction += cells
         pixels += cells * (patch.size / SIDE**2)
-    mean = np.divide(share[0], share[1], out=np.zeros((SIDE, SIDE)), where=share[1] > 0)
+    mean = np.divide(fraction[0], fraction[1], out=np.zeros((SIDE, SIDE)), where=fraction[1] > 0)
     return ConstantMask(mean.astype(np.float32), _best(mean.ravel(), *pixels.reshape(2, -1)))
 
 
@@ -68,15 +68,15 @@ def baselines(constant: ConstantMask, labels: Iterable[NDArray[np.uint16]]) -> d
     """
     counts = Confusion()
     for patch in labels:
-        known = patch != UNKNOWN
-        counts += Confusion.of(constant.on(patch.shape), (patch > 0) & known, known)
+        labelled = patch != UNKNOWN
+        counts += Confusion.of(constant.on(patch.shape), (patch > 0) & labelled, labelled)
     landslide, background = counts.tp + counts.fn, counts.fp + counts.tn
-    found = (
+    scores = (
         Confusion(fn=landslide, tn=background),
         Confusion(tp=landslide, fp=background),
         counts,
     )
-    return dict(zip(NO_NETWORK, found, strict=True))
+    return dict(zip(NO_NETWORK, scores, strict=True))
 
 
 def _cells(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
@@ -87,14 +87,14 @@ def _cells(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
 
 
 def _best(
-    mean: NDArray[np.float64], landslide: NDArray[np.float64], known: NDArray[np.float64]
+    mean: NDArray[np.float64], landslide: NDArray[np.float64], labelled: NDArray[np.float64]
 ) -> float:
     """Return the share from which on taking cells as landslide has the highest F1."""
     total = landslide.sum()
     if not total:
         return 2.0
     order = np.argsort(-mean, kind="stable")
-    f1 = 2 * landslide[order].cumsum() / (known[order].cumsum() + total)
+    f1 = 2 * landslide[order].cumsum() / (labelled[order].cumsum() + total)
     # equal cells are taken together: a threshold can't tell them apart
     falling = np.append(mean[order], 0.0)
     best = np.where(falling[:-1] > falling[1:], f1, -1).argmax()

@@ -67,7 +67,7 @@ def draw_precision_recall(assessments: Sequence[Assessment]) -> Figure:
         right.plot(curve.threshold, curve.f1, c=colour)
         kept = "chosen threshold" if number == 0 else None
         counts = assessment.counts
-        left.plot(*_place(counts), "o", c=colour, ms=8, label=kept)
+        left.plot(*_point(counts), "o", c=colour, ms=8, label=kept)
         right.plot(assessment.threshold, f1(counts) or 0.0, "o", c=colour, ms=8)
         _mark_baselines(left, assessment, number == 0)
         constant = f1(assessment.baselines["constant mask"])
@@ -136,31 +136,31 @@ def error_picture(
     example: Example, picture: NDArray[np.float64], threshold: float
 ) -> NDArray[np.float64]:
     """Return the picture in grey with landslide found, falsely mapped and missed in colour."""
-    known, truth = example.labels != UNKNOWN, example.labels > 0
+    labelled, truth = example.labels != UNKNOWN, example.labels > 0
     mapped = example.probability >= threshold
     grey = picture.mean(axis=2, keepdims=True).repeat(3, axis=2)
     result: NDArray[np.float64] = _PALE + (1 - _PALE) * grey
-    result[~known] = 1.0
+    result[~labelled] = 1.0
     for name, where in (
         ("found", mapped & truth),
         ("false alarm", mapped & ~truth),
         ("missed", ~mapped & truth),
     ):
-        result[where & known] = to_rgb(ERROR_COLOURS[name])
+        result[where & labelled] = to_rgb(ERROR_COLOURS[name])
     return result
 
 
 def _mark_baselines(axes: Axes, assessment: Assessment, labelled: bool) -> None:
     for name, marker in (("constant mask", "X"), ("all landslide", "^")):
-        place = _place(assessment.baselines[name])
+        point = _point(assessment.baselines[name])
         label = name if labelled else None
-        axes.plot(*place, marker, c=_GREY, ms=8, clip_on=False, label=label)
+        axes.plot(*point, marker, c=_GREY, ms=8, clip_on=False, label=label)
 
 
-def _place(counts: Confusion) -> tuple[float, float]:
+def _point(counts: Confusion) -> tuple[float, float]:
     """Return recall and precision; NaN, which is not drawn, where undefined."""
-    found, right = recall(counts), precision(counts)
-    return float("nan") if found is None else found, float("nan") if right is None else right
+    hits, right = recall(counts), precision(counts)
+    return float("nan") if hits is None else hits, float("nan") if right is None else right
 
 
 def _title(example: Example) -> str:

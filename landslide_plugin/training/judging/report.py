@@ -55,13 +55,13 @@ def _page(
     settings: Settings,
     origin: Provenance,
 ) -> str:
-    found = [run.assessment for run in runs]
-    ours = [each.counts for each in found]
-    blind = [each.baselines["constant mask"] for each in found]
-    seen = mean(each.seen for each in found)
+    assessments = [run.assessment for run in runs]
+    ours = [each.counts for each in assessments]
+    blind = [each.baselines["constant mask"] for each in assessments]
+    seen = mean(each.seen for each in assessments)
     random_split = samples.split.startswith("random")
-    best = [(example, each.threshold) for each in found for example in each.best]
-    worst = [(example, each.threshold) for each in found for example in each.worst]
+    best = [(example, each.threshold) for each in assessments for example in each.best]
+    worst = [(example, each.threshold) for each in assessments for example in each.worst]
     return render(
         "training/judging/report.html",
         provenance(origin),
@@ -75,18 +75,18 @@ def _page(
         random_split=random_split,
         no_better=(_mean(list(map(_iou, ours))) or 0.0) <= (_mean(list(map(_iou, blind))) or 0.0),
         baselines=NO_NETWORK,
-        metrics=_metrics(found),
+        metrics=_metrics(assessments),
         folds=[_fold(number, run) for number, run in enumerate(runs, start=1)],
         counts=sum(ours, Confusion()),
-        thresholds=[f"{each.threshold:g}" for each in found],
-        precision_recall=png(draw_precision_recall(found)),
-        course=png(draw_course([run.outcome for run in runs], found)),
+        thresholds=[f"{each.threshold:g}" for each in assessments],
+        precision_recall=png(draw_precision_recall(assessments)),
+        course=png(draw_course([run.outcome for run in runs], assessments)),
         seconds=f"{sum(epoch.seconds for run in runs for epoch in run.outcome.history):,.0f}",
-        shown_bands=found[0].shown,
+        shown_bands=assessments[0].shown,
         best=_examples(sorted(best, key=lambda pair: -(_iou(pair[0].counts) or 0.0))),
         worst=_examples(sorted(worst, key=lambda pair: -(pair[0].counts.fp + pair[0].counts.fn))),
-        constant_mask=png(draw_constant_mask(found[0].constant)),
-        constant_threshold=f"{found[0].constant.threshold:.3f}",
+        constant_mask=png(draw_constant_mask(assessments[0].constant)),
+        constant_threshold=f"{assessments[0].constant.threshold:.3f}",
         sources=[Path(source).name for source in samples.sources],
         resolution=None if samples.resolution is None else f"{samples.resolution:g}",
         patches=_patches(samples),
@@ -98,25 +98,30 @@ def _page(
     )
 
 
-def _metrics(found: Sequence[Assessment]) -> list[tuple[object, ...]]:
+def _metrics(assessments: Sequence[Assessment]) -> list[tuple[object, ...]]:
     """Return each metric's mean, its deviation over folds, what needs no network, its meaning."""
-    ours = [all_metrics(each.counts) for each in found]
-    blind = [[all_metrics(each.baselines[name]) for each in found] for name in NO_NETWORK]
+    ours = [all_metrics(each.counts) for each in assessments]
+    blind = [[all_metrics(each.baselines[name]) for each in assessments] for name in NO_NETWORK]
     rows = []
     for key, metric in METRICS.items():
-        own = [values[key] for values in ours]
-        spread = (_deviation(own),) if len(found) > 1 else ()
+        fold_values = [values[key] for values in ours]
+        spread = (_deviation(fold_values),) if len(assessments) > 1 else ()
         others = [_mean([values[key] for values in baseline]) for baseline in blind]
-        rows.append((metric.title, _mean(own), *spread, *others, metric.definition))
+        rows.append((metric.title, _mean(fold_values), *spread, *others, metric.definition))
     return rows
 
 
 def _fold(number: int, run: Run) -> tuple[object, ...]:
-    found, counts = run.assessment, all_metrics(run.assessment.counts)
-    facts = (found.train, found.validation, run.outcome.best.number, len(run.outcome.history))
+    assessment, counts = run.assessment, all_metrics(run.assessment.counts)
+    facts = (
+        assessment.train,
+        assessment.validation,
+        run.outcome.best.number,
+        len(run.outcome.history),
+    )
     scores = [counts[key] for key in ("f1", "iou_landslide", "precision", "recall", "oa")]
-    constant = _iou(found.baselines["constant mask"])
-    return (number, *facts, f"{found.threshold:g}", *scores, constant)
+    constant = _iou(assessment.baselines["constant mask"])
+    return (number, *facts, f"{assessment.threshold:g}", *scores, constant)
 
 
 def _examples(pairs: Sequence[tuple[Example, float]]) -> str | None:
@@ -154,8 +159,8 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _ratio(share: float) -> str:
-    return f"1 : {(1 - share) / share:.1f}" if share > 0 else "no landslide"
+def _ratio(fraction: float) -> str:
+    return f"1 : {(1 - fraction) / fraction:.1f}" if fraction > 0 else "no landslide"
 
 
 def _spread(counts: Sequence[Confusion], key: str) -> str:
@@ -182,5 +187,5 @@ def _over_defined(
     values: Sequence[float | None], statistic: Callable[[list[float]], float], least: int
 ) -> float | None:
     """Return a statistic where all values are defined and enough; None elsewhere."""
-    known = [value for value in values if value is not None]
-    return statistic(known) if len(known) == len(values) >= least else None
+    defined = [value for value in values if value is not None]
+    return statistic(defined) if len(defined) == len(values) >= least else None

@@ -54,8 +54,8 @@ def targets_of(labels: NDArray[np.uint16]) -> dict[str, Tensor]:
         boxes, float32 (n, 4): left, top, right, bottom edge in pixels; labels, int64 (n,), all 1;
         masks, uint8 (n, H, W). All may be empty.
     """
-    found, counts = np.unique(labels, return_counts=True)
-    wanted = found[(found > 0) & (found < UNKNOWN) & (counts >= SMALLEST)]
+    ids, counts = np.unique(labels, return_counts=True)
+    wanted = ids[(ids > 0) & (ids < UNKNOWN) & (counts >= SMALLEST)]
     masks = labels == wanted[:, None, None]
     boxes = np.array([_box(mask) for mask in masks], np.float32).reshape(-1, 4)
     return {

@@ -29,17 +29,17 @@ Loss = Callable[..., Tensor]
 
 def cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     """Mean negative log-likelihood."""
-    return _known_mean(_negative_log(logits, classes), classes)
+    return _labelled_mean(_negative_log(logits, classes), classes)
 
 
 def binary_cross_entropy(logits: Tensor, classes: Tensor) -> Tensor:
     """The same as cross entropy, computed from one logit, the difference of the two."""
-    known = classes != IGNORE
+    labelled = classes != IGNORE
     truth = (classes == 1).to(logits.dtype)
     values = functional.binary_cross_entropy_with_logits(
         logits[:, 1] - logits[:, 0], truth, reduction="none"
     )
-    return _known_mean(values * known, classes)
+    return _labelled_mean(values * labelled, classes)
 
 
 def weighted_cross_entropy(
@@ -66,7 +66,7 @@ def focal(
     doubt = -torch.expm1(-negative_log)
     # At p = 1 the power's derivative by autograd would be infinite times 0.
     values = doubt.clamp(min=1e-8) ** gamma * negative_log
-    return _known_mean(_of_class(classes, alpha, 1 - alpha) * values, classes)
+    return _labelled_mean(_of_class(classes, alpha, 1 - alpha) * values, classes)
 
 
 def dice(logits: Tensor, classes: Tensor) -> Tensor:
@@ -87,9 +87,9 @@ def lovasz(logits: Tensor, classes: Tensor) -> Tensor:
 
     Over the batch's known pixels at once, with probabilities as in their Lovász-softmax.
     """
-    known = classes != IGNORE
-    truth = (classes[known] == 1).to(logits.dtype)
-    probability = logits.softmax(1)[:, 1][known]
+    labelled = classes != IGNORE
+    truth = (classes[labelled] == 1).to(logits.dtype)
+    probability = logits.softmax(1)[:, 1][labelled]
     errors, order = (truth - probability).abs().sort(descending=True)
     sorted_truth = truth[order]
     common = truth.sum() - sorted_truth.cumsum(0)
@@ -138,8 +138,8 @@ def _of_class(classes: Tensor, background: float, landslide: float) -> Tensor:
 
 def _overlap_loss(logits: Tensor, classes: Tensor, false: float, missed: float) -> Tensor:
     """One minus common / (common + false * false alarms + missed * missed), all soft."""
-    known = (classes != IGNORE).to(logits.dtype)
-    probability = logits.softmax(1)[:, 1] * known
+    labelled = (classes != IGNORE).to(logits.dtype)
+    probability = logits.softmax(1)[:, 1] * labelled
     truth = (classes == 1).to(logits.dtype)
     common = (probability * truth).sum()
     whole = common + false * (probability.sum() - common) + missed * (truth.sum() - common)
@@ -151,5 +151,5 @@ def _negative_log(logits: Tensor, classes: Tensor) -> Tensor:
     return functional.cross_entropy(logits, classes, ignore_index=IGNORE, reduction="none")
 
 
-def _known_mean(values: Tensor, classes: Tensor) -> Tensor:
+def _labelled_mean(values: Tensor, classes: Tensor) -> Tensor:
     return values.sum() / (classes != IGNORE).sum().clamp(min=1)

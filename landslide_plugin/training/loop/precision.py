@@ -30,7 +30,7 @@ TOLERANCE = 4.0
 """Half precision may be so many times as far from float32 as rounding takes float32 from itself.
 
 Networks of all architectures were up to 1.7 times as far; a wrong kernel, 9 times and more."""
-OWN, WHOLE = 0.02, 0.001
+EACH, WHOLE = 0.02, 0.001
 """Added to what rounding does: shares of a tensor's own gradient and of that of all weights."""
 
 
@@ -206,7 +206,7 @@ def deviation(half: Sequence[Tensor], full: Sequence[Tensor], rounded: Sequence[
         apart = _norm([ours - exact])
         if not math.isfinite(apart):
             return math.inf
-        allowed = _norm([other - exact]) + OWN * _norm([exact]) + least
+        allowed = _norm([other - exact]) + EACH * _norm([exact]) + least
         highest = max(highest, apart / max(allowed, 1e-30))
     return highest
 

@@ -34,6 +34,6 @@ SCHEDULES: dict[str, Callable[[float], float]] = {
 """Each schedule by its name."""
 
 
-def _half_wave(share: float) -> float:
+def _half_wave(fraction: float) -> float:
     """Fall from 1 to 0 as share goes from 0 to 1."""
-    return (1 + math.cos(math.pi * share)) / 2
+    return (1 + math.cos(math.pi * fraction)) / 2

@@ -50,18 +50,18 @@ class Scores:
         self,
         probability: NDArray[np.float32],
         landslide: NDArray[np.bool_],
-        known: NDArray[np.bool_],
+        labelled: NDArray[np.bool_],
     ) -> None:
         """Count pixels.
 
         Args:
             probability: 0..1, any shape.
             landslide: the truth, same shape.
-            known: where the truth is known; the rest counts for nothing.
+            labelled: where the truth is known; the rest counts for nothing.
         """
         bins = np.clip((probability * BINS).astype(np.int64), 0, BINS - 1)
-        self._background += np.bincount(bins[known & ~landslide], minlength=BINS)
-        self._landslide += np.bincount(bins[known & landslide], minlength=BINS)
+        self._background += np.bincount(bins[labelled & ~landslide], minlength=BINS)
+        self._landslide += np.bincount(bins[labelled & landslide], minlength=BINS)
 
     def __add__(self, other: "Scores") -> "Scores":
         """Return the counts of both, such as those of all folds."""

@@ -132,7 +132,7 @@ class _Training:
         self._digest = ""
         self._warned = False
         self._written = self._told = time.monotonic()
-        self._made, self._began = 0, time.monotonic()
+        self._steps_done, self._began = 0, time.monotonic()
 
     @property
     def measured(self) -> nn.Module:
@@ -191,7 +191,7 @@ class _Training:
         One of other samples or settings is set aside, where it is found when these come again.
         """
         self._file, self._digest = file, digest
-        saved = self._found(file)
+        saved = self._fitting(file)
         if saved is None:
             return
         self._restore(saved)
@@ -201,7 +201,7 @@ class _Training:
             f"Going on from {file.name}: {'nothing is left to train' if self.done() else where}."
         )
 
-    def _found(self, file: Path) -> checkpoints.Saved | None:
+    def _fitting(self, file: Path) -> checkpoints.Saved | None:
         """Return the checkpoint that fits, which then has the file's name."""
         if file.exists():
             saved = checkpoints.read(file)
@@ -225,11 +225,11 @@ class _Training:
     def _step(self, batch: Batch) -> float:
         """Make one step; return the loss."""
         done = (self.state.epoch - 1) * self.steps + self.state.step
-        share = done / (self.steps * self.settings.epochs)
-        loss = self.optimization.step(batch, self.memory, self.state.epoch, share)
+        fraction = done / (self.steps * self.settings.epochs)
+        loss = self.optimization.step(batch, self.memory, self.state.epoch, fraction)
         if self.average:
             self.average.update(done + 1)
-        self._made += 1
+        self._steps_done += 1
         return loss
 
     def _validate(self, progress: Progress) -> Scores:
@@ -245,8 +245,8 @@ class _Training:
         with torch.inference_mode():
             for batch in progress.track(batches, total):
                 probability = checked(partial(self.memory.run, batch, measure))
-                known = batch.labels != UNKNOWN
-                scores.add(probability, (batch.labels > 0) & known, known)
+                labelled = batch.labels != UNKNOWN
+                scores.add(probability, (batch.labels > 0) & labelled, labelled)
         return scores
 
     def _judge(self, scores: Scores, seconds: float) -> None:
@@ -288,9 +288,9 @@ class _Training:
         """Return in words how long all epochs will still take."""
         done = (self.state.epoch - 1) * self.steps + self.state.step
         left = self.steps * self.settings.epochs - done
-        if not left or not self._made:
+        if not left or not self._steps_done:
             return ""
-        seconds = (time.monotonic() - self._began) / self._made * left
+        seconds = (time.monotonic() - self._began) / self._steps_done * left
         return f", about {_duration(seconds)} left"
 
     def _write(self) -> None:

@@ -103,8 +103,8 @@ class Tiles:
         for number, sample in enumerate(progress.track(patches, len(patches))):
             values, valid, _ = self._patch(sample)
             if number < len(self.train) and valid.any():
-                known = values[:, valid]
-                low, high = np.minimum(low, known.min(1)), np.maximum(high, known.max(1))
+                usable = values[:, valid]
+                low, high = np.minimum(low, usable.min(1)), np.maximum(high, usable.max(1))
         if not np.isfinite(low).all():
             raise InputError(
                 f"No train patch of {self.samples.folder} has a pixel that is valid in all bands: "

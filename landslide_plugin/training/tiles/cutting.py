@@ -73,11 +73,11 @@ def cut(patch: Patch, row: int, col: int, shape: Shape) -> Patch:
     return Patch(patch.values[:, down, across], patch.valid[down, across], labels)
 
 
-def _mirrored(places: NDArray[np.int64], length: int) -> NDArray[np.int64]:
+def _mirrored(indices: NDArray[np.int64], length: int) -> NDArray[np.int64]:
     """Return places along a side with those beyond it mirrored at its first or last pixel."""
     period = max(2 * (length - 1), 1)
-    there = places % period
-    return np.minimum(there, period - there)
+    folded = indices % period
+    return np.minimum(folded, period - folded)
 
 
 def unknown(bands: int, shape: Shape) -> Patch:
@@ -120,8 +120,8 @@ def warp(
     (labels,) = _sample(patch.labels[np.newaxis].astype(np.float32) + 1, grid, "nearest", "zeros")
     if nearest:
         result[nearest] = _sample(patch.values[nearest], grid, "nearest", "reflection") * valid
-    known = valid & (labels > 0)
-    return Patch(result, valid, np.where(known, labels - 1, UNKNOWN).astype(np.uint16))
+    landslide = valid & (labels > 0)
+    return Patch(result, valid, np.where(landslide, labels - 1, UNKNOWN).astype(np.uint16))
 
 
 def _grid(
@@ -134,8 +134,8 @@ def _grid(
     sine, cosine = np.sin(np.radians(angle)), np.cos(np.radians(angle))
     rows = centre[0] + cosine * down + sine * right
     cols = centre[1] - sine * down + cosine * right
-    places = np.stack([(2 * cols + 1) / size[1] - 1, (2 * rows + 1) / size[0] - 1], axis=-1)
-    return torch.from_numpy(places[np.newaxis].astype(np.float32))
+    points = np.stack([(2 * cols + 1) / size[1] - 1, (2 * rows + 1) / size[0] - 1], axis=-1)
+    return torch.from_numpy(points[np.newaxis].astype(np.float32))
 
 
 def _sample(

@@ -67,10 +67,10 @@ def landslide_box(patch: Patch, largest: int, rng: np.random.Generator) -> Patch
         largest: side in pixels; of a larger box a part is taken that holds landslide.
         rng: what chance is drawn from.
     """
-    found = np.unique(patch.labels[patch.landslide])
+    ids = np.unique(patch.labels[patch.landslide])
     box = patch
-    if found.size:
-        inside = patch.labels == rng.choice(found)
+    if ids.size:
+        inside = patch.labels == rng.choice(ids)
         rows, cols = np.flatnonzero(inside.any(1)), np.flatnonzero(inside.any(0))
         shape = int(rows[-1] - rows[0] + 1), int(cols[-1] - cols[0] + 1)
         box = cut(patch, int(rows[0]), int(cols[0]), shape)
@@ -81,16 +81,16 @@ def landslide_box(patch: Patch, largest: int, rng: np.random.Generator) -> Patch
 def lay(tile: Patch, piece: Patch, row: int, col: int) -> None:
     """Write a piece into a tile, in place; its landslides get numbers that the tile has not."""
     height, width = piece.shape
-    place = slice(row, row + height), slice(col, col + width)
-    tile.values[:, *place] = piece.values
-    tile.valid[place] = piece.valid
-    tile.labels[place] = 0
+    window = slice(row, row + height), slice(col, col + width)
+    tile.values[:, *window] = piece.values
+    tile.valid[window] = piece.valid
+    tile.labels[window] = 0
     taken = tile.labels[tile.landslide].max(initial=0)
-    tile.labels[place] = _numbered_from(piece.labels, int(taken))
+    tile.labels[window] = _numbered_from(piece.labels, int(taken))
 
 
 def _numbered_from(labels: NDArray[np.uint16], taken: int) -> NDArray[np.uint16]:
-    known = (labels > 0) & (labels < UNKNOWN)
+    landslide = (labels > 0) & (labels < UNKNOWN)
     result = labels.copy()
-    result[known] = np.unique(labels[known], return_inverse=True)[1] + taken + 1
+    result[landslide] = np.unique(labels[landslide], return_inverse=True)[1] + taken + 1
     return result

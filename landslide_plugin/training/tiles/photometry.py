@@ -90,8 +90,8 @@ def mean_filter(values: Bands, valid: NDArray[np.bool_]) -> Bands:
     """Take the mean of the valid pixels in a square around each pixel."""
     window = (1, FILTER, FILTER)
     total = uniform_filter(values * valid, window, mode="nearest")
-    share = uniform_filter(valid[np.newaxis].astype(np.float32), window, mode="nearest")
-    return np.where(valid, total / np.where(valid, share, 1), values).astype(np.float32)
+    fraction = uniform_filter(valid[np.newaxis].astype(np.float32), window, mode="nearest")
+    return np.where(valid, total / np.where(valid, fraction, 1), values).astype(np.float32)
 
 
 def _factor(largest: float, rng: np.random.Generator) -> np.float32:

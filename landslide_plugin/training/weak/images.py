@@ -83,9 +83,9 @@ class Images:
         return self._scaled(self._fit(self._reduced(sample), None))
 
     def _split(self, name: str) -> dict[bool, list[Sample]]:
-        found = self.samples.of_split(name)
+        chosen = self.samples.of_split(name)
         kinds = {
-            kind: [sample for sample in found if sample.holds_landslide == kind]
+            kind: [sample for sample in chosen if sample.holds_landslide == kind]
             for kind in (True, False)
         }
         for kind, word in ((True, "with"), (False, "without")):
@@ -153,12 +153,12 @@ class Images:
         values: NDArray[np.float32], wanted: Sequence[int], rng: np.random.Generator | None
     ) -> NDArray[np.float32]:
         """Cut to at most the size wanted, at random or from the middle."""
-        place = []
+        spans = []
         for side, length in zip(values.shape[1:], wanted, strict=True):
             spare = max(side - length, 0)
             start = spare // 2 if rng is None else int(rng.integers(spare + 1))
-            place.append(slice(start, start + length))
-        return values[:, *place]
+            spans.append(slice(start, start + length))
+        return values[:, *spans]
 
     def _scaled(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         mean, std = (np.array(part, np.float32)[:, None, None] for part in (self.mean, self.std))

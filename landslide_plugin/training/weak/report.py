@@ -43,7 +43,7 @@ def write_weak_report(
     Raises:
         OutputError: the page can't be written.
     """
-    made = {name: outcome for name, outcome in outcomes.items() if outcome}
+    trained = {name: outcome for name, outcome in outcomes.items() if outcome}
     chosen = images.validation[True][:SHOWN]
     page = render(
         "training/weak/report.html",
@@ -52,9 +52,9 @@ def write_weak_report(
         trainings=[
             (name, len(part.history), part.best.number, part.best.f1, part.figures["precision"],
              part.figures["recall"])
-            for name, part in made.items()
+            for name, part in trained.items()
         ],
-        curves=png(_curves(made)),
+        curves=png(_curves(trained)),
         views=png(draw_views(network, images, chosen), colours=256),
         facts=[(key, str(value)) for key, value in card.training.items()],
     )  # fmt: skip
@@ -129,12 +129,12 @@ def _show(axes: "Axes", picture: NDArray[Any], network: WeakNetwork, name: str) 
         axes.imshow(picture, cmap="magma", vmin=0, vmax=max(2 * network.cut, 1e-3))
 
 
-def _curves(made: dict[str, Outcome]) -> "Figure":
+def _curves(trained: dict[str, Outcome]) -> "Figure":
     from matplotlib.figure import Figure
 
     drawing = Figure(figsize=(8, 2.8), layout="constrained")
     for axes, value in zip(drawing.subplots(1, 2), ("loss", "f1"), strict=True):
-        for name, outcome in made.items():
+        for name, outcome in trained.items():
             epochs = [epoch.number for epoch in outcome.history]
             axes.plot(epochs, [getattr(epoch, value) for epoch in outcome.history], label=name)
         axes.set_xlabel("epoch")

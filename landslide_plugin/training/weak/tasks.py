@@ -91,9 +91,9 @@ class Buffer:
                 self._kept.append(image)
                 shown.append(image)
             elif self._rng.random() < 0.5:
-                place = int(self._rng.integers(self._size))
-                shown.append(self._kept[place])
-                self._kept[place] = image
+                index = int(self._rng.integers(self._size))
+                shown.append(self._kept[index])
+                self._kept[index] = image
             else:
                 shown.append(image)
         return torch.stack(shown)

@@ -11,7 +11,7 @@ from ....models.weak import Classifier, WeakNetwork
 from .images import Images
 from .tasks import CycleGanTask
 
-CAM_SHARE = 0.4
+CAM_FRACTION = 0.4
 """Share of the mean highest activation in images with landslide from which a pixel is landslide."""
 
 
@@ -39,14 +39,14 @@ def is_eight_bit(images: Images) -> bool:
 
 
 def activation_cut(classifier: Classifier, images: Images, device: torch.device) -> float:
-    """Return `CAM_SHARE` of the mean highest activation in validation images with landslide."""
+    """Return `CAM_FRACTION` of the mean highest activation in validation images with landslide."""
     highest = []
     with torch.inference_mode():
         for sample in images.validation[True]:
             tile = torch.from_numpy(images.tile(sample))[None].to(device)
             maps = classifier.activation(tile).float()
             highest.append(float((maps[:, 1] - maps[:, 0]).max()))
-    return CAM_SHARE * max(float(np.mean(highest)), 0.0)
+    return CAM_FRACTION * max(float(np.mean(highest)), 0.0)
 
 
 def chosen_threshold(
@@ -71,5 +71,5 @@ def chosen_threshold(
     return float(candidates[scores >= scores.max() - error].max())
 
 
-def _label_f1(truth: NDArray[np.bool_], found: NDArray[np.bool_]) -> float:
-    return float(2 * (truth & found).sum() / max(int(truth.sum() + found.sum()), 1))
+def _label_f1(truth: NDArray[np.bool_], answers: NDArray[np.bool_]) -> float:
+    return float(2 * (truth & answers).sum() / max(int(truth.sum() + answers.sum()), 1))

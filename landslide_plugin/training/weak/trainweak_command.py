@@ -123,14 +123,14 @@ def trainweak(
         f"on {describe(run.device)}."
     )
     classifier = gan = cam = None
-    shares = {"cam": (1.0, 1.0), "cyclegan": (0.0, 0.0), "both": (0.3, 0.3)}[method]
+    spans = {"cam": (1.0, 1.0), "cyclegan": (0.0, 0.0), "both": (0.3, 0.3)}[method]
     if method != "cyclegan":
         torch.manual_seed(seed)
         weights = weights_source(pretrained, encoder)
         classifier = Classifier(len(names), encoder, weights, depth, peak)
         settings = run.settings(epochs, batch_size, learning_rate)
         begun = f"cam {weights} {peak}" if weights or peak < 1 else "cam"
-        cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, shares[0], begun)
+        cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, spans[0], begun)
         if cam.ending == CANCELED and method == "both":
             raise SystemExit(128 + signal.SIGTERM)
     translated: Outcome | None = None
@@ -142,7 +142,7 @@ def trainweak(
         settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM, last=True)
         try:
             translated = run.fit(
-                gan, task, settings, "cyclegan", shares[1], 0.95, "residual" if residual else ""
+                gan, task, settings, "cyclegan", spans[1], 0.95, "residual" if residual else ""
             )
         except DivergedError as error:
             raise InputError(
