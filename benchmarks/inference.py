@@ -209,8 +209,8 @@ def compare_seams(folder: Path, model: Path, stack: Path, tile: int) -> None:
             runtime="torch",
             progress=Progress(),
         )
-        with rasterio.open(folder / "p.tif") as found:
-            values = found.read(1, masked=True).filled(np.nan)
+        with rasterio.open(folder / "p.tif") as result:
+            values = result.read(1, masked=True).filled(np.nan)
         tiling = Tiling(values.shape, tile, overlap)
         found_ratios = []
         for axis, spans in ((0, tiling.rows), (1, tiling.cols)):

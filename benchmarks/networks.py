@@ -65,10 +65,10 @@ def row(architecture: str, backbone: str, options: argparse.Namespace) -> str:
         text=True,
         check=True,
     )
-    found = json.loads(done.stdout.splitlines()[-1])
+    result = json.loads(done.stdout.splitlines()[-1])
     return (
-        f"| {architecture} {backbone} | {found['parameters'] / 1e6:.2f} M | {found['peak']:.0f} MB "
-        f"| {found['float32']:.2f} | {found['bfloat16']:.2f} |"
+        f"| {architecture} {backbone} | {result['parameters'] / 1e6:.2f} M "
+        f"| {result['peak']:.0f} MB | {result['float32']:.2f} | {result['bfloat16']:.2f} |"
     )
 
 

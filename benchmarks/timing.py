@@ -109,10 +109,10 @@ def tool(name: str) -> str:
     Raises:
         SystemExit: it is not on the path.
     """
-    found = shutil.which(name)
-    if found is None:
+    result = shutil.which(name)
+    if result is None:
         raise SystemExit(f"{name} is not on the path.")
-    return found
+    return result
 
 
 def _middle(usages: Sequence[Usage]) -> str:

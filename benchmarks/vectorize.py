@@ -138,8 +138,8 @@ def terrain(band: str) -> NDArray[np.float32]:
     """Return a tile of a factor: smooth, and in a range that fits it."""
     noise = gaussian_filter(np.random.default_rng(len(band)).normal(size=(TILE, TILE)), 30)
     low, high = {"slope": (0, 60), "aspect": (0, 360)}.get(band, (0, 3000))
-    share = (noise - noise.min()) / np.ptp(noise)
-    values: NDArray[np.float32] = (low + (high - low) * share).astype(np.float32)
+    fraction = (noise - noise.min()) / np.ptp(noise)
+    values: NDArray[np.float32] = (low + (high - low) * fraction).astype(np.float32)
     return values
 
 

@@ -280,16 +280,16 @@ def _add_reduced(
     writer: SampleWriter, samples: SampleSet, sample: Sample, step: int, labels: Labels
 ) -> None:
     values, _, mask = samples.load(sample)
-    share = reduce_image(((mask > 0) & (mask != UNKNOWN)).astype(np.float32), step)
-    landslide = share >= min(COVERED, share.max()) if share.any() else share > 0
+    fraction = reduce_image(((mask > 0) & (mask != UNKNOWN)).astype(np.float32), step)
+    landslide = fraction >= min(COVERED, fraction.max()) if fraction.any() else fraction > 0
     reduced = reduce_image(values, step)
     writer.add(
         reduced.round().astype(np.uint8),
-        np.ones(share.shape, bool),
+        np.ones(fraction.shape, bool),
         labels(reduced, landslide.astype(np.uint16)),
         split=sample.split,
         source=sample.source,
-        window=(0, 0, *share.shape[::-1]),
+        window=(0, 0, *fraction.shape[::-1]),
         transform=Affine.scale(step * (samples.resolution or 1.0)),
     )
 
@@ -301,7 +301,7 @@ def _as_given(values: NDArray[np.float32], mask: NDArray[np.uint16]) -> NDArray[
 def _train_weak(work: Work, method: str, name: str = "", **settings: Any) -> dict[str, Any]:
     """Run the command `trainweak`; return what it says and what the card says of the training."""
     model = work.model(name or method)
-    found = trainweak(
+    result = trainweak(
         samples=str(work.reduced()),
         model=str(model),
         html=str(model.with_suffix(".html")),
@@ -311,7 +311,7 @@ def _train_weak(work: Work, method: str, name: str = "", **settings: Any) -> dic
         progress=Progress(print_texts),
         **settings,
     )
-    return {**found, **load_card(str(model)).training}
+    return {**result, **load_card(str(model)).training}
 
 
 def _train_masks(work: Work, name: str, samples: Path) -> dict[str, Any]:

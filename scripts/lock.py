@@ -89,12 +89,12 @@ def main() -> None:
     parser.add_argument("--upgrade", action="store_true", help="take the newest versions")
     upgrade = ["--upgrade"] if parser.parse_args().upgrade else []
     with tempfile.TemporaryDirectory() as folder:
-        known = Path(folder) / "all.lock"  # uv keeps the versions that stand in its output
-        known.write_text("".join(f"{pin}\n" for pin in _locked("engine", "cuda", "dev")))
-        everything = _resolve(known, ["engine.in", "dev.in"], upgrade)
-        engine = _resolve(known, ["engine.in"], [])
-        known.write_text("\n".join(everything))
-        packages = _packages(known, Path(folder) / "pylock.toml")
+        before = Path(folder) / "all.lock"  # uv keeps the versions that stand in its output
+        before.write_text("".join(f"{pin}\n" for pin in _locked("engine", "cuda", "dev")))
+        everything = _resolve(before, ["engine.in", "dev.in"], upgrade)
+        engine = _resolve(before, ["engine.in"], [])
+        before.write_text("\n".join(everything))
+        packages = _packages(before, Path(folder) / "pylock.toml")
     names = {_name(pin) for pin in engine}
     _write("engine", [pin for pin in everything if _name(pin) in names and not CUDA.match(pin)])
     _write("cuda", [pin for pin in everything if CUDA.match(pin)])
@@ -178,10 +178,10 @@ def _sizes(packages: list[dict[str, Any]], engine: set[str]) -> dict[str, Any]:
         part = "cuda" if CUDA.match(f"{name}==") else "engine" if name in engine else "dev"
         builds = _pypi_builds(target) if name == "torch" else [part]
         for build in builds:
-            place = sizes.setdefault(_key(target), {}).setdefault(python, {})
-            known = place.setdefault(build, {"download": 0, "disk": 0})
-            known["download"] += wheel["size"]
-            known["disk"] += disk
+            of_python = sizes.setdefault(_key(target), {}).setdefault(python, {})
+            size = of_python.setdefault(build, {"download": 0, "disk": 0})
+            size["download"] += wheel["size"]
+            size["disk"] += disk
         if target.system == "Windows" and part == "engine":
             sizes["longest_path"] = max(sizes["longest_path"], longest)
     for name, facts in _pytorch().items():
@@ -214,9 +214,9 @@ def _best(package: dict[str, Any], target: Target, python: str) -> dict[str, Any
         ranks.setdefault(tag, len(ranks))
     fitting = []
     for wheel in package["wheels"]:
-        found = [ranks[tag] for tag in parse_wheel_filename(_file(wheel))[3] if tag in ranks]
-        if found:
-            fitting.append((min(found), wheel["url"], wheel))
+        matching = [ranks[tag] for tag in parse_wheel_filename(_file(wheel))[3] if tag in ranks]
+        if matching:
+            fitting.append((min(matching), wheel["url"], wheel))
     if not fitting:
         raise SystemExit(f"{package['name']} has no wheel for {_key(target)}, Python {python}")
     return dict(min(fitting)[2])

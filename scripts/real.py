@@ -123,8 +123,8 @@ def bijie(qgis: Headless, data: Path, out: Path) -> dict[str, float]:
         HTML=out / "training.html",
     )["MODEL"]
     mosaic, truth = mosaic_of(data, list(chosen[60:69]), out)
-    found = qgis.run("landslide:detect", STACK=mosaic, MODEL=model, OUTPUT=out / "landslides.gpkg")
-    return measure(qgis, out, found["OUTPUT"], truth, IMAGE=mosaic)
+    result = qgis.run("landslide:detect", STACK=mosaic, MODEL=model, OUTPUT=out / "landslides.gpkg")
+    return measure(qgis, out, result["OUTPUT"], truth, IMAGE=mosaic)
 
 
 def train_and_measure(

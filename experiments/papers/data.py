@@ -136,13 +136,13 @@ def kashmir(data: Path, folder: str, *, validation: float, test: float) -> None:
 
 def _mosaic(paths: list[Path], output: Path, bands: list[str]) -> str:
     """Write tiles of one grid into one raster, the gaps being nodata."""
-    places = []
+    positions = []
     for path in paths:
         with rasterio.open(path) as tile:
-            places.append((tile.transform.c, tile.transform.f))
+            positions.append((tile.transform.c, tile.transform.f))
             profile, pixel = tile.profile, tile.res[0]
-    left, top = min(x for x, _ in places), max(y for _, y in places)
-    corners = [(round((x - left) / pixel), round((top - y) / pixel)) for x, y in places]
+    left, top = min(x for x, _ in positions), max(y for _, y in positions)
+    corners = [(round((x - left) / pixel), round((top - y) / pixel)) for x, y in positions]
     profile = {
         "driver": "GTiff", "dtype": "float32", "nodata": NODATA, "count": len(bands),
         "crs": profile["crs"], "transform": from_origin(left, top, pixel, pixel),

@@ -23,7 +23,7 @@ def render(table: Table, results: Sequence[Result], failed: Sequence[str], quick
         quick: whether the runs only show that all works.
     """
     rows = [(row, [r for r in results if r["row"] == row.name]) for row in table.rows]
-    rows = [(row, found) for row, found in rows if found]
+    rows = [(row, runs) for row, runs in rows if runs]
     lines = [f"### {table.title}", "", table.about]
     if quick:
         lines += ["", "**Quick run: it shows that all works; the figures mean nothing.**"]
@@ -41,25 +41,25 @@ def _figures(rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
     header += ["IoU against base, seed by seed"] if compared else []
     header += [f"{METRICS[key]} in the source" for key in papers]
     header += ["seeds", "parameters (M)", "peak memory (MB)", "processor seconds a run"]
-    by_name = {row.name: found for row, found in rows}
+    by_name = {row.name: runs for row, runs in rows}
     body = []
-    for row, found in rows:
-        cells = [row.name, *(_spread([r["test"][key] for r in found]) for key in METRICS)]
-        cells.append(_spread([r["average_precision"] for r in found]))
+    for row, runs in rows:
+        cells = [row.name, *(_spread([r["test"][key] for r in runs]) for key in METRICS)]
+        cells.append(_spread([r["average_precision"] for r in runs]))
         if compared:
-            cells.append(_difference(found, by_name.get(row.base, [])) if row.base else "base")
+            cells.append(_difference(runs, by_name.get(row.base, [])) if row.base else "base")
         cells += [f"{row.paper[key]:.4f}" if key in row.paper else "" for key in papers]
-        cells.append(str(len(found)))
-        cells.append(f"{found[0]['parameters'] / 1e6:.2f}")
-        cells.append(f"{mean(r['usage']['peak'] for r in found):.0f}")
-        cells.append(f"{mean(r['usage']['cpu'] for r in found):.0f}")
+        cells.append(str(len(runs)))
+        cells.append(f"{runs[0]['parameters'] / 1e6:.2f}")
+        cells.append(f"{mean(r['usage']['peak'] for r in runs):.0f}")
+        cells.append(f"{mean(r['usage']['cpu'] for r in runs):.0f}")
         body.append(cells)
     return _table(header, body)
 
 
 def _baselines(rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
     """Return what needs no network, on the same test pixels, for each data set."""
-    first = {row.data.name: found[0] for row, found in reversed(rows)}
+    first = {row.data.name: runs[0] for row, runs in reversed(rows)}
     body = []
     for data, result in reversed(first.items()):
         for name, metrics in result["baselines"].items():
@@ -68,7 +68,7 @@ def _baselines(rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
 
 
 def _facts(table: Table, rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
-    results = [result for _, found in rows for result in found]
+    results = [result for _, runs in rows for result in runs]
     lines = [
         "Mean ± standard deviation (n - 1) over the training seeds "
         f"{', '.join(map(str, sorted({r['seed'] for r in results})))}; the split is the same for "
@@ -77,10 +77,10 @@ def _facts(table: Table, rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
         "",
     ]
     seen: dict[str, Row] = {}
-    for row, found in rows:
+    for row, runs in rows:
         if row.data.name not in seen:
             seen[row.data.name] = row
-            lines.append(f"- {_data(row, found[0])}")
+            lines.append(f"- {_data(row, runs[0])}")
     common = ", ".join(f"{key} {value}" for key, value in _common(results).items())
     lines.append(f"- Same for all runs: {common}.")
     seconds = sum(r["usage"]["seconds"] for r in results)
@@ -119,22 +119,22 @@ def _common(results: Sequence[Result]) -> dict[str, Any]:
     }
 
 
-def _difference(found: Sequence[Result], base: Sequence[Result]) -> str:
+def _difference(runs: Sequence[Result], base: Sequence[Result]) -> str:
     of_seed = {result["seed"]: result["test"]["iou_landslide"] or 0.0 for result in base}
     pairs = [
         (r["test"]["iou_landslide"] or 0.0) - of_seed[r["seed"]]
-        for r in found
+        for r in runs
         if r["seed"] in of_seed
     ]
     return _spread(pairs, "+.3f") if pairs else ""
 
 
 def _spread(values: Sequence[float | None], form: str = ".3f") -> str:
-    known = [value for value in values if value is not None]
-    if not known:
+    defined = [value for value in values if value is not None]
+    if not defined:
         return "undefined"
-    text = format(mean(known), form)
-    return f"{text} ± {stdev(known):.3f}" if len(known) > 1 else text
+    text = format(mean(defined), form)
+    return f"{text} ± {stdev(defined):.3f}" if len(defined) > 1 else text
 
 
 def _table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:

@@ -52,11 +52,11 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     task = InstanceTask() if instances else SemanticTask(LOSSES["cross_entropy"])
     test = samples.of_split("test")
     tiles = Tiles(samples, card.bands, card.tile_size, samples.seed, validation=test)
-    found = assess(network.to(device), task, tiles, card.threshold)
+    result = assess(network.to(device), task, tiles, card.threshold)
     return {
-        "test": all_metrics(found.counts),
-        "average_precision": found.scores.curve().average_precision,
-        "baselines": {name: all_metrics(counts) for name, counts in found.baselines.items()},
+        "test": all_metrics(result.counts),
+        "average_precision": result.scores.curve().average_precision,
+        "baselines": {name: all_metrics(counts) for name, counts in result.baselines.items()},
         "validation": {key: trained[key] for key in ("f1", "iou")},
         "threshold": card.threshold,
         "epochs": trained["epochs"],

@@ -170,13 +170,13 @@ def _ryang() -> list[Row]:
         ("U-Net", {"architecture": "unet"}, 100),
         ("Mask R-CNN", {"architecture": "mask_rcnn", "learning_rate": 3e-4, "epochs": 6}, 1),
     ):
-        for name, bands, share in (
+        for name, bands, fraction in (
             ("imagery", RGB, 0.0),
             ("imagery + factors", everything, 0.0),
             ("imagery + enhancement", RGB, 0.5),
             ("imagery + factors + enhancement", everything, 0.5),
         ):
-            chosen = {**settings, "bands": bands, "enhancement": share}
+            chosen = {**settings, "bands": bands, "enhancement": fraction}
             base = "" if name == "imagery" else f"{title}, imagery"
             rows.append(Row(f"{title}, {name}", MARS, chosen, base, seeds))
     return rows

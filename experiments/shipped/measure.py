@@ -82,8 +82,8 @@ class Model:
         probability = logits.float().softmax(1)[:, 1:]
         if own != size:
             probability = interpolate(probability, size, mode="bilinear")
-        found: NDArray[np.float32] = probability[0, 0].numpy()
-        return found
+        result: NDArray[np.float32] = probability[0, 0].numpy()
+        return result
 
 
 def measure(model: Path, folder: Path, seed: int = 0) -> dict[str, Any]:

@@ -70,8 +70,8 @@ class TestEachFile:
         """A file that the QGIS side begins to import belongs into pyproject.toml's list."""
         rules = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
         targets = rules["tool"]["ruff"]["per-file-target-version"]
-        found = [targets[glob] for glob in targets for each in spelt(glob) if fnmatch(name, each)]
-        assert "py39" in found
+        result = [targets[glob] for glob in targets for each in spelt(glob) if fnmatch(name, each)]
+        assert "py39" in result
 
     def test_has_no_syntax_of_a_later_one(self, name):
         assert parsed(ROOT / name)

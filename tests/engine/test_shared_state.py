@@ -27,18 +27,18 @@ def test_no_function_changes_what_outlives_its_call():
 def changed_objects(file):
     """Return the names of shared objects that a file's functions change."""
     body = ast.parse(file.read_text(encoding="utf-8")).body
-    shared, found = shared_objects(file, body), set()
+    shared, result = shared_objects(file, body), set()
     methods = [item for each in body if isinstance(each, ast.ClassDef) for item in each.body]
     for function in (item for item in body + methods if isinstance(item, ast.FunctionDef)):
         foreign = shared - names_set(function)
         for node in ast.walk(function):
             if isinstance(node, ast.Global):
-                found.update(node.names)
+                result.update(node.names)
             elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") in CHANGES:
-                found.update({root_name(node.func)} & foreign)
+                result.update({root_name(node.func)} & foreign)
             elif isinstance(node, (ast.Attribute, ast.Subscript)) and is_set(node):
-                found.update({root_name(node)} & foreign)
-    return found
+                result.update({root_name(node)} & foreign)
+    return result
 
 
 def shared_objects(file, body):

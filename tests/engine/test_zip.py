@@ -117,9 +117,9 @@ class TestArchive:
 
     def test_only_models_of_clear_terms_are_in_it(self, archive):
         with zipfile.ZipFile(archive) as opened:
-            found = [name for name in opened.namelist() if name.endswith(".safetensors")]
+            result = [name for name in opened.namelist() if name.endswith(".safetensors")]
         weights = f"{FOLDER}/models/weights"
-        assert found == [
+        assert result == [
             f"{weights}/{name}.safetensors" for name in ("sentinel2-rgb", "stack-demo")
         ]
 
@@ -150,9 +150,9 @@ class TestArchive:
         assert "<h1>Accuracy of the landslide map</h1>" in html.read_text(encoding="utf-8")
 
     def test_nothing_stops_its_publication(self, archive):
-        found = check(archive)
-        assert [finding.text for finding in found if finding.stops] == []
-        assert all("placeholder" in finding.text for finding in found)
+        result = check(archive)
+        assert [finding.text for finding in result if finding.stops] == []
+        assert all("placeholder" in finding.text for finding in result)
 
 
 class TestOnePlace:
@@ -228,16 +228,16 @@ class TestGates:
         ],
     )
     def test_what_stops_a_publication_is_one_sentence(self, findings, name, text, sentence):
-        found = [finding for finding in findings({name: text}) if finding.stops]
-        assert any(re.search(sentence, finding.text) for finding in found), found
-        assert not any("\n" in finding.text for finding in found)
+        result = [finding for finding in findings({name: text}) if finding.stops]
+        assert any(re.search(sentence, finding.text) for finding in result), result
+        assert not any("\n" in finding.text for finding in result)
 
     def test_placeholders_and_permissions_are_warned_of(self, findings):
         metadata = METADATA.replace("site.org/issues", "example.org/issues")
-        found = findings({"metadata.txt": metadata}, mode=0o755)
-        assert not any(finding.stops for finding in found)
-        assert any("tracker is a placeholder" in finding.text for finding in found)
-        assert any("__init__.py is executable" in finding.text for finding in found)
+        result = findings({"metadata.txt": metadata}, mode=0o755)
+        assert not any(finding.stops for finding in result)
+        assert any("tracker is a placeholder" in finding.text for finding in result)
+        assert any("__init__.py is executable" in finding.text for finding in result)
 
     def test_a_folder_that_is_no_package_name_is_refused(self, findings):
         assert "must be one folder" in findings(folder="land-slide")[0].text

@@ -209,8 +209,8 @@ class Ground:
         write(Path(self._file("dem.tif")), dem, names=["elevation"])
         left, top = 500000, 5000000
         river = [LineString([(left + 5, top - 5), (left + 400, top - 300)])]
-        places = ((100, 100, 300, 200), (300, 300, 420, 440), (20, 300, 120, 420))
-        shapes = [box(left + w, top - n, left + e, top - s) for w, s, e, n in places]
+        positions = ((100, 100, 300, 200), (300, 300, 420, 440), (20, 300, 120, 420))
+        shapes = [box(left + w, top - n, left + e, top - s) for w, s, e, n in positions]
         gpd.GeoDataFrame(geometry=river, crs="EPSG:32632").to_file(self._file("rivers.gpkg"))
         kinds = {"kind": ["marl", "clay", "marl"]}
         frame = gpd.GeoDataFrame(kinds, geometry=shapes, crs="EPSG:32632")

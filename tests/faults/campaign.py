@@ -109,8 +109,8 @@ class Campaign:
             kind = kinds[(number // len(self._jobs) + number) % len(kinds)]
             self._one(job, Fault.draw(self._random, kind))
             if (number + 1) % TOLD_EVERY == 0:
-                found = len(self.result.findings)
-                print(f"{number + 1} of {count} faults, {found} findings", file=sys.stderr)
+                result = len(self.result.findings)
+                print(f"{number + 1} of {count} faults, {result} findings", file=sys.stderr)
         for path, before in self._inputs.items():
             if fingerprint(path) != before:
                 self._find("kill", "input changed", f"{path}")
@@ -142,23 +142,23 @@ class Campaign:
 
     def _judge(self, job: "_Prepared", fault: Fault, where: str, ending: str) -> None:
         """Look at what the fault has left."""
-        found = {}
+        result = {}
         for key, path in job.outputs(self.out).items():
             if path.exists():
                 digest = fingerprint(path)
                 known = {job.new[key]: "new", job.old.get(key): "old"}
-                found[key] = known.get(digest, f"damaged ({digest[:300]})")
-        for key, state in found.items():
+                result[key] = known.get(digest, f"damaged ({digest[:300]})")
+        for key, state in result.items():
             if state.startswith("damaged"):
                 self._find(fault.kind, "damaged", where + f"{key} {state}")
-        if {"old", "new"} <= set(found.values()):
-            self._find(fault.kind, "mixed", where + str(found))
-        if ending == "done" and set(found.values()) | {"new"} != {"new"}:
-            self._find(fault.kind, "false success", where + str(found))
-        if ending == "done" and len(found) < len(job.new):
-            self._find(fault.kind, "false success", where + str(found))
-        if ending == "sentence" and job.old and set(found.values()) != {"old"}:
-            self._find(fault.kind, "lost", where + str(found))
+        if {"old", "new"} <= set(result.values()):
+            self._find(fault.kind, "mixed", where + str(result))
+        if ending == "done" and set(result.values()) | {"new"} != {"new"}:
+            self._find(fault.kind, "false success", where + str(result))
+        if ending == "done" and len(result) < len(job.new):
+            self._find(fault.kind, "false success", where + str(result))
+        if ending == "sentence" and job.old and set(result.values()) != {"old"}:
+            self._find(fault.kind, "lost", where + str(result))
 
     def _again(self, job: "_Prepared", fault: Fault, where: str) -> None:
         """Run it once more, undisturbed: all is new then, and nothing is left over."""

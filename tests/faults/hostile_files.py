@@ -96,9 +96,9 @@ def _bytes(folder: Path, good: dict[str, str]) -> None:
 def _cut(folder: Path, good: dict[str, str]) -> None:
     for key, path in good.items():
         content = Path(path).read_bytes()
-        for share in (0.02, 0.5, 0.97):
-            cut = folder / f"cut_{share}_{key}{Path(path).suffix}"
-            cut.write_bytes(content[: int(len(content) * share)])
+        for fraction in (0.02, 0.5, 0.97):
+            cut = folder / f"cut_{fraction}_{key}{Path(path).suffix}"
+            cut.write_bytes(content[: int(len(content) * fraction)])
         spoilt = bytearray(content)
         for place in range(100, len(spoilt), 211):
             spoilt[place] ^= 0xFF

@@ -46,17 +46,17 @@ def strict(monkeypatch, tmp_path):
 
 def open_files():
     """Return the paths of the files that this process has open or mapped."""
-    found = set()
+    result = set()
     for number in os.listdir("/proc/self/fd"):
         try:
             path = os.readlink(f"/proc/self/fd/{number}")
         except OSError:
             continue
         if os.path.isfile(path):
-            found.add(path)
+            result.add(path)
     for line in Path("/proc/self/maps").read_text().splitlines():
-        found.add(line.split(None, 5)[-1] if "/" in line else "")
-    return found
+        result.add(line.split(None, 5)[-1] if "/" in line else "")
+    return result
 
 
 def is_within(file, path):

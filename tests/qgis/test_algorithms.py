@@ -32,9 +32,9 @@ pytestmark = pytest.mark.usefixtures("provider")
 
 
 def algorithm(name):
-    found = QgsApplication.processingRegistry().algorithmById(f"landslide:{name}")
-    assert found is not None, f"landslide:{name} is not registered"
-    return found
+    result = QgsApplication.processingRegistry().algorithmById(f"landslide:{name}")
+    assert result is not None, f"landslide:{name} is not registered"
+    return result
 
 
 def command_arguments(name):

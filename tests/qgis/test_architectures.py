@@ -77,14 +77,14 @@ def samples(run, tmp_path_factory):
             if mask.exists():
                 cut(mask, folder / "masks" / f"{path.stem}.tif")
     output = folder / "samples"
-    found = run(
+    result = run(
         "importsamples",
         IMAGES=folder / "images",
         MASKS=folder / "masks",
         VALIDATION=0.25,
         OUTPUT=output,
     )
-    assert found["TRAIN"] == TILES * 3 // 4
+    assert result["TRAIN"] == TILES * 3 // 4
     return output
 
 
@@ -110,7 +110,7 @@ def card_of(model):
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_three_epochs_make_a_model(run, samples, tmp_path, architecture):
     model = tmp_path / "model.safetensors"
-    found = run(
+    result = run(
         "train",
         SAMPLES=samples,
         ARCHITECTURE=architecture,
@@ -120,10 +120,10 @@ def test_three_epochs_make_a_model(run, samples, tmp_path, architecture):
         DEVICE="cpu",
         MODEL=model,
     )
-    assert 0 <= found["IOU"] <= found["F1"] <= 1 and 0 < found["THRESHOLD"] < 1
+    assert 0 <= result["IOU"] <= result["F1"] <= 1 and 0 < result["THRESHOLD"] < 1
     card = card_of(model)
     assert card["mlm:architecture"] == architecture
     assert card["landslide:training"]["epochs"] == 3
     assert card["landslide:training"]["ending"] == "all epochs"
     assert [path.name for path in tmp_path.iterdir()] == ["model.safetensors"]
-    print(f"{architecture}: F1 {found['F1']:.3f}, {card['mlm:total_parameters']} parameters")
+    print(f"{architecture}: F1 {result['F1']:.3f}, {card['mlm:total_parameters']} parameters")

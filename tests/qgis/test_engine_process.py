@@ -107,8 +107,8 @@ class TestLookUp:
 
     @pytest.mark.parametrize("torch", ["cpu", "cu130", "pypi"])
     def test_an_engine_with_any_torch_counts(self, tmp_path, torch):
-        made = environment_at(tmp_path / "home" / "1a2b3c4d", torch=torch)
-        assert find_engine() == made
+        written = environment_at(tmp_path / "home" / "1a2b3c4d", torch=torch)
+        assert find_engine() == written
 
     def test_an_engine_of_an_earlier_version_is_told(self, tmp_path, monkeypatch):
         environment_at(tmp_path / "home" / "1a2b3c4d", engine="of other packages")

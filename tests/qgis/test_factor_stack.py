@@ -109,9 +109,9 @@ def test_boxes_do_not_lie_on_each_other(model):
     boxes = [*model.childAlgorithms().values(), *model.parameterComponents().values()]
     for child in model.childAlgorithms().values():
         boxes += child.modelOutputs().values()
-    places = [(box.position().x(), box.position().y()) for box in boxes]
-    for number, (x, y) in enumerate(places):
-        for left, top in places[:number]:
+    positions = [(box.position().x(), box.position().y()) for box in boxes]
+    for number, (x, y) in enumerate(positions):
+        for left, top in positions[:number]:
             assert abs(x - left) >= 250 or abs(y - top) >= 100
 
 
@@ -121,8 +121,8 @@ def test_provider_lists_the_model():
 
 
 def test_stack_of_a_valley_and_its_analysis(engine, model, valley, tmp_path):
-    made = processing.run(model, {**valley, "stack:Stack": str(tmp_path / "stack.tif")})
-    bands = read_bands(made["stack:Stack"])
+    written = processing.run(model, {**valley, "stack:Stack": str(tmp_path / "stack.tif")})
+    bands = read_bands(written["stack:Stack"])
     assert list(bands) == [*BANDS, "lithology_3", "lithology_7"]
     columns = np.arange(61)
     np.testing.assert_allclose(bands["slope"][30, 5], np.degrees(np.hypot(0.5, 0.2)), rtol=0.1)
@@ -132,20 +132,20 @@ def test_stack_of_a_valley_and_its_analysis(engine, model, valley, tmp_path):
     assert (bands["lithology_3"] + bands["lithology_7"] == 1).all()
 
     landslides = write_raster(tmp_path / "mask.tif", (bands["river_distance"] < 60).astype("f4"))
-    found = processing.run(
+    result = processing.run(
         "landslide:factoranalysis",
         {
-            "STACK": made["stack:Stack"],
+            "STACK": written["stack:Stack"],
             "LANDSLIDES": landslides,
             "CLASSES": 3,
             "HTML": str(tmp_path / "factors.html"),
             "TABLE": str(tmp_path / "factors.csv"),
         },
     )
-    assert found["AUC_BLOCKS"] > 0.95
-    table = Path(found["TABLE"]).read_text(encoding="utf-8")
+    assert result["AUC_BLOCKS"] > 0.95
+    table = Path(result["TABLE"]).read_text(encoding="utf-8")
     assert table.count("lithology,classes") == 2
-    assert "river_distance" in Path(found["HTML"]).read_text(encoding="utf-8")
+    assert "river_distance" in Path(result["HTML"]).read_text(encoding="utf-8")
 
 
 def test_geology_may_be_polygons(engine, model, valley, tmp_path):
@@ -156,5 +156,5 @@ def test_geology_may_be_polygons(engine, model, valley, tmp_path):
         rock="Flysch",
     )
     changed = {"geology": geology, "geology_field": "rock", "stack:Stack": str(tmp_path / "s.tif")}
-    made = processing.run(model, {**valley, **changed})
-    assert list(read_bands(made["stack:Stack"])) == [*BANDS, "lithology_flysch"]
+    written = processing.run(model, {**valley, **changed})
+    assert list(read_bands(written["stack:Stack"])) == [*BANDS, "lithology_flysch"]

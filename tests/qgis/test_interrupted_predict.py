@@ -43,16 +43,16 @@ def inputs(engine, tmp_path):
 @pytest.fixture
 def pids(monkeypatch):
     """The process ids of the workers that get started."""
-    found = []
+    result = []
     start = engine_process.start
 
     def remember(*arguments):
         process = start(*arguments)
-        found.append(process.pid)
+        result.append(process.pid)
         return process
 
     monkeypatch.setattr(engine_process, "start", remember)
-    return found
+    return result
 
 
 @pytest.fixture

@@ -223,11 +223,11 @@ class TestInstaller:
 
 def command_lines():
     """Return the command lines of all running processes; some end while they are read."""
-    found = []
+    result = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
-            found.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
-    return found
+            result.append(path.read_bytes().replace(b"\0", b" ").decode(errors="replace"))
+    return result
 
 
 class TestEnvironment:
@@ -268,8 +268,8 @@ class TestEnvironment:
     def test_a_socks_proxy_looks_names_up_itself(self, proxy):
         QgsSettings().setValue("proxy/proxyType", "Socks5Proxy")
         QgsNetworkAccessManager.instance().setupDefaultProxyAndCache()
-        found = proxy_environment("https://packages.example/simple/")
-        assert found["HTTPS_PROXY"].startswith("socks5h://anna:")
+        result = proxy_environment("https://packages.example/simple/")
+        assert result["HTTPS_PROXY"].startswith("socks5h://anna:")
 
     def test_authorities_that_qgis_was_given_go_with_the_systems(self, qgis_app, tmp_path):
         manager = QgsApplication.authManager()
@@ -295,8 +295,8 @@ class TestEnvironment:
             manager.rebuildTrustedCaCertsCache()
 
     def test_its_passwords_can_be_taken_out_of_texts(self, proxy):
-        found = proxy_environment("https://packages.example/simple/")
-        text = f"proxy {found['HTTPS_PROXY']} refused {PASSWORD}"
-        assert without_passwords(text, found) == (
+        result = proxy_environment("https://packages.example/simple/")
+        text = f"proxy {result['HTTPS_PROXY']} refused {PASSWORD}"
+        assert without_passwords(text, result) == (
             f"proxy http://anna:***@127.0.0.1:{proxy.server_port} refused ***"
         )

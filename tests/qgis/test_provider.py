@@ -204,7 +204,7 @@ class TestPlugin:
         assert done.stdout.strip() == f"{len(ALGORITHMS)} set()"
 
     def test_without_engine_all_is_listed_and_says_what_to_do(self, provider, no_engine):
-        listed = {found.name(): found for found in provider.algorithms()}
+        listed = {result.name(): result for result in provider.algorithms()}
         assert {kind.ID for kind in ALGORITHMS} <= set(listed)
         for kind in ALGORITHMS:
             can, why = listed[kind.ID].canExecute()
@@ -216,11 +216,11 @@ class TestPlugin:
 
     def test_with_an_engine_all_can_run(self, provider, monkeypatch):
         monkeypatch.setenv(engine_lookup.VARIABLE, sys.executable)
-        assert all(found.canExecute()[0] for found in provider.algorithms())
+        assert all(result.canExecute()[0] for result in provider.algorithms())
 
     def test_the_graphical_models_are_listed_whole(self, provider):
         files = list((ROOT / "processing_algorithms" / "workflows").glob("*.model3"))
-        models = [found for found in provider.algorithms() if hasattr(found, "childAlgorithms")]
+        models = [result for result in provider.algorithms() if hasattr(result, "childAlgorithms")]
         assert len(models) == len(files) > 0
         for model in models:
             children = model.childAlgorithms().values()
@@ -433,7 +433,7 @@ class TestStyles:
 
 def test_the_worker_knows_every_destination_as_an_output(provider):
     """So that none of them is an input, another output or in the work of another run."""
-    for found in provider.algorithms():
-        if found.name() in COMMANDS:
-            keys = {each.name().lower() for each in found.destinationParameterDefinitions()}
-            assert keys == set(OUTPUTS.get(found.name(), ("output",)))
+    for result in provider.algorithms():
+        if result.name() in COMMANDS:
+            keys = {each.name().lower() for each in result.destinationParameterDefinitions()}
+            assert keys == set(OUTPUTS.get(result.name(), ("output",)))

@@ -46,8 +46,8 @@ def test_qgis_4_has_all_that_is_used(path):
     ],
 )
 def test_what_qgis_4_lacks_is_found(code, fault):
-    (found,) = faults(code)
-    assert fault in found
+    (result,) = faults(code)
+    assert fault in result
 
 
 @pytest.mark.parametrize(
@@ -71,8 +71,8 @@ def faults(source):
     names = {}
     for node in nodes:
         names.update(imported(node))
-    found = ((node, gone(node) or moved(node, names)) for node in nodes)
-    return [f"line {node.lineno}: {fault}" for node, fault in found if fault]
+    result = ((node, gone(node) or moved(node, names)) for node in nodes)
+    return [f"line {node.lineno}: {fault}" for node, fault in result if fault]
 
 
 def imported(node):

@@ -191,15 +191,15 @@ def test_inventory_of_a_mask_and_its_accuracy(engine, tmp_path):
     mask[10:20, 10:30] = 1
     mask[40, 40] = 1
     path = write_raster(tmp_path / "mask.tif", mask, nodata=255)
-    made = processing.run(
+    written = processing.run(
         "landslide:vectorize",
         {"INPUT": path, "MIN_AREA": 1000, "OUTPUT": str(tmp_path / "inventory.gpkg")},
     )
-    assert made["COUNT"] == 1
-    assert made["AREA_M2"] == pytest.approx(20000, rel=2e-3)
+    assert written["COUNT"] == 1
+    assert written["AREA_M2"] == pytest.approx(20000, rel=2e-3)
     measured = processing.run(
         "landslide:evaluate",
-        {"PREDICTED": made["OUTPUT"], "REFERENCE": path, "HTML": str(tmp_path / "report.html")},
+        {"PREDICTED": written["OUTPUT"], "REFERENCE": path, "HTML": str(tmp_path / "report.html")},
     )
     assert measured["PRECISION"] == 1
     assert measured["RECALL"] == pytest.approx(200 / 201)

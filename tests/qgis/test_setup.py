@@ -150,10 +150,10 @@ class TestAlgorithm:
             run()
 
     def test_the_true_engine_reports_itself(self, engine, feedback):
-        found = measure(engine, feedback)
-        assert "torch 2.13.0" in found["PACKAGES"]
-        assert found["MEGAPIXELS_PER_SECOND"] > 0
-        assert found["ENGINE"] == str(engine)
+        result = measure(engine, feedback)
+        assert "torch 2.13.0" in result["PACKAGES"]
+        assert result["MEGAPIXELS_PER_SECOND"] > 0
+        assert result["ENGINE"] == str(engine)
 
 
 class TestChoices:

@@ -135,13 +135,13 @@ def test_unknown_bands_have_no_ramp():
 
 
 def vector(kind, field, values, wkt):
-    made = QgsVectorLayer(f"{kind}?crs=EPSG:32632&{field}", "x", "memory")
+    written = QgsVectorLayer(f"{kind}?crs=EPSG:32632&{field}", "x", "memory")
     for value in values:
-        feature = QgsFeature(made.fields())
+        feature = QgsFeature(written.fields())
         feature.setGeometry(QgsGeometry.fromWkt(wkt))
         feature.setAttributes([value])
-        made.dataProvider().addFeature(feature)
-    return made
+        written.dataProvider().addFeature(feature)
+    return written
 
 
 def test_source_and_runout_are_told_apart(qgis_app):

@@ -50,10 +50,10 @@ class Iface:
 
 @pytest.fixture
 def iface(qgis_processing, monkeypatch):
-    found = Iface()
-    monkeypatch.setattr(qgis.utils, "iface", found)
+    result = Iface()
+    monkeypatch.setattr(qgis.utils, "iface", result)
     QgsSettings().remove(gui.GREETED)
-    yield found
+    yield result
     QgsSettings().remove(gui.GREETED)
 
 

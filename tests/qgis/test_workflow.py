@@ -57,9 +57,9 @@ def test_boxes_do_not_lie_on_each_other(model):
     boxes = [*model.childAlgorithms().values(), *model.parameterComponents().values()]
     for child in model.childAlgorithms().values():
         boxes += child.modelOutputs().values()
-    places = [(box.position().x(), box.position().y()) for box in boxes]
-    for number, (x, y) in enumerate(places):
-        for left, top in places[:number]:
+    positions = [(box.position().x(), box.position().y()) for box in boxes]
+    for number, (x, y) in enumerate(positions):
+        for left, top in positions[:number]:
             assert abs(x - left) >= 250 or abs(y - top) >= 100
 
 

@@ -72,21 +72,21 @@ def test_single_steps_give_the_inventory_of_the_chain(layers, middling, single_s
             dataset.update_tags(ns="IMAGERY", ACQUISITIONDATETIME=f"{date} 10:00:00")
     whole = map_landslides(**layers, model=model)
     inventory = gpd.read_file(whole["inventory"], layer=0)
-    found, tag, message = single_steps(layers["image"], model)
+    result, tag, message = single_steps(layers["image"], model)
     assert len(inventory) > 10 and abs(threshold - 0.5) > 1e-3
     assert float(tag) == threshold == float(tag_of(whole["probability"]))
     assert "of the model untrained" in message
-    assert found.geometry.geom_equals(inventory.geometry).all()
-    assert set(found.date) == {date or None}
-    assert found.drop(columns="geometry").equals(inventory.drop(columns="geometry"))
+    assert result.geometry.geom_equals(inventory.geometry).all()
+    assert set(result.date) == {date or None}
+    assert result.drop(columns="geometry").equals(inventory.drop(columns="geometry"))
 
 
 def test_a_threshold_given_to_predict_is_the_inventorys(layers, middling, single_steps):
     model, threshold = middling
-    found, tag, _ = single_steps(layers["image"], model, threshold=threshold - 0.01)
+    result, tag, _ = single_steps(layers["image"], model, threshold=threshold - 0.01)
     assert tag == repr(threshold - 0.01)
     given = map_landslides(**layers, model=model, threshold=threshold - 0.01)
-    assert found.area_m2.sum() == given["area_m2"]
+    assert result.area_m2.sum() == given["area_m2"]
     own = map_landslides(**layers, model=model)
     assert given["area_m2"] > own["area_m2"]
 
@@ -152,8 +152,8 @@ def test_single_steps_of_a_shipped_model_on_real_ground(data_dir, single_steps, 
         progress=Progress(),
     )  # fmt: skip
     inventory = gpd.read_file(options["gpkg"], layer=0)
-    found, tag, _ = single_steps(image, model)
+    result, tag, _ = single_steps(image, model)
     assert float(tag) == load_card(model).threshold != 0.5
     assert whole["count"] > 20
-    assert found.geometry.geom_equals(inventory.geometry).all()
-    assert found.area_m2.sum() == pytest.approx(whole["area_m2"], abs=1e-6)
+    assert result.geometry.geom_equals(inventory.geometry).all()
+    assert result.area_m2.sum() == pytest.approx(whole["area_m2"], abs=1e-6)

@@ -7,26 +7,26 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError
 
 def test_each_band_is_traced_to_its_layer():
     bands = ["red", "nir", "ndvi", "profile_curvature", "river_distance", "fault_distance"]
-    found = plan(
+    result = plan(
         [*bands, "lithology_granite"],
         Given(dem="dem.tif", faults="faults.gpkg", geology="geology.gpkg"),
     )
-    assert found.image == ["red", "nir"]
-    assert found.indices == ["ndvi"]
-    assert "profile_curvature" in found.terrain
-    assert found.rivers and found.faults and found.geology
+    assert result.image == ["red", "nir"]
+    assert result.indices == ["ndvi"]
+    assert "profile_curvature" in result.terrain
+    assert result.rivers and result.faults and result.geology
 
 
 def test_classes_of_aspect_are_one_factor():
-    found = plan(["aspect_class_north", "aspect_class_flat"], Given(dem="dem.tif"))
-    assert found.terrain.count("aspect_class") == 1
-    assert not found.image
+    result = plan(["aspect_class_north", "aspect_class_flat"], Given(dem="dem.tif"))
+    assert result.terrain.count("aspect_class") == 1
+    assert not result.image
 
 
 def test_only_what_the_model_needs_is_derived():
-    found = plan(["red", "green"], Given(dem="dem.tif"))
-    assert not (found.indices or found.rivers or found.faults or found.geology)
-    assert found.terrain == ["elevation", "slope", "aspect"]
+    result = plan(["red", "green"], Given(dem="dem.tif"))
+    assert not (result.indices or result.rivers or result.faults or result.geology)
+    assert result.terrain == ["elevation", "slope", "aspect"]
 
 
 @pytest.mark.parametrize(
@@ -49,5 +49,5 @@ def test_without_a_dem_terrain_can_not_be_had(band):
 
 
 def test_without_a_dem_nothing_is_derived_for_an_image_model():
-    found = plan(["red", "green", "blue"], Given())
-    assert not found.terrain and found.describe() == "Derives nothing."
+    result = plan(["red", "green", "blue"], Given())
+    assert not result.terrain and result.describe() == "Derives nothing."

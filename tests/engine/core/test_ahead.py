@@ -31,15 +31,15 @@ def marking(made):
 
 
 def test_read_ahead_makes_the_next_item_while_one_is_worked_on():
-    made = [threading.Event() for _ in range(3)]
-    for number in read_ahead(marking(made), range(3)):
-        assert made[min(number + 1, 2)].wait(60)
+    written = [threading.Event() for _ in range(3)]
+    for number in read_ahead(marking(written), range(3)):
+        assert written[min(number + 1, 2)].wait(60)
 
 
 def test_read_ahead_makes_as_many_as_asked_for_and_no_more():
-    made = [threading.Event() for _ in range(9)]
-    reader = read_ahead(marking(made), range(9), ahead=4)
+    written = [threading.Event() for _ in range(9)]
+    reader = read_ahead(marking(written), range(9), ahead=4)
     assert next(reader) == 0
-    assert all(one.wait(60) for one in made[:5])
+    assert all(one.wait(60) for one in written[:5])
     reader.close()
-    assert not any(one.is_set() for one in made[5:])
+    assert not any(one.is_set() for one in written[5:])

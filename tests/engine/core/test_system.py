@@ -155,9 +155,9 @@ class TestNames:
 
     def test_two_outputs_of_names_that_macos_takes_for_one_are_refused(self, monkeypatch, tmp_path):
         monkeypatch.setattr(sys, "platform", "darwin")
-        places = {"a": str(tmp_path / "map.tif"), "b": str(tmp_path / "MAP.tif")}
+        positions = {"a": str(tmp_path / "map.tif"), "b": str(tmp_path / "MAP.tif")}
         with pytest.raises(InputError, match="A and B would both write"):
-            with claimed(places, []):
+            with claimed(positions, []):
                 pass
 
     def test_and_a_part_of_an_input_is_known_by_them(self, monkeypatch, tmp_path):

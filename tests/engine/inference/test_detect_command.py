@@ -87,12 +87,12 @@ class Bright(torch.nn.Module):
     """Stands in for a trained detector: what is bright is one landslide."""
 
     def forward(self, images):
-        found = []
+        result = []
         for image in images:
             mask = (image[0] > 0.5)[None, None].float()
             there = bool(mask.any())
-            found.append({"masks": mask[:there], "scores": torch.full((int(there),), 0.75)})
-        return found
+            result.append({"masks": mask[:there], "scores": torch.full((int(there),), 0.75)})
+        return result
 
 
 def test_detect_writes_the_inventory(make_raster, tmp_path, monkeypatch):

@@ -72,7 +72,7 @@ def mosaic(data_dir, make_raster):
     """Landslides of which one lies in one window, one crosses two, one four, one more."""
     step = Tiling((SIDE, SIDE), SIZE, OVERLAP).rows[1].start
     seam = (step + SIZE) // 2
-    places = {
+    positions = {
         "ls_0013": (60, 60),
         "ls_0000": (60, seam + step),
         "ls_0012": (seam + step, seam),
@@ -81,7 +81,7 @@ def mosaic(data_dir, make_raster):
     rng = np.random.default_rng(0)
     image = rng.integers(60, 120, (4, SIDE, SIDE)).astype("float32")
     truth = np.zeros((SIDE, SIDE), int)
-    for number, (name, (row, col)) in enumerate(places.items(), start=1):
+    for number, (name, (row, col)) in enumerate(positions.items(), start=1):
         pixels = np.array(Image.open(data_dir / "bijie" / "images" / f"{name}.jpg"))
         mask = np.array(Image.open(data_dir / "bijie" / "masks" / f"{name}.png")) > 0
         rows, cols = np.nonzero(mask)
@@ -106,24 +106,24 @@ def test_a_landslide_over_several_windows_is_one_polygon_with_one_score(
         stack=path, model="m", output=output, mask=mask, tile_size=SIZE, overlap=OVERLAP,
         device="cpu", progress=Progress(),
     )  # fmt: skip
-    found = gpd.read_file(output)
-    assert result["count"] == len(found) == 4
-    assert found.geom_type.eq("Polygon").all() and found.is_valid.all()
+    values = gpd.read_file(output)
+    assert result["count"] == len(values) == 4
+    assert values.geom_type.eq("Polygon").all() and values.is_valid.all()
     seen_by = []
     for number in range(1, 5):
         mine = truth == number
-        shares = [overlap(polygon, mine) for polygon in found.geometry]
+        shares = [overlap(polygon, mine) for polygon in values.geometry]
         best = int(np.argmax(shares))
         assert shares[best] > 0.8, shares
-        assert found.score[best] == pytest.approx(max(network.scores[number]))
-        assert found.area_m2[best] == pytest.approx(mine.sum() * PIXEL**2, rel=0.2)
+        assert values.score[best] == pytest.approx(max(network.scores[number]))
+        assert values.area_m2[best] == pytest.approx(mine.sum() * PIXEL**2, rel=0.2)
         seen_by.append(len(network.scores[number]))
     assert seen_by[0] == 1 and seen_by[1] >= 2 and seen_by[2] >= 4 and seen_by[3] >= 6
     with rasterio.open(mask) as dataset:
         marked = dataset.read(1)
         assert (dataset.dtypes[0], dataset.nodata) == ("uint8", 255)
         assert dataset.tags(1)["class_1"] == "landslide"
-    np.testing.assert_array_equal(marked, burnt(found.geometry))
+    np.testing.assert_array_equal(marked, burnt(values.geometry))
 
 
 def test_the_area_cuts_landslides_and_the_mask(mosaic, tmp_path, monkeypatch):
@@ -144,8 +144,8 @@ def test_the_area_cuts_landslides_and_the_mask(mosaic, tmp_path, monkeypatch):
         device="cpu",
         progress=Progress(),
     )
-    found = gpd.read_file(output)
-    assert len(found) >= 2 and found.within(half.buffer(1e-6)).all()
+    result = gpd.read_file(output)
+    assert len(result) >= 2 and result.within(half.buffer(1e-6)).all()
     with rasterio.open(mask) as dataset:
         marked = dataset.read(1)
     assert (marked[:, 200:] == 255).all() and (marked[:, :200] < 2).all()

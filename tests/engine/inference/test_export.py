@@ -88,13 +88,13 @@ def test_deepness_sees_the_same_probabilities(model, network, tmp_path):
     result = export(model, tmp_path)
     assert result["tile_size"] == 96 and result["difference"] < 1e-4
     pixels = np.random.default_rng(0).integers(0, 256, (96, 96, 3)).astype("uint8")
-    found, keys = deepness(result["output"], pixels)
+    values, keys = deepness(result["output"], pixels)
     scaled = (pixels.transpose(2, 0, 1) - np.array(CARD.mean)[:, None, None]) / np.array(CARD.std)[
         :, None, None
     ]
     with torch.inference_mode():
         expected = network(torch.from_numpy(scaled).float()[None]).softmax(1)[0].numpy()
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(values, expected, atol=1e-4)
     assert json.loads(keys["class_names"]) == {"0": "background", "1": "landslide"}
     assert json.loads(keys["resolution"]) == 80  # cm
     assert json.loads(keys["seg_thresh"]) == 0.4 and json.loads(keys["tiles_overlap"]) == 25
@@ -123,11 +123,11 @@ def test_any_size(model, network, tmp_path):
         images = torch.randn(shape)
         with torch.inference_mode():
             expected = network(images).softmax(1)
-        found = runtime.run(images)
-        assert found.shape == expected.shape
+        result = runtime.run(images)
+        assert result.shape == expected.shape
         # the network pads to a multiple of 4, the graph to one of 32: alike but at the far edges
         near = (slice(None), slice(None), slice(shape[2] - 20), slice(shape[3] - 20))
-        torch.testing.assert_close(found[near], expected[near], atol=2e-2, rtol=0)
+        torch.testing.assert_close(result[near], expected[near], atol=2e-2, rtol=0)
     images = torch.randn(1, 3, 128, 64)
     with torch.inference_mode():
         expected = network(images).softmax(1)

@@ -38,8 +38,8 @@ def test_percentiles_come_to_lie_where_the_training_had_them(make_raster):
     image = np.random.default_rng(1).normal(1000, 100, (2, 200, 100)).astype(np.float32)
     with Source.open(make_raster("a.tif", image, bands=CARD.bands)) as source:
         z = scaled(image, fit_to_scene(CARD, source, Progress()))
-    found = z * np.array(CARD.std)[:, None, None] + np.array(CARD.mean)[:, None, None]
-    low, high = np.percentile(found, (2, 98), axis=(1, 2))
+    result = z * np.array(CARD.std)[:, None, None] + np.array(CARD.mean)[:, None, None]
+    low, high = np.percentile(result, (2, 98), axis=(1, 2))
     np.testing.assert_allclose(low, CARD.scene["low"], atol=0.1)
     np.testing.assert_allclose(high, CARD.scene["high"], atol=0.1)
 

@@ -81,34 +81,34 @@ def world(shape, *boxes):
     ],
 )
 def test_a_landslide_comes_out_once_and_whole(make_raster, landslide):
-    found = detect(make_raster("s.tif", world((100, 150), landslide), bands=["a"]))
-    assert len(found) == 1
-    assert found.polygons[0].equals(shapely.box(*landslide))
-    assert found.polygons[0].is_valid and found.polygons[0].geom_type == "Polygon"
+    result = detect(make_raster("s.tif", world((100, 150), landslide), bands=["a"]))
+    assert len(result) == 1
+    assert result.polygons[0].equals(shapely.box(*landslide))
+    assert result.polygons[0].is_valid and result.polygons[0].geom_type == "Polygon"
 
 
 @pytest.mark.parametrize("side", [16, 64])
 def test_windows_are_resampled_for_the_model_and_its_masks_back(make_raster, side):
     """Half as many pixels and twice as many; the landslide crosses four windows."""
     path = make_raster("s.tif", world((100, 150), (10, 12, 60, 40)), bands=["a"])
-    found = detect(path, side=side)
-    assert len(found) == 1
+    result = detect(path, side=side)
+    assert len(result) == 1
     truth = shapely.box(10, 12, 60, 40)
-    apart = found.polygons[0].symmetric_difference(truth).area
+    apart = result.polygons[0].symmetric_difference(truth).area
     assert apart <= truth.length, "no border is off by more than a pixel"
 
 
 def test_the_score_is_the_highest_of_the_windows(make_raster):
     """Windows of 32 at 0 and 24: the second sees 12 of 14 columns, more than the first."""
-    found = detect(make_raster("s.tif", world((32, 56), (22, 0, 36, 32)), bands=["a"]))
-    assert len(found) == 1
-    assert found.scores[0] == pytest.approx(0.5 + 12 / 32 / 2)
+    result = detect(make_raster("s.tif", world((32, 56), (22, 0, 36, 32)), bands=["a"]))
+    assert len(result) == 1
+    assert result.scores[0] == pytest.approx(0.5 + 12 / 32 / 2)
 
 
 def test_neighbours_stay_apart(make_raster):
     boxes = [(2, 2, 12, 12), (14, 2, 50, 12), (2, 20, 30, 60), (33, 20, 60, 60)]
-    found = detect(make_raster("s.tif", world((70, 70), *boxes), bands=["a"]))
-    assert sorted(polygon.bounds for polygon in found.polygons) == sorted(boxes)
+    result = detect(make_raster("s.tif", world((70, 70), *boxes), bands=["a"]))
+    assert sorted(polygon.bounds for polygon in result.polygons) == sorted(boxes)
 
 
 def test_low_scores_are_left_out(make_raster):
@@ -121,13 +121,13 @@ def test_low_scores_are_left_out(make_raster):
 def test_nodata_is_cut_out(make_raster):
     values = world((32, 32), (4, 4, 20, 20))
     values[0, :10] = -9999
-    found = detect(make_raster("s.tif", values, bands=["a"], nodata=-9999))
-    assert found.polygons[0].equals(shapely.box(4, 10, 20, 20))
+    result = detect(make_raster("s.tif", values, bands=["a"], nodata=-9999))
+    assert result.polygons[0].equals(shapely.box(4, 10, 20, 20))
 
 
 def test_a_raster_smaller_than_the_window_gives_nothing_beyond_its_border(make_raster):
-    found = detect(make_raster("s.tif", world((9, 11), (6, 3, 11, 9)), bands=["a"]), size=64)
-    assert found.polygons[0].equals(shapely.box(6, 3, 11, 9)) and len(found) == 1
+    result = detect(make_raster("s.tif", world((9, 11), (6, 3, 11, 9)), bands=["a"]), size=64)
+    assert result.polygons[0].equals(shapely.box(6, 3, 11, 9)) and len(result) == 1
 
 
 def test_merging_compares_only_what_both_windows_see():
@@ -155,10 +155,10 @@ def test_many_detections_are_merged_in_seconds():
     corner = random.uniform(0, 5000, (20000, 2))
     boxes = shapely.box(*corner.T, *(corner + random.uniform(5, 30, (20000, 2))).T)
     windows = np.concatenate([corner - 100, corner + 100], axis=1)
-    found = merge(Detections(boxes, np.full(20000, 0.5), windows))
-    assert 0 < len(found) < 20000
-    assert shapely.is_valid(found.polygons).all()
-    assert shapely.union_all(found.polygons).area == pytest.approx(shapely.union_all(boxes).area)
+    result = merge(Detections(boxes, np.full(20000, 0.5), windows))
+    assert 0 < len(result) < 20000
+    assert shapely.is_valid(result.polygons).all()
+    assert shapely.union_all(result.polygons).area == pytest.approx(shapely.union_all(boxes).area)
 
 
 class Astray(EveryBlob):
@@ -166,7 +166,8 @@ class Astray(EveryBlob):
 
     def forward(self, images):
         return [
-            {**found, "scores": found["scores"] * float("nan")} for found in super().forward(images)
+            {**result, "scores": result["scores"] * float("nan")}
+            for result in super().forward(images)
         ]
 
 

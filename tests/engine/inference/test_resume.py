@@ -83,12 +83,12 @@ def outputs(folder):
 def contents(folder):
     """Return what the folder's rasters hold, overviews included, and check that all is tidy."""
     assert sorted(path.name for path in folder.iterdir()) == ["m.tif", "p.tif"]
-    found = []
+    result = []
     for name in ("p.tif", "m.tif"):
         for level in ({}, {"overview_level": 0}):
             with rasterio.open(folder / name, **level) as dataset:
-                found.append(dataset.read(1))
-    return found
+                result.append(dataset.read(1))
+    return result
 
 
 def kept_rows(folder):

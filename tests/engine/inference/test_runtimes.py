@@ -85,13 +85,13 @@ def opened(network, name, size=64, said=None, **options):
 
 @pytest.mark.parametrize("name", ["auto", "torch", "openvino", "onnx"])
 def test_every_runtime_keeps_the_accuracy(network, name):
-    found = opened(network, name)
-    assert found.name.startswith({"auto": "", "onnx": "onnxruntime"}.get(name, name))
+    values = opened(network, name)
+    assert values.name.startswith({"auto": "", "onnx": "onnxruntime"}.get(name, name))
     for count in (2, 1, 3):  # a batch smaller, then larger than the first one
         images = torch.randn(count, 3, 64, 64)
-        result = found.run(images)
+        result = values.run(images)
         assert result.dtype == torch.float32 and result.shape == (count, 2, 64, 64)
-        assert result.device == found.device
+        assert result.device == values.device
         torch.testing.assert_close(result.sum(1), torch.ones(count, 64, 64))
         mean, flipped = deviation(result, exact(network, images), 0.5)
         assert mean < 0.002 and flipped < 0.005
@@ -100,10 +100,10 @@ def test_every_runtime_keeps_the_accuracy(network, name):
 
 
 def test_full_precision_of_openvino_is_that_of_torch(network):
-    found = OpenVinoRuntime.from_network(network, 3, False, 64, 48)
+    result = OpenVinoRuntime.from_network(network, 3, False, 64, 48)
     for count in (1, 9, 2):  # more than are computed side by side, and fewer
         images = torch.randn(count, 3, 64, 48)
-        torch.testing.assert_close(found.run(images), exact(network, images), atol=1e-5, rtol=0)
+        torch.testing.assert_close(result.run(images), exact(network, images), atol=1e-5, rtol=0)
 
 
 def test_openvino_leaves_the_images_of_a_batch_in_their_order():
@@ -112,10 +112,10 @@ def test_openvino_leaves_the_images_of_a_batch_in_their_order():
     network = torch.nn.Conv2d(1, 2, 1, bias=False).eval()
     torch.nn.init.constant_(network.weight, 0.0)
     network.weight.data[1] = 1.0
-    found = OpenVinoRuntime.from_network(network, 1, False, 16, 16)
-    values = torch.linspace(-3, 3, found.side_by_side * 3)
+    mapped = OpenVinoRuntime.from_network(network, 1, False, 16, 16)
+    values = torch.linspace(-3, 3, mapped.side_by_side * 3)
     for _ in range(5):
-        result = found.run(values[:, None, None, None].expand(-1, 1, 16, 16))
+        result = mapped.run(values[:, None, None, None].expand(-1, 1, 16, 16))
         torch.testing.assert_close(result[:, 1, 7, 7], values.sigmoid(), atol=1e-5, rtol=0)
 
 
@@ -126,23 +126,23 @@ def test_openvino_goes_on_after_an_image_that_failed(network):
         def start_async(self, *_, **__):
             raise RuntimeError("can't allocate memory")
 
-    found = OpenVinoRuntime.from_network(network, 3, False, 256, 256)
+    result = OpenVinoRuntime.from_network(network, 3, False, 256, 256)
     images = torch.randn(4, 3, 256, 256)
-    found.run(images)
-    found._requests[-1] = OutOfMemory()
+    result.run(images)
+    result._requests[-1] = OutOfMemory()
     with pytest.raises(RuntimeError, match="allocate"):
-        found.run(images)
-    torch.testing.assert_close(found.run(images), exact(network, images), atol=1e-5, rtol=0)
+        result.run(images)
+    torch.testing.assert_close(result.run(images), exact(network, images), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize("name", ["openvino", "onnx"])
 def test_any_size_as_the_network(network, name):
     """A graph is that of one size, with its padding: another one is made for another size."""
-    found = opened(network, name)
-    assert found.fixed_size is None
+    result = opened(network, name)
+    assert result.fixed_size is None
     for rows, cols in ((50, 50), (33, 70), (96, 64)):
         images = example_images(3, rows, 1, cols)
-        assert deviation(found.run(images), exact(network, images), 0.5)[0] < 0.002
+        assert deviation(result.run(images), exact(network, images), 0.5)[0] < 0.002
 
 
 class Shifted:
@@ -273,9 +273,9 @@ def test_bad_requests(network):
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_float16_on_cuda(network):
     wish = Wish(device=torch.device("cuda"), name="torch", size=64)
-    found = open_network(LoadedModel(network, card()), wish).runtime
+    values = open_network(LoadedModel(network, card()), wish).runtime
     images = torch.randn(2, 3, 64, 64)
-    result = found.run(images)
+    result = values.run(images)
     assert result.is_cuda
     assert deviation(result, exact(network.cpu(), images), 0.5)[0] < 0.002
 

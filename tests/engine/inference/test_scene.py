@@ -251,11 +251,11 @@ def run(tmp_path):
         predict(
             stack=stack, model=model, progress=Progress(events.append), **{**given, **parameters}
         )
-        found = {}
+        result = {}
         for path in folder.iterdir():
             with rasterio.open(path) as dataset:
-                found[path.name] = dataset.read(), dataset.descriptions, dataset.tags(1)
-        return found, [event["text"] for event in events if "text" in event]
+                result[path.name] = dataset.read(), dataset.descriptions, dataset.tags(1)
+        return result, [event["text"] for event in events if "text" in event]
 
     predicting: Any = run
     predicting.folder = folder
@@ -279,9 +279,9 @@ def test_models_of_one_file_and_of_several_are_averaged_with_their_deviation(
 def test_a_model_of_several_classes(make_raster, run, model):
     path = model("kinds", classes=["background", "Debris flow", "slide"])
     stack = make_raster("s.tif", noise(30, 30), bands=["a", "b"])
-    found, _ = run(stack, path, mask=str(run.folder / "m.tif"))
-    probabilities, bands, _ = found["p.tif"]
-    mask, _, tags = found["m.tif"]
+    result, _ = run(stack, path, mask=str(run.folder / "m.tif"))
+    probabilities, bands, _ = result["p.tif"]
+    mask, _, tags = result["m.tif"]
     assert bands == ("debris_flow_probability", "slide_probability")
     assert (tags["class_1"], tags["class_2"]) == ("Debris flow", "slide")
     np.testing.assert_array_equal(mask[0], classified(probabilities, 0.5))
@@ -293,11 +293,11 @@ def test_further_stacks_are_written_beside_with_their_names(make_raster, run, mo
         for name, size in (("one", 30), ("two", 40), ("three", 50))
     ]
     path = model("x")
-    found, _ = run(stacks[0], path, more_stacks=stacks[1:], mask=str(run.folder / "m.tif"))
+    result, _ = run(stacks[0], path, more_stacks=stacks[1:], mask=str(run.folder / "m.tif"))
     names = ["m.tif", "m_three.tif", "m_two.tif", "p.tif", "p_three.tif", "p_two.tif"]
-    assert sorted(found) == names
+    assert sorted(result) == names
     alone, _ = run(stacks[2], path, probability=str(run.folder / "q.tif"))
-    np.testing.assert_array_equal(alone["q.tif"][0], found["p_three.tif"][0])
+    np.testing.assert_array_equal(alone["q.tif"][0], result["p_three.tif"][0])
 
 
 def test_a_further_stack_that_is_unfit_is_refused_before_any_work(make_raster, run, model):
@@ -319,10 +319,10 @@ def test_a_stack_of_bytes_for_a_model_of_reflectance_is_warned_of(make_raster, r
     values = (100 + 30 * noise(1200, 900)).clip(0, 255).astype("uint8")
     path = model("x", mean=[0.1, 0.2], std=[0.05, 0.08])
     stack = make_raster("s.tif", values, bands=["a", "b"])
-    found, said = run(stack, path, tile_size=512)
+    result, said = run(stack, path, tile_size=512)
     warned = [text for text in said if "far from" in text]
     assert len(warned) == 1 and "a (+" in warned[0] and "b (+" in warned[0]
-    assert found["p.tif"][0].shape == (1, 1200, 900)
+    assert result["p.tif"][0].shape == (1, 1200, 900)
 
 
 def test_rasters_that_are_larger_than_a_screen_have_overviews(make_raster, run, model):

@@ -222,9 +222,9 @@ def test_a_batch_too_large_to_be_moved_to_the_device_is_halved(make_raster, monk
         return move(tensor, *place, **options)
 
     monkeypatch.setattr(torch.Tensor, "to", cramped)
-    found = run(path, convolutions(), batch=7)
+    result = run(path, convolutions(), batch=7)
     assert max(moved) <= 2
-    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
+    np.testing.assert_allclose(result.values, expected.values, atol=1e-6)
 
 
 def test_progress_runs_to_the_end(make_raster):

@@ -126,8 +126,8 @@ def test_predict_maps_one_ground_alike(stacks, tmp_path):
         with rasterio.open(output) as dataset:
             maps.append(dataset.read(1))
     assert maps[0].std() > 1e-3
-    for found in maps[1:]:
-        np.testing.assert_allclose(found, maps[0], atol=2e-3)
+    for result in maps[1:]:
+        np.testing.assert_allclose(result, maps[0], atol=2e-3)
 
 
 def test_units_travel_in_the_model_file():

@@ -172,13 +172,13 @@ def test_area_elsewhere_or_on_a_plain_image_is_refused(tmp_path):
 def test_several_threads_read_the_same_in_the_same_order(make_raster):
     values = np.random.default_rng(0).normal(size=(2, 150, 170)).astype("float32")
     path = make_raster("s.tif", values, bands=["a", "b"])
-    found = []
+    result = []
     for threads in (1, 3):
         with Source.open(path) as source:
             reader = Reader(source, card(), Tiling(source.grid.shape, 32, 0.25), threads=threads)
-            found.append([item for _, batch in reader.batches(4) for item in batch])
-    assert len(found[0]) == len(found[1]) == 42
-    for one, other in zip(*found, strict=True):
+            result.append([item for _, batch in reader.batches(4) for item in batch])
+    assert len(result[0]) == len(result[1]) == 42
+    for one, other in zip(*result, strict=True):
         assert one.tile.window == other.tile.window
         np.testing.assert_array_equal(one.values, other.values)
 

@@ -90,8 +90,8 @@ def test_a_model_file_gives_it_back(network, tmp_path):
     loaded = load_model(tmp_path / "m.safetensors")
     image = torch.randn(5, 64, 64)
     with torch.inference_mode():
-        (expected,), (found,) = network.eval()([image]), loaded.network([image])
-    assert all(torch.equal(expected[key], found[key]) for key in expected)
+        (expected,), (result,) = network.eval()([image]), loaded.network([image])
+    assert all(torch.equal(expected[key], result[key]) for key in expected)
 
 
 def test_nms_known_answer():
@@ -135,9 +135,9 @@ def test_roi_align_is_the_mean_of_bilinear_samples(ratio, aligned):
     rois = torch.tensor(
         [[0.0, 2, 3, 19, 15], [1, -6, -4, 8, 9], [0, 5, 5, 5.5, 5.2], [1, 10, 4, 40, 30]]
     )
-    found = torchvision_ops.roi_align(features, rois, 0.5, 3, 2, ratio, aligned)
+    result = torchvision_ops.roi_align(features, rois, 0.5, 3, 2, ratio, aligned)
     expected = naive_roi_align(features.numpy(), rois.numpy(), 0.5, 3, 2, ratio, aligned)
-    np.testing.assert_allclose(found, expected, atol=1e-5)
+    np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("ratio", [2, -1])
@@ -148,14 +148,14 @@ def test_the_gradient_of_roi_align_is_its_transpose(monkeypatch, ratio):
     corner = torch.rand(7, 2, generator=generator) * 12
     size = torch.rand(7, 2, generator=generator) * 12
     rois = torch.cat([torch.tensor([[0.0, 1, 1, 0, 1, 0, 0]]).T, corner, corner + size], 1)
-    found = torchvision_ops.roi_align(features, rois, 0.5, 3, 2, ratio, False)
+    result = torchvision_ops.roi_align(features, rois, 0.5, 3, 2, ratio, False)
     expected = naive_roi_align(features.detach().numpy(), rois.numpy(), 0.5, 3, 2, ratio, False)
-    np.testing.assert_allclose(found.detach(), expected, atol=1e-5)
-    weights = torch.randn(found.shape, generator=generator)
-    (found * weights).sum().backward()
+    np.testing.assert_allclose(result.detach(), expected, atol=1e-5)
+    weights = torch.randn(result.shape, generator=generator)
+    (result * weights).sum().backward()
     assert features.grad is not None
     # it is linear: <A f, g> = <f, A^T g>
-    torch.testing.assert_close((features.grad * features).sum(), (found * weights).sum())
+    torch.testing.assert_close((features.grad * features).sum(), (result * weights).sum())
     other = torch.randn(features.shape, generator=generator)
     there = torchvision_ops.roi_align(other, rois, 0.5, 3, 2, ratio, False)
     torch.testing.assert_close((features.grad * other).sum(), (there * weights).sum())

@@ -203,13 +203,13 @@ def test_a_coarser_reading_adds_half_of_what_it_sees_beyond_and_takes_nothing(sc
 
     with torch.inference_mode():
         expected = over_background(alone, images)
-        finest, found = expected, over_background(pyramid, images)
+        finest, result = expected, over_background(pyramid, images)
         for scale in sorted(scales)[1:]:
             alone.scales = (scale,)
             seen = over_background(alone, images)
             expected = torch.where(seen > expected, (expected + seen) / 2, expected)
-    torch.testing.assert_close(found, expected)
-    assert (found >= finest - 1e-6).all() and (found > finest + 1e-3).any()
+    torch.testing.assert_close(result, expected)
+    assert (result >= finest - 1e-6).all() and (result > finest + 1e-3).any()
     assert parameters(pyramid) == parameters(alone)
 
 

@@ -90,8 +90,8 @@ def test_mask_rcnn_learns_eight_patches(patches):
         return sum(network(images, targets).values())
 
     def score(network):
-        found = [(one["masks"][one["scores"] >= 0.5, 0] >= 0.5).any(0) for one in network(images)]
-        return iou(torch.stack(found), masks)
+        result = [(one["masks"][one["scores"] >= 0.5, 0] >= 0.5).any(0) for one in network(images)]
+        return iou(torch.stack(result), masks)
 
     assert overfit("mask_rcnn", loss, score) >= WANTED
 

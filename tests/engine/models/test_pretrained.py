@@ -64,10 +64,10 @@ def test_vgg_stages_compute_what_the_pretrained_encoder_does():
     image = torch.randn(1, 4, 64, 64)
     with torch.inference_mode():
         expected = encoder(image)
-        found = image
+        result = image
         for level, stage in enumerate(stages):
-            found = stage(found if level == 0 else torch.nn.functional.max_pool2d(found, 2))
-            torch.testing.assert_close(found, expected[level], rtol=1e-3, atol=1e-3)
+            result = stage(result if level == 0 else torch.nn.functional.max_pool2d(result, 2))
+            torch.testing.assert_close(result, expected[level], rtol=1e-3, atol=1e-3)
 
 
 def test_mask_rcnn_takes_over_a_pretrained_body_with_its_normalization(downloaded):

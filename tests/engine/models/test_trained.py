@@ -67,5 +67,5 @@ def test_three_epochs_give_a_file_that_predicts_as_the_trained_network(
     # Training lays weights out by channels last; sums in another order would differ by 1e-5.
     ours = trained[0].eval().to(memory_format=torch.contiguous_format)
     with torch.inference_mode():
-        expected, found = ours(image), loaded.network(image)
-    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+        expected, values = ours(image), loaded.network(image)
+    torch.testing.assert_close(values, expected, rtol=0, atol=1e-6)

@@ -54,15 +54,15 @@ def test_a_constant_mask_is_no_better_than_all_landslide_where_they_lie_anywhere
     rng = np.random.default_rng(0)
     masks = (rng.random((60, 16, 16)) < 0.2).astype(np.uint16)
     masks = masks.repeat(4, axis=1).repeat(4, axis=2)
-    found = baselines(constant_mask(masks[:40]), masks[40:])
-    constant, everything = found["constant mask"], found["all landslide"]
+    result = baselines(constant_mask(masks[:40]), masks[40:])
+    constant, everything = result["constant mask"], result["all landslide"]
     assert defined(f1(constant)) <= defined(f1(everything)) + 0.03
     assert abs(defined(all_metrics(constant)["kappa"])) < 0.05
 
 
 def test_the_threshold_of_the_constant_mask_is_the_best_on_the_training_masks():
     rng = np.random.default_rng(1)
-    masks = [middle((SIDE, SIDE), share) for share in rng.uniform(0.1, 0.9, 20)]
+    masks = [middle((SIDE, SIDE), fraction) for fraction in rng.uniform(0.1, 0.9, 20)]
     constant = constant_mask(masks)
     truth = np.stack(masks) > 0
 
@@ -76,10 +76,10 @@ def test_the_threshold_of_the_constant_mask_is_the_best_on_the_training_masks():
 def test_unknown_pixels_count_for_nothing_in_baselines():
     labels = middle((64, 64))
     labels[:, :32] = UNKNOWN
-    found = baselines(constant_mask([labels]), [labels])
-    assert all(counts.total == 64 * 32 for counts in found.values())
-    assert f1(found["constant mask"]) == 1
-    assert found["all background"].tp == 0 and found["all landslide"].fn == 0
+    result = baselines(constant_mask([labels]), [labels])
+    assert all(counts.total == 64 * 32 for counts in result.values())
+    assert f1(result["constant mask"]) == 1
+    assert result["all background"].tp == 0 and result["all landslide"].fn == 0
 
 
 def test_without_landslides_the_constant_mask_is_empty():
@@ -155,28 +155,28 @@ BRIGHT: Any = BrightTask()  # a task that needs no training
 def test_assessment_counts_every_known_validation_pixel(make_samples):
     samples = SampleSet.read(make_samples(shape=(40, 50), validation=5))
     tiles = Tiles(samples, ["slope", "ndvi"], 32, 0)
-    found = assess(Bright(), BRIGHT, tiles, batch_size=3)
+    result = assess(Bright(), BRIGHT, tiles, batch_size=3)
     known = 5 * (40 * 50 - 4)
-    assert found.counts.total == known and found.tiles == 20
-    assert {counts.total for counts in found.baselines.values()} == {known}
-    assert found.counts == found.scores.confusion(found.threshold)
-    assert defined(f1(found.counts)) > 0.9
-    assert found.threshold == found.scores.best_threshold()
-    assert (found.train, found.validation) == (12, 5)
-    assert 0.05 < found.seen < 0.6
-    assert len(found.best) == 3
-    scores = [defined(iou_landslide(example.counts)) for example in found.best]
+    assert result.counts.total == known and result.tiles == 20
+    assert {counts.total for counts in result.baselines.values()} == {known}
+    assert result.counts == result.scores.confusion(result.threshold)
+    assert defined(f1(result.counts)) > 0.9
+    assert result.threshold == result.scores.best_threshold()
+    assert (result.train, result.validation) == (12, 5)
+    assert 0.05 < result.seen < 0.6
+    assert len(result.best) == 3
+    scores = [defined(iou_landslide(example.counts)) for example in result.best]
     assert scores[0] == max(scores)
-    names = {example.name for example in found.best + found.worst}
+    names = {example.name for example in result.best + result.worst}
     assert len(names) <= 6 and all(name.startswith("synthetic, column ") for name in names)
-    assert found.best[0].image.shape == (1, 32, 32) and found.shown == ["slope"]
+    assert result.best[0].image.shape == (1, 32, 32) and result.shown == ["slope"]
 
 
 def test_a_threshold_of_ones_own_is_kept(make_samples):
     samples = SampleSet.read(make_samples())
     tiles = Tiles(samples, ["ndvi"], 32, 0)
-    found = assess(Bright(), BRIGHT, tiles, threshold=0.9)
-    assert found.threshold == 0.9 and found.counts == found.scores.confusion(0.9)
+    result = assess(Bright(), BRIGHT, tiles, threshold=0.9)
+    assert result.threshold == 0.9 and result.counts == result.scores.confusion(0.9)
 
 
 def test_in_bijie_a_constant_mask_scores_high(data_dir, tmp_path):
@@ -196,6 +196,6 @@ def test_in_bijie_a_constant_mask_scores_high(data_dir, tmp_path):
         split: [samples.load(sample)[2] for sample in samples.of_split(split)]
         for split in ("train", "validation")
     }
-    found = baselines(constant_mask(labels["train"]), labels["validation"])
-    assert 0.5 < defined(f1(found["constant mask"])) < 0.7
-    assert defined(f1(found["all landslide"])) < 0.4
+    result = baselines(constant_mask(labels["train"]), labels["validation"])
+    assert 0.5 < defined(f1(result["constant mask"])) < 0.7
+    assert defined(f1(result["all landslide"])) < 0.4

@@ -46,7 +46,7 @@ def a_run(seed, skill=0.6):
         for number in range(4)
     ]
     constant = constant_mask(labels)
-    found = Assessment(
+    result = Assessment(
         scores=scores,
         threshold=threshold,
         counts=scores.confusion(threshold),
@@ -64,7 +64,7 @@ def a_run(seed, skill=0.6):
         Epoch(number=n, loss=1 / n, f1=0.3 * n, iou=0.2 * n, threshold=0.5, seconds=2.0)
         for n in (1, 2)
     ]
-    return Run(Outcome(history=history, best=history[1], figures={}), found)
+    return Run(Outcome(history=history, best=history[1], figures={}), result)
 
 
 @pytest.fixture
@@ -101,9 +101,9 @@ def drawn_report(make_samples, tmp_path):
 
 def cells(text, row):
     """Return the texts of the row of a table that begins with a text."""
-    found = re.search(rf"<tr><td[^>]*>{row}</td>.*?</tr>", text)
-    assert found is not None, row
-    return re.findall(r"<td[^>]*>(.*?)</td>", found[0])
+    result = re.search(rf"<tr><td[^>]*>{row}</td>.*?</tr>", text)
+    assert result is not None, row
+    return re.findall(r"<td[^>]*>(.*?)</td>", result[0])
 
 
 def test_every_metric_stands_beside_its_baselines(report):
@@ -161,10 +161,10 @@ def test_a_run_without_landslide_found_can_be_drawn(drawn_report):
     run = a_run(0)
     nothing = Scores()
     nothing.add(np.zeros(9, np.float32), np.arange(9) < 3, np.ones(9, bool))
-    found = replace(
+    result = replace(
         run.assessment, scores=nothing, counts=nothing.confusion(0.5), best=[], worst=[]
     )
-    text = drawn_report([Run(run.outcome, found)])
+    text = drawn_report([Run(run.outcome, result)])
     assert "There are none." in text and text.count("<img") == 3
 
 

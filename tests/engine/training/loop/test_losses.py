@@ -85,8 +85,8 @@ def test_binary_cross_entropy_of_two_classes_is_cross_entropy():
     values = torch.randn(2, 2, 8, 8, generator=torch.Generator().manual_seed(1))
     classes = (torch.arange(128).reshape(2, 8, 8) % 3 == 0).long()
     classes[0, :2] = IGNORE
-    found = LOSSES["binary_cross_entropy"](values, classes)
-    assert found.item() == pytest.approx(LOSSES["cross_entropy"](values, classes).item(), rel=1e-5)
+    result = LOSSES["binary_cross_entropy"](values, classes)
+    assert result.item() == pytest.approx(LOSSES["cross_entropy"](values, classes).item(), rel=1e-5)
 
 
 def test_tversky_is_equation_3_of_salehi_et_al_2017():

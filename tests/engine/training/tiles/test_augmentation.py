@@ -125,10 +125,10 @@ def test_turning_by_angle_is_scipys(patch):
     whole = Patch(patch.values, np.ones_like(patch.valid), patch.labels)
     for angle in (-37.0, 12.5, 90.0):
         expected = rotate(whole.values, angle, axes=(1, 2), reshape=False, order=1)
-        found = warp(whole, (31.5, 39.5), (64, 80), angle, 1.0, [])
+        result = warp(whole, (31.5, 39.5), (64, 80), angle, 1.0, [])
         middle = (slice(None), slice(12, 52), slice(20, 60))
-        np.testing.assert_allclose(found.values[middle], expected[middle], atol=0.5)
-        assert (found.valid | (expected[2] == 0)).mean() > 0.97
+        np.testing.assert_allclose(result.values[middle], expected[middle], atol=0.5)
+        assert (result.valid | (expected[2] == 0)).mean() > 0.97
 
 
 def test_step_enlarges_about_the_centre():
@@ -140,8 +140,10 @@ def test_step_enlarges_about_the_centre():
     double = warp(whole, (20, 20), (41, 41), 0, 2, [])
     assert (double.labels != UNKNOWN).sum() == 21 * 21
     assert double.valid.all()
-    places = 2.0 * (np.arange(41) - 20) + 20
-    mirrored = np.where(places < 0, -1 - places, np.where(places > 40, 81 - places, places))
+    positions = 2.0 * (np.arange(41) - 20) + 20
+    mirrored = np.where(
+        positions < 0, -1 - positions, np.where(positions > 40, 81 - positions, positions)
+    )
     np.testing.assert_allclose(double.values[0, 7], mirrored, atol=1e-3)
 
 

@@ -20,8 +20,8 @@ from landslide_mapper.landslide_plugin.training.tiles.enhancement import (
 def patch_of(number, labels):
     """Band 0 says which patch, band 1 which pixel: where a pixel comes from is in itself."""
     labels = np.asarray(labels, np.uint16)
-    places = np.arange(labels.size, dtype=np.float32).reshape(labels.shape)
-    return Patch(np.stack([np.full_like(places, number), places]), labels != UNKNOWN, labels)
+    positions = np.arange(labels.size, dtype=np.float32).reshape(labels.shape)
+    return Patch(np.stack([np.full_like(positions, number), positions]), labels != UNKNOWN, labels)
 
 
 def landslides():
@@ -132,17 +132,17 @@ def test_the_same_tiles_whatever_the_threads(make_samples, monkeypatch):
     """Also from a batch on in the middle of an epoch."""
     folder = make_samples(background=6)
     options = {"augmentation": Augmentation(NAMES), "enhancement": 0.5}
-    made = {}
+    written = {}
     before = torch.get_num_threads()
     for threads in (1, 4):
         monkeypatch.setattr(module, "AHEAD", threads)
         torch.set_num_threads(threads)
         batches = list(tiles_of(folder, **options).train_batches(3, 4))
-        made[threads] = [batch.images.numpy().tobytes() for batch in batches]
+        written[threads] = [batch.images.numpy().tobytes() for batch in batches]
     torch.set_num_threads(before)
-    assert made[1] == made[4]
+    assert written[1] == written[4]
     rest = tiles_of(folder, **options).train_batches(3, 4, first=2)
-    assert [batch.images.numpy().tobytes() for batch in rest] == made[1][2:]
+    assert [batch.images.numpy().tobytes() for batch in rest] == written[1][2:]
 
 
 def test_patches_can_be_chosen(make_samples):

@@ -32,16 +32,16 @@ def elevation():
 @pytest.mark.parametrize("quarters, mirrored", turnings(BANDS))
 def test_turned_bands_are_the_bands_of_the_turned_dem(elevation, quarters, mirrored):
     expected = bands_of(turn(elevation, quarters, mirrored).copy())
-    found = turn_bands(bands_of(elevation), BANDS, quarters, mirrored)
+    result = turn_bands(bands_of(elevation), BANDS, quarters, mirrored)
     assert (expected[1] == -1).any()
-    difference = np.abs(found - expected)
+    difference = np.abs(result - expected)
     difference[1] = np.minimum(difference[1], 360 - difference[1])
     assert difference.max() < 1e-3
 
 
 def test_there_are_eight_turnings_all_different(elevation):
-    found = {turn(elevation, *turning).tobytes() for turning in turnings(BANDS)}
-    assert len(found) == 8
+    result = {turn(elevation, *turning).tobytes() for turning in turnings(BANDS)}
+    assert len(result) == 8
 
 
 def test_a_lone_component_is_never_turned_by_a_quarter():
@@ -54,8 +54,8 @@ def test_a_lone_component_is_turned_by_half_a_turn(elevation, kept):
     index = BANDS.index(kept[0])
     for quarters, mirrored in turnings(kept):
         expected = bands_of(turn(elevation, quarters, mirrored).copy())[[index]]
-        found = turn_bands(bands_of(elevation)[[index]], kept, quarters, mirrored)
-        np.testing.assert_allclose(found, expected, atol=1e-5)
+        result = turn_bands(bands_of(elevation)[[index]], kept, quarters, mirrored)
+        np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_the_patch_itself_is_left_alone(elevation):

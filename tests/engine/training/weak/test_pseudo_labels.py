@@ -29,8 +29,8 @@ def scene(make_raster):
 
 
 def cells(kind):
-    places = range(CELL // 2, SIZE, CELL)
-    return [(c, r) for c in places for r in places if (c + r) // CELL % 2 == kind]
+    positions = range(CELL // 2, SIZE, CELL)
+    return [(c, r) for c in positions for r in positions if (c + r) // CELL % 2 == kind]
 
 
 def test_the_chain(tmp_path, tiny, scene):
@@ -55,9 +55,9 @@ def test_the_chain(tmp_path, tiny, scene):
         stack=scene, landslides=f"{named['weak']}.tif", low=float(low), high=float(high),
         tile_size=CELL, stride=16, split="random", output=named["pseudo"], progress=Progress(),
     )  # fmt: skip
-    made = SampleSet.read(named["pseudo"])
-    unknown = [(made.load(sample)[2] == UNKNOWN).mean() for sample in made.samples]
-    assert made.labels == "pixel"
+    written = SampleSet.read(named["pseudo"])
+    unknown = [(written.load(sample)[2] == UNKNOWN).mean() for sample in written.samples]
+    assert written.labels == "pixel"
     assert 0.1 < np.mean(unknown) < 0.5
     train(samples=named["pseudo"], model=second, backbone="light", epochs=1, **RUN)
     predict(stack=scene, model=second, probability=f"{named['second']}.tif", **RUN)

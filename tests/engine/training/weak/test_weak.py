@@ -85,8 +85,8 @@ def test_the_grey_level_is_as_good_as_the_best_within_its_error():
     values = told.values.numpy()
 
     def f1(level):
-        found = values >= level
-        return 2 * (truth & found).sum() / (truth.sum() + found.sum())
+        result = values >= level
+        return 2 * (truth & result).sum() / (truth.sum() + result.sum())
 
     best = max(values, key=f1)
     level = chosen_threshold(told, told, told, CPU)
@@ -99,9 +99,9 @@ def test_batches_hold_both_kinds_in_turn(samples):
     images = Images(SampleSet.read(samples), ["red", "blue"], 24, seed=0)
     batches = list(images.train_batches(1, 6))
     assert len(batches) == images.train_steps(6) == 4
-    for found in batches:
-        assert found.images.shape == (6, 2, 24, 24)
-        assert found.labels[:, 0, 0].tolist() == [1, 0, 1, 0, 1, 0]
+    for result in batches:
+        assert result.images.shape == (6, 2, 24, 24)
+        assert result.labels[:, 0, 0].tolist() == [1, 0, 1, 0, 1, 0]
 
 
 def test_batches_are_the_same_from_any_step(samples):
@@ -204,7 +204,7 @@ def test_the_buffer_shows_images_of_half_precision_in_float32():
 def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     model, html = tmp_path / "weak.safetensors", tmp_path / "weak.html"
     events = []
-    found = trainweak(
+    result = trainweak(
         samples=samples, model=str(model), html=str(html), method=method, **SMALL,
         progress=Progress(events.append),
     )  # fmt: skip
@@ -212,7 +212,7 @@ def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     network, card = loaded.network, loaded.card
     assert card.architecture == "weak" and card.training["labels"] == "one an image"
     assert network(torch.randn(1, 3, 50, 41)).shape == (1, 2, 50, 41)
-    assert (found["cam_f1"] is None) == (method == "cyclegan")
+    assert (result["cam_f1"] is None) == (method == "cyclegan")
     told = [event for event in events if "those of image labels" in event.get("text", "")]
     assert len(told) == (2 if method == "both" else 1)
     page = html.read_text()
