@@ -34,7 +34,7 @@ from .shipped.measure import Mask, Predict, compare, constant_way
 
 UNSURE = 0.2
 """Distance from a probability of 0.5 within which a pseudo-label is not known."""
-GENERATOR = ("width", "blocks", "residual", "grey", "threshold")
+GENERATOR = ("width", "blocks", "residual", "grey", "threshold", "difference")
 """Arguments of the network that are CycleGAN's."""
 COVERED = 0.5
 """Share of a coarse pixel from which it counts as landslide."""

@@ -18,9 +18,10 @@ from .layers import pad
 from .pretrained import make_encoder
 
 METHODS = tuple(TrainWeak.METHOD.words)
+DIFFERENCES = ("grey", "bands")
 BACKBONES: dict[str, dict[str, str]] = {method: {} for method in METHODS}
 GREY = {"red": 0.3, "green": 0.59, "blue": 0.11}
-"""Weights of the grey difference (Zhou et al. 2022, equation 6)."""
+"""Weights of a grey image (Zhou et al. 2022, equation 5)."""
 THRESHOLD = 32.0
 """Grey levels of 0..255 from which a difference is landslide (Zhou et al. 2022, equation 7)."""
 SOFTNESS = 8.0
@@ -89,13 +90,15 @@ class WeakNetwork(nn.Module):
         blocks: of the generator.
         grey: grey levels (0..255) that a change of each band by one standard deviation means;
             see `grey_levels`.
+        difference: one of `DIFFERENCES`, see `grey_difference`; "bands" is what models had before
+            they told.
         threshold: grey levels from which a difference is landslide.
         cut: activation from which a pixel is landslide, in logits.
         depth: stages of the classifier's encoder.
         residual: of the generator.
 
     Raises:
-        ValueError: another method or number of classes, or of grey levels.
+        ValueError: another method, difference or number of classes, or of grey levels.
     """
 
     def __init__(
@@ -111,11 +114,14 @@ class WeakNetwork(nn.Module):
         cut: float = 0.0,
         depth: int = DEPTH,
         residual: bool = False,
+        difference: str = "bands",
     ) -> None:
         super().__init__()
         if method not in METHODS or classes != 2 or len(grey) not in (0, bands):
             raise ValueError(f"{method} with {classes} classes and {len(grey)} grey levels")
-        self.threshold, self.cut = threshold, cut
+        if difference not in DIFFERENCES:
+            raise ValueError(f"a difference by {difference}")
+        self.threshold, self.cut, self._by = threshold, cut, difference
         self.classifier = Classifier(bands, encoder, depth=depth) if method != "cyclegan" else None
         self.generator = Generator(bands, width, blocks, residual) if method != "cam" else None
         self.grey = list(grey) or [255 / 6 / bands] * bands
@@ -149,12 +155,36 @@ class WeakNetwork(nn.Module):
         return fine[:, 1, :height, :width] - fine[:, 0, :height, :width]
 
     def difference(self, images: Tensor) -> Tensor:
-        """Return |f - G(f)| in grey levels, float (N, H, W) (Zhou et al. 2022, equations 5, 6)."""
+        """Return how much the generator changes each pixel, in grey levels, float (N, H, W)."""
         if self.generator is None:
             raise ValueError("this network has no generator")
-        change = (limit(images) - self.generator(images)).abs().float()
-        grey: Tensor = (change * change.new_tensor(self.grey)[:, None, None]).sum(1)
-        return grey
+        change = limit(images) - self.generator(images)
+        return grey_difference(change, change.new_tensor(self.grey), self._by)
+
+
+def grey_difference(change: Tensor, grey: Tensor, difference: str) -> Tensor:
+    """Return the size of a change of images in grey levels, float (N, H, W).
+
+    Args:
+        change: in standard deviations, (N, bands, H, W).
+        grey: grey levels of one deviation of each band, (bands,).
+        difference: "grey": that of the grey images (Zhou et al. 2022, equations 5 and 6: red 30
+            darker and green 20 brighter are |-9 + 11.8| = 2.8); "bands": the sum of what each band
+            changes (9 + 11.8 = 20.8), which sees a change of colour alone.
+    """
+    changes = change.float() * grey[:, None, None]
+    return changes.sum(1).abs() if difference == "grey" else changes.abs().sum(1)
+
+
+def fitting_difference(difference: str, bands: Sequence[str], eight_bit: bool) -> str:
+    """Return the difference asked for; for "auto" grey's where the paper defines a grey image.
+
+    That is of red, green and blue of 8 bits. Other bands make no grey image that means something:
+    near infrared falls where red rises, and in a sum of both a landslide would vanish.
+    """
+    if difference != "auto":
+        return difference
+    return "grey" if eight_bit and set(bands) == set(GREY) else "bands"
 
 
 def grey_levels(bands: Sequence[str], std: Sequence[float], eight_bit: bool) -> list[float]:

@@ -15,6 +15,7 @@ from .parameters import (
     advanced,
     asked,
     device,
+    later,
 )
 
 
@@ -73,6 +74,12 @@ class TrainWeak(EngineAlgorithm):
             "Difference of an image from its translation, of 255 grey levels, from which a pixel "
             "is landslide; the paper's is 32. With 0 the labels of the validation images choose "
             "it, as it depends on how long the training was.",
+        )
+        yield (
+            later(advanced(asked(choices.TrainWeak.DIFFERENCE))),
+            "grey: the images become grey first, as in the paper, so that a change of colour alone "
+            "counts little; bands: what each band changes is summed, which is meant for other "
+            "bands than red, green and blue.",
         )
         yield (
             advanced(asked(choices.TrainWeak.ENCODER)),

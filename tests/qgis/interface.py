@@ -153,6 +153,7 @@ INTERFACE = {
         "TILE_SIZE": "number",
         "REDUCTION": "number",
         "THRESHOLD": "number",
+        "DIFFERENCE": "enum",
         "ENCODER": "string",
         "DEPTH": "number",
         "PEAK": "number",

@@ -169,6 +169,15 @@ class TrainWeak:
     TILE_SIZE = Whole("Tile size", low=32, high=1024, unit="pixels", default=128)
     REDUCTION = Whole("Reduction", low=1, high=64, default=1)
     THRESHOLD = Number("Grey difference", low=0.0, high=255.0)
+    DIFFERENCE = Choice(
+        "Difference of images",
+        {
+            "auto": "Grey for red, green and blue of 8 bits, else by band",
+            "grey": "Of grey images (Zhou et al. 2022)",
+            "bands": "Summed over bands",
+        },
+        "auto",
+    )
     ENCODER = Text(
         "Encoder of the classifier",
         "resnet50",

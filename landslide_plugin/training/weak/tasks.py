@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from ....models.cyclegan import RANGE, CycleGAN, limit
 from ....models.device import autocast
-from ....models.weak import SOFTNESS, Classifier
+from ....models.weak import SOFTNESS, Classifier, grey_difference
 from ..tiles.batches import Batch
 
 CYCLE, IDENTITY = 10.0, 5.0
@@ -106,12 +106,15 @@ class CycleGanTask:
         grey: grey levels of one standard deviation of each band.
         threshold: grey levels from which a difference is landslide.
         seed: of the buffers.
+        difference: see `grey_difference`.
     """
 
     half = True
 
-    def __init__(self, grey: list[float], threshold: float, seed: int = 0) -> None:
-        self._grey = torch.tensor(grey)[:, None, None]
+    def __init__(
+        self, grey: list[float], threshold: float, seed: int = 0, difference: str = "grey"
+    ) -> None:
+        self._grey, self._difference = torch.tensor(grey), difference
         self._threshold = threshold
         self._cleared, self._slid = Buffer(seed=seed), Buffer(seed=seed + 1)
 
@@ -161,11 +164,12 @@ class CycleGanTask:
         return result
 
     def changed(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
-        """Return the grey difference that `CHANGED` of each image's pixels exceed, float (N,)."""
+        """Return the difference that `CHANGED` of each image's pixels exceed, float (N,)."""
         images = limit(batch.images).to(device)
         with autocast(device, self.half):
             cleared = _gan(network).clear(images)
-        difference: Tensor = ((images - cleared.float()).abs() * self._grey.to(device)).sum(1)
+        change = images - cleared.float()
+        difference = grey_difference(change, self._grey.to(device), self._difference)
         return difference.flatten(1).quantile(1 - CHANGED, 1)
 
     def _buffers(self) -> dict[str, Buffer]:

@@ -17,7 +17,7 @@ from ....models.model_card import ModelCard, plain_stem
 from ....models.model_file import check_model_path, save_model
 from ....models.pretrained import require_encoder
 from ....models.registry import SEMANTIC_TASK
-from ....models.weak import THRESHOLD, Classifier, grey_levels
+from ....models.weak import THRESHOLD, Classifier, fitting_difference, grey_levels
 from ...contract.choices import TrainWeak
 from ...contract.errors import DivergedError, InputError
 from ...core.progress import Progress
@@ -57,6 +57,7 @@ def trainweak(
     blocks: Annotated[int, TrainWeak.BLOCKS] = TrainWeak.BLOCKS.default,
     residual: Annotated[bool, TrainWeak.RESIDUAL] = TrainWeak.RESIDUAL.default,
     threshold: Annotated[float, TrainWeak.THRESHOLD] = TrainWeak.THRESHOLD.default,
+    difference: Annotated[str, TrainWeak.DIFFERENCE] = TrainWeak.DIFFERENCE.default,
     depth: Annotated[int, TrainWeak.DEPTH] = TrainWeak.DEPTH.default,
     peak: Annotated[float, TrainWeak.PEAK] = TrainWeak.PEAK.default,
     bands: Annotated[Sequence[str], TrainWeak.BANDS] = TrainWeak.BANDS.default,
@@ -86,6 +87,8 @@ def trainweak(
         residual: whether these give the change of an image instead of the image anew.
         threshold: grey levels (0..255) from which a difference is landslide; 0 to have it chosen
             by the labels of the validation images.
+        difference: "grey", that of grey images, "bands", the sum of what the bands change, or
+            "auto", grey for red, green and blue of 8 bits and bands for others.
         depth: stages of the classifier's encoder, each of which halves its map.
         peak: share of the map, its highest part, by which the classifier judges an image.
         bands: names of the bands to use; all when empty.
@@ -116,7 +119,9 @@ def trainweak(
             f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
         )
     images = Images(data, names, tile_size, seed, reduction)
-    grey = grey_levels(names, images.std, is_eight_bit(images))
+    eight_bit = is_eight_bit(images)
+    grey = grey_levels(names, images.std, eight_bit)
+    difference = fitting_difference(difference, names, eight_bit)
     run = _Run(images, pick_device(device), seed, model, progress)
     progress.message(
         f"{len(images.train[True])} images with landslide and {len(images.train[False])} without, "
@@ -137,7 +142,7 @@ def trainweak(
     if method != "cam":
         torch.manual_seed(seed)
         gan = CycleGAN(len(names), width, blocks, residual)
-        task = CycleGanTask(grey, threshold or THRESHOLD, seed)
+        task = CycleGanTask(grey, threshold or THRESHOLD, seed, difference)
         settings = run.settings(gan_epochs, gan_batch_size, GAN_RATE)
         settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM, last=True)
         try:
@@ -161,6 +166,7 @@ def trainweak(
         "threshold": threshold or THRESHOLD,
         "depth": depth,
         "residual": residual,
+        "difference": difference,
     }
     if classifier is not None:
         arguments["cut"] = activation_cut(classifier, images, run.device)

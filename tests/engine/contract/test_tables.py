@@ -25,6 +25,7 @@ from landslide_mapper.landslide_plugin.inference.runtimes import runtime
 from landslide_mapper.landslide_plugin.raster import bands, heights
 from landslide_mapper.landslide_plugin.training.loop import losses, schedule
 from landslide_mapper.landslide_plugin.training.tiles import augmentation
+from landslide_mapper.models import weak
 from landslide_mapper.models.pretrained import encoder_names
 from rasterio.enums import Resampling
 
@@ -39,6 +40,7 @@ from rasterio.enums import Resampling
         (Distance.LEVELS, distance.LEVELS, ("none",)),
         (Train.LOSS, losses.LOSSES, ()),
         (Train.SCHEDULE, schedule.SCHEDULES, ()),
+        (TrainWeak.DIFFERENCE, weak.DIFFERENCES, ("auto",)),
         (Train.AUGMENTATION, augmentation.NAMES, ("none",)),
         (Predict.RUNTIME, runtime.PACKAGES, ("auto",)),
         (ExportModel.FORMAT, ENDINGS, ()),

@@ -6,7 +6,13 @@ import pytest
 import torch
 from landslide_mapper.models.cyclegan import CycleGAN, Discriminator, Generator
 from landslide_mapper.models.registry import build, task_of
-from landslide_mapper.models.weak import Classifier, WeakNetwork, grey_levels
+from landslide_mapper.models.weak import (
+    Classifier,
+    WeakNetwork,
+    fitting_difference,
+    grey_difference,
+    grey_levels,
+)
 from torch import nn
 
 SMALL: dict[str, Any] = {"encoder": "resnet18", "width": 8, "blocks": 1}
@@ -58,6 +64,36 @@ def test_the_grey_difference_of_a_painted_image():
     assert difference.sum() == pytest.approx(64 * grey, rel=1e-5)
     mask = network(painted).argmax(1)[0].bool()
     assert mask[8:16, 8:16].all() and mask.sum() == 64
+
+
+@pytest.mark.parametrize(("difference", "levels"), [("grey", 2.8), ("bands", 20.8)])
+def test_a_change_of_colour_is_the_difference_of_the_grey_images(difference, levels):
+    """Red 30 darker, green 20 brighter: |-9 + 11.8| of the grey images, 9 + 11.8 by band."""
+    std = [10.0, 40.0, 20.0]
+    grey = grey_levels(["red", "green", "blue"], std, True)
+    change = (torch.tensor([-30.0, 20, 0]) / torch.tensor(std))[:, None, None].expand(1, 3, 4, 4)
+    expected = torch.full((1, 4, 4), levels)
+    torch.testing.assert_close(grey_difference(change, torch.tensor(grey), difference), expected)
+    network = WeakNetwork(3, 2, "cyclegan", **SMALL, grey=grey, difference=difference)
+    network.add_module("generator", _Erase())
+    torch.testing.assert_close(network.difference(change), expected)
+
+
+def test_the_difference_is_grey_where_the_paper_defines_grey_and_by_band_elsewhere():
+    rgb = ["blue", "green", "red"]
+    assert fitting_difference("auto", rgb, True) == "grey"
+    assert fitting_difference("auto", rgb, False) == "bands"
+    assert fitting_difference("auto", [*rgb, "nir"], True) == "bands"
+    assert fitting_difference("bands", rgb, True) == "bands"
+    assert fitting_difference("grey", ["nir"], False) == "grey"
+
+
+def test_a_model_that_does_not_tell_how_it_takes_differences_sums_over_bands():
+    """What models were made with before they told."""
+    old = WeakNetwork(3, 2, "cyclegan", **SMALL, grey=[10.0, 10, 10])
+    old.add_module("generator", _Erase())
+    change = torch.tensor([-1.0, 1, 0])[:, None, None].expand(1, 3, 4, 4)
+    torch.testing.assert_close(old.difference(change), torch.full((1, 4, 4), 20.0))
 
 
 def test_pixels_brighter_than_a_generator_can_be_are_not_changed_by_that():
