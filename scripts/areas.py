@@ -7,11 +7,11 @@ import rasterio
 from shapely import box
 
 
-def split_area(raster: str | Path, share: float, out: Path) -> tuple[Path, Path]:
-    """Write the western `share` of a raster's extent, and the rest, as polygon layers."""
+def split_area(raster: str | Path, fraction: float, out: Path) -> tuple[Path, Path]:
+    """Write the western `fraction` of a raster's extent, and the rest, as polygon layers."""
     with rasterio.open(raster) as dataset:
         (left, bottom, right, top), crs = dataset.bounds, dataset.crs
-    middle = left + share * (right - left)
+    middle = left + fraction * (right - left)
     paths = out / "west.gpkg", out / "east.gpkg"
     for path, x0, x1 in zip(paths, (left, middle), (middle, right), strict=True):
         frame = gpd.GeoDataFrame(geometry=[box(x0, bottom, x1, top)], crs=crs)

@@ -162,9 +162,9 @@ def _forms(given: dict[str, str]) -> Iterator[Finding]:
 def _models(plugin: Path) -> Iterator[Finding]:
     """Weights may go out under clear terms alone."""
     page = plugin / MODELS
-    known = json.loads(page.read_text(encoding="utf-8")) if page.is_file() else {}
+    models = json.loads(page.read_text(encoding="utf-8")) if page.is_file() else {}
     for path in sorted(plugin.rglob("*.safetensors")):
-        entry = known.get(path.stem, {})
+        entry = models.get(path.stem, {})
         if entry.get("distributed") != "zip" or not entry.get("licence"):
             yield _stop(
                 f"{path.name} has no clear terms in {MODELS}: leave it out, or state its licence.",

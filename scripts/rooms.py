@@ -111,12 +111,12 @@ def picture(below: Mapping[str, set[str]]) -> str:
 def _positions(below: Mapping[str, set[str]]) -> dict[str, tuple[float, float]]:
     """Return each box's middle; a room stands near the middle of those that it is tied to."""
     tied = {
-        room: below[room] | {other for other, known in below.items() if room in known}
+        room: below[room] | {other for other, others in below.items() if room in others}
         for room in below
     }
     order = [sorted(rooms) for rooms in FLOORS]
     for _ in range(8):
-        x = {room: place for row in order for room, place in zip(row, _spread(row), strict=True)}
+        x = {room: middle for row in order for room, middle in zip(row, _spread(row), strict=True)}
         order = [
             sorted(row, key=lambda room: sum(x[tie] for tie in tied[room]) / len(tied[room]))
             for row in order

@@ -286,7 +286,7 @@ def _save(
             if html and not result.canceled:
                 write_runs_report(html, result.runs, card, job.recipe.data, job.settings, origin)
     except OutputError as error:
-        if not checkpoint.there(job.model):
+        if not checkpoint.files_of(job.model):
             raise
         raise OutputError(
             f"{error} The training itself is kept beside it: run it again with the same settings, "

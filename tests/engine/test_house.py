@@ -108,6 +108,24 @@ def test_an_algorithm_and_its_command_have_one_name():
     assert algorithms - without_a_command == set(COMMANDS) - {"device"}
 
 
+MANY_MEANINGS = {"place", "known", "found", "there", "share", "how", "own", "made"}
+"""Plain words that have meant five things each; CONTRIBUTING lists those that mean one."""
+
+
+def test_a_name_says_which_of_a_plain_words_meanings():
+    """A reliability diagram's `share` is a key of the accuracy report, which users read."""
+    scripts = sorted((ROOT / "scripts").glob("*.py"))
+    names = {
+        f"{file.relative_to(ROOT)}: {name}"
+        for file in (*sources(), *scripts)
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+        for name in (getattr(node, key, None) for key in ("id", "attr", "arg", "name"))
+        if name in MANY_MEANINGS
+    }
+    told = {f"landslide_plugin/evaluation/{name}.py: share" for name in ("figures", "probability")}
+    assert names <= told
+
+
 def test_a_file_is_as_long_as_can_be_read_in_one_go():
     folders = ("landslide_plugin", "models", "processing_algorithms", "scripts", "benchmarks",
                "experiments", "tests")  # fmt: skip

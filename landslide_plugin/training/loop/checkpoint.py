@@ -107,7 +107,7 @@ def aside(path: Path, digest: str) -> Path:
     return path.with_name(f"{path.name}-{digest[:8]}")
 
 
-def there(model: str | Path) -> list[Path]:
+def files_of(model: str | Path) -> list[Path]:
     """Return the checkpoints beside a model, without those that were set aside."""
     name = glob.escape(Path(model).name)
     patterns = [f"{name}{fold}{SUFFIX}" for fold in ("", ".fold*")]
@@ -116,7 +116,7 @@ def there(model: str | Path) -> list[Path]:
 
 def remove(model: str | Path) -> None:
     """Remove all checkpoints of a model."""
-    for path in there(model):
+    for path in files_of(model):
         path.unlink(missing_ok=True)
 
 
