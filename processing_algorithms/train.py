@@ -107,7 +107,7 @@ class Train(EngineAlgorithm):
                 )
             ),
             "Begin with these instead: a safetensors file, or a .pth that holds tensors alone, of "
-            "the backbone's encoder, or of torchvision's Mask R-CNN for mask_rcnn.",
+            "the backbone's encoder, or of torchvision's Mask R-CNN for ours.",
         )
         yield (
             advanced(
