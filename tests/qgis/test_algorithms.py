@@ -108,7 +108,7 @@ def test_form_and_command_take_defaults_from_the_same_kind(name):
             assert theirs.lower() == f"{name}.{key}.default".lower()
             expected = KINDS[name][key].default
             if isinstance(expected, tuple):
-                ours, expected = as_list(ours), list(expected)
+                ours, expected = as_list(ours), list(map(str, expected))
         else:
             expected = ast.literal_eval(theirs)
         # Not given is what the engine has as "", 0, () or None.
