@@ -70,13 +70,27 @@ def _run(lines: TextIO, send: Callable[[dict[str, Any]], None]) -> dict[str, Any
             sys.modules[package] = None  # type: ignore[assignment]
     if parameters.get("pretrained") != "imagenet":  # the one wish for what lies on the internet
         os.environ["HF_HUB_OFFLINE"] = "1"
+    return run_command(name, parameters, Progress(send))
+
+
+def run_command(name: str, parameters: dict[str, Any], progress: Progress) -> dict[str, Any]:
+    """Run a command with its outputs claimed; they appear together at its end.
+
+    Args:
+        name: a key of `COMMANDS`.
+        parameters: as a request gives them.
+        progress: told of the run.
+
+    Raises:
+        LandslideError: the command's, or a parameter or output is unfit.
+    """
     function = find_command(name)
     parameters = checked(name, function, parameters)
     origin = Provenance(f"landslide:{name}", parameters)
     wanted = {key: parameters.get(key) for key in OUTPUTS.get(name, ("output",))}
     inputs = [value for key, value in parameters.items() if key not in wanted]
     with claimed(wanted, inputs), together():
-        return function(**parameters, origin=origin, progress=Progress(send))
+        return function(**parameters, origin=origin, progress=progress)
 
 
 def _missing_package(error: Exception) -> str:

@@ -20,6 +20,7 @@ OUTPUTS = {
     "map": ("inventory", "probability", "html"),
     "factoranalysis": ("html", "table"),
     "demoarea": ("folder",),
+    "recipe": (),  # each of its steps claims its own
     "device": (),
 }
 """Command to the parameters that name its outputs, where that is not `output` alone."""

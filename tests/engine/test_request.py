@@ -93,8 +93,8 @@ def test_what_it_does_not_take_is_named(key, value, wanted):
 @pytest.mark.parametrize(
     ("name", "key", "value", "mend"),
     [
-        ("train", "epochs", 0, "choose 1 or more"),
-        ("train", "loss", "hinge", "choose one of cross_entropy, binary_cross_entropy, "),
+        ("train", "batch_size", 0, "choose 1 or more"),
+        ("train", "loss", "hinge", "choose one of cross_entropy, cross_entropy_dice, "),
         ("train", "augmentation", ["flip", "spin"], "choose from flip, quarter_turn, "),
         ("train", "learning_rate", 0, "choose more than 0 and at most 1"),
         ("train", "seed", -1, "choose from 0 to 4294967295"),

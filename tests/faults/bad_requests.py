@@ -146,6 +146,8 @@ class Ground:
                 "model.safetensors", "probability.tif",
             )
         )  # fmt: skip
+        steps = [{"command": "demoarea", "parameters": {"folder": "{work}/area", "size": 128}}]
+        Path(self._file("recipe.json")).write_text(json.dumps({"steps": steps}), encoding="utf-8")
         patches = {"stack": stack, "landslides": landslides, "tile_size": 16, "stride": 16}
         training = {"samples": samples, "backbone": "light", "epochs": 1, "device": "cpu"}
         mapped = {"stack": stack, "model": model, "device": "cpu", "runtime": "torch"}
@@ -193,6 +195,7 @@ class Ground:
                 "image": image, "dem": dem, "model": model, "device": "cpu", "inventory": gpkg,
                 "html": html,
             },
+            "recipe": {"recipe": self._file("recipe.json"), "folder": str(out / "work")},
             "demoarea": {"folder": str(out / "demo"), "size": 128},
             "exportmodel": {"model": model, "output": str(out / "out.onnx")},
             "device": {"device": "cpu"},

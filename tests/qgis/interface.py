@@ -108,6 +108,7 @@ INTERFACE = {
         "SEED": "number",
         "OUTPUT": "folderDestination",
     },
+    "recipe": {"RECIPE": "file", "DATA": "file", "FOLDER": "folderDestination"},
     "train": {
         "SAMPLES": "file",
         "ARCHITECTURE": "enum",
@@ -270,6 +271,7 @@ OTHER_OUTPUTS = {
     "factoranalysis": {"AUC_BLOCKS": "outputNumber", "AUC_RANDOM": "outputNumber"},
     "samples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "importsamples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
+    "recipe": {"RESULT": "outputFile", "STEPS": "outputNumber"},
     "train": dict.fromkeys(("F1", "IOU", "THRESHOLD"), "outputNumber"),
     "exportmodel": {"DIFFERENCE": "outputNumber"},
     "setupengine": {
@@ -345,7 +347,14 @@ GROUPS = {
         "stack",
         "factoranalysis",
     },
-    "Samples and training": {"samples", "importsamples", "train", "trainweak", "exportmodel"},
+    "Samples and training": {
+        "samples",
+        "importsamples",
+        "train",
+        "trainweak",
+        "exportmodel",
+        "recipe",
+    },
     "Mapping": {"map", "predict", "detect", "fetchmodel"},
     "Inventory and accuracy": {"vectorize", "evaluate"},
     "": {"demoarea", "setupengine"},

@@ -14,7 +14,7 @@ Commands carry them in their signature, `loss: Annotated[str, Train.LOSS] = Trai
 `request.checked` refuses a value of which `kind.problem` says something; forms may ask it too.
 """
 
-from .engine import DemoArea, Device, SetupEngine
+from .engine import DemoArea, Device, Recipe, SetupEngine
 from .factors import (
     Classes,
     Distance,
@@ -40,6 +40,7 @@ __all__ = [
     "ImportSamples",
     "Map",
     "Predict",
+    "Recipe",
     "Samples",
     "SetupEngine",
     "SpectralIndices",

@@ -13,6 +13,10 @@ class DemoArea:
     SIZE = Whole("Size", low=256, high=4096, unit="pixels", default=1024)
 
 
+class Recipe:
+    """Of `recipe`, which takes files and folders alone."""
+
+
 class Device:
     """Of `device`, which the set-up measures the engine by."""
 

@@ -1,0 +1,85 @@
+"""The command `recipe`."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from ..answer import run_command
+from ..contract.errors import InputError, LandslideError
+from ..core.notes import read_note
+from ..core.progress import Progress
+from ..core.provenance import NO_ORIGIN, Provenance
+from ..outputs.locks import locked
+from ..outputs.whole import require_folder, together, whole_file
+from .recipe import Recipe, Step
+
+NOTE = "recipe.done.json"
+"""In the work's folder: what of which steps is done."""
+
+
+def recipe(
+    *,
+    recipe: str,
+    folder: str,
+    data: str = "",
+    origin: Provenance = NO_ORIGIN,
+    progress: Progress,
+) -> dict[str, Any]:
+    """Run the steps of a recipe; those that are done already are passed over.
+
+    A step is done if it, and all before it, were run to their end with the same parameters into the
+    same folder; whether its data have changed since is not looked at. A training that was broken
+    off goes on from its checkpoint.
+
+    Args:
+        recipe: JSON file; see the module `recipe`.
+        folder: what its steps make; it is made if it is not there.
+        data: folder of the data that it reads; not needed if it reads none.
+        origin: not used, as each step tells its own.
+        progress: told of each step.
+
+    Returns:
+        `folder`, `result`, the path of what the recipe makes, and `steps`, the number that ran.
+
+    Raises:
+        InputError: the file is no recipe, or the data are not there.
+        LandslideError: a step's own, with its number before it.
+    """
+    plan, work = Recipe.read(Path(recipe)), Path(folder).absolute()
+    given = Path(data).absolute() if data else None
+    if given is not None and not given.is_dir():
+        raise InputError(f"{data} is no folder: choose the one with the recipe's data.")
+    filled = [step.filled(given, work) for step in plan.steps]
+    if not work.is_dir():
+        require_folder(work)
+        work.mkdir()
+    require_folder(work / NOTE)
+    ran, digests = 0, plan.digests()
+    with locked(work / NOTE):
+        done = read_note(work / NOTE).get("done", [])
+        for number, (step, parameters) in enumerate(zip(plan.steps, filled, strict=True)):
+            name = f"Step {number + 1} of {len(plan.steps)}, {step.command}"
+            if done[: number + 1] == digests[: number + 1]:
+                progress.message(f"{name}: done before.")
+                continue
+            progress.message(f"{name}.")
+            part = progress.part(number / len(filled), (number + 1) / len(filled))
+            _run(step, parameters, name, part)
+            _note(work, digests[: number + 1])
+            ran += 1
+    progress.update(1.0)
+    result = Step("", {"result": plan.result}).filled(given, work)["result"]
+    return {"folder": str(work), "result": result, "steps": ran}
+
+
+def _note(work: Path, done: list[str]) -> None:
+    """Write at once what is done, while the run that this is a part of goes on."""
+    with together(), whole_file(work / NOTE) as path:
+        path.write_text(json.dumps({"done": done}), encoding="utf-8")
+
+
+def _run(step: Step, parameters: dict[str, Any], name: str, progress: Progress) -> None:
+    try:
+        run_command(step.command, parameters, progress)
+    except LandslideError as error:
+        raise type(error)(f"{name}: {error}") from error

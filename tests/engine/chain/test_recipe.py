@@ -1,0 +1,111 @@
+"""Recipes: commands as data, run to their end, passed over where they are done."""
+
+import json
+from typing import Any
+
+import pytest
+from landslide_mapper.landslide_plugin.answer import run_command
+from landslide_mapper.landslide_plugin.chain import recipe_command
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+
+AREA: dict[str, Any] = {"command": "demoarea", "parameters": {"folder": "{work}/area", "size": 256}}
+TERRAIN: dict[str, Any] = {
+    "command": "terrainfactors",
+    "parameters": {
+        "input": "{work}/area/dem.tif",
+        "factors": ["slope"],
+        "output": "{work}/terrain.tif",
+    },
+}
+
+
+@pytest.fixture
+def cook(tmp_path):
+    """Return a function that runs a recipe of these steps; it returns the result and the texts."""
+
+    def run(*steps, result="{work}/terrain.tif", **more):
+        path = tmp_path / "recipe.json"
+        path.write_text(json.dumps({"result": result, "steps": steps}), encoding="utf-8")
+        events = []
+        given = {"recipe": str(path), "folder": str(tmp_path / "work"), **more}
+        values = run_command("recipe", given, Progress(events.append))
+        return values, [event["text"] for event in events if "text" in event]
+
+    return run
+
+
+def test_its_steps_run_one_after_another(cook, tmp_path):
+    values, said = cook(AREA, TERRAIN)
+    assert values["result"] == str(tmp_path / "work" / "terrain.tif")
+    assert values["steps"] == 2 and (tmp_path / "work" / "terrain.tif").is_file()
+    assert "Step 2 of 2, terrainfactors." in said
+
+
+def test_what_is_done_is_passed_over_and_only_what_changed_runs_again(cook, tmp_path):
+    cook(AREA, TERRAIN)
+    before = (tmp_path / "work" / "area" / "dem.tif").stat().st_mtime_ns
+    assert cook(AREA, TERRAIN)[0]["steps"] == 0
+    changed = {**TERRAIN, "parameters": {**TERRAIN["parameters"], "factors": ["aspect"]}}
+    values, said = cook(AREA, changed)
+    assert values["steps"] == 1 and "Step 1 of 2, demoarea: done before." in said
+    assert (tmp_path / "work" / "area" / "dem.tif").stat().st_mtime_ns == before
+
+
+def test_a_broken_run_goes_on_at_the_step_that_failed(cook, tmp_path, monkeypatch):
+    ran = []
+
+    def breaks(name, parameters, progress):
+        ran.append(name)
+        if name == "terrainfactors" and len(ran) == 2:
+            raise InputError("The DEM is gone.")
+        return run_command(name, parameters, progress)
+
+    monkeypatch.setattr(recipe_command, "run_command", breaks)
+    with pytest.raises(InputError, match=r"Step 2 of 2, terrainfactors: The DEM is gone\."):
+        cook(AREA, TERRAIN)
+    assert cook(AREA, TERRAIN)[0]["steps"] == 1
+    assert ran == ["demoarea", "terrainfactors", "terrainfactors"]
+
+
+def test_data_are_found_in_the_folder_that_is_given(cook, tmp_path):
+    run_command("demoarea", {"folder": str(tmp_path / "mine"), "size": 256}, Progress())
+    step: dict[str, Any] = {"command": "terrainfactors", "parameters": {**TERRAIN["parameters"]}}
+    step["parameters"]["input"] = "{data}/dem.tif"
+    assert cook(step, data=str(tmp_path / "mine"))[0]["steps"] == 1
+
+
+def test_an_output_says_which_step_made_it(cook, tmp_path):
+    import rasterio
+
+    cook(AREA, TERRAIN)
+    with rasterio.open(tmp_path / "work" / "terrain.tif") as raster:
+        assert raster.tags()["LANDSLIDE_ALGORITHM"] == "landslide:terrainfactors"
+
+
+@pytest.mark.parametrize(
+    "steps, more, sentence",
+    [
+        ([{"command": "polish"}], {}, "step 1 asks for the command 'polish', and there are: "),
+        ([{"command": "recipe"}], {}, "step 1 asks for the command 'recipe'"),
+        (["demoarea"], {}, "step 1 is no object"),
+        ([{"command": "demoarea", "parameters": []}], {}, "step 1 is no object"),
+        ([], {}, 'no list of "steps"'),
+        ([{"command": "demoarea", "parameters": {"folder": "{data}/a"}}], {}, "name the folder"),
+        ([AREA], {"data": "/no/such/folder"}, "is no folder"),
+        ([{"command": "demoarea", "parameters": {"size": 3}}], {}, "Step 1 of 1, demoarea: "),
+    ],
+)
+def test_what_is_no_recipe_is_refused_in_one_sentence(cook, steps, more, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        cook(*steps, **more)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"steps": {}}', "[" * 100_000])
+def test_a_file_that_is_none_is_refused_in_one_sentence(content, tmp_path):
+    (tmp_path / "r.json").write_text(content, encoding="utf-8")
+    given = {"recipe": str(tmp_path / "r.json"), "folder": str(tmp_path / "work")}
+    with pytest.raises(InputError, match="recipe"):
+        run_command("recipe", given, Progress())
+    assert not (tmp_path / "work").exists()
