@@ -37,7 +37,8 @@ class Distance(EngineAlgorithm):
 
         Sources: Felzenszwalb and Huttenlocher 2012, Theory Comput. 8:415 (the transform); Gao et
         al. 2021, IEEE JSTARS 14:7881 (continuous); Yang, R. et al. 2022, Remote Sens. 14:2206 (six
-        levels with the breaks 30, 200, 500, 1000, 2000 m).
+        levels: the river, which is 30 m to each side of its line, then up to 200, 500, 1000 and
+        2000 m from there, and beyond).
     """
 
     def declare(self) -> Declaration:
@@ -61,8 +62,9 @@ class Distance(EngineAlgorithm):
         )
         yield (
             later(asked(choices.Distance.LEVELS)),
-            "The six levels of Yang, R. et al. 2022; or none, which gives the distance itself, or "
-            "levels with the breaks below.",
+            "The six levels of rivers of Yang, R. et al. 2022, whose metres count from the river's "
+            "surface: 30 m from a line, the outline of a polygon; or none, which gives the "
+            "distance itself, or levels with the breaks below.",
         )
         yield (
             asked(choices.Distance.BREAKS),

@@ -12,6 +12,8 @@ Where the grid does not keep its own metres the distance is that on the ellipsoi
 
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import reduce
 from itertools import pairwise
 
 import cv2
@@ -32,8 +34,25 @@ from .reach import Block, Reach
 
 Inner = tuple[slice, slice]
 
-LEVELS: dict[str, tuple[float, ...]] = {"yang2022": (30, 200, 500, 1000, 2000)}
-"""Presets of breaks in metres: six river levels (R. Yang et al. 2022, Remote Sens. 14:2206)."""
+
+@dataclass(frozen=True)
+class Levels:
+    """Levels of distances.
+
+    Attributes:
+        breaks: ascending metres between the levels.
+        half_width: metres to each side of lines and points that are still the features' surface,
+            from which the breaks count; polygons show theirs. Where it is above 0 the surface is a
+            level of its own.
+    """
+
+    breaks: tuple[float, ...]
+    half_width: float = 0.0
+
+
+LEVELS = {"yang2022": Levels((200, 500, 1000, 2000), half_width=30)}
+"""Presets: six river levels, the first of which is the river (R. Yang et al. 2022, Remote Sens.
+14:2206)."""
 
 _BLOCK_PIXELS = 8_000_000
 _BYTES_PER_PIXEL = 16
@@ -47,18 +66,21 @@ _SAMPLES = 9
 _OPENCV_LARGEST = 46340  # the square of rows + columns must fit int32
 
 
-def plan_blocks(features: Shapes, grid: Grid, limit: float = np.inf) -> list[Block]:
+def plan_blocks(
+    features: Shapes, grid: Grid, limit: float = np.inf, half_width: float = 0.0
+) -> list[Block]:
     """Cut the grid into blocks whose margins hold the nearest feature of each of their pixels.
 
     Args:
         features: lines, polygons or points in the grid's CRS.
         grid: where distances are wanted, at pixel centres.
         limit: longer distances are not needed, metres.
+        half_width: see `Levels`.
 
     Raises:
         GridError: all features lie farther from the grid than its diagonal and the limit.
     """
-    reach = Reach(features, grid, limit)
+    reach = Reach(features, grid, limit + half_width, half_width)
     usual, most = max(1, _BLOCK_PIXELS // grid.width), 3
     if not grid.keeps_crs_metres:
         usual, most = min(max(1, _GROUND_BLOCK_PIXELS // grid.width), _GROUND_BLOCK_ROWS), 8
@@ -92,7 +114,11 @@ def memory_needed(blocks: Sequence[Block], grid: Grid) -> int:
 
 
 def stream_distance(
-    features: Shapes, grid: Grid, blocks: Sequence[Block], limit: float = np.inf
+    features: Shapes,
+    grid: Grid,
+    blocks: Sequence[Block],
+    limit: float = np.inf,
+    half_width: float = 0.0,
 ) -> Iterator[tuple[Window, NDArray[np.float32]]]:
     """Yield the distance to the nearest feature, block by block; 0 inside polygons.
 
@@ -101,34 +127,41 @@ def stream_distance(
         grid: where distances are wanted, at pixel centres.
         blocks: as planned for these.
         limit: longer distances are given as this, metres.
+        half_width: see `Levels`; distances are those to the surface.
 
     Yields:
         A full-width window and metres, float32, (rows, columns); NaN beyond the projection.
     """
     transform = _in_the_plane if grid.keeps_crs_metres else _on_the_ground
+    surfaces = _surfaces(features, half_width)
 
     def measure(block: Block) -> tuple[Window, NDArray[np.float32]]:
+        return block.window, reduce(np.minimum, (to(block, *surface) for surface in surfaces))
+
+    def to(block: Block, shapes: Shapes, half_width: float) -> NDArray[np.float32]:
         around = grid.part(block.around)
-        empty = _untouched(features, around)
+        empty = _untouched(shapes, around)
         if empty.all():
-            distance = np.full((block.window.height, block.window.width), limit, np.float32)
-        else:
-            distance = transform(empty, around, _inner(block), limit)
+            return np.full((block.window.height, block.window.width), limit, np.float32)
+        distance = transform(empty, around, _inner(block), limit + half_width)
+        if half_width:
+            distance -= np.float32(half_width)
+            np.maximum(distance, 0, out=distance)
         if math.isfinite(limit):
             np.minimum(distance, np.float32(limit), out=distance)
-        return block.window, distance
+        return distance
 
     yield from read_ahead(measure, blocks)
 
 
-def preset(levels: str, breaks: Sequence[float]) -> Sequence[float]:
-    """Return the breaks of a preset, or those given where there is none.
+def preset(levels: str, breaks: Sequence[float]) -> Levels:
+    """Return the levels of a preset, or of the breaks given where there is none.
 
     Raises:
         InputError: breaks beside a preset.
     """
     if levels == "none":
-        return breaks
+        return Levels(tuple(breaks))
     if breaks:
         raise InputError(f"Give either the levels {levels} or breaks of your own, not both.")
     return LEVELS[levels]
@@ -162,10 +195,19 @@ def to_levels(distance: NDArray[np.float32], breaks: Sequence[float]) -> NDArray
 
 
 def level_names(breaks: Sequence[float]) -> dict[int, str]:
-    """Return the level numbers with their names, such as "30 to 200 m"."""
+    """Return the level numbers with their names, such as "30 to 200 m"; "surface" at break 0."""
     edges = [f"{value:g}" for value in (0, *breaks)]
-    names = [f"{low} to {high} m" for low, high in pairwise(edges)]
+    names = [f"{low} to {high} m" if low != high else "surface" for low, high in pairwise(edges)]
     return dict(enumerate([*names, f"above {edges[-1]} m"]))
+
+
+def _surfaces(features: Shapes, half_width: float) -> list[tuple[Shapes, float]]:
+    """Return the features, parted in those that reach `half_width` beyond themselves and others."""
+    if not half_width:
+        return [(features, 0.0)]
+    polygons = shapely.get_dimensions(features.geometries) == 2
+    parted = [(features.geometries[~polygons], half_width), (features.geometries[polygons], 0.0)]
+    return [(Shapes(some), wide) for some, wide in parted if len(some)]
 
 
 def _untouched(features: Shapes, grid: Grid) -> NDArray[np.uint8]:

@@ -38,9 +38,10 @@ def distance(
         output: float32 GeoTIFF of metres, or uint8 of levels 0..n, named and marked as ordinal,
             when there are breaks.
         name: the band's name.
-        max_distance: longer distances are given as this; 0 = no limit.
+        max_distance: longer distances are given as this; 0 = no limit. With a preset it counts from
+            the features' surface, as its levels do.
         breaks: ascending metres between the levels.
-        levels: a preset of breaks, one of `distance.LEVELS`; "none" for none.
+        levels: a preset, one of `distance.LEVELS`; "none" for none.
         origin: what the outputs tell of the run.
         progress: where to report.
 
@@ -49,7 +50,11 @@ def distance(
             little memory.
         GridError: the reference has no CRS or the features lie far from it.
     """
-    edges = distances.check_breaks(distances.preset(levels, breaks), max_distance)
+    chosen = distances.preset(levels, breaks)
+    width = chosen.half_width
+    edges = distances.check_breaks(chosen.breaks, max_distance)
+    if width:
+        edges = [0.0, *edges]
     with Source.open(reference, what="reference raster") as raster:
         grid = raster.grid
     tell_metres(grid, progress)
@@ -65,7 +70,7 @@ def distance(
     limit = max_distance or np.inf
     if edges:  # beyond the last break all is one level
         limit = min(limit, 2 * edges[-1])
-    blocks = distances.plan_blocks(features, grid, limit)
+    blocks = distances.plan_blocks(features, grid, limit, width)
     memory.require_memory(
         distances.memory_needed(blocks, grid),
         f"The distances on {grid.width} x {grid.height} pixels",
@@ -76,7 +81,7 @@ def distance(
     with RasterWriter(output, grid, [name], dtype, origin.tags(), names) as writer:
         if edges:
             writer.tag_band(1, {"ordinal": "yes"})  # the stack keeps them one band
-        for window, metres in distances.stream_distance(features, grid, blocks, limit):
+        for window, metres in distances.stream_distance(features, grid, blocks, limit, width):
             values = distances.to_levels(metres, edges) if edges else metres
             writer.write(values, window, np.isfinite(metres))
             progress.update((window.row_off + window.height) / grid.height)

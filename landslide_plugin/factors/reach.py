@@ -50,15 +50,16 @@ class Reach:
         features: lines, polygons or points in the grid's CRS.
         grid: where distances are wanted, at pixel centres.
         limit: longer distances are not needed, metres.
+        slack: features that much farther than the nearest one are wanted too, metres.
 
     Raises:
         GridError: all features lie farther from the grid than its diagonal and the limit.
     """
 
-    def __init__(self, features: Shapes, grid: Grid, limit: float) -> None:
+    def __init__(self, features: Shapes, grid: Grid, limit: float, slack: float = 0.0) -> None:
         self._grid, self._positions, self._limit = grid, Positions(grid), limit
         self._step = math.ceil(math.sqrt(grid.width * grid.height) / _COARSE_CELLS)
-        rows, columns = self._features_cells(features, search_box(features, grid, limit))
+        rows, columns = self._features_cells(features, search_box(features, grid, limit, slack))
         held, diagonals = self._centres(rows, columns)
         finite = np.isfinite(held).all(axis=1)
         self._rows, self._columns, held = rows[finite], columns[finite], held[finite]
@@ -74,7 +75,7 @@ class Reach:
         nearest = self._tree.query(self._centre_points)[0]
         nearest[outside] = 0
         # From centre to centre, by way of a pixel, the feature and the pixel that it touches.
-        self._radius = np.minimum(nearest + 1.5 * diagonal, limit) + 2 * diagonal
+        self._radius = np.minimum(nearest + 1.5 * diagonal + slack, limit) + 2 * diagonal
 
     def block(self, first: int, rows: int) -> Block:
         """Return the block of some rows with the margins that it needs.
@@ -187,8 +188,10 @@ def all_round(features: Geometries, grid: Grid) -> Geometries:
     return np.concatenate(copies)
 
 
-def search_box(features: Shapes, grid: Grid, limit: float) -> Box | None:
+def search_box(features: Shapes, grid: Grid, limit: float, slack: float = 0.0) -> Box | None:
     """Return bounds, in CRS units, that hold the nearest feature of every pixel.
+
+    With `slack`, those too that are at most as many metres farther.
 
     None where no feature is within the limit of the grid.
 
@@ -211,7 +214,7 @@ def search_box(features: Shapes, grid: Grid, limit: float) -> Box | None:
         )
     # From the grid's point nearest to a feature no pixel is farther than the diagonal; the pixels
     # that features touch may be a pixel nearer or farther than the features.
-    around = _box_around(grid, min(gap + diagonal, limit))
+    around = _box_around(grid, min(gap + diagonal + slack, limit))
     margin = 2 * max(grid.transform.a, -grid.transform.e)
     left, bottom = np.maximum(around[:2], features.bounds[:2]) - margin
     right, top = np.minimum(around[2:], features.bounds[2:]) + margin

@@ -35,12 +35,11 @@ def centres(grid):
     return x.reshape(grid.shape), y.reshape(grid.shape)
 
 
-def measure(shapes, grid=GRID, limit=np.inf):
+def measure(shapes, grid=GRID, limit=np.inf, half_width=0.0):
     features = Shapes(list(shapes))
-    blocks = rooms.plan_blocks(features, grid, limit)
-    return np.concatenate(
-        [block for _, block in rooms.stream_distance(features, grid, blocks, limit)]
-    )
+    blocks = rooms.plan_blocks(features, grid, limit, half_width)
+    parts = rooms.stream_distance(features, grid, blocks, limit, half_width)
+    return np.concatenate([block for _, block in parts])
 
 
 def exact(shapes, grid=GRID):
@@ -223,6 +222,51 @@ class TestOutsideAndLimits:
         assert measure([LINE, POLYGON]) == pytest.approx(whole, abs=1e-3)
 
 
+class TestSurface:
+    """A line at the left of pixels of 10 m, of which 30 m to each side are the river's."""
+
+    RIVER = shapely.LineString([(500005, 4990000), (500005, 5010000)])
+    LAKE = shapely.box(500200, 4990000, 500210, 5010000)
+
+    def test_the_distance_of_a_line_begins_at_its_surface(self):
+        expected = np.maximum(10.0 * np.arange(60) - 30, 0)
+        assert measure([self.RIVER], half_width=30)[20] == pytest.approx(expected)
+
+    def test_a_polygon_is_its_own_surface(self):
+        assert np.array_equal(measure([self.LAKE], half_width=30), measure([self.LAKE]))
+
+    def test_the_limit_counts_from_the_surface(self):
+        capped = measure([self.RIVER], limit=100, half_width=30)[20]
+        assert capped[:15] == pytest.approx([*[0] * 4, *range(10, 101, 10), 100])
+
+    def test_of_a_line_and_a_polygon_the_nearer_surface_counts(self):
+        both = measure([self.RIVER, self.LAKE], half_width=30)
+        each = [measure([shape], half_width=30) for shape in (self.RIVER, self.LAKE)]
+        assert both == pytest.approx(np.minimum(*each))
+
+    @settings(max_examples=30, deadline=None)
+    @given(st.integers(0, 2**32 - 1))
+    def test_blocks_hold_a_line_that_is_farther_than_the_polygon_but_whose_surface_is_nearer(
+        self, seed
+    ):
+        grid = Grid(UTM, from_origin(500000, 5000000, 2, 2), 60, 50)  # pixels less than 30 m
+        place = np.random.default_rng(seed)
+        x, y = 500000 + place.uniform(-60, 180, 6), 5000000 - place.uniform(-60, 160, 6)
+        shapes = [
+            shapely.LineString(np.column_stack([x[:2], y[:2]])),
+            shapely.Point(x[2], y[2]),
+            shapely.Polygon(np.column_stack([x[3:], y[3:]])),
+        ]
+        touched = [
+            transform([shape], grid) - wide for shape, wide in zip(shapes, (30, 30, 0), strict=True)
+        ]
+        expected = np.maximum(np.min(touched, axis=0), 0)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(rooms, "_BLOCK_PIXELS", 60 * 5)
+            found = measure(shapes, grid, half_width=30)
+        assert found == pytest.approx(expected, abs=1e-2)
+
+
 class TestLevels:
     BREAKS = (30, 200, 500, 1000, 2000)
 
@@ -284,12 +328,23 @@ class TestCommand:
 
     def test_the_six_levels_of_yang_2022_are_a_preset(self, tmp_path, rivers, reference):
         six, _, _, tags = self.run(tmp_path, input=rivers, reference=reference, levels="yang2022")
-        assert sum(key.startswith("class_") for key in tags) == 6
-        assert tags["class_5"] == "above 2000 m"
+        names = [tags[f"class_{level}"] for level in range(6)]
+        assert names[:2] == ["surface", "0 to 200 m"] and names[5] == "above 2000 m"
         same = self.run(
-            tmp_path, input=rivers, reference=reference, breaks=[30, 200, 500, 1000, 2000]
+            tmp_path, input=rivers, reference=reference, breaks=[30, 230, 530, 1030, 2030]
         )
         assert np.array_equal(six, same[0])
+
+    def test_levels_of_a_water_s_polygon_begin_at_its_outline(self, tmp_path, make_raster):
+        """Pixels of 100 m: its own column, then two up to 200 m, three up to 500 m, and so on."""
+        lake = tmp_path / "lake.gpkg"
+        outline = shapely.box(500010, 4990000, 500090, 5000000)
+        gpd.GeoDataFrame(geometry=[outline], crs=UTM.to_wkt()).to_file(lake)
+        transform = from_origin(500000, 5000000, 100, 100)
+        reference = make_raster("wide.tif", np.ones((1, 24), np.float32), transform=transform)
+        levels = self.run(tmp_path, input=str(lake), reference=reference, levels="yang2022")[0]
+        expected = [0, 1, 1, 2, 2, 2, *[3] * 5, *[4] * 10, *[5] * 3]
+        assert levels[0].tolist() == expected
 
     def test_levels_are_ordinal_one_band_in_the_stack(self, tmp_path, rivers, make_raster):
         size = np.ones((50, 60), np.float32)
