@@ -10,6 +10,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from landslide_mapper.landslide_plugin.raster import Grid
+from landslide_mapper.landslide_plugin.request import checked
 from scipy.ndimage import gaussian_filter
 
 
@@ -18,8 +19,9 @@ def run(tmp_path):
     def run(path, **parameters):
         events = []
         output = str(tmp_path / "inventory.gpkg")
+        given = {"input": path, "output": output, **parameters}
         result = vectorize(
-            **{"input": path, "output": output, **parameters}, progress=Progress(events.append)
+            **checked("vectorize", vectorize, given), progress=Progress(events.append)
         )
         frame = gpd.read_file(result["output"], layer=0)
         assert frame.is_valid.all() and not frame.is_empty.any()
@@ -168,14 +170,14 @@ def test_one_too_large_to_be_cut_up_is_left_whole(make_raster, run, peaks, monke
 
 BAD = [
     ({"grow": 0.8}, "grow down to 0.8 from a threshold of 0.5"),
-    ({"grow": -0.1}, "grow"),
-    ({"threshold": 128.0}, "choose a probability of 0 to 1"),
-    ({"opening": -1}, "opening"),
-    ({"closing": float("inf")}, "closing"),
+    ({"grow": -0.1}, "GROW is -0.1: choose"),
+    ({"threshold": 128.0}, "THRESHOLD is 128.0: choose"),
+    ({"opening": -1}, "OPENING is -1: choose"),
+    ({"closing": float("inf")}, "CLOSING is Infinity"),
     ({"opening": 5000}, "more than 50 pixels"),
-    ({"split": "somehow"}, "none, probability, necks, drainage"),
-    ({"split_depth": 2}, "depth"),
-    ({"smooth": 9}, "rounds"),
+    ({"split": "somehow"}, "choose one of none, probability, necks, drainage"),
+    ({"split_depth": 2}, "SPLIT_DEPTH is 2: choose"),
+    ({"smooth": 9}, "SMOOTH is 9: choose"),
     ({"parts": True}, "band elevation"),
     ({"split": "drainage"}, "band elevation"),
     ({"date": "6 September 2018"}, "year-month-day"),
