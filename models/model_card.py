@@ -115,6 +115,15 @@ class ModelCard:
         said = self.training.get("limits", [])
         return [str(limit) for limit in said] if isinstance(said, list) else [str(said)]
 
+    @property
+    def turns_directions(self) -> bool:
+        """Whether directions in bands turned with the patches in training.
+
+        They did before cards said so. Where a card tells nothing of the training, as others' may,
+        they keep their values.
+        """
+        return bool(self.training.get("turn_directions", bool(self.training)))
+
     def to_item(self, parameters: int | None = None) -> dict[str, Any]:
         """Return the STAC item, JSON-able.
 

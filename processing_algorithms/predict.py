@@ -83,7 +83,8 @@ class Predict(EngineAlgorithm):
         yield (
             later(asked(choices.Predict.TTA)),
             """Also looks at each window turned and mirrored and averages the eight answers: a
-            little more accurate, eight times as slow.""",
+            little more accurate, eight times as slow. Bands such as aspect keep their values or
+            turn along, as in the model's training.""",
         )
         yield (
             later(rasters("MORE_STACKS", "Further stacks")),

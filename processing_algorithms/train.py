@@ -185,8 +185,9 @@ class Train(EngineAlgorithm):
     def _data(self) -> Declaration:
         yield (
             advanced(later(asked(choices.Train.AUGMENTATION))),
-            "Random changes of the training samples. Geometry turns the directions in bands such "
-            "as aspect along; light and colour change in imagery only.",
+            "Random changes of the training samples. Bands such as aspect keep their values when a "
+            "sample is turned, as its heights do, unless turn_directions turns them along; light "
+            "and colour change in imagery only.",
         )
         yield (
             later(asked(choices.Train.ENHANCEMENT)),

@@ -10,8 +10,9 @@ from torch.nn.functional import interpolate
 
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError, ModelFileError
+from ..raster.turning import directions_turned, turn_directions, turnings
 from .resampling import resampled
-from .runtimes import Member, Runtime
+from .runtimes import Member
 
 
 class Predictor:
@@ -20,7 +21,8 @@ class Predictor:
     Args:
         members: models of the same classes.
         turns: ask each eight times, for the image turned and mirrored (the symmetries of the
-            square, D4), and turn the answers back.
+            square, D4), and turn the answers back. Directions in bands keep their values or turn
+            along, as in the model's training.
         uncertainty: also give the standard deviation of the landslide probability between the
             members; of a single one, between its turns.
 
@@ -100,10 +102,13 @@ class Predictor:
             inputs = resampled(inputs, self._side, member.card.bands)
             if not self._turns:
                 yield member.runtime.run(inputs)
-            elif len(self._members) == 1:
-                yield from _turned(member.runtime, inputs)
+                continue
+            valid_there = interpolate(valid[:, None].float(), inputs.shape[-2:]) > 0
+            answers = _turned(member, inputs, valid_there)
+            if len(self._members) == 1:
+                yield from answers
             else:
-                yield torch.stack(list(_turned(member.runtime, inputs))).mean(0)
+                yield torch.stack(list(answers)).mean(0)
 
 
 def joint_card(cards: Sequence[ModelCard]) -> ModelCard:
@@ -161,15 +166,29 @@ class _Scaling:
         return scaled * valid[:, None]
 
 
-def _turned(runtime: Runtime, images: Tensor) -> Iterator[Tensor]:
-    """Yield the answers to the eight turned and mirrored images, turned back."""
-    for mirrored in (False, True):
-        for quarters in range(4):
-            view = images.rot90(quarters, (2, 3))
-            view = view.flip(3) if mirrored else view
-            answer = runtime.run(view.contiguous(memory_format=torch.channels_last))
-            answer = answer.flip(3) if mirrored else answer
-            yield answer.rot90(-quarters, (2, 3))
+def _turned(member: Member, images: Tensor, valid: Tensor) -> Iterator[Tensor]:
+    """Yield the answers to the turned and mirrored images, turned back.
+
+    Args:
+        member: the model with its card.
+        images: (windows, bands, rows, columns), scaled as the card says.
+        valid: bool, (windows, 1, rows, columns).
+    """
+    card = member.card
+    directions = directions_turned(card.bands, card.turns_directions)
+    mean, std = (
+        torch.tensor(of, device=images.device)[:, None, None] for of in (card.mean, card.std)
+    )
+    for quarters, mirrored in turnings(directions):
+        view = images
+        if directions:
+            values = images * std + mean
+            turn_directions(values.transpose(0, 1), directions, 90 * quarters, mirrored)
+            view = (values - mean) / std * valid
+        view = (view.flip(3) if mirrored else view).rot90(quarters, (2, 3))
+        answer = member.runtime.run(view.contiguous(memory_format=torch.channels_last))
+        answer = answer.rot90(-quarters, (2, 3))
+        yield answer.flip(3) if mirrored else answer
 
 
 def _far_apart(one: float | None, other: float | None) -> bool:

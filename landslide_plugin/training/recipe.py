@@ -13,7 +13,7 @@ from .loop.contracts import Task
 from .loop.losses import tuned
 from .loop.semantic import SemanticTask
 from .start import Start
-from .tiles.augmentation import Augmentation
+from .tiles.augmentation import TURN_DIRECTIONS, Augmentation
 from .tiles.batches import Tiles
 
 SMALLEST_TILE, LARGEST_TILE = 16, 2048
@@ -149,6 +149,7 @@ class Recipe:
             "pretrained": self.start.pretrained,
             "start_from": card.name if card else "",
             "augmentation": ", ".join(self.augmentation.names) or "none",
+            "turn_directions": TURN_DIRECTIONS in self.augmentation.names,
             "enhancement": self.enhancement,
         }
 

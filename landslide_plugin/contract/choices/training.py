@@ -140,6 +140,7 @@ class Train:
             "brightness": "Brightness",
             "contrast": "Contrast",
             "colour": "Colour",
+            "turn_directions": "Directions turn along",
             "none": "None",
         },
         ("flip", "quarter_turn"),

@@ -2,8 +2,8 @@
 
 Flips, rotations, scale and crop as in Yang, S. et al. 2022 (Appl. Sci. 12:8153); flip with mean
 filter, flip with gamma, mirror with noise as in Chen et al. 2022 (Remote Sens. 14:5517). Geometry
-moves labels and every band alike and turns the directions that bands hold; light and colour change
-in bands of imagery only.
+moves labels and every band alike; light and colour change in bands of imagery only. Directions that
+bands hold keep their values, or turn along where that is asked for, see `raster.turning`.
 """
 
 from collections.abc import Sequence
@@ -13,13 +13,22 @@ import numpy as np
 
 from ...contract.choices import Train
 from ...raster.kinds import is_direction
+from ...raster.turning import (
+    Directions,
+    can_turn_freely,
+    directions_turned,
+    turn,
+    turn_bands,
+    turn_directions,
+    turnings,
+)
 from . import photometry
 from .cutting import Patch, Shape, cut, random_corner, warp
-from .turning import can_turn_freely, turn, turn_bands, turn_directions, turnings
 
 FLIP, QUARTER_TURN, ROTATE, SCALE, CROP = "flip", "quarter_turn", "rotate", "scale", "crop"
 MEAN_FILTER, GAMMA, NOISE = "mean_filter", "gamma", "noise"
 GAIN, BRIGHTNESS, CONTRAST, COLOUR = "gain", "brightness", "contrast", "colour"
+TURN_DIRECTIONS = "turn_directions"
 CHEN = (MEAN_FILTER, GAMMA, NOISE)
 NAMES = tuple(name for name in Train.AUGMENTATION.words if name != "none")
 
@@ -37,7 +46,8 @@ class Augmentation:
 
     Attributes:
         names: of `NAMES`. Of Chen's three at most one happens to a tile, or none, all equally
-            likely; each of the others always happens, by a random amount.
+            likely; "turn_directions" has the geometry turn the directions in bands along; each of
+            the others always happens, by a random amount.
         largest_scale: a pixel may stand for so much more or less ground.
     """
 
@@ -48,6 +58,10 @@ class Augmentation:
     def parse(cls, names: Sequence[str]) -> "Augmentation":
         """Return the augmentation of these names; "none" or no name for none."""
         return cls(tuple(name for name in NAMES if name in names))
+
+    def directions(self, bands: Sequence[str]) -> Directions:
+        """Return the bands whose values turn with a patch."""
+        return directions_turned(bands, TURN_DIRECTIONS in self.names)
 
     def cut(
         self, patch: Patch, shape: Shape, bands: Sequence[str], rng: np.random.Generator
@@ -60,25 +74,27 @@ class Augmentation:
             bands: names of the patch's bands.
             rng: what chance is drawn from.
         """
-        quarters, mirrored = self._turning(bands, rng)
-        angle = self._angle(bands, rng)
+        directions = self.directions(bands)
+        quarters, mirrored = self._turning(directions, rng)
+        angle = self._angle(directions, rng)
         step = self._step(rng)
         size = (shape[1], shape[0]) if quarters % 2 else shape
         extent = (round(size[0] * step), round(size[1] * step))
         row, col = random_corner(patch, extent, rng)
         if angle or step != 1:
             centre = row + (extent[0] - 1) / 2, col + (extent[1] - 1) / 2
-            aspects = [number for number, band in enumerate(bands) if is_direction(band)]
-            tile = warp(patch, centre, size, angle, step, aspects)
-            turn_directions(tile.values, bands, angle)
+            unblended = [number for number, band in enumerate(bands) if is_direction(band)]
+            tile = warp(patch, centre, size, angle, step, unblended)
+            turn_directions(tile.values, directions, angle)
             tile.values[:, ~tile.valid] = 0
         else:
             tile = cut(patch, row, col, size)
-        return turned(tile, bands, quarters, mirrored)
+        return turned(tile, directions, quarters, mirrored)
 
     def turn(self, patch: Patch, bands: Sequence[str], rng: np.random.Generator) -> Patch:
         """Turn a whole patch by quarters, and mirror it, as `cut` does."""
-        return turned(patch, bands, *self._turning(bands, rng))
+        directions = self.directions(bands)
+        return turned(patch, directions, *self._turning(directions, rng))
 
     def recolour(
         self, tile: Patch, bands: Sequence[str], std: Sequence[float], rng: np.random.Generator
@@ -123,7 +139,7 @@ class Augmentation:
         if not name:
             return tile
         # upside down is mirrored and half a turn
-        tile = turned(tile, bands, 0 if name == NOISE else 2, True)
+        tile = turned(tile, self.directions(bands), 0 if name == NOISE else 2, True)
         light = tile.values[numbers]
         if name == MEAN_FILTER:
             light = photometry.mean_filter(light, tile.valid)
@@ -133,10 +149,10 @@ class Augmentation:
             light = photometry.noise(light, _of(std, numbers), rng)
         return _with(tile, numbers, light)
 
-    def _turning(self, bands: Sequence[str], rng: np.random.Generator) -> tuple[int, bool]:
+    def _turning(self, directions: Directions, rng: np.random.Generator) -> tuple[int, bool]:
         choices = [
             (quarters, mirrored)
-            for quarters, mirrored in turnings(bands)
+            for quarters, mirrored in turnings(directions)
             if (FLIP in self.names or not mirrored)
             and (
                 QUARTER_TURN in self.names
@@ -146,8 +162,8 @@ class Augmentation:
         ]
         return choices[rng.integers(len(choices))]
 
-    def _angle(self, bands: Sequence[str], rng: np.random.Generator) -> float:
-        if ROTATE not in self.names or not can_turn_freely(bands):
+    def _angle(self, directions: Directions, rng: np.random.Generator) -> float:
+        if ROTATE not in self.names or not can_turn_freely(directions):
             return 0.0
         return float(rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE))
 
@@ -161,12 +177,12 @@ class Augmentation:
         return step
 
 
-def turned(patch: Patch, bands: Sequence[str], quarters: int, mirrored: bool) -> Patch:
+def turned(patch: Patch, directions: Directions, quarters: int, mirrored: bool) -> Patch:
     """Return a patch turned by `turn_bands`, with its labels."""
     if quarters % 4 == 0 and not mirrored:
         return patch
     return Patch(
-        turn_bands(patch.values, bands, quarters, mirrored),
+        turn_bands(patch.values, directions, quarters, mirrored),
         turn(patch.valid, quarters, mirrored),
         turn(patch.labels, quarters, mirrored),
     )

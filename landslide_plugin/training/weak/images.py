@@ -7,10 +7,12 @@ import torch
 from numpy.typing import NDArray
 
 from ...contract.errors import InputError
+from ...raster.turning import directions_turned, turn_bands, turnings
 from ...samples.sample_set import Sample, SampleSet
 from ..tiles.batches import Batch
-from ..tiles.turning import turn_bands, turnings
 
+TURN_DIRECTIONS = False
+"""Whether directions in bands turn with an image."""
 FEWEST = 2
 """Images of each kind below which nothing can be learnt."""
 
@@ -111,8 +113,9 @@ class Images:
                 values = self._cut_like_landslide(values, cutter)
             tile = self._fit(values, rng)
             if rng is not None:
-                choices = turnings(self.bands)
-                tile = turn_bands(tile, self.bands, *choices[rng.integers(len(choices))])
+                directions = directions_turned(self.bands, along=TURN_DIRECTIONS)
+                choices = turnings(directions)
+                tile = turn_bands(tile, directions, *choices[rng.integers(len(choices))])
             tiles.append(self._scaled(tile))
             labels.append(int(sample.holds_landslide))
         images = torch.from_numpy(np.stack(tiles))

@@ -28,7 +28,7 @@ from ..loop import checkpoint
 from ..loop.contracts import CANCELED, Outcome, Settings
 from ..loop.trainer import fit
 from ..start import weights_source
-from .images import Images
+from .images import TURN_DIRECTIONS, Images
 from .report import write_weak_report
 from .tasks import ClassifierTask, CycleGanTask
 from .thresholds import activation_cut, assemble, chosen_threshold, is_eight_bit
@@ -260,6 +260,7 @@ def _card(
         training={
             "data": data.folder.name,
             "labels": "one an image",
+            "turn_directions": TURN_DIRECTIONS,
             "split": data.split,
             "split_seed": data.seed,
             "seed": run.seed,

@@ -76,6 +76,44 @@ def test_with_turns_a_turned_image_gives_the_turned_answer():
     np.testing.assert_allclose(turned, ask(images(), KNOWN).rot90(1, (2, 3)).flip(3), atol=1e-6)
 
 
+def seen_when_turned(bands, raw, training):
+    """Return which values, unscaled, a model of these bands sees of ground that is all alike.
+
+    One pixel of it is invalid; that it is seen as 0 is checked.
+    """
+    count = len(bands)
+    mean, std = [2.0] * count, [5.0] * count
+    card = replace(CARD, bands=bands, mean=mean, std=std, training=training)
+    runtime, known = Says(0.5), KNOWN.clone()
+    known[0, 1, 2] = False
+    scaled = (torch.tensor(raw)[None, :, None, None] - 2) / 5 * known[:, None]
+    Predictor([Member(runtime, card)], turns=True)(scaled, known)
+    assert all((view == 0).all(1).sum() == 1 for view in runtime.seen)
+    return [tuple(round(float(z) * 5 + 2) for z in view[0, :, 4, 4]) for view in runtime.seen]
+
+
+FACING = ["aspect", "northness", "eastness"]
+SOUTH, NORTH, EAST, WEST = (180, -1, 0), (0, 1, 0), (90, 0, 1), (270, 0, -1)
+
+
+def test_directions_keep_their_values_in_turned_windows_as_in_training():
+    seen = seen_when_turned(FACING, [180.0, -1.0, 0.0], {"turn_directions": False})
+    assert seen == [SOUTH] * 8
+
+
+@pytest.mark.parametrize("training", [{"turn_directions": True}, {"data": "of an old card"}])
+def test_directions_turn_with_windows_where_they_did_in_training(training):
+    """As in all models of cards that say nothing of it."""
+    seen = seen_when_turned(FACING, [180.0, -1.0, 0.0], training)
+    assert sorted(seen) == sorted([SOUTH, NORTH, EAST, WEST] * 2)
+
+
+def test_a_model_of_one_component_that_turned_sees_no_quarter_turn():
+    assert (
+        sorted(seen_when_turned(["northness"], [1.0], {"loss": "dice"})) == [(-1,)] * 2 + [(1,)] * 2
+    )
+
+
 def test_of_several_models_the_deviation_is_between_them_not_between_turns():
     values = Predictor(members(leaning, leaning), turns=True, uncertainty=True)(images(), KNOWN)
     np.testing.assert_allclose(values[0, 1], 0, atol=1e-6)

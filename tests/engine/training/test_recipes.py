@@ -74,6 +74,13 @@ def test_a_training_starts_from_a_model_file(make_samples, run):
     assert card.mean == load_card(first).mean
 
 
+def test_the_card_says_that_directions_turned_along(make_samples, run):
+    samples = make_samples(train=4, validation=2, bands=("slope", "aspect"))
+    kept = run(samples, "kept", augmentation=["flip"])[0]["model"]
+    along = run(samples, "along", augmentation=["flip", "turn_directions"])[0]["model"]
+    assert [load_card(model).turns_directions for model in (kept, along)] == [False, True]
+
+
 def test_a_model_of_fewer_bands_is_widened_by_name_and_answers_as_before(make_samples, run):
     samples = make_samples(train=4, validation=2, bands=("slope", "ndvi", "tpi"))
     first = run(samples, "first", bands=["ndvi", "slope"])[0]["model"]

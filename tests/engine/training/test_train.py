@@ -107,6 +107,7 @@ def test_train_writes_a_model_and_a_report(make_samples, tmp_path):
     assert card.units == ["reflectance"] * 3
     assert card.resolution == 10 and card.tile_size == 32
     assert card.training["loss"] == "focal_dice"
+    assert not card.turns_directions
     assert (card.training["train_samples"], card.training["validation_samples"]) == (12, 4)
     assert "blocks" in card.metrics["split"]
     assert card.metrics["f1"] == pytest.approx(result["f1"])

@@ -17,6 +17,7 @@ from landslide_mapper.landslide_plugin.training.tiles.cutting import Patch, cut,
 from scipy.ndimage import gaussian_filter, label, rotate
 
 BANDS = ["red", "nir_2", "elevation", "slope", "ndvi", "lithology_clay"]
+NAMES_OF_GEOMETRY = ["flip", "quarter_turn", "rotate", "scale", "crop", *CHEN]
 STD = [40.0, 30.0, 500.0, 10.0, 0.2, 0.5]
 
 
@@ -63,7 +64,7 @@ def test_light_changes_in_imagery_only(patch, names):
     for seed in range(40):
         rng = np.random.default_rng(seed)
         after = Augmentation.parse(names).recolour(before, BANDS, STD, rng)
-        same = [turned(before, BANDS, *turning) for turning in ((0, False), (0, True), (2, True))]
+        same = [turned(before, {}, *turning) for turning in ((0, False), (0, True), (2, True))]
         alike = [one for one in same if np.array_equal(one.values[2:], after.values[2:])]
         assert len(alike) == 1
         assert np.array_equal(alike[0].labels, after.labels)
@@ -78,7 +79,7 @@ def test_chens_three_come_with_their_flips_and_as_often_as_nothing(patch):
     for seed in range(400):
         tile = augmentation.recolour(square, BANDS, STD, np.random.default_rng(seed))
         for turning in counts:
-            counts[turning] += np.array_equal(turned(square, BANDS, *turning).labels, tile.labels)
+            counts[turning] += np.array_equal(turned(square, {}, *turning).labels, tile.labels)
     assert counts[0, False] == pytest.approx(100, abs=35)  # nothing
     assert counts[0, True] == pytest.approx(100, abs=35)  # mirror and noise
     assert counts[2, True] == pytest.approx(200, abs=45)  # flip and mean filter, flip and gamma
@@ -170,15 +171,22 @@ def test_any_angle_turns_directions_along():
     cone = Patch(values, np.ones((41, 41), bool), np.zeros((41, 41), np.uint16))
     bands = ["aspect", "northness", "eastness"]
     away = (np.hypot(rows, cols) > 4) & (np.hypot(rows, cols) < 19)
-    for tile in drawn(cone, ["rotate"], 10, (41, 41), bands):
+    for tile in drawn(cone, ["rotate", "turn_directions"], 10, (41, 41), bands):
         difference = np.abs(tile.values[0] - aspect)[away]
         assert np.minimum(difference, 360 - difference).max() < 12  # by the nearest pixel
         np.testing.assert_allclose(tile.values[1][away], north[away], atol=0.05)
         np.testing.assert_allclose(tile.values[2][away], east[away], atol=0.05)
         assert (tile.values[0] == -1).sum() <= 2
     lone = Patch(values[1:2], cone.valid, cone.labels)
-    for tile in drawn(lone, ["rotate"], 5, (41, 41), ["northness"]):
+    for tile in drawn(lone, ["rotate", "turn_directions"], 5, (41, 41), ["northness"]):
         np.testing.assert_array_equal(tile.values, lone.values)
+
+
+def test_directions_keep_their_values_by_default():
+    facing = np.tile(np.array([[[200.0]], [[-0.94]]], np.float32), (1, 41, 41))
+    slope = Patch(facing, np.ones((41, 41), bool), np.zeros((41, 41), np.uint16))
+    for tile in drawn(slope, NAMES_OF_GEOMETRY, 10, (31, 31), ["aspect", "northness"]):
+        np.testing.assert_allclose(tile.values, facing[:, :31, :31], rtol=1e-5)
 
 
 def test_directions_of_any_name_are_not_blended():

@@ -212,6 +212,7 @@ def test_the_result_is_a_model_like_any_other(samples, tmp_path, method):
     network, card = loaded.network, loaded.card
     assert card.arguments["difference"] == "grey"  # they are red, green and blue of 8 bits
     assert card.architecture == "weak" and card.training["labels"] == "one an image"
+    assert not card.turns_directions
     assert network(torch.randn(1, 3, 50, 41)).shape == (1, 2, 50, 41)
     assert (result["cam_f1"] is None) == (method == "cyclegan")
     told = [event for event in events if "those of image labels" in event.get("text", "")]

@@ -1,10 +1,18 @@
-"""A patch turned on the map looks into other directions."""
+"""A patch turned on the map: directions keep their values, or turn along."""
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.training.tiles.turning import turn, turn_bands, turnings
+import torch
+from landslide_mapper.landslide_plugin.raster.turning import (
+    directions_turned,
+    turn,
+    turn_bands,
+    turn_directions,
+    turnings,
+)
 
 BANDS = ["elevation", "aspect", "northness", "eastness"]
+ALONG = directions_turned(BANDS, along=True)
 
 
 def bands_of(elevation):
@@ -29,37 +37,57 @@ def elevation():
     return surface
 
 
-@pytest.mark.parametrize("quarters, mirrored", turnings(BANDS))
+@pytest.mark.parametrize("quarters, mirrored", turnings(ALONG))
 def test_turned_bands_are_the_bands_of_the_turned_dem(elevation, quarters, mirrored):
     expected = bands_of(turn(elevation, quarters, mirrored).copy())
-    result = turn_bands(bands_of(elevation), BANDS, quarters, mirrored)
+    result = turn_bands(bands_of(elevation), ALONG, quarters, mirrored)
     assert (expected[1] == -1).any()
     difference = np.abs(result - expected)
     difference[1] = np.minimum(difference[1], 360 - difference[1])
     assert difference.max() < 1e-3
 
 
+def test_directions_keep_their_values_unless_they_are_to_turn(elevation):
+    bands = bands_of(elevation)
+    kept = directions_turned(BANDS, along=False)
+    assert not kept
+    assert len(turnings(directions_turned(["northness"], along=False))) == 8
+    for turning in turnings(kept):
+        np.testing.assert_array_equal(turn_bands(bands, kept, *turning), turn(bands, *turning))
+
+
+@pytest.mark.parametrize("angle, mirrored", [(90, False), (30, True)])
+def test_tensors_turn_as_arrays_do(elevation, angle, mirrored):
+    values = bands_of(elevation)
+    tensor = torch.from_numpy(values.copy())
+    turn_directions(values, ALONG, angle, mirrored)
+    turn_directions(tensor, ALONG, angle, mirrored)
+    np.testing.assert_allclose(tensor.numpy(), values, atol=1e-4)
+
+
 def test_there_are_eight_turnings_all_different(elevation):
-    result = {turn(elevation, *turning).tobytes() for turning in turnings(BANDS)}
+    result = {turn(elevation, *turning).tobytes() for turning in turnings(ALONG)}
     assert len(result) == 8
 
 
 def test_a_lone_component_is_never_turned_by_a_quarter():
     for bands in (["slope", "northness"], ["eastness"]):
-        assert {quarters for quarters, _ in turnings(bands)} == {0, 2}
+        alone = directions_turned(bands, along=True)
+        assert {quarters for quarters, _ in turnings(alone)} == {0, 2}
 
 
 @pytest.mark.parametrize("kept", [["northness"], ["eastness"]])
 def test_a_lone_component_is_turned_by_half_a_turn(elevation, kept):
     index = BANDS.index(kept[0])
-    for quarters, mirrored in turnings(kept):
+    alone = directions_turned(kept, along=True)
+    for quarters, mirrored in turnings(alone):
         expected = bands_of(turn(elevation, quarters, mirrored).copy())[[index]]
-        result = turn_bands(bands_of(elevation)[[index]], kept, quarters, mirrored)
+        result = turn_bands(bands_of(elevation)[[index]], alone, quarters, mirrored)
         np.testing.assert_allclose(result, expected, atol=1e-5)
 
 
 def test_the_patch_itself_is_left_alone(elevation):
     before = bands_of(elevation)
     values = before.copy()
-    turn_bands(values, BANDS, 0, True)
+    turn_bands(values, ALONG, 0, True)
     np.testing.assert_array_equal(values, before)
