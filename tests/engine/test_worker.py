@@ -182,7 +182,11 @@ class TestReport:
 
 def test_the_internet_is_for_pretrained_weights_that_were_asked_for(monkeypatch):
     monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
-    for parameters, offline in (({}, "1"), ({"pretrained": True}, None)):
+    for parameters, offline in (
+        ({}, "1"),
+        ({"pretrained": "auto"}, "1"),
+        ({"pretrained": "imagenet"}, None),
+    ):
         _, events, _ = run({"command": "asks", "parameters": parameters}, stand_ins=True)
         assert events[-1]["values"] == {"offline": offline}
 
