@@ -40,11 +40,12 @@ class Samples(EngineAlgorithm):
         landslides are kept, and of those without as many as asked for, drawn at random. The
         patches are split into training, validation and test either by blocks, so that
         neighbouring patches that overlap never stand on both sides, or at random, which flatters
-        the figures and is there for comparison with papers. Mean and standard deviation of every
-        band come from the training patches alone. With a raster of false alarms, such as the
-        probability of a model trained before, a share of the training background is drawn from
-        where that model takes it for landslide. The ratio of landslide to background pixels is
-        told before and after.
+        the figures and is there for comparison with papers. By blocks each part is a region, what
+        lies across a border is dropped, and the shares are those of what is left.
+        Mean and standard deviation of every band come from the training patches alone. With a
+        raster of false alarms, such as the probability of a model trained before, a share of
+        the training background is drawn from where that model takes it for landslide. The ratio of
+        landslide to background pixels is told before and after.
 
         Bands of imagery are read as reflectance where it is known how; the samples, and models
         trained with them, keep the units of each band.

@@ -20,17 +20,11 @@ from ..raster.landslides import (
     read_polygons,
 )
 from ..raster.source import Source
+from .blocks import Split, split_by_blocks
 from .patches import Candidates, find_candidates, is_mostly_labelled, read_patch
 from .sample_set import BACKGROUND, HARD, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
-from .splits import (
-    BY_PATCH,
-    Split,
-    require_splits,
-    split_at_random,
-    split_by_blocks,
-    warn_of_shared_ground,
-)
+from .splits import BY_PATCH, require_splits, split_at_random, warn_of_shared_ground
 
 
 @dataclass(frozen=True)

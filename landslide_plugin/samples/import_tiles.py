@@ -14,6 +14,7 @@ from scipy.ndimage import label
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.landslides import UNLABELLED
+from .blocks import DROPPED, split_images
 from .masks import PLAIN, MaskPixels, MaskRule, MaskSurvey, read_mask
 from .pairing import image_files, pair_files
 from .patches import numbered
@@ -24,7 +25,6 @@ from .splits import (
     BY_IMAGE,
     require_splits,
     split_at_random,
-    split_sites,
     warn_of_shared_ground,
 )
 from .tile_files import TileHeader, read_header, read_tile
@@ -152,7 +152,8 @@ class TileImport:
             require_splits(counts, self.fractions, flag)
         assigned = zip(tiles, split, block, strict=True)
         for tile, index, number in progress.part(0.3, 1).track(assigned, len(tiles)):
-            self._write(tile, SPLITS[index], int(number), writer)
+            if index != DROPPED:
+                self._write(tile, SPLITS[index], int(number), writer)
         first = tiles[0].header
         names = {tile.header.crs.to_string() if tile.header.crs else None for tile in tiles}
         return writer.finish(
@@ -182,10 +183,15 @@ class TileImport:
                 "The images can't be split by blocks, as they have no georeference or not all "
                 "the same CRS: choose the random split."
             )
-        headers = [tile.header for tile in tiles]
-        centres = [one.transform * (one.shape[1] / 2, one.shape[0] / 2) for one in headers]
-        side = size * abs(headers[0].transform.a)
-        split, block, count = split_sites(np.array(centres), holds, side, self.fractions, self.seed)
+        outlines = np.array([_outline(tile.header) for tile in tiles])
+        pixel = abs(tiles[0].header.transform.a)
+        landslide = [tile.landslide for tile in tiles]
+        measures = np.stack([np.ones(len(tiles)), holds, landslide], axis=1)
+        split, block, count = split_images(
+            outlines, measures, size * pixel, pixel, self.fractions, self.seed
+        )
+        if dropped := int((split == DROPPED).sum()):
+            progress.message(f"{dropped} images overlap one of another split and are left out.")
         return split, block, f"{BLOCKS} of {count * size} x {count * size} pixels"
 
     def _write(self, tile: Tile, split: str, block: int, writer: SampleWriter) -> None:

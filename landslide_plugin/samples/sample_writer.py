@@ -26,6 +26,8 @@ from .sample_set import (
     SampleSet,
 )
 
+FEW_PATCHES, FEW_LANDSLIDES = 20, 10
+"""Patches, and those with landslides, below which the figures measured on them are mostly luck."""
 MUCH = 0.6
 """Share of landslide above which labels look inverted."""
 
@@ -254,6 +256,7 @@ class SampleWriter:
                     "unusually much: if ground and landslide are the wrong way round, invert the "
                     "labels."
                 )
+        few = []
         for split in SPLITS:
             patches = [sample for sample in self.samples if sample.split == split]
             if not patches:
@@ -264,6 +267,13 @@ class SampleWriter:
                 counts = ratio(self._pixels[split, True], self._pixels[split, False])
                 told += f"; landslide to background pixels {counts}"
             progress.message(f"{told}.")
+            if split != "train" and (len(patches) < FEW_PATCHES or with_landslide < FEW_LANDSLIDES):
+                few.append(f"{split} has {len(patches)}, {with_landslide} with landslides")
+        if few:
+            progress.warning(
+                f"Few patches to judge by ({'; '.join(few)}), so that figures measured on them "
+                "will be mostly luck: add landslides, or train with folds."
+            )
 
     def _write(
         self,

@@ -16,16 +16,15 @@ from ..raster.grid import Grid
 from ..raster.landslides import is_raster, read_polygons
 from ..raster.source import Source
 from ..vector.layers import read_vector
+from .blocks import DROPPED, split_images
 from .patches import LEAST_LABELLED
 from .sample_set import BACKGROUND, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
 from .splits import (
     BLOCKS,
     BY_PATCH,
-    DROPPED,
     require_splits,
     split_at_random,
-    split_sites,
     warn_of_shared_ground,
 )
 
@@ -243,11 +242,7 @@ def _shared_out(
     seed: int,
     progress: Progress,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
-    """Return split and block of each image, and the kind of split.
-
-    By blocks, of two images that overlap across splits the one for training is dropped, or else
-    that for validation.
-    """
+    """Return split and block of each image, and the kind of split."""
     holds = np.array([site.holds for site in sites], np.int64)
     outlines = np.array([site.outline for site in sites])
     if split == "random":
@@ -256,12 +251,9 @@ def _shared_out(
         return drawn, np.zeros(len(sites), np.int64), BY_PATCH
     sides = [max(site.window.width, site.window.height) for site in sites]
     side = float(np.median(sides))
-    centres = shapely.get_coordinates(shapely.centroid(outlines))
     pixel = abs(grid.transform.a)
-    index, block, count = split_sites(centres, holds, side * pixel, fractions, seed)
-    inner = _shrunk(sites, 0.25, grid)
-    one, other = shapely.STRtree(inner).query(inner, predicate="intersects")
-    index[np.unique(one[index[one] < index[other]])] = DROPPED
+    measures = np.stack([np.ones(len(sites)), holds, 1 - holds], axis=1)
+    index, block, count = split_images(outlines, measures, side * pixel, pixel, fractions, seed)
     return index, block, f"{BLOCKS} of {count * side:.0f} x {count * side:.0f} pixels"
 
 

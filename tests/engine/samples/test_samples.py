@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.contract.errors import InputError
-from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
+from landslide_mapper.landslide_plugin.samples.blocks import TOLERANCE
+from landslide_mapper.landslide_plugin.samples.sample_set import SPLITS, UNKNOWN, SampleSet
 from rasterio.transform import from_origin
 from scipy.ndimage import label as components
 from shapely.geometry import box
@@ -230,13 +231,28 @@ def test_in_a_mask_with_nodata_0_the_rest_is_background(tmp_path, stack, make_ra
     assert written.imbalance < 0.9  # 1 if the rest were not known
 
 
+def test_few_patches_to_judge_by_are_told_in_one_sentence(tmp_path, stack, landslides):
+    events = []
+    values, written = make(tmp_path, stack, landslides, events, stride=32, background=0)
+    assert values["validation"] == len(written.of_split("validation")) < 20
+    told = [event["text"] for event in events if event["type"] == "warning"]
+    assert [text for text in told if text.startswith("Few patches to judge by")] == [
+        f"Few patches to judge by (validation has {values['validation']}, {values['validation']} "
+        "with landslides), so that figures measured on them will be mostly luck: add landslides, "
+        "or train with folds."
+    ]
+
+
 def test_kashmir(tmp_path, data_dir):
     """Real DEM and 3819 landslide polygons, in spatial blocks."""
     folder = data_dir / "kashmir"
     dem, polygons = str(folder / "AW3D30.tif"), str(folder / "landslides.shp")
     values, written = make(tmp_path, dem, polygons, tile_size=64, stride=32, test=0.2)
-    assert min(values[name] for name in ("train", "validation", "test")) > 50
-    assert written.split == "blocks of 256 x 256 pixels"
+    counts = np.array([values[name] for name in ("train", "validation", "test")])
+    assert counts.min() > 50
+    assert written.split.startswith("blocks of ")
+    holds = [sum(s.landslide_pixels > 0 for s in written.of_split(name)) for name in SPLITS]
+    assert holds / np.sum(holds) == pytest.approx([0.6, 0.2, 0.2], abs=TOLERANCE)
     assert 0.005 < values["imbalance"] < 0.05
     assert 500 < written.mean[0] < 4000
     assert max(sample.instances for sample in written.samples) > 20
