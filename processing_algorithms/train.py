@@ -34,10 +34,11 @@ class Train(EngineAlgorithm):
         Method: Mask R-CNN finds each landslide as an object and goes with Detect; all others mark
         every pixel and go with Predict. Bands are brought to zero mean and unit deviation with the
         samples' statistics, which the model file keeps. After each epoch the network is measured
-        on the validation samples and the best one is kept. Without a GPU begin with few epochs
-        and a light backbone. Cancel keeps the best model so far. What an interrupted training has
-        reached lies beside the model file (.checkpoint): the same run started again goes on from
-        it, and removes it at its end.
+        on the validation samples and the best one is kept; it is measured once more on the test
+        samples, where there are any, by which nothing was chosen. Without a GPU begin with few
+        epochs and a light backbone. Cancel keeps the best model so far. What an interrupted
+        training has reached lies beside the model file (.checkpoint): the same run started again
+        goes on from it, and removes it at its end.
 
         Sources: Gao et al. 2021, IEEE JSTARS 14:7881 (FC-DenseNet of Jegou et al. 2017, U-Net,
         ResU-Net, SegNet, FCN-8s); Chen et al. 2022, Remote Sens. 14:5517 (FCN of five scales,
@@ -78,6 +79,8 @@ class Train(EngineAlgorithm):
             "F1": "F1 score on the validation samples",
             "IOU": "Intersection over union on the validation samples",
             "THRESHOLD": "Probability from which the model says landslide",
+            "TEST_F1": "F1 score on the test samples; empty where there are none",
+            "TEST_IOU": "Intersection over union on the test samples; empty where there are none",
         }
 
     def _network(self) -> Declaration:

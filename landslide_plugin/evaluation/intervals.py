@@ -6,6 +6,7 @@ spatial data (Hall 1985, Stoch. Process. Appl. 20:231; Lahiri 2003), with percen
 (Efron and Tibshirani 1993).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,14 +77,8 @@ def draws(comparison: Comparison, result: Result, blocks: Blocks) -> dict[str, N
 
     The draws are the same for every map of a comparison, so that differences can be taken.
     """
-    sums = _sums(comparison, result, blocks)
-    random = np.random.default_rng(0)
-    weights = random.multinomial(blocks.count, np.full(blocks.count, 1 / blocks.count), DRAWS)
-    rows = weights @ sums
-    values = {
-        key: np.array([_number(metric.value(Confusion(*map(int, row[:4])))) for row in rows])
-        for key, metric in METRICS.items()
-    }
+    rows = _drawn(_sums(comparison, result, blocks))
+    values = _metrics(rows)
     tp, fp, fn = rows[:, :3].T
     landslides, hit, false, km2 = rows[:, 4:].T
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -99,8 +94,41 @@ def draws(comparison: Comparison, result: Result, blocks: Blocks) -> dict[str, N
 
 def interval(values: NDArray[np.float64], blocks: Blocks) -> Interval:
     """Return the 2.5th and 97.5th percentile of the draws."""
+    return _percentiles(values, blocks.count)
+
+
+def metric_intervals(counts: Sequence[Confusion]) -> dict[str, Interval]:
+    """Return the interval of each metric of what adds up from parts, by key.
+
+    Args:
+        counts: of each part, such as a block or a patch, of which as many are drawn.
+    """
+    sums = np.array([(part.tp, part.fp, part.fn, part.tn) for part in counts])
+    return {
+        key: _percentiles(values, len(counts)) for key, values in _metrics(_drawn(sums)).items()
+    }
+
+
+def _drawn(sums: NDArray[Any]) -> NDArray[Any]:
+    """Return the sums, (parts, any), of `DRAWS` draws of as many parts with replacement."""
+    random = np.random.default_rng(0)
+    weights = random.multinomial(len(sums), np.full(len(sums), 1 / len(sums)), DRAWS)
+    rows: NDArray[Any] = weights @ sums
+    return rows
+
+
+def _metrics(rows: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+    """Return each metric of rows that begin with TP, FP, FN and TN."""
+    return {
+        key: np.array([_number(metric.value(Confusion(*map(int, row[:4])))) for row in rows])
+        for key, metric in METRICS.items()
+    }
+
+
+def _percentiles(values: NDArray[np.float64], count: int) -> Interval:
+    """Return the interval of draws of `count` parts."""
     defined = values[np.isfinite(values)]
-    if blocks.count < FEWEST_BLOCKS or len(defined) < _LEAST_DEFINED * len(values):
+    if count < FEWEST_BLOCKS or len(defined) < _LEAST_DEFINED * len(values):
         return None
     low, high = np.percentile(defined, (2.5, 97.5))
     return float(low), float(high)

@@ -137,6 +137,10 @@ class SampleSet:
         """Return the patches of a split, "train", "validation" or "test"."""
         return [sample for sample in self.samples if sample.split == name]
 
+    def split_in_words(self) -> str:
+        """Return the kind of split as it goes on after "a split"."""
+        return self.split if self.split.startswith("random") else f"by {self.split}"
+
     def load(
         self, sample: Sample, bands: Sequence[str] | None = None
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.uint16]]:

@@ -99,8 +99,8 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
         InputError: too few groups with landslides for so many folds.
     """
     patches = [sample for sample in samples.samples if sample.split != "test"]
-    groups = [_groups(samples, sample) for sample in patches]
-    fold_of = _fold_of(patches, groups, count, seed, _word(samples))
+    groups = [groups_of(samples, sample) for sample in patches]
+    fold_of = _fold_of(patches, groups, count, seed, group_word(samples))
     reached = [{fold_of[group] for group in touched} for touched in groups]
     result: list[Fold] = []
     for fold in range(count):
@@ -134,14 +134,15 @@ def require_splits(counts: Sequence[int], fractions: Sequence[float], holds: boo
             )
 
 
-def _groups(samples: SampleSet, sample: Sample) -> list[str]:
-    """Return the groups that a patch reaches into, its own first."""
+def groups_of(samples: SampleSet, sample: Sample) -> list[str]:
+    """Return the groups that a patch reaches into, its own first; see `folds`."""
     if samples.split.startswith(BLOCKS):
         return [str(block) for block in dict.fromkeys((sample.block, *sample.blocks))]
     return [sample.source if samples.split == BY_IMAGE else sample.id]
 
 
-def _word(samples: SampleSet) -> str:
+def group_word(samples: SampleSet) -> str:
+    """Return what these groups are, in the plural."""
     if samples.split.startswith(BLOCKS):
         return "spatial blocks"
     return "images" if samples.split == BY_IMAGE else "patches"

@@ -155,8 +155,7 @@ class Recipe:
 
     def split(self) -> str:
         """Return in words what the validation figures are measured on."""
-        kind = self.data.split
-        kind = kind if kind.startswith("random") else f"by {kind}"
+        kind = self.data.split_in_words()
         if self.folds > 1:
             return f"{self.folds}-fold cross-validation {kind}, seed {self.seed}"
         return f"validation part of a split {kind}, seed {self.data.seed}"

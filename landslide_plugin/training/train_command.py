@@ -4,7 +4,7 @@ import math
 import re
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean
@@ -18,10 +18,12 @@ from ...models.model_file import check_model_path, save_model
 from ...models.registry import smallest_tile, task_of
 from ..contract.choices import Train
 from ..contract.errors import InputError, OutputError
+from ..core.interruption import accept
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder, together
 from ..samples.sample_set import SampleSet
+from .judging.held_out import HeldOut, measure_held_out
 from .judging.report import write_runs_report
 from .loop import checkpoint
 from .loop.contracts import Settings
@@ -114,7 +116,8 @@ def train(
 
     Returns:
         `model`, `html`, and of the kept epoch `f1`, `iou` (validation pixels; means of the folds),
-        `loss` (training) and `threshold`; `epochs`, the number trained.
+        `loss` (training) and `threshold`; `epochs`, the number trained; `test_f1` and `test_iou`
+        of the whole model on the test samples, None where there are none.
 
     Ended by SIGTERM (`SystemExit`), it writes the best model so far and leaves the checkpoint.
 
@@ -185,10 +188,11 @@ def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[
         f"Training {recipe.start.architecture} on {len(patches)} samples of {len(recipe.bands)} "
         f"bands, {len(validation)} for validation, on {describe(settings.device)}."
     )
-    result = train_folds(job, parts, progress.part(0.02, 0.98))
+    result = train_folds(job, parts, progress.part(0.02, 0.96))
     _hint_at_more(result, settings, progress)
-    card = _card(job, result)
-    _save(job, result, card, html, origin.with_model(card.name), progress)
+    result, held_out = _test(job, result, progress.part(0.96, 0.98))
+    card = _card(job, result, held_out)
+    _save(job, result, card, held_out, html, origin.with_model(card.name), progress)
     checkpoint.remove(job.model)
     progress.update(1.0)
     best = [fold.outcome.best for fold in result.folds]
@@ -199,8 +203,28 @@ def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[
         "iou": mean(epoch.iou for epoch in best),
         "loss": mean(epoch.loss for epoch in best),
         "threshold": card.threshold,
+        **{f"test_{name}": card.metrics.get("test", {}).get(name) for name in ("f1", "iou")},
         "epochs": sum(len(fold.outcome.history) for fold in result.folds),
     }
+
+
+def _test(job: Job, result: Result, progress: Progress) -> tuple[Result, HeldOut | None]:
+    """Measure the whole model on the test samples; None where there are none, or on a cancel."""
+    recipe, settings = job.recipe, job.settings
+    patches = recipe.data.of_split("test")
+    if result.canceled or not patches:
+        return result, None
+    tiles = recipe.tiles((recipe.data.of_split("train"), patches), settings.seed)
+    network = result.network.to(settings.device).eval()
+    try:
+        held_out = measure_held_out(
+            network, recipe.task(), tiles, result.threshold, settings.batch_size, progress
+        )
+    except (SystemExit, KeyboardInterrupt):
+        accept()
+        return replace(result, canceled=True), None
+    progress.message(str(held_out))
+    return result, held_out
 
 
 def _hint_at_more(result: Result, settings: Settings, progress: Progress) -> None:
@@ -234,7 +258,7 @@ def _warn_of_constant(constant: list[str], bands: list[str], progress: Progress)
         )
 
 
-def _card(job: Job, result: Result) -> ModelCard:
+def _card(job: Job, result: Result, held_out: HeldOut | None) -> ModelCard:
     recipe, settings = job.recipe, job.settings
     best = result.folds[0].outcome.best
     return ModelCard(
@@ -259,7 +283,12 @@ def _card(job: Job, result: Result) -> ModelCard:
             "precision": result.precision,
             "torch": torch.__version__,
         },
-        metrics={"split": recipe.split(), "samples": recipe.validated(), **result.figures()},
+        metrics={
+            "split": recipe.split(),
+            "samples": recipe.validated(),
+            **result.figures(),
+            **({"test": held_out.facts()} if held_out else {}),
+        },
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         members=len(result.folds),
         units=recipe.data.units_of(recipe.bands),
@@ -270,6 +299,7 @@ def _save(
     job: Job,
     result: Result,
     card: ModelCard,
+    held_out: HeldOut | None,
     html: str,
     origin: Provenance,
     progress: Progress,
@@ -284,7 +314,9 @@ def _save(
         with together():
             save_model(job.model, result.network, card)
             if html and not result.canceled:
-                write_runs_report(html, result.runs, card, job.recipe.data, job.settings, origin)
+                write_runs_report(
+                    html, result.runs, card, job.recipe.data, job.settings, origin, held_out
+                )
     except OutputError as error:
         if not checkpoint.files_of(job.model):
             raise

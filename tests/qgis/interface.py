@@ -272,7 +272,7 @@ OTHER_OUTPUTS = {
     "samples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "importsamples": {"TRAIN": "outputNumber", "IMBALANCE": "outputNumber"},
     "recipe": {"RESULT": "outputFile", "STEPS": "outputNumber"},
-    "train": dict.fromkeys(("F1", "IOU", "THRESHOLD"), "outputNumber"),
+    "train": dict.fromkeys(("F1", "IOU", "THRESHOLD", "TEST_F1", "TEST_IOU"), "outputNumber"),
     "exportmodel": {"DIFFERENCE": "outputNumber"},
     "setupengine": {
         **dict.fromkeys(("ENGINE", "PACKAGES", "DEVICE", "FOLDER"), "outputString"),

@@ -14,6 +14,7 @@ from ..loop.contracts import Outcome, Settings
 from .assessment import EXAMPLES, Assessment, Example
 from .baselines import NO_NETWORK
 from .drawings import draw_constant_mask, draw_course, draw_examples, draw_precision_recall
+from .held_out import HeldOut
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ def write_runs_report(
     samples: SampleSet,
     settings: Settings,
     origin: Provenance,
+    held_out: HeldOut | None = None,
 ) -> None:
     """Write the page.
 
@@ -41,11 +43,12 @@ def write_runs_report(
         samples: what they were trained on.
         settings: how.
         origin: the run.
+        held_out: what was found on the test samples; None where there are none.
 
     Raises:
         OutputError: the file can't be written.
     """
-    write_report(path, _page(runs, card, samples, settings, origin))
+    write_report(path, _page(runs, card, samples, settings, origin, held_out))
 
 
 def _page(
@@ -54,6 +57,7 @@ def _page(
     samples: SampleSet,
     settings: Settings,
     origin: Provenance,
+    held_out: HeldOut | None,
 ) -> str:
     assessments = [run.assessment for run in runs]
     ours = [each.counts for each in assessments]
@@ -71,7 +75,9 @@ def _page(
         iou=_spread(ours, "iou_landslide"),
         blind_f1=_spread(blind, "f1"),
         blind_iou=_spread(blind, "iou_landslide"),
-        split=samples.split if random_split else f"by {samples.split}",
+        split=samples.split_in_words(),
+        held_out=held_out,
+        tested=_tested(held_out) if held_out else [],
         random_split=random_split,
         no_better=(_mean(list(map(_iou, ours))) or 0.0) <= (_mean(list(map(_iou, blind))) or 0.0),
         baselines=NO_NETWORK,
@@ -109,6 +115,15 @@ def _metrics(assessments: Sequence[Assessment]) -> list[tuple[object, ...]]:
         others = [_mean([values[key] for values in baseline]) for baseline in blind]
         rows.append((metric.title, _mean(fold_values), *spread, *others, metric.definition))
     return rows
+
+
+def _tested(held_out: HeldOut) -> list[tuple[object, ...]]:
+    """Return each metric on the test samples, the ends of its interval, its meaning."""
+    values = all_metrics(held_out.counts)
+    return [
+        (metric.title, values[key], *(held_out.intervals[key] or (None, None)), metric.definition)
+        for key, metric in METRICS.items()
+    ]
 
 
 def _fold(number: int, run: Run) -> tuple[object, ...]:

@@ -148,6 +148,10 @@ class Tiles:
         """Return how many batches the validation has."""
         return -(-len(self._validation_corners()) // batch_size)
 
+    def validation_patches(self) -> list[Sample]:
+        """Return the patch that each validation tile covers a part of."""
+        return [sample for sample, _, _ in self._validation_corners()]
+
     def validation_name(self, number: int) -> str:
         """Return where the validation tile of a number, from 0, comes from."""
         sample, row, col = self._validation_corners()[number]

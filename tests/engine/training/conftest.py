@@ -32,6 +32,7 @@ def make_samples(tmp_path):
         rng = np.random.default_rng(0)
         background = change.get("background", 0)
         splits = ["train"] * (train + background) + ["validation"] * validation
+        splits += ["test"] * change.get("test", 0)
         for number, split in enumerate(splits):
             surface = gaussian_filter(rng.normal(size=shape), 4)
             landslide = surface > np.quantile(surface, 0.8)

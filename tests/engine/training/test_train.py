@@ -138,7 +138,7 @@ def test_the_same_seed_gives_the_same_model(make_samples, tmp_path):
 def test_mask_rcnn_trains_by_the_same_command(make_samples, tmp_path):
     model, html = tmp_path / "m.safetensors", tmp_path / "m.html"
     result = train(
-        samples=make_samples(train=2, validation=1, shape=(64, 64)),
+        samples=make_samples(train=2, validation=1, test=1, shape=(64, 64)),
         model=str(model),
         html=str(html),
         architecture="mask_rcnn",
@@ -151,6 +151,7 @@ def test_mask_rcnn_trains_by_the_same_command(make_samples, tmp_path):
     )
     assert np.isfinite(result["loss"])
     assert load_card(model).task == "instance-segmentation"
+    assert load_card(model).metrics["test"]["samples"] == 1
     assert html.exists()
 
 
