@@ -10,6 +10,9 @@ Three things differ from torchvision's model for photographs:
   backbone keeps its frozen batch normalization.
 - Tiles are neither resized nor scaled: both would change what a pixel or a value means.
 - Anchors begin at 16 px, as landslides of a few pixels are the rule.
+
+Tiles are padded to a multiple of 32 pixels, as torchvision does; the scales of the features are
+given, which it would guess from the first tile's side before the padding.
 """
 
 from typing import Any
@@ -26,6 +29,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.backbone_utils import _resnet_fpn_extractor
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops.misc import FrozenBatchNorm2d
+from torchvision.ops.poolers import initLevelMapper
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "resnet50": {},
@@ -40,6 +44,8 @@ BODIES = {18: resnet18, 50: resnet50, 101: resnet101}
 ANCHOR_SIZES = (16, 32, 64, 128, 256)
 """Sides in pixels on the five levels of the pyramid."""
 ASPECT_RATIOS = (0.5, 1.0, 2.0)
+LEVELS = (2, 3, 4, 5)
+"""Halvings of the image in the features that boxes and masks are told from (Lin et al. 2017)."""
 GROUPS = 32
 PROPOSALS = {
     "rpn_pre_nms_top_n_train": 1000,
@@ -98,6 +104,9 @@ class BandMaskRCNN(MaskRCNN):
         )
         super().__init__(backbone, classes, rpn_anchor_generator=anchors, **PROPOSALS)
         self.transform = _Unscaled(bands)
+        for pool in (self.roi_heads.box_roi_pool, self.roi_heads.mask_roi_pool):
+            pool.scales = [0.5**level for level in LEVELS]
+            pool.map_levels = initLevelMapper(LEVELS[0], LEVELS[-1])
         if pretrained not in ("", IMAGENET):
             _take_file(self, pretrained)
 

@@ -53,16 +53,24 @@ def check_arguments(architecture: str, arguments: Mapping[str, Any]) -> None:
         ValueError: the network does not know one of them, one would load pretrained weights, or
             one is no number, word or list of numbers of a sensible size.
     """
-    entry = _entry(architecture)
-    network = inspect.signature(getattr(_module(entry), entry.class_name))
-    names = set(network.parameters) - {"bands", "classes", "pretrained"}
-    unknown = sorted(set(arguments) - names)
+    unknown = sorted(set(arguments) - argument_names(architecture))
     if unknown:
         raise ValueError(f"it does not know {', '.join(unknown)}")
     for name, value in arguments.items():
         items = value if isinstance(value, list | tuple) else [value]
         if not all(_is_plain(item) for item in items):
             raise ValueError(f"{name} is no number or word of a sensible size")
+
+
+def argument_names(architecture: str) -> set[str]:
+    """Return the names of what a network is built with besides bands, classes and first weights.
+
+    Raises:
+        InputError: there is no such architecture.
+    """
+    entry = _entry(architecture)
+    network = inspect.signature(getattr(_module(entry), entry.class_name))
+    return set(network.parameters) - {"bands", "classes", "pretrained"}
 
 
 def backbone_arguments(

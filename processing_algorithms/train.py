@@ -113,6 +113,11 @@ class Train(EngineAlgorithm):
             "the backbone's encoder, or of torchvision's Mask R-CNN for ours.",
         )
         yield (
+            advanced(later(asked(choices.Train.DROPOUT))),
+            "Channels of each layer that a step leaves out, so that samples are not learnt by "
+            "heart; only FC-DenseNet has it. Empty: the backbone's own, 0.2 of gao2021.",
+        )
+        yield (
             advanced(
                 QgsProcessingParameterFile(
                     "START_FROM", "Model to start from", fileFilter=MODEL_FILES, optional=True

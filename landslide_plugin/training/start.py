@@ -14,6 +14,7 @@ from ...models.model_file import load_model
 from ...models.registry import (
     IMAGENET,
     INSTANCE_TASK,
+    argument_names,
     backbone_arguments,
     build,
     encoder_parameters,
@@ -97,7 +98,12 @@ class Start:
 
 
 def find_start(
-    architecture: str, backbone: str, pretrained: str, weights: str, start_from: str
+    architecture: str,
+    backbone: str,
+    pretrained: str,
+    weights: str,
+    start_from: str,
+    dropout: float | None = None,
 ) -> Start:
     """Return what to begin from; a model file brings its own architecture.
 
@@ -108,16 +114,18 @@ def find_start(
             are downloaded where need be.
         weights: file with the encoder's first weights, which are taken instead; none when empty.
         start_from: model file to train on from; none when empty.
+        dropout: share of channels dropped in training; None for what backbone or file has.
 
     Raises:
-        InputError: there is no such architecture or backbone, or none pretrained, or the model
-            is an ensemble.
+        InputError: there is no such architecture or backbone, or none pretrained, it has no
+            dropout, or the model is an ensemble.
         ModelFileError: the model file can't be read.
     """
     if not start_from:
         arguments = backbone_arguments(architecture, backbone)
         source = weights or weights_source(pretrained, str(arguments.get("encoder", "")))
         arguments = backbone_arguments(architecture, backbone, bool(source))
+        arguments |= _dropout(architecture, dropout)
         return Start(architecture, arguments, backbone, source)
     if weights or pretrained == IMAGENET:
         raise InputError(
@@ -132,12 +140,24 @@ def find_start(
         )
     return Start(
         card.architecture,
-        card.arguments,
+        card.arguments | _dropout(card.architecture, dropout),
         str(card.training.get("backbone", "")),
         card=card,
         weights=model.network.state_dict(),
         digest=hashlib.sha256(Path(start_from).read_bytes()).hexdigest(),
     )
+
+
+def _dropout(architecture: str, asked: float | None) -> dict[str, Any]:
+    """Return the argument that sets the dropout; none where nothing is asked for."""
+    if asked is None:
+        return {}
+    if "dropout" not in argument_names(architecture):
+        raise InputError(
+            f"{architecture} has no dropout that could be set: leave it empty, or choose "
+            "fc_densenet."
+        )
+    return {"dropout": asked}
 
 
 def weights_source(pretrained: str, encoder: str) -> str:

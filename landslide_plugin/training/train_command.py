@@ -52,6 +52,7 @@ def train(
     backbone: Annotated[str, Train.BACKBONE] = Train.BACKBONE.default,
     pretrained: Annotated[str, Train.PRETRAINED] = Train.PRETRAINED.default,
     weights: str = "",
+    dropout: Annotated[float | None, Train.DROPOUT] = Train.DROPOUT.default,
     loss: Annotated[str, Train.LOSS] = Train.LOSS.default,
     alpha: Annotated[float, Train.ALPHA] = Train.ALPHA.default,
     gamma: Annotated[float, Train.GAMMA] = Train.GAMMA.default,
@@ -87,6 +88,8 @@ def train(
         pretrained: whether the encoder begins with weights learnt on photographs: "auto" where they
             are installed, "none", or "imagenet" for those that are downloaded where need be.
         weights: file with the encoder's first weights, or with a whole Mask R-CNN's; instead.
+        dropout: share of each layer's channels that are dropped in training, 0..1, of
+            architectures that have it; None for the backbone's.
         loss: of semantic networks; see `losses`. Mask R-CNN has its own.
         alpha: weight of background in the focal loss, landslide's being 1 - alpha.
         gamma: focus of the focal loss: how little counts what is nearly right.
@@ -131,7 +134,7 @@ def train(
     check_model_path(model)
     if start_from and Path(start_from).resolve() == Path(model).resolve():
         raise InputError(f"{model} is the model to start from: choose another file for the output.")
-    start = find_start(architecture, backbone, pretrained, weights, start_from)
+    start = find_start(architecture, backbone, pretrained, weights, start_from, dropout)
     data = SampleSet.read(samples)
     names = start.choose_bands(data, list(bands))
     means, deviations, warning = scaling(data, names, start)

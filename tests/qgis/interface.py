@@ -115,6 +115,7 @@ INTERFACE = {
         "BACKBONE": "string",
         "PRETRAINED": "enum",
         "WEIGHTS": "file",
+        "DROPOUT": "number",
         "START_FROM": "file",
         "LOSS": "enum",
         "ALPHA": "number",

@@ -72,6 +72,7 @@ class Train:
         ),
     )
     PRETRAINED = _PRETRAINED
+    DROPOUT = OptionalNumber("Dropout (share)", low=0.0, high=0.9)
     LOSS = Choice(
         "Loss",
         {

@@ -5,8 +5,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _NormBase
 
-from ....models.registry import encoder_parameters
+from ....models.registry import encoder_modules, encoder_parameters
 from ...contract.errors import DivergedError, InputError
 from ...core.progress import Progress
 from ..tiles.batches import Batch
@@ -44,6 +45,12 @@ class Optimization:
         self._network, self._task, self._settings = network, task, settings
         self._rate = SCHEDULES[settings.schedule]
         self._encoder = [item for item in encoder_parameters(network) if item.requires_grad]
+        self._norms = [
+            module
+            for part in encoder_modules(network)
+            for module in part.modules()
+            if isinstance(module, _NormBase)
+        ]
         self._optimizer = self._make()
         self.precision = Precision(network, task, settings.device, self._gradient, progress)
 
@@ -112,10 +119,13 @@ class Optimization:
         return torch.optim.AdamW(groups, rate, betas, weight_decay=WEIGHT_DECAY, fused=True)
 
     def _freeze(self, frozen: bool) -> None:
+        """Let the encoder learn or not: its weights, and its batch normalization's statistics."""
         if any(parameter.requires_grad == frozen for parameter in self._encoder):
             self.precision.steps = 0
         for parameter in self._encoder:
             parameter.requires_grad_(not frozen)
+        for norm in self._norms:
+            norm.train(not frozen)
 
     def _attempt(self, batch: Batch, memory: Memory) -> tuple[float, float]:
         """Compute the gradient and cut it; return the loss and the norm before."""

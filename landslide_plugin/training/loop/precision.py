@@ -136,6 +136,7 @@ class Precision:
         if not self.half:
             return
         restore = bystanders(self._network, self._task, self._device)
+        training = [module for module in self._network.modules() if module.training]
         _only_norms_train(self._network)
         try:
             # Float32 takes more memory: what fits is found out without changing the training.
@@ -143,7 +144,8 @@ class Precision:
         except InputError:  # the step itself will tell
             return
         finally:
-            self._network.train()
+            for module in training:
+                module.training = True
             self._network.zero_grad(set_to_none=True)
             restore()
         if deviation > TOLERANCE:
@@ -230,11 +232,9 @@ def bystanders(network: nn.Module, task: Task, device: torch.device) -> Callable
 
 
 def _only_norms_train(network: nn.Module) -> None:
-    """Turn off what chance has a part in, such as dropout."""
-    network.eval()
+    """Turn off what chance has a part in, such as dropout; frozen normalization stays so."""
     for module in network.modules():
-        if isinstance(module, _NormBase):
-            module.train()
+        module.training &= isinstance(module, _NormBase)
 
 
 @contextmanager

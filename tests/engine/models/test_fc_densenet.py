@@ -8,6 +8,7 @@ from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, S
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models.fc_densenet import FCDenseNet
 from landslide_mapper.models.registry import backbone_arguments, build, task_of
+from torch import nn
 
 GAO_PARAMETERS = 2_961_676
 TINY: dict[str, Any] = {"growth_rate": 4, "layers": (2, 2), "middle_layers": 2, "first_channels": 8}
@@ -21,6 +22,18 @@ def test_seven_bands_have_as_many_parameters_as_in_gao_2021():
     count = parameters(build("fc_densenet", 7, 2))
     assert abs(count - GAO_PARAMETERS) < 0.02 * GAO_PARAMETERS
     assert count == 2_964_080  # the number that the docstring gives
+
+
+def test_a_fifth_of_the_channels_is_dropped_in_training_as_in_gao_2021():
+    network = build("fc_densenet", 7, 2, **backbone_arguments("fc_densenet", "gao2021"))
+    dropped = [module.p for module in network.modules() if isinstance(module, nn.Dropout2d)]
+    assert dropped == [0.2] * (4 * 4 + 12 + 4 * 4)
+
+
+def test_weights_of_a_card_without_dropout_are_those_of_a_network_with_it():
+    old = build("fc_densenet", 2, 2, **TINY).state_dict()
+    assert build("fc_densenet", 2, 2, **TINY, dropout=0.2).state_dict().keys() == old.keys()
+    assert not any(isinstance(part, nn.Dropout2d) for part in build("fc_densenet", 2, 2).modules())
 
 
 def test_light_is_a_sixth_of_the_size():

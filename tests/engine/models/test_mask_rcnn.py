@@ -1,5 +1,7 @@
 """Mask R-CNN for any number of bands, and torchvision's operators."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -208,3 +210,19 @@ def bilinear(image, y, x):
     upper = image[:, top, left] * (1 - u) + image[:, top, right] * u
     lower = image[:, below, left] * (1 - u) + image[:, below, right] * u
     return upper * (1 - v) + lower * v
+
+
+@pytest.mark.parametrize("side", [16, 40, 66, 128])
+def test_features_are_read_where_boxes_lie_whatever_the_side(side):
+    """Sides are padded to a multiple of 32, and what is read of the features goes by that."""
+    network: Any = build("mask_rcnn", 1, 2, depth=18).eval()
+    with torch.inference_mode():
+        network([torch.zeros(1, side, side)])
+    padded = -(-side // 32) * 32
+    features = {
+        str(level): (torch.arange(padded // stride) * float(stride)).expand(1, 1, 4, -1)
+        for level, stride in enumerate((4, 8, 16, 32))
+    }
+    boxes = [torch.tensor([[2.0, 1, 10, 9]])]
+    for pool in (network.roi_heads.box_roi_pool, network.roi_heads.mask_roi_pool):
+        assert pool(features, boxes, [(side, side)]).mean().item() == pytest.approx(6, abs=1e-3)

@@ -74,6 +74,20 @@ def test_a_training_starts_from_a_model_file(make_samples, run):
     assert card.mean == load_card(first).mean
 
 
+def test_the_card_keeps_the_dropout(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    asked = run(samples, "asked", dropout=0.5)[0]["model"]
+    assert load_card(asked).arguments["dropout"] == 0.5
+    assert load_card(run(samples, "on", start_from=asked)[0]["model"]).arguments["dropout"] == 0.5
+    changed = run(samples, "changed", start_from=asked, dropout=0.0)[0]["model"]
+    assert load_card(changed).arguments["dropout"] == 0
+
+
+def test_dropout_is_refused_where_there_is_none():
+    with pytest.raises(InputError, match="unet has no dropout that could be set: leave it empty"):
+        find_start("unet", "", "auto", "", "", dropout=0.2)
+
+
 def test_the_card_says_that_directions_turned_along(make_samples, run):
     samples = make_samples(train=4, validation=2, bands=("slope", "aspect"))
     kept = run(samples, "kept", augmentation=["flip"])[0]["model"]

@@ -169,3 +169,26 @@ def test_a_batch_of_one_tile_that_a_network_cannot_learn_from_is_told(batch):
     one = Batch(batch.images[:1], batch.labels[:1])
     with pytest.raises(InputError, match="can't learn from a batch of one tile"):
         steps(Pooled(), one)
+
+
+class Normalized(nn.Sequential):
+    """Its encoder and its head have batch normalization."""
+
+    ENCODER = ("encoder",)
+
+    def __init__(self):
+        super().__init__()
+        self.encoder = nn.Sequential(nn.Conv2d(2, 4, 3, padding=1), nn.BatchNorm2d(4))
+        self.head = nn.Sequential(nn.BatchNorm2d(4), nn.Conv2d(4, 2, 1))
+
+
+def test_a_frozen_encoder_keeps_its_batch_statistics(batch):
+    network = Normalized()
+    before = copy.deepcopy(network.state_dict())
+    steps(network, batch, 2, frozen_epochs=2)
+    changed = {name for name, value in network.state_dict().items() if value.ne(before[name]).any()}
+    assert not any(name.startswith("encoder") for name in changed)
+    assert {"head.0.running_mean", "head.0.running_var"} <= changed
+    network.load_state_dict(before)
+    steps(network, batch, 3, frozen_epochs=2)
+    assert network.state_dict()["encoder.1.num_batches_tracked"] == 1

@@ -164,6 +164,22 @@ def test_comparing_leaves_the_training_as_it_was(monkeypatch):
         assert torch.equal(value, compared[name]), name
 
 
+class Frozen(nn.Sequential):
+    """Its normalization belongs to an encoder."""
+
+    ENCODER = ("1",)
+
+
+def test_comparing_leaves_frozen_normalization_frozen():
+    net = Frozen(*network())
+    settings = Settings(
+        epochs=1, batch_size=4, learning_rate=0.01, seed=0, device=CPU, frozen_epochs=1
+    )
+    way = Optimization(net.train(), SemanticTask(cross_entropy), settings, Progress())
+    way.step(batch(), Memory(Progress()), 1, 0.2)
+    assert net[1].num_batches_tracked == 0 and not net[1].training and net[4].training
+
+
 def test_deviation_is_measured_by_what_rounding_does():
     exact = [torch.tensor(1.0), torch.tensor([3.0, 4.0])]
     rounded = [torch.tensor(1.0), torch.tensor([3.0, 4.4])]
