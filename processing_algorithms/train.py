@@ -195,7 +195,8 @@ class Train(EngineAlgorithm):
             advanced(later(asked(choices.Train.AUGMENTATION))),
             "Random changes of the training samples. Bands such as aspect keep their values when a "
             "sample is turned, as its heights do, unless turn_directions turns them along; light "
-            "and colour change in imagery only.",
+            "and colour change in imagery only. Mean filter, gamma and noise each add a copy of "
+            "every sample with landslide, so that landslides are less rare.",
         )
         yield (
             later(asked(choices.Train.ENHANCEMENT)),

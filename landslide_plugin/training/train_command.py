@@ -104,7 +104,8 @@ def train(
         averaging: decay of the running average of the weights (EMA), 0 for none.
         folds: number of parts that train and validation samples are shared out to; one network is
             trained for each as validation, and the model averages them. 0 or 1 for none.
-        augmentation: what happens to training tiles; see `augmentation`.
+        augmentation: what happens to training tiles, and what copies are added; see
+            `Augmentation`.
         enhancement: share of training tiles with another background, 0..1; see `enhancement`.
         start_from: model file to train on from, with its architecture; bands are found by name, and
             new ones are learnt from nothing.
@@ -156,7 +157,8 @@ def train(
     )
     recipe.check()
     settings = Settings(
-        epochs=epochs or enough_epochs(len(recipe.parts()[0][0]), batch_size),
+        epochs=epochs
+        or enough_epochs(recipe.tiles(recipe.parts()[0], seed).epoch_size, batch_size),
         batch_size=batch_size,
         learning_rate=learning_rate,
         seed=seed,
@@ -176,9 +178,9 @@ def train(
     return _train(job, html, origin, progress)
 
 
-def enough_epochs(samples: int, batch_size: int) -> int:
+def enough_epochs(tiles: int, batch_size: int) -> int:
     """Return the epochs that make at least `STEPS` steps, and never fewer than `FEWEST`."""
-    return max(math.ceil(STEPS / math.ceil(samples / batch_size)), FEWEST)
+    return max(math.ceil(STEPS / math.ceil(tiles / batch_size)), FEWEST)
 
 
 def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[str, Any]:

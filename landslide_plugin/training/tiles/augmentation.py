@@ -45,9 +45,9 @@ class Augmentation:
     """What may happen to a training tile.
 
     Attributes:
-        names: of `NAMES`. Of Chen's three at most one happens to a tile, or none, all equally
-            likely; "turn_directions" has the geometry turn the directions in bands along; each of
-            the others always happens, by a random amount.
+        names: of `NAMES`. Each of Chen's three makes a copy of each patch with landslide;
+            "turn_directions" has the geometry turn the directions in bands along; each of the
+            others happens to every tile, by a random amount.
         largest_scale: a pixel may stand for so much more or less ground.
     """
 
@@ -58,6 +58,14 @@ class Augmentation:
     def parse(cls, names: Sequence[str]) -> "Augmentation":
         """Return the augmentation of these names; "none" or no name for none."""
         return cls(tuple(name for name in NAMES if name in names))
+
+    @property
+    def copies(self) -> tuple[str, ...]:
+        """Names of what an epoch has a further tile by of each patch with landslide.
+
+        Of these alone, so that landslide and background get nearer in number (Chen et al. 2022).
+        """
+        return tuple(name for name in CHEN if name in self.names)
 
     def directions(self, bands: Sequence[str]) -> Directions:
         """Return the bands whose values turn with a patch."""
@@ -108,7 +116,6 @@ class Augmentation:
             rng: what chance is drawn from.
         """
         numbers = photometry.imagery(bands)
-        tile = self._chen(tile, bands, numbers, std, rng)
         if not numbers or not {GAIN, BRIGHTNESS, CONTRAST, COLOUR} & set(self.names):
             return tile
         deviations = _of(std, numbers)
@@ -123,21 +130,24 @@ class Augmentation:
             light = photometry.colour(light, rng)
         return _with(tile, numbers, light)
 
-    def _chen(
+    def copy(
         self,
         tile: Patch,
+        name: str,
         bands: Sequence[str],
-        numbers: list[int],
         std: Sequence[float],
         rng: np.random.Generator,
     ) -> Patch:
-        """Flip with mean filter, flip with gamma, mirror with noise, or nothing."""
-        chosen = [name for name in CHEN if name in self.names]
-        if not chosen:
-            return tile
-        name = rng.choice(["", *chosen])
-        if not name:
-            return tile
+        """Return a tile flipped with mean filter, flipped with gamma, or mirrored with noise.
+
+        Args:
+            tile: as of `recolour`.
+            name: one of `copies`.
+            bands: names of its bands.
+            std: standard deviation a band over the train set.
+            rng: what chance is drawn from.
+        """
+        numbers = photometry.imagery(bands)
         # upside down is mirrored and half a turn
         tile = turned(tile, self.directions(bands), 0 if name == NOISE else 2, True)
         light = tile.values[numbers]

@@ -52,7 +52,7 @@ class Tiles:
             of threads.
         train: patches to train on; those of the set's train split when None.
         validation: patches to validate on; those of the set's validation split when None.
-        augmentation: what happens to training tiles.
+        augmentation: what happens to training tiles, and what copies there are of them.
         enhancement: share of the training tiles, 0..1, that are spliced or pasted anew from a
             patch with landslide and others without (of those with, where the set has no other).
         pasted: share of these that are pasted, the rest is spliced.
@@ -87,6 +87,10 @@ class Tiles:
         self.validation = list(samples.of_split("validation") if validation is None else validation)
         self._landslides = [sample for sample in self.train if sample.landslide_pixels]
         self._backgrounds = [sample for sample in self.train if not sample.landslide_pixels]
+        copies = [
+            (sample, name) for name in self.augmentation.copies for sample in self._landslides
+        ]
+        self._drawn = [*((sample, "") for sample in self.train), *copies]
         self._kept: dict[str, Patch] = {}
         self._room = MEMORY
         self._lock = Lock()
@@ -112,15 +116,20 @@ class Tiles:
             )
         return [band for band, a, b in zip(self.bands, low, high, strict=True) if a == b]
 
+    @property
+    def epoch_size(self) -> int:
+        """Tiles that an epoch trains on."""
+        return len(self._drawn)
+
     def train_batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[Batch]:
-        """Yield every train patch once, shuffled, in batches of nearly equal size.
+        """Yield every train patch once and all copies, shuffled, in batches of nearly equal size.
 
         Args:
             epoch: number of the epoch; each has an order and tiles of its own.
             batch_size: largest number of tiles in a batch.
             first: batches to leave out at the beginning, for going on within an epoch.
         """
-        order = np.random.default_rng([self.seed, epoch]).permutation(len(self.train))
+        order = np.random.default_rng([self.seed, epoch]).permutation(self.epoch_size)
         # Equal sizes: batch normalization on a last batch of one or two would spoil the weights.
         groups = np.array_split(order, self.train_steps(batch_size))
 
@@ -131,7 +140,7 @@ class Tiles:
 
     def train_steps(self, batch_size: int) -> int:
         """Return how many batches an epoch has."""
-        return max(1, -(-len(self.train) // batch_size))
+        return max(1, -(-self.epoch_size // batch_size))
 
     def validation_batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield tiles that cover every validation patch."""
@@ -196,11 +205,13 @@ class Tiles:
 
     def _train_tile(self, epoch: int, number: int) -> Patch:
         rng = np.random.default_rng([self.seed, epoch, number])
-        sample = self.train[number]
+        sample, copied_by = self._drawn[number]
         if self._landslides and rng.random() < self.enhancement:
             tile = self._enhanced(sample, rng)
         else:
             tile = self._augmented(sample, (self.size, self.size), rng)
+        if copied_by:
+            tile = self.augmentation.copy(tile, copied_by, self.bands, self.std, rng)
         return self.augmentation.recolour(tile, self.bands, self.std, rng)
 
     def _augmented(self, sample: Sample, shape: Shape, rng: np.random.Generator) -> Patch:

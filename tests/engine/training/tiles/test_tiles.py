@@ -6,6 +6,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.training.loop.instances import targets_of
 from landslide_mapper.landslide_plugin.training.tiles import batches as module
+from landslide_mapper.landslide_plugin.training.tiles.augmentation import Augmentation
 from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 
 
@@ -97,6 +98,26 @@ def test_a_patch_smaller_than_the_tile_goes_on_mirrored_of_no_known_label(make_s
     image = batch.images[0].numpy()
     np.testing.assert_array_equal(image[:, 20:], image[:, 18:6:-1])
     np.testing.assert_array_equal(image[:, :, 24:], image[:, :, 22:14:-1])
+
+
+def test_chens_copies_are_of_landslides_alone_so_that_these_are_less_rare(make_samples):
+    """6 patches with landslide to 18 without become 24 to 18, in patches as in pixels."""
+    samples = SampleSet.read(make_samples(train=6, background=18, bands=("red", "slope")))
+    chen = Augmentation.parse(["mean_filter", "gamma", "noise"])
+    tiles = Tiles(samples, samples.bands, 32, 1, augmentation=chen)
+    assert (tiles.epoch_size, tiles.train_steps(10)) == (42, 5)
+    batches = list(tiles.train_batches(1, 10))
+    labels = np.concatenate([batch.labels for batch in batches])
+    reds = np.concatenate([batch.images.numpy()[:, 0] for batch in batches])
+    landslide = (labels > 0) & (labels != UNKNOWN)
+    held = landslide.any((1, 2))
+    assert (held.sum(), (~held).sum()) == (24, 18)
+    pixels = sum(sample.landslide_pixels for sample in samples.of_split("train"))
+    assert landslide.sum() == 4 * pixels
+    train = [tiles._patch(sample).values[0] for sample in samples.of_split("train")]
+    untouched = {tuple(np.round((red - tiles.mean[0]) / tiles.std[0], 3)[9]) for red in train}
+    alike = np.array([tuple(np.round(red, 3)[9]) in untouched for red in reds])
+    assert alike[~held].all() and alike[held].sum() == 6
 
 
 def test_constant_bands_are_found(make_samples):
