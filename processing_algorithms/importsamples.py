@@ -30,7 +30,8 @@ class ImportSamples(EngineAlgorithm):
         mask: x.jpg and x_mask.png, image_7.h5 and mask_7.h5, landslide/image/x.png and
         landslide/mask/x.png. One folder may hold both. Each connected patch of a mask is one
         landslide. The tiles are split into training, validation and test
-        at random by image, or by blocks where they have a georeference. Mean and standard
+        at random by image, by blocks where they have a georeference, or as the data set gives it,
+        by a list or folders. Mean and standard
         deviation of every band come from the training tiles alone. The ratio of landslide to
         background pixels is told before and after.
 
@@ -87,7 +88,14 @@ class ImportSamples(EngineAlgorithm):
         yield (
             later(asked(choices.ImportSamples.SPLIT)),
             "At random it is by image, which does not keep dates of one place together; by blocks "
-            "training and validation are apart on the ground, which needs georeferenced images.",
+            "training and validation are apart on the ground, which needs georeferenced images. A "
+            "split that the data set brings along is taken from a list, or from folders called "
+            "train, validation and test; images of other parts go nowhere.",
+        )
+        yield (
+            later(QgsProcessingParameterFile("SPLIT_LIST", "List of the split", optional=True)),
+            "For the split by a list: a CSV file with a column file (or name) and a column split "
+            "(or part) of the words train, validation and test.",
         )
         yield (
             asked(choices.ImportSamples.VALIDATION),

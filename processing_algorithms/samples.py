@@ -107,7 +107,8 @@ class Samples(EngineAlgorithm):
         yield (
             asked(choices.Samples.SPLIT),
             "Blocks keep training and validation apart on the ground; at random they are not, "
-            "neither patches that overlap nor dates of one place.",
+            "neither patches that overlap nor dates of one place. By scene whole stacks of several "
+            "are held out, such as those of another valley or event; the seed says which.",
         )
         yield (
             asked(choices.Samples.BACKGROUND),

@@ -24,7 +24,8 @@ from .blocks import Split, split_by_blocks
 from .patches import Candidates, find_candidates, is_mostly_labelled, read_patch
 from .sample_set import BACKGROUND, HARD, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
-from .splits import BY_PATCH, require_splits, split_at_random, warn_of_shared_ground
+from .scenes import split_by_scene
+from .splits import BY_PATCH, SCENES, require_splits, split_at_random, warn_of_shared_ground
 
 
 @dataclass(frozen=True)
@@ -115,12 +116,14 @@ class Cutter:
             )
 
     def assign(self, kind: str, fractions: Sequence[float], seed: int, progress: Progress) -> Split:
-        """Share the windows out; `kind` is "blocks" or "random".
+        """Share the windows out; `kind` is "blocks", "scene" or "random".
 
         Raises:
             InputError: a split comes out without landslides.
         """
-        if kind == "blocks":
+        if kind == "scene":
+            split = self._by_scene(fractions, seed, progress)
+        elif kind == "blocks":
             grids = [layer.stack.grid for layer in self.layers]
             split = split_by_blocks(self.candidates, grids, self.tile_size, fractions, seed)
         else:
@@ -135,6 +138,17 @@ class Cutter:
         seeds = [sum(map(len, self._windows(split, index, True))) for index in range(len(SPLITS))]
         require_splits(seeds, fractions)
         return split
+
+    def _by_scene(self, fractions: Sequence[float], seed: int, progress: Progress) -> Split:
+        stacks = [layer.stack for layer in self.layers]
+        held = [float((windows.landslide > 0).sum()) for windows in self.candidates]
+        index, scene = split_by_scene(stacks, held, fractions, seed, progress)
+        lengths = [len(windows) for windows in self.candidates]
+        split, block = (
+            [np.full(length, of) for length, of in zip(lengths, each, strict=True)]
+            for each in (index, scene)
+        )
+        return Split(split, block, [part[:, np.newaxis] for part in block], SCENES)
 
     def cut(
         self,

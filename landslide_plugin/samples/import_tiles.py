@@ -15,6 +15,7 @@ from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.landslides import UNLABELLED
 from .blocks import DROPPED, split_images
+from .given_splits import list_name, split_by_folders, split_by_list, with_validation
 from .masks import PLAIN, MaskPixels, MaskRule, MaskSurvey, read_mask
 from .pairing import image_files, pair_files
 from .patches import numbered
@@ -120,7 +121,9 @@ class TileImport:
         resolution: pixel size in metres; 0 for that of the files, where they have one.
         instances: whether the masks' values number landslides, instead of connected pixels being
             one.
-        split: "random" by image, or by spatial "blocks" of georeferenced tiles.
+        split: "random" by image, by spatial "blocks" of georeferenced tiles, or given, by a "list"
+            or by "folders".
+        split_list: the list.
         fractions: shares of train, validation and test.
         seed: of the split.
     """
@@ -129,6 +132,7 @@ class TileImport:
     resolution: float
     instances: bool
     split: str
+    split_list: str
     fractions: Sequence[float]
     seed: int
 
@@ -147,7 +151,8 @@ class TileImport:
         split, block, kind = self._split(tiles, size, progress)
         holds = np.array([tile.holds for tile in tiles])
         by_image = writer.labels == IMAGE_LABELS
-        for flag in (True, False) if by_image else (True,):
+        given = self.split in ("list", "folders")
+        for flag in () if given else (True, False) if by_image else (True,):
             counts = [int((holds[split == index] == flag).sum()) for index in range(len(SPLITS))]
             require_splits(counts, self.fractions, flag)
         assigned = zip(tiles, split, block, strict=True)
@@ -172,12 +177,21 @@ class TileImport:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
         """Return the split and the block of each tile, and the kind of split."""
         holds = np.array([tile.holds for tile in tiles], np.int64)
+        none = np.zeros(len(tiles), np.int64)
+        if self.split in ("list", "folders"):
+            images = [tile.source for tile in tiles]
+            if self.split == "list":
+                index = split_by_list(self.split_list, images, progress)
+            else:
+                index = split_by_folders(images, progress)
+            index = with_validation(index, holds, self.fractions[1], self.seed, progress)
+            return index, none, list_name(self.split_list) if self.split_list else "folders"
         if self.split == "random":
             drawn = split_at_random(holds, self.fractions, self.seed)
             if len({tile.header.crs for tile in tiles}) == 1 and tiles[0].header.crs is not None:
                 outlines = np.array([_outline(tile.header) for tile in tiles])
                 warn_of_shared_ground(outlines, drawn, "images", progress)
-            return drawn, np.zeros(len(tiles), np.int64), BY_IMAGE
+            return drawn, none, BY_IMAGE
         if len({tile.header.crs for tile in tiles}) > 1 or tiles[0].header.crs is None:
             raise InputError(
                 "The images can't be split by blocks, as they have no georeference or not all "

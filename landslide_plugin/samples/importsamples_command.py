@@ -26,6 +26,7 @@ def importsamples(
     missing: Annotated[str, ImportSamples.MISSING] = ImportSamples.MISSING.default,
     instances: Annotated[bool, ImportSamples.INSTANCES] = ImportSamples.INSTANCES.default,
     split: Annotated[str, ImportSamples.SPLIT] = ImportSamples.SPLIT.default,
+    split_list: str = "",
     validation: Annotated[float, ImportSamples.VALIDATION] = ImportSamples.VALIDATION.default,
     test: Annotated[float, ImportSamples.TEST] = ImportSamples.TEST.default,
     seed: Annotated[int, ImportSamples.SEED] = ImportSamples.SEED.default,
@@ -52,8 +53,10 @@ def importsamples(
             "left_out".
         instances: whether each value of the masks is a landslide of its own, instead of each
             connected patch.
-        split: "random" by image, or spatial "blocks" where the images have a georeference.
-        validation: share of validation images.
+        split: "random" by image, spatial "blocks" where the images have a georeference, or as the
+            data set gives it, by a "list" or by "folders" called train, validation and test.
+        split_list: CSV file of images and splits; see `split_by_list`.
+        validation: share of validation images; of a given split without, of its train images.
         test: share of test images.
         seed: of the split and of the draw.
         origin: what the outputs tell of the run.
@@ -77,6 +80,10 @@ def importsamples(
             "Neither masks nor images without landslide are given: choose the folder of masks, or "
             "for image labels the folder of images without landslide."
         )
+    if (split == "list") != bool(split_list):
+        raise InputError(
+            'A list of images needs SPLIT "list", and that a list: give both, or neither.'
+        )
     with whole_folder(output) as folder:
         tiles = find_tiles(
             images, masks, without, list(bands), missing, limit, seed, instances, progress
@@ -86,6 +93,7 @@ def importsamples(
             resolution=resolution,
             instances=instances,
             split=split,
+            split_list=split_list,
             fractions=fractions,
             seed=seed,
         )

@@ -72,7 +72,8 @@ def samples(
             as not known.
         tile_size: side of the patches in pixels.
         stride: step between neighbouring windows in pixels.
-        split: "blocks" (spatial, neighbours don't leak) or "random" (by patch).
+        split: "blocks" (spatial, neighbours don't leak), "scene" (whole stacks are held out) or
+            "random" (by patch).
         background: patches without landslide per patch with one.
         hard_negatives: raster that is high where background is taken for landslide, such as a
             model's probability; none when empty.

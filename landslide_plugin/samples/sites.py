@@ -20,9 +20,11 @@ from .blocks import DROPPED, split_images
 from .patches import LEAST_LABELLED
 from .sample_set import BACKGROUND, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
+from .scenes import split_by_scene
 from .splits import (
     BLOCKS,
     BY_PATCH,
+    SCENES,
     require_splits,
     split_at_random,
     warn_of_shared_ground,
@@ -131,7 +133,7 @@ def cut_sites(
         sites: the images.
         grid: of the first stack.
         writer: where to.
-        split: "blocks" or "random".
+        split: "blocks", "scene" or "random".
         fractions: shares of train, validation and test.
         seed: of the split.
         progress: told of what is left out.
@@ -249,6 +251,12 @@ def _shared_out(
         drawn = split_at_random(holds, fractions, seed)
         warn_of_shared_ground(outlines, drawn, "images", progress)
         return drawn, np.zeros(len(sites), np.int64), BY_PATCH
+    if split == "scene":
+        stacks = list(dict.fromkeys(site.stack for site in sites))
+        at = np.array([stacks.index(site.stack) for site in sites])
+        held = np.bincount(at, holds)
+        index, scene = split_by_scene(stacks, list(held), fractions, seed, progress)
+        return index[at], scene[at], SCENES
     sides = [max(site.window.width, site.window.height) for site in sites]
     side = float(np.median(sides))
     pixel = abs(grid.transform.a)

@@ -11,6 +11,7 @@ from ..core.progress import Progress
 from .sample_set import SPLITS, Sample, SampleSet
 
 BLOCKS, BY_IMAGE, BY_PATCH = "blocks", "random by image", "random by patch"
+SCENES = "scenes"
 """Kinds of split, as manifests name them; the size of the blocks follows the first."""
 
 Fold = tuple[list[Sample], list[Sample]]
@@ -136,7 +137,7 @@ def require_splits(counts: Sequence[int], fractions: Sequence[float], holds: boo
 
 def groups_of(samples: SampleSet, sample: Sample) -> list[str]:
     """Return the groups that a patch reaches into, its own first; see `folds`."""
-    if samples.split.startswith(BLOCKS):
+    if samples.split.startswith((BLOCKS, SCENES)):
         return [str(block) for block in dict.fromkeys((sample.block, *sample.blocks))]
     return [sample.source if samples.split == BY_IMAGE else sample.id]
 
@@ -145,6 +146,8 @@ def group_word(samples: SampleSet) -> str:
     """Return what these groups are, in the plural."""
     if samples.split.startswith(BLOCKS):
         return "spatial blocks"
+    if samples.split == SCENES:
+        return "scenes"
     return "images" if samples.split == BY_IMAGE else "patches"
 
 

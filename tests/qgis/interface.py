@@ -103,6 +103,7 @@ INTERFACE = {
         "MISSING": "enum",
         "INSTANCES": "boolean",
         "SPLIT": "enum",
+        "SPLIT_LIST": "file",
         "VALIDATION": "number",
         "TEST": "number",
         "SEED": "number",

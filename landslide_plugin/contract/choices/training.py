@@ -7,6 +7,8 @@ from ..kinds import Choice, Flag, Number, Numbers, OptionalNumber, Several, Text
 from . import shared
 
 _BLOCKS, _RANDOM = {"blocks": "By spatial blocks"}, {"random": "At random"}
+_SCENE = {"scene": "By scene (whole stacks)"}
+_GIVEN = {"list": "By a list", "folders": "By folders train, validation, test"}
 _VALIDATION = Number("Share for validation", above=0.0, high=0.9, default=0.2)
 _PRETRAINED = Choice(
     "Pretrained encoder",
@@ -27,7 +29,7 @@ class Samples:
     HIGH = OptionalNumber("Landslide from this value on")
     TILE_SIZE = Whole("Tile size", low=16, high=2048, unit="pixels", default=64)
     STRIDE = Whole("Stride", low=1, high=2048, unit="pixels", default=32)
-    SPLIT = Choice("Split", {**_BLOCKS, **_RANDOM}, "blocks")
+    SPLIT = Choice("Split", {**_BLOCKS, **_RANDOM, **_SCENE}, "blocks")
     BACKGROUND = Number("Background patches for each landslide patch", low=0.0, default=1.0)
     HARD_THRESHOLD = OptionalNumber("Threshold of false alarms")
     HARD_SHARE = Number("Share of hard background", low=0.0, high=1.0, default=0.5)
@@ -49,7 +51,7 @@ class ImportSamples:
         "background",
     )
     INSTANCES = Flag("Mask values number the landslides")
-    SPLIT = Choice("Split", {**_RANDOM, **_BLOCKS}, "random")
+    SPLIT = Choice("Split", {**_RANDOM, **_BLOCKS, **_GIVEN}, "random")
     VALIDATION = _VALIDATION
     TEST = _TEST
     SEED = shared.SEED
