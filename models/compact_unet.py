@@ -45,6 +45,8 @@ class CompactUNet(nn.Module):
         blocks: residual blocks of each width.
         stem: how much the stem reduces the image, 2 or 4.
         scales: by how much the image is reduced for each reading of it, 1 for as it is.
+        learns_at_one: whether it learns at the first scale alone; at all together it learnt few
+            images by heart.
 
     Raises:
         ValueError: the widths make no network, or another stem, or not one to five scales,
@@ -61,6 +63,7 @@ class CompactUNet(nn.Module):
         blocks: int = 2,
         stem: int = 2,
         scales: Sequence[int] = (1,),
+        learns_at_one: bool = False,
     ) -> None:
         super().__init__()
         check_widths(widths)
@@ -69,6 +72,7 @@ class CompactUNet(nn.Module):
         if not 1 <= len(scales) <= 5 or any(scale not in range(1, 17) for scale in scales):
             raise ValueError(f"scales {list(scales)}")
         self.scales = tuple(sorted(int(scale) for scale in scales))
+        self.learns_at_one = learns_at_one
         self.reduction = stem
         self.multiple = stem * 2 ** (len(widths) - 1)
         self.stem = convolution(bands, widths[0], stride=2)
@@ -97,7 +101,8 @@ class CompactUNet(nn.Module):
         Returns:
             float (N, classes, H, W).
         """
-        logits, *coarser = (self._read(images, scale) for scale in self.scales)
+        scales = self.scales[:1] if self.training and self.learns_at_one else self.scales
+        logits, *coarser = (self._read(images, scale) for scale in scales)
         for coarse in coarser:  # relative to the first class, which stays as it is
             beyond = coarse - coarse[:, :1] - (logits - logits[:, :1])
             logits = logits + beyond.clamp(min=0) / 2

@@ -239,7 +239,11 @@ def _check_kind(path: Path) -> None:
 
 
 def _as_float16(tensor: Tensor) -> Tensor:
-    return tensor.half() if tensor.is_floating_point() else tensor
+    """Numbers beyond 65504 have no half precision; where there are some a tensor stays whole."""
+    if not tensor.is_floating_point():
+        return tensor
+    halved = tensor.half()
+    return halved if bool(halved.isfinite().all()) else tensor
 
 
 def _as_float32(tensor: Tensor) -> Tensor:

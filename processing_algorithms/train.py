@@ -61,6 +61,7 @@ class Train(EngineAlgorithm):
         yield from self._course()
         yield from self._data()
         yield from self._machine()
+        yield from self._card()
         yield (
             QgsProcessingParameterFileDestination("MODEL", "Model file", MODEL_FILES),
             "The network with its bands, statistics, threshold and figures, in one safetensors "
@@ -116,6 +117,12 @@ class Train(EngineAlgorithm):
             advanced(later(asked(choices.Train.DROPOUT))),
             "Channels of each layer that a step leaves out, so that samples are not learnt by "
             "heart; only FC-DenseNet has it. Empty: the backbone's own, 0.2 of gao2021.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.SCALES))),
+            "Such as 1, 2, 4 for a compact U-Net that reads an image as it is and averaged to a "
+            "half and a quarter, for landslides of very different sizes. It learns at 1 and is "
+            "measured at all; empty for the backbone's.",
         )
         yield (
             advanced(
@@ -204,6 +211,10 @@ class Train(EngineAlgorithm):
             "landslide pasted elsewhere.",
         )
         yield (
+            advanced(later(asked(choices.Train.PASSES))),
+            "How often an epoch sees each sample with landslide; those without are seen once.",
+        )
+        yield (
             advanced(asked(choices.Train.TILE_SIZE)),
             "Part of each sample that a step sees; 0 for the samples' own size.",
         )
@@ -222,4 +233,35 @@ class Train(EngineAlgorithm):
             advanced(later(asked(choices.Train.RESUME))),
             "Go on from the checkpoint beside the model file, if samples and settings are the "
             "same; else begin anew.",
+        )
+
+    def _card(self) -> Declaration:
+        yield (
+            advanced(later(asked(choices.Train.NAME))),
+            "How the model file names itself; empty for the file's name.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.LICENCE))),
+            "Terms of the weights, such as CC-BY-4.0, for the model file.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.DATA))),
+            "A sentence for the model file; empty for the sample folder's name.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.LIMITS))),
+            "Sentences for the model file; Map landslides warns with them.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.SYNTHETIC))),
+            "Map landslides then takes the model by itself for generated images alone.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.SCENE_LIGHT))),
+            "For samples each of which was stretched by itself, so that their brightness says "
+            "nothing: prediction brings each scene's 2nd and 98th percentiles to the samples'.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.HALF))),
+            "A model file of half the size; predictions differ hardly at all.",
         )

@@ -1,5 +1,6 @@
 """What a model is trained on and from: all that the result depends on besides `Settings`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..contract.errors import InputError
-from ..samples.sample_set import IMAGE_LABELS, SampleSet
+from ..samples.sample_set import IMAGE_LABELS, Sample, SampleSet
 from ..samples.splits import Fold, folds
 from .loop.contracts import Task
 from .loop.losses import tuned
@@ -37,6 +38,7 @@ class Recipe:
         tuning: what the loss takes besides; see `losses.tuned`.
         augmentation: of the training tiles.
         enhancement: share of tiles with another background.
+        passes: times that train patches with landslide are seen in an epoch.
         folds: number of parts that take turns as validation; below 2 for the set's own split.
         seed: of folds and tiles.
     """
@@ -51,6 +53,7 @@ class Recipe:
     tuning: dict[str, Any]
     augmentation: Augmentation
     enhancement: float
+    passes: int
     folds: int
     seed: int
 
@@ -106,11 +109,25 @@ class Recipe:
 
     def tiles(self, fold: Fold, seed: int) -> Tiles:
         """Return the tiles of one of the `parts`."""
+        train, validation = fold
         tiles = Tiles(
-            self.data, self.bands, self.size, seed, *fold, self.augmentation, self.enhancement
+            self.data,
+            self.bands,
+            self.size,
+            seed,
+            self._passed(train),
+            validation,
+            self.augmentation,
+            self.enhancement,
         )
         tiles.mean, tiles.std = self.mean, self.std
         return tiles
+
+    def _passed(self, patches: Sequence[Sample]) -> list[Sample]:
+        """Return train patches as often as an epoch sees them."""
+        return [
+            patch for patch in patches for _ in range(self.passes if patch.landslide_pixels else 1)
+        ]
 
     def task(self) -> Task:
         """Return what the loop asks of this kind of network."""
@@ -151,6 +168,7 @@ class Recipe:
             "augmentation": ", ".join(self.augmentation.names) or "none",
             "turn_directions": TURN_DIRECTIONS in self.augmentation.names,
             "enhancement": self.enhancement,
+            "passes": self.passes,
         }
 
     def split(self) -> str:

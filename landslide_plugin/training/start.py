@@ -1,7 +1,8 @@
 """What a training begins from: random weights, pretrained ones, or a model file."""
 
 import hashlib
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from ...models.registry import (
     argument_names,
     backbone_arguments,
     build,
+    check_arguments,
     encoder_parameters,
     task_of,
 )
@@ -25,6 +27,8 @@ from ..core.progress import Progress
 from ..samples.sample_set import SampleSet
 
 AUTO = "auto"
+MOST_SCALES = 5
+"""Scales at which the compact U-Net reads an image."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +43,7 @@ class Start:
         card: description of the model file to start from.
         weights: weights of that file.
         digest: of that file, "" without one.
+        learns_at_one: whether a network that reads an image at several scales learns at the first.
     """
 
     architecture: str
@@ -48,6 +53,7 @@ class Start:
     card: ModelCard | None = None
     weights: dict[str, Tensor] = field(default_factory=dict)
     digest: str = ""
+    learns_at_one: bool = False
 
     @property
     def is_instance(self) -> bool:
@@ -57,7 +63,8 @@ class Start:
     def network(self, bands: list[str], classes: int, seed: int) -> nn.Module:
         """Return the network for bands of these names."""
         torch.manual_seed(seed)
-        more = {"pretrained": self.pretrained} if self.pretrained else {}
+        more: dict[str, Any] = {"pretrained": self.pretrained} if self.pretrained else {}
+        more |= {"learns_at_one": True} if self.learns_at_one else {}
         network = build(self.architecture, len(bands), classes, **self.arguments, **more)
         if self.card:
             shapes = network.state_dict()
@@ -71,9 +78,34 @@ class Start:
             )
         return network
 
+    def reading_at(self, scales: Sequence[float]) -> "Start":
+        """Return the start of a network that reads an image at these scales; its own without any.
+
+        Raises:
+            InputError: it reads an image at one scale alone, or they are no whole numbers.
+        """
+        if not scales:
+            return self
+        whole = all(scale == round(scale) for scale in scales)
+        if not whole or min(scales) != 1 or len(set(scales)) > MOST_SCALES:
+            raise InputError(
+                f"The reading scales are at most {MOST_SCALES} whole numbers, of which one is 1, "
+                "such as 1, 2, 4."
+            )
+        arguments = {**self.arguments, "scales": sorted({round(scale) for scale in scales})}
+        try:
+            check_arguments(self.architecture, arguments)
+        except ValueError as error:
+            raise InputError(
+                f"{self.architecture} reads an image at one scale alone: choose compact_unet, or "
+                "leave the reading scales empty."
+            ) from error
+        return replace(self, arguments=arguments, learns_at_one=True)
+
     def recipe(self) -> list[Any]:
         """Return what the trained network depends on."""
-        return [self.architecture, sorted(self.arguments.items()), self.pretrained, self.digest]
+        arguments = sorted(self.arguments.items())
+        return [self.architecture, arguments, self.pretrained, self.digest, self.learns_at_one]
 
     def choose_bands(self, data: SampleSet, wanted: list[str]) -> list[str]:
         """Return the bands to train on: those asked for, the model file's, or all.

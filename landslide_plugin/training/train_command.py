@@ -1,21 +1,17 @@
 """The command `train`."""
 
 import math
-import re
 import signal
 from collections.abc import Sequence
-from dataclasses import asdict, replace
-from datetime import UTC, datetime
+from dataclasses import replace
 from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
 
-import torch
-
 from ...models.device import describe, pick_device
-from ...models.model_card import ModelCard, plain_stem
+from ...models.model_card import ModelCard
 from ...models.model_file import check_model_path, save_model
-from ...models.registry import smallest_tile, task_of
+from ...models.registry import smallest_tile
 from ..contract.choices import Train
 from ..contract.errors import InputError, OutputError
 from ..core.interruption import accept
@@ -23,6 +19,7 @@ from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder, together
 from ..samples.sample_set import SampleSet
+from .card import Description, card_of, light_of
 from .judging.held_out import HeldOut, measure_held_out
 from .judging.report import write_runs_report
 from .loop import checkpoint
@@ -68,12 +65,21 @@ def train(
     folds: Annotated[int, Train.FOLDS] = Train.FOLDS.default,
     augmentation: Annotated[Sequence[str], Train.AUGMENTATION] = Train.AUGMENTATION.default,
     enhancement: Annotated[float, Train.ENHANCEMENT] = Train.ENHANCEMENT.default,
+    passes: Annotated[int, Train.PASSES] = Train.PASSES.default,
     start_from: str = "",
+    scales: Annotated[Sequence[float], Train.SCALES] = Train.SCALES.default,
     tile_size: Annotated[int, Train.TILE_SIZE] = Train.TILE_SIZE.default,
     bands: Annotated[Sequence[str], Train.BANDS] = Train.BANDS.default,
     device: Annotated[str, Train.DEVICE] = Train.DEVICE.default,
     seed: Annotated[int, Train.SEED] = Train.SEED.default,
     resume: Annotated[bool, Train.RESUME] = Train.RESUME.default,
+    name: Annotated[str, Train.NAME] = Train.NAME.default,
+    licence: Annotated[str, Train.LICENCE] = Train.LICENCE.default,
+    data: Annotated[str, Train.DATA] = Train.DATA.default,
+    limits: Annotated[str, Train.LIMITS] = Train.LIMITS.default,
+    synthetic: Annotated[bool, Train.SYNTHETIC] = Train.SYNTHETIC.default,
+    scene_light: Annotated[bool, Train.SCENE_LIGHT] = Train.SCENE_LIGHT.default,
+    half: Annotated[bool, Train.HALF] = Train.HALF.default,
     origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -107,14 +113,24 @@ def train(
         augmentation: what happens to training tiles, and what copies are added; see
             `Augmentation`.
         enhancement: share of training tiles with another background, 0..1; see `enhancement`.
+        passes: times that train patches with landslide are seen in an epoch.
         start_from: model file to train on from, with its architecture; bands are found by name, and
             new ones are learnt from nothing.
+        scales: by how much an image is reduced for each reading of it, of networks that read it at
+            several; it is trained at the first alone. The network's own when empty.
         tile_size: side of the training tiles in pixels; 0 for that of the samples.
         bands: names of the bands to use; all when empty.
         device: "auto", "cpu", "cuda" or "mps".
         seed: same seed, machine and settings, same model.
         resume: whether to go on from the checkpoint beside `model` that an interrupted training
             with the same samples and settings has left.
+        name: of the model, for its card; so are the following, see `Description`.
+        licence: see `name`.
+        data: see `name`.
+        limits: see `name`.
+        synthetic: see `name`.
+        scene_light: see `name`.
+        half: whether weights are stored in 16 bits.
         origin: what the outputs tell of the run.
         progress: told of each batch.
 
@@ -135,23 +151,35 @@ def train(
     check_model_path(model)
     if start_from and Path(start_from).resolve() == Path(model).resolve():
         raise InputError(f"{model} is the model to start from: choose another file for the output.")
+    description = Description(
+        name=name,
+        licence=licence,
+        data=data,
+        limits=limits,
+        synthetic=synthetic,
+        scene_light=scene_light,
+        half=half,
+    )
+    description.check()
     start = find_start(architecture, backbone, pretrained, weights, start_from, dropout)
-    data = SampleSet.read(samples)
-    names = start.choose_bands(data, list(bands))
-    means, deviations, warning = scaling(data, names, start)
+    start = start.reading_at(scales)
+    sample_set = SampleSet.read(samples)
+    names = start.choose_bands(sample_set, list(bands))
+    means, deviations, warning = scaling(sample_set, names, start)
     if warning:
         progress.warning(warning)
     recipe = Recipe(
-        data=data,
+        data=sample_set,
         start=start,
         bands=names,
         mean=means,
         std=deviations,
-        size=tile_size or data.tile_size,
+        size=tile_size or sample_set.tile_size,
         loss=loss,
         tuning={"alpha": alpha, "gamma": gamma, "weights": list(class_weights)},
         augmentation=Augmentation.parse(augmentation),
         enhancement=enhancement,
+        passes=passes,
         folds=folds,
         seed=seed,
     )
@@ -175,7 +203,7 @@ def train(
     if not resume:
         checkpoint.remove(model)
     job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1)
-    return _train(job, html, origin, progress)
+    return _train(job, description, html, origin, progress)
 
 
 def enough_epochs(tiles: int, batch_size: int) -> int:
@@ -183,12 +211,15 @@ def enough_epochs(tiles: int, batch_size: int) -> int:
     return max(math.ceil(STEPS / math.ceil(tiles / batch_size)), FEWEST)
 
 
-def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[str, Any]:
+def _train(
+    job: Job, description: Description, html: str, origin: Provenance, progress: Progress
+) -> dict[str, Any]:
     """Train, and write what came of it."""
     recipe, settings, parts = job.recipe, job.settings, job.recipe.parts()
     patches, validation = parts[0]
     constant = recipe.tiles(parts[0], settings.seed).scan(progress.part(0.0, 0.02))
     _warn_of_constant(constant, recipe.bands, progress)
+    scene = light_of(recipe) if description.scene_light else {}
     progress.message(
         f"Training {recipe.start.architecture} on {len(patches)} samples of {len(recipe.bands)} "
         f"bands, {len(validation)} for validation, on {describe(settings.device)}."
@@ -196,8 +227,9 @@ def _train(job: Job, html: str, origin: Provenance, progress: Progress) -> dict[
     result = train_folds(job, parts, progress.part(0.02, 0.96))
     _hint_at_more(result, settings, progress)
     result, held_out = _test(job, result, progress.part(0.96, 0.98))
-    card = _card(job, result, held_out)
-    _save(job, result, card, held_out, html, origin.with_model(card.name), progress)
+    card = card_of(job, result, description, scene, held_out)
+    origin = origin.with_model(card.name)
+    _save(job, result, card, description.half, held_out, html, origin, progress)
     checkpoint.remove(job.model)
     progress.update(1.0)
     best = [fold.outcome.best for fold in result.folds]
@@ -263,47 +295,11 @@ def _warn_of_constant(constant: list[str], bands: list[str], progress: Progress)
         )
 
 
-def _card(job: Job, result: Result, held_out: HeldOut | None) -> ModelCard:
-    recipe, settings = job.recipe, job.settings
-    best = result.folds[0].outcome.best
-    return ModelCard(
-        name=_model_name(job.model),
-        architecture=recipe.start.architecture,
-        arguments=recipe.start.arguments,
-        task=task_of(recipe.start.architecture),
-        bands=recipe.bands,
-        mean=recipe.mean,
-        std=recipe.std,
-        resolution=recipe.data.resolution,
-        tile_size=recipe.size,
-        classes=list(recipe.data.classes),
-        threshold=result.threshold,
-        training={
-            **recipe.facts(),
-            **{key: value for key, value in asdict(settings).items() if key != "device"},
-            "ending": result.ending(settings, max(recipe.folds, 1)),
-            "best_epoch": best.number,
-            "seconds": round(result.seconds),
-            "device": describe(settings.device),
-            "precision": result.precision,
-            "torch": torch.__version__,
-        },
-        metrics={
-            "split": recipe.split(),
-            "samples": recipe.validated(),
-            **result.figures(),
-            **({"test": held_out.facts()} if held_out else {}),
-        },
-        created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        members=len(result.folds),
-        units=recipe.data.units_of(recipe.bands),
-    )
-
-
 def _save(
     job: Job,
     result: Result,
     card: ModelCard,
+    half: bool,
     held_out: HeldOut | None,
     html: str,
     origin: Provenance,
@@ -317,7 +313,7 @@ def _save(
     """
     try:
         with together():
-            save_model(job.model, result.network, card)
+            save_model(job.model, result.network, card, half=half)
             if html and not result.canceled:
                 write_runs_report(
                     html, result.runs, card, job.recipe.data, job.settings, origin, held_out
@@ -332,9 +328,3 @@ def _save(
     if result.canceled:
         progress.message(f"Canceled: {job.model} is the best model so far.")
         raise SystemExit(128 + signal.SIGTERM)
-
-
-def _model_name(path: Path) -> str:
-    """Return the file's stem as a name that the STAC extension allows."""
-    stem = plain_stem(path)
-    return stem if re.fullmatch(r"[a-zA-Z][\w.-]+[a-zA-Z0-9]", stem) else f"model-{stem or 1}"

@@ -149,11 +149,20 @@ class Train:
         ("flip", "quarter_turn"),
     )
     ENHANCEMENT = Number("Background enhancement (share)", low=0.0, high=1.0)
+    PASSES = Whole("Passes over landslide samples", low=1, high=100, default=1)
+    SCALES = Numbers("Reading scales", low=1.0, high=16.0)
     TILE_SIZE = Whole("Tile size", low=0, high=2048, unit="pixels")
     BANDS = shared.BANDS
     DEVICE = shared.DEVICE
     SEED = shared.SEED
     RESUME = Flag("Go on with an interrupted training", default=True)
+    NAME = Text("Name of the model")
+    LICENCE = Text("Licence")
+    DATA = Text("What the samples show")
+    LIMITS = Text("Where the model does not work")
+    SYNTHETIC = Flag("Samples are generated")
+    SCENE_LIGHT = Flag("Scenes are brought to the samples' light")
+    HALF = Flag("Weights of 16 bits")
 
 
 class TrainWeak:
