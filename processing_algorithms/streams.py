@@ -27,9 +27,9 @@ class Streams(EngineAlgorithm):
 
         Method: depressions are filled, each cell drains to the neighbour of steepest descent
         (D8), and the cells that drain at least the given area are the streams, joined to lines
-        between confluences. The DEM is held whole in memory, about 80 bytes a cell. Along the
-        DEM's border drainage from outside is unknown, so take a DEM somewhat larger than the
-        area.
+        between confluences. The DEM is held whole in memory, about 65 bytes a cell (80 without
+        richdem2). Along the DEM's border drainage from outside is unknown, so take a DEM somewhat
+        larger than the area.
 
         Sources: O'Callaghan and Mark 1984, Comput. Vis. Graph. Image Process. 28:323 (D8); Barnes
         et al. 2014, Comput. Geosci. 62:117 (filling), by the library RichDEM where it is

@@ -32,17 +32,17 @@ class TerrainFactors(EngineAlgorithm):
         the aspect, without the jump at north; curvatures are in 1/m, plan positive on ridges,
         profile positive where the slope is concave, curvature positive where convex; hillshade
         goes from 1 to 255; twi (wetness) is the logarithm of the area that drains through a metre
-        of contour over the tangent of the slope, depressions filled and flow routed by steepest
-        descent. At edges and beside nodata the missing neighbours are extrapolated.
+        of contour over the tangent of the slope, depressions filled and flow shared out among all
+        lower neighbours. At edges and beside nodata the missing neighbours are extrapolated.
 
         Memory: a few hundred MB whatever the DEM's height; twi needs the whole DEM at once, about
-        80 bytes a cell, says so, and is refused where that is not free.
+        65 bytes a cell (80 without richdem2), says so, and is refused where that is not free.
 
         Sources: Horn 1981, Proc. IEEE 69:14 (slope, aspect); Zevenbergen and Thorne 1987, Earth
         Surf. Process. Landf. 12:47 (curvatures); Riley et al. 1999, Intermountain J. Sci. 5:23
         (tri); Wilson et al. 2007, Mar. Geod. 30:3 (tpi, roughness); Beven and Kirkby 1979,
-        Hydrol. Sci. Bull. 24:43 (twi); the choice of factors and the classes of aspect after Gao
-        et al. 2021, IEEE JSTARS 14:7881.
+        Hydrol. Sci. Bull. 24:43, and Quinn et al. 1991, Hydrol. Process. 5:59 (twi); the choice of
+        factors and the classes of aspect after Gao et al. 2021, IEEE JSTARS 14:7881.
     """
 
     def declare(self) -> Declaration:

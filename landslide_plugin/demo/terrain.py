@@ -19,7 +19,8 @@ from scipy.ndimage import (
 )
 
 from ..core.progress import Progress
-from ..factors.streams import NEIGHBOURS, fill_depressions, flow_directions
+from ..factors.flow import NEIGHBOURS
+from ..factors.streams import fill_depressions, flow_directions
 from ..raster import Grid
 from .noise import Field, fractal, ramp
 

@@ -11,6 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation
 
+NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
+"""Row and column steps of the directions 0 (none) to 8, numbered as richdem does: 1 is west."""
+
 
 def fill_depressions(elevation: NDArray[np.float64], nodata: float) -> None:
     """Fill depressions in place so that every cell has a lower way out.
@@ -52,19 +55,29 @@ def fill_depressions(elevation: NDArray[np.float64], nodata: float) -> None:
     elevation.ravel()[:] = level
 
 
-def accumulate(receiver: NDArray[np.integer], amount: NDArray[np.float64]) -> None:
-    """Add to each cell, in place, what all cells upstream of it hold.
+def accumulate(portions: NDArray[np.float32], amount: NDArray[np.float64]) -> None:
+    """Add to each cell, in place, its share of what all cells upstream of it hold.
 
     Args:
-        receiver: for each cell the one that it drains to, itself where it drains nowhere, (cells,).
-        amount: what each cell has of its own, same shape.
+        portions: (rows, columns, 9): what part of a cell's goes to each of `NEIGHBOURS`, in no
+            circle; none from the cells of the rim.
+        amount: what each cell has of its own, (rows, columns).
     """
-    cells = np.arange(receiver.size)
-    inflows = np.bincount(receiver[receiver != cells], minlength=receiver.size)
+    columns = amount.shape[1]
+    steps = [row * columns + column for row, column in NEIGHBOURS]
+    shares, held = portions.reshape(-1, len(steps)), amount.reshape(-1)
+    inflows = np.zeros(held.size, np.int8)
+    for number, step in enumerate(steps[1:], start=1):
+        inflows[np.flatnonzero(shares[:, number] > 0) + step] += 1
     ready = np.flatnonzero(inflows == 0)
     while ready.size:
-        ready = ready[receiver[ready] != ready]
-        below = receiver[ready]
-        np.add.at(amount, below, amount[ready])
-        np.subtract.at(inflows, below, 1)
-        ready = np.unique(below[inflows[below] == 0])
+        below = []
+        for number, step in enumerate(steps[1:], start=1):
+            portion = shares[ready, number]
+            flows = portion > 0
+            to = ready[flows] + step  # each cell once
+            held[to] += held[ready[flows]] * portion[flows]
+            inflows[to] -= 1
+            below.append(to)
+        reached = np.unique(np.concatenate(below))
+        ready = reached[inflows[reached] == 0]

@@ -26,12 +26,11 @@ from ..core.progress import Progress
 from ..raster import Grid
 from ..raster.surface import surface_of
 from . import flow
+from .flow import NEIGHBOURS
 
-NEIGHBOURS = ((0, 0), (0, -1), (-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1))
-"""Row and column steps of the directions 0 (none) to 8, numbered as richdem does: 1 is west."""
-
-BYTES_PER_CELL = 80
-"""Peak memory per DEM cell, as measured; richdem's flow proportions alone are nine float32."""
+BYTES_PER_CELL, BYTES_WITHOUT_RICHDEM = 65, 80
+"""Peak memory per DEM cell, as measured, for streams as for wetness; the portions of flow alone are
+nine float32."""
 
 _NODATA = -9999.0
 _BASE = 1000.0
@@ -96,8 +95,9 @@ def stream_network(
 
 
 def memory_needed(grid: Grid) -> int:
-    """Return the bytes that the streams of a DEM of this size need."""
-    return BYTES_PER_CELL * grid.width * grid.height
+    """Return the bytes that the flow on a DEM of this size needs."""
+    each = BYTES_WITHOUT_RICHDEM if _richdem() is None else BYTES_PER_CELL
+    return each * grid.width * grid.height
 
 
 def require_memory(grid: Grid, progress: Progress) -> None:
@@ -203,7 +203,40 @@ def drained_area(
     Returns:
         km2 drained by each cell, itself included, (rows, columns).
     """
-    rows, columns = directions.shape
+    portions = no_portions(directions.shape)
+    inner = portions[1:-1, 1:-1]
+    inner[directions > 0, 0] = 0
+    for number in range(1, len(NEIGHBOURS)):
+        inner[..., number] = directions == number
+    return accumulated(portions, valid, grid)
+
+
+def no_portions(shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Return what part of each cell's water goes to which of `NEIGHBOURS`: none so far.
+
+    Returns:
+        (rows + 2, columns + 2, 9), a ring of cells around those of (rows, columns). The first of
+        the nine says to richdem whether anything flows: -1 if not, 0 if so.
+    """
+    portions = np.zeros((shape[0] + 2, shape[1] + 2, len(NEIGHBOURS)), np.float32)
+    portions[..., 0] = -1
+    return portions
+
+
+def accumulated(
+    portions: NDArray[np.float32], valid: NDArray[np.bool_], grid: Grid
+) -> NDArray[np.float64]:
+    """Accumulate the true cell areas.
+
+    Args:
+        portions: see `no_portions`.
+        valid: (rows, columns); cells without data have no area of their own.
+        grid: their grid.
+
+    Returns:
+        km2 drained by each cell, itself included, (rows, columns).
+    """
+    rows, columns = valid.shape
     area = np.zeros((rows + 2, columns + 2))
     for start in range(0, rows, _BLOCK_ROWS):
         part = slice(start, min(start + _BLOCK_ROWS, rows))
@@ -211,34 +244,14 @@ def drained_area(
         area[1:-1, 1:-1][part] = areas * valid[part]
     richdem = _richdem()
     if richdem is None:
-        flow.accumulate(_receivers(np.pad(directions, 1)), area.reshape(-1))
-    else:
-        _accumulate(richdem, directions, area)
-    return area[1:-1, 1:-1]
-
-
-def _accumulate(
-    richdem: ModuleType, directions: NDArray[np.int8], area: NDArray[np.float64]
-) -> None:
-    """Accumulate areas, (rows + 2, columns + 2), along directions, (rows, columns), in place."""
-    proportions = np.zeros((*area.shape, 9), np.float32)
-    proportions[..., 0] = -1  # richdem: no flow from here
-    inner = proportions[1:-1, 1:-1]
-    row, column = np.nonzero(directions)
-    inner[row, column, directions[row, column]] = 1
-    inner[row, column, 0] = 0  # richdem: flow from here
+        flow.accumulate(portions, area)
+        return area[1:-1, 1:-1]
     weights = richdem.rdarray(area, no_data=-1)
-    portions = richdem.rd3array(proportions, no_data=-2)
-    weights.geotransform = portions.geotransform = (0, 1, 0, 0, 0, -1)
+    shares = richdem.rd3array(portions, no_data=-2)
+    weights.geotransform = shares.geotransform = (0, 1, 0, 0, 0, -1)
     with _quiet():
-        richdem.FlowAccumFromProps(portions, weights=weights, in_place=True)
-
-
-def _receivers(directions: NDArray[np.int8]) -> NDArray[np.intp]:
-    """Return the flat index of the cell that each cell drains to, itself at outlets."""
-    steps = np.array([row * directions.shape[1] + column for row, column in NEIGHBOURS])
-    receivers: NDArray[np.intp] = np.arange(directions.size) + steps[directions.reshape(-1)]
-    return receivers
+        richdem.FlowAccumFromProps(shares, weights=weights, in_place=True)
+    return area[1:-1, 1:-1]
 
 
 def stream_links(

@@ -52,6 +52,7 @@ SENTENCES = {
 
 FIGURES = [
     (r"about (\d+) bytes a cell", streams.BYTES_PER_CELL),
+    (r"bytes a cell \((\d+) without richdem2\)", streams.BYTES_WITHOUT_RICHDEM),
     (r"about (\d+) bytes a pixel", distance._GROUND_BYTES_PER_PIXEL),
     (r"true to ([\d.]+) % \(UTM|scale lies within ([\d.]+) % of 1", 100 * metres.TOLERANCE),
     (r"a Gaussian cut at (\d+) sigma", smoothing._TRUNCATE),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import streams as stream_lines
+from landslide_mapper.landslide_plugin.factors.flow import NEIGHBOURS
 from landslide_mapper.landslide_plugin.factors.smoothing import smooth
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.raster.grid import Grid
@@ -145,7 +146,7 @@ def test_water_takes_the_steepest_way_on_the_ground():
     away = np.hypot(ground.east, ground.north)
     nearer = (0, 0) if away[0, 0] < away[0, 2] else (0, 2)
     assert abs(away[0, 0] / away[0, 2] - 1) > 0.1
-    row, column = stream_lines.NEIGHBOURS[directions[1, 1]]
+    row, column = NEIGHBOURS[directions[1, 1]]
     assert (1 + row, 1 + column) == nearer
 
 

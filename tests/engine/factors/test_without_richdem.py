@@ -12,8 +12,13 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import flow
+from landslide_mapper.landslide_plugin.factors.streams import no_portions
 from landslide_mapper.landslide_plugin.factors.streams_command import streams
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
+from landslide_mapper.landslide_plugin.factors.wetness import flow_portions
+from landslide_mapper.landslide_plugin.raster import Grid
+from rasterio.crs import CRS
+from rasterio.transform import from_origin
 
 NODATA = -9999.0
 
@@ -106,16 +111,39 @@ class TestFilling:
         np.testing.assert_allclose(filled, np.asarray(theirs), atol=1e-9)
 
 
+def portions_of(heights):
+    """Return where water goes from each cell, and what each has of its own."""
+    grid = Grid(CRS.from_epsg(32632), from_origin(500000, 5000000, 10, 10), *heights.shape[::-1])
+    portions, _ = flow_portions(heights, grid)
+    amount = np.pad(np.arange(1.0, heights.size + 1).reshape(heights.shape), 1)
+    return portions, amount
+
+
 class TestAccumulation:
     def test_what_meets_is_summed(self):
-        amount = np.array([1.0, 2, 4, 8, 16])
-        flow.accumulate(np.array([2, 2, 3, 3, 4]), amount)  # 0 and 1 to 2, 2 to 3; 4 by itself
-        np.testing.assert_array_equal(amount, [1, 2, 7, 15, 16])
+        """Of three cells in a row the outer ones drain to the middle one, and that half below."""
+        portions = no_portions((2, 3))
+        portions[1, 1, 5] = portions[1, 3, 1] = 1
+        portions[1, 2, 7], portions[1, 2, 6] = 0.5, 0.5
+        amount = np.pad([[1.0, 2, 4], [8, 16, 32]], 1)
+        flow.accumulate(portions, amount)
+        np.testing.assert_array_equal(amount[1:-1, 1:-1], [[1, 7, 4], [8, 19.5, 35.5]])
 
-    @given(st.lists(st.integers(0, 10**6), min_size=1, max_size=60))
-    def test_the_outlets_hold_all(self, numbers):
-        receiver = np.array([number % (cell + 1) for cell, number in enumerate(numbers)])
-        amount = np.ones(receiver.size)
-        flow.accumulate(receiver, amount)
-        outlets = receiver == np.arange(receiver.size)
-        assert amount[outlets].sum() == receiver.size
+    @given(arrays(float, (6, 5), elements=st.integers(0, 9)))
+    def test_the_outlets_hold_all(self, heights):
+        portions, amount = portions_of(heights)
+        held = amount.sum()
+        flow.accumulate(portions, amount)
+        outlets = portions[..., 0] == -1
+        assert amount[outlets].sum() == pytest.approx(held, rel=1e-6)
+
+    @given(arrays(float, (6, 5), elements=st.floats(0, 9, width=32)))
+    def test_it_is_richdem_s(self, heights):
+        richdem = pytest.importorskip("richdem")
+        portions, amount = portions_of(heights)
+        theirs = richdem.rdarray(amount.copy(), no_data=-1)
+        shares = richdem.rd3array(portions, no_data=-2)
+        theirs.geotransform = shares.geotransform = (0, 1, 0, 0, 0, -1)
+        richdem.FlowAccumFromProps(shares, weights=theirs, in_place=True)
+        flow.accumulate(portions, amount)
+        np.testing.assert_allclose(amount, np.asarray(theirs), rtol=1e-12)
