@@ -18,10 +18,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from affine import Affine
 from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
-from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, Sample, SampleSet
-from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
+from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.landslide_plugin.training.weak.trainweak_command import trainweak
 from landslide_mapper.models.model_file import load_card, load_model
@@ -31,14 +29,14 @@ from torch.nn import functional
 
 from .shipped.data import RGB, bijie
 from .shipped.measure import Mask, Predict, compare, constant_way
+from .weak_reduced import as_given, reduce_image, reduce_samples
 
 UNSURE = 0.2
 """Distance from a probability of 0.5 within which a pseudo-label is not known."""
 GENERATOR = ("width", "blocks", "residual", "grey", "threshold", "difference")
 """Arguments of the network that are CycleGAN's."""
-COVERED = 0.5
-"""Share of a coarse pixel from which it counts as landslide."""
-Labels = Callable[[NDArray[np.float32], NDArray[np.uint16]], NDArray[np.uint16]]
+LITE0, LITE0_DEPTH = "tu-tf_efficientnet_lite0", 3
+"""Encoder whose weights come with the engine, and its stages: a place then sees 67 pixels."""
 Scaled = tuple[torch.nn.Module, list[float], list[float]]
 Views = tuple[WeakNetwork, list[float], list[float]]
 
@@ -109,7 +107,7 @@ class Work:
 
     def reduced(self) -> Path:
         """Return the folder of the reduced images with their masks."""
-        return reduce_samples(self.samples, self.folder / "reduced", self.plan.reduction, _as_given)
+        return reduce_samples(self.samples, self.folder / "reduced", self.plan.reduction, as_given)
 
 
 def train_cam(work: Work) -> dict[str, Any]:
@@ -131,6 +129,29 @@ def train_peak(work: Work) -> dict[str, Any]:
         encoder=plan.encoder,
         depth=plan.depth,
         peak=plan.peak,
+    )
+
+
+def train_lite0(work: Work) -> dict[str, Any]:
+    """Train a classifier that has learnt on photographs; for the source's pretrained ResNet-50."""
+    return _train_lite0(work, "lite0", "auto")
+
+
+def train_lite0_random(work: Work) -> dict[str, Any]:
+    """Train the same from random weights."""
+    return _train_lite0(work, "lite0-random", "none")
+
+
+def _train_lite0(work: Work, name: str, pretrained: str) -> dict[str, Any]:
+    return _train_weak(
+        work,
+        "cam",
+        name,
+        epochs=work.plan.cam_epochs,
+        encoder=LITE0,
+        pretrained=pretrained,
+        depth=LITE0_DEPTH,
+        peak=work.plan.peak,
     )
 
 
@@ -181,7 +202,9 @@ def measure(work: Work) -> dict[str, Any]:
     """Measure all that is trained on the test split at full resolution, masks included."""
     plan = work.plan
     ways: dict[str, Predict] = {"constant mask": constant_way(work.samples)}
-    for part, name in (("cam", "CAM"), ("peak", "CAM by its peak")):
+    for part, name in CLASSIFIERS.items():
+        if not work.model(part).exists():
+            continue
         both = _both(work, part)
         ways[name] = Coarse(_view(both, "cam"), plan)
         ways["CycleGAN"] = Coarse(_view(both, "cyclegan"), plan)
@@ -195,9 +218,18 @@ def measure(work: Work) -> dict[str, Any]:
     return compare(ways, work.samples)
 
 
+CLASSIFIERS = {
+    "cam": "CAM",
+    "peak": "CAM by its peak",
+    "lite0": "CAM by its peak, lite0 pretrained",
+    "lite0-random": "CAM by its peak, lite0",
+}
+"""Stage to how its figures are called."""
 STAGES: dict[str, Callable[[Work], dict[str, Any]]] = {
     "cam": train_cam,
     "peak": train_peak,
+    "lite0": train_lite0,
+    "lite0-random": train_lite0_random,
     "cyclegan": train_cyclegan,
     "supervised": train_supervised,
     "pseudo": train_pseudo,
@@ -241,61 +273,6 @@ class Coarse:
         sure = logits.softmax(1)[0, 1, top : top + height, left : left + width]
         result: NDArray[np.float32] = sure.numpy()
         return result
-
-
-def reduce_image(values: NDArray[np.float32], step: int) -> NDArray[np.float32]:
-    """Return the means of (step, step) pixels; what remains at right and below is left out."""
-    height, width = (max(side // step, 1) for side in values.shape[-2:])
-    cut = values[..., : height * step, : width * step]
-    blocks = cut.reshape(*values.shape[:-2], height, step, width, step)
-    reduced: NDArray[np.float32] = blocks.mean((-3, -1), dtype=np.float32)
-    return reduced
-
-
-def reduce_samples(samples: SampleSet, folder: Path, step: int, labels: Labels) -> Path:
-    """Write the train and validation images reduced, with labels made of image and mask."""
-    if (folder / "manifest.json").exists():
-        return folder
-    folder.mkdir(parents=True, exist_ok=False)
-    writer = SampleWriter(folder, samples.bands)
-    for sample in samples.samples:
-        if sample.split != "test":
-            _add_reduced(writer, samples, sample, step, labels)
-    counts = [sum(s.landslide_pixels for s in samples.samples), 0]
-    counts[1] = sum(s.window[2] * s.window[3] for s in samples.samples) - counts[0]
-    writer.finish(
-        resolution=samples.resolution and samples.resolution * step,
-        crs=None,
-        tile_size=64,
-        split=samples.split,
-        seed=samples.seed,
-        sources=samples.sources,
-        before=(counts[0], counts[1]),
-        progress=Progress(),
-    )
-    return folder
-
-
-def _add_reduced(
-    writer: SampleWriter, samples: SampleSet, sample: Sample, step: int, labels: Labels
-) -> None:
-    values, _, mask = samples.load(sample)
-    fraction = reduce_image(((mask > 0) & (mask != UNKNOWN)).astype(np.float32), step)
-    landslide = fraction >= min(COVERED, fraction.max()) if fraction.any() else fraction > 0
-    reduced = reduce_image(values, step)
-    writer.add(
-        reduced.round().astype(np.uint8),
-        np.ones(fraction.shape, bool),
-        labels(reduced, landslide.astype(np.uint16)),
-        split=sample.split,
-        source=sample.source,
-        window=(0, 0, *fraction.shape[::-1]),
-        transform=Affine.scale(step * (samples.resolution or 1.0)),
-    )
-
-
-def _as_given(values: NDArray[np.float32], mask: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    return mask
 
 
 def _train_weak(work: Work, method: str, name: str = "", **settings: Any) -> dict[str, Any]:

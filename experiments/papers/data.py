@@ -3,6 +3,7 @@
 Reads `{"data": ..., "folder": ..., "name": ..., "options": {...}}` on stdin.
 """
 
+import csv
 import json
 import sys
 from collections.abc import Callable
@@ -27,13 +28,18 @@ MARS_SIDE = 128
 SPLIT_SEED = 0
 """The split is the same for all seeds of a table: they differ in weights and order."""
 NODATA = -9999.0
+L4S_AREA = "A"
+L4S_ROWS = {"train": range(39), "validation": range(41, 47), "test": range(49, 74)}
+"""Of that area's layout, row by row from the north; 47 and 48 are held by no part."""
 
 
 def main() -> None:
     """Make the samples that are asked for."""
     request = json.loads(sys.stdin.read())
     worker.register_package()
-    makers: dict[str, Callable[..., None]] = {"bijie": bijie, "mars": mars, "kashmir": kashmir}
+    makers: dict[str, Callable[..., None]] = {
+        "bijie": bijie, "landslide4sense": landslide4sense, "mars": mars, "kashmir": kashmir,
+    }  # fmt: skip
     make = makers[request["name"].split("-")[0]]
     make(Path(request["data"]), request["folder"], **request["options"])
 
@@ -68,6 +74,43 @@ def bijie(
             progress=_progress(),
         )
         _coarsened(fine, Path(folder), reduction)
+
+
+def landslide4sense(data: Path, folder: str, *, train: int, validation: int, test: int) -> None:
+    """Take patches of one region, drawn by seed, whose parts are bands of rows with rows between.
+
+    Neighbouring patches go on in each other, so a draw over all of them would show a network the
+    surroundings of what it is tested on.
+    """
+    from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
+
+    from ..shipped.data import add_patch, read_patch
+
+    source = data / "landslide4sense_rgb"
+    with (source / "layout.csv").open(encoding="utf-8", newline="") as lines:
+        patches = [patch for patch in csv.DictReader(lines) if patch["area"] == L4S_AREA]
+    draw = np.random.default_rng(SPLIT_SEED)
+    Path(folder).mkdir(parents=True)
+    writer = SampleWriter(Path(folder), ["red", "green", "blue"])
+    landslide = pixels = 0
+    counts = {"train": train, "validation": validation, "test": test}
+    for split, rows in L4S_ROWS.items():
+        inside = [patch for patch in patches if int(patch["row"]) in rows]
+        for number in draw.permutation(len(inside))[: counts[split]]:
+            part, name = inside[number]["part"], inside[number]["file"]
+            image, labels = read_patch(source / part, name)
+            landslide, pixels = landslide + int((labels > 0).sum()), pixels + labels.size
+            add_patch(writer, image, labels, split, name, (0, 0))
+    writer.finish(
+        resolution=10.0,
+        crs=None,
+        tile_size=128,
+        split="rows of one region, with rows between",
+        seed=SPLIT_SEED,
+        sources=[str(source)],
+        before=(landslide, pixels - landslide),
+        progress=_progress(),
+    )
 
 
 def mars(data: Path, folder: str, *, tiles: int, validation: float, test: float) -> None:
