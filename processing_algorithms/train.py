@@ -15,6 +15,7 @@ from .parameters import (
     advanced,
     asked,
     device,
+    files,
     later,
 )
 
@@ -57,6 +58,7 @@ class Train(EngineAlgorithm):
             ),
             "A folder made by one of the two sample algorithms.",
         )
+        yield from self._more_samples()
         yield from self._network()
         yield from self._course()
         yield from self._data()
@@ -83,6 +85,23 @@ class Train(EngineAlgorithm):
             "TEST_F1": "F1 score on the test samples; empty where there are none",
             "TEST_IOU": "Intersection over union on the test samples; empty where there are none",
         }
+
+    def _more_samples(self) -> Declaration:
+        yield (
+            advanced(files("MORE_SAMPLES", "Further sample folders")),
+            "The manifest.json of each further folder to train on, such as one of pseudo-labels; "
+            "bands are found by name, and pixels must be of one size.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.SAMPLES_WEIGHTS))),
+            "How often a sample of each folder is drawn, the first folder first: 1, 0.5 has every "
+            "second sample of a further folder in each epoch. Empty for 1 each.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.MORE_VALIDATION))),
+            "Validation and test samples of the further folders judge too; else they are left out, "
+            "and the first folder alone says how good the model is.",
+        )
 
     def _network(self) -> Declaration:
         yield (

@@ -59,6 +59,21 @@ class Sample:
         return self.landslide_pixels > 0 or self.kind == LANDSLIDE
 
 
+@dataclass(frozen=True)
+class Further:
+    """Folders that are trained on beside the first; see `joined.join`.
+
+    Attributes:
+        folders: of the samples whose names begin with their number, such as `1/000001`.
+        weights: how often a patch is drawn in an epoch, that of the first folder first.
+        judging: whether their validation and test patches judge too.
+    """
+
+    folders: list[Path] = field(repr=False)
+    weights: list[float]
+    judging: bool
+
+
 @dataclass(frozen=True, kw_only=True)
 class SampleSet:
     """The patches of a folder and what they have in common.
@@ -85,6 +100,7 @@ class SampleSet:
             landslide are all `UNKNOWN`.
         units: a unit a band, such as "reflectance", "" where it is not known; empty where nothing
             is said.
+        further: the other folders of a set that is joined of several; None elsewhere.
     """
 
     folder: Path
@@ -105,6 +121,7 @@ class SampleSet:
     # not shown, so that trainings begun before there was a choice find their checkpoints
     labels: str = field(default=PIXEL_LABELS, repr=False)
     units: list[str] = field(default_factory=list, repr=False)
+    further: Further | None = field(default=None, repr=False)
 
     @classmethod
     def read(cls, folder: str | Path) -> "SampleSet":
@@ -114,6 +131,7 @@ class SampleSet:
             InputError: no sample folder, of a newer format, or damaged.
         """
         folder = Path(folder)
+        folder = folder.parent if folder.name == MANIFEST else folder
         path = folder / MANIFEST
         if not path.is_file():
             raise InputError(
@@ -160,7 +178,7 @@ class SampleSet:
             InputError: a band is not there, or a file is missing or damaged.
         """
         with Source.open(self.image_path(sample), what="sample", need_crs=False) as image:
-            values, valid = image.read(bands=bands)
+            values, valid = image.read(bands=bands or (self.bands if self.further else None))
         with Source.open(self.label_path(sample), what="labels", need_crs=False) as source:
             labels = source.dataset.read(1)
         if labels.shape != values.shape[1:] or labels.dtype != np.uint16:
@@ -176,16 +194,33 @@ class SampleSet:
 
     def image_path(self, sample: Sample) -> Path:
         """Return where a patch's image lies."""
-        return self.folder / "images" / f"{sample.id}.tif"
+        return self._path("images", sample)
 
     def label_path(self, sample: Sample) -> Path:
         """Return where a patch's labels lie."""
-        return self.folder / "labels" / f"{sample.id}.tif"
+        return self._path("labels", sample)
+
+    def folder_number(self, sample: Sample) -> int:
+        """Return the number of the folder that a patch lies in, 0 for the first."""
+        return int(sample.id.partition("/")[0]) if self.further and "/" in sample.id else 0
+
+    def weight(self, sample: Sample) -> float:
+        """Return how often a train patch is drawn in an epoch."""
+        return self.further.weights[self.folder_number(sample)] if self.further else 1.0
+
+    def judges(self, sample: Sample) -> bool:
+        """Whether a patch may be held out to judge by, in folds."""
+        return not self.further or self.further.judging or not self.folder_number(sample)
+
+    def _path(self, kind: str, sample: Sample) -> Path:
+        number = self.folder_number(sample)
+        folder = self.further.folders[number - 1] if self.further and number else self.folder
+        return folder / kind / f"{sample.id.rpartition('/')[2]}.tif"
 
     def write_manifest(self) -> None:
         """Write `manifest.json` into the folder."""
         values = {"format": FORMAT, **asdict(self)}
-        del values["folder"]
+        del values["folder"], values["further"]
         (self.folder / MANIFEST).write_text(json.dumps(values, indent=1), encoding="utf-8")
 
     def _check(self) -> None:
@@ -206,7 +241,7 @@ class SampleSet:
 
 def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
     """Return the arguments of `SampleSet`; unknown keys of the file are left out."""
-    names = {item.name for item in fields(SampleSet)}
+    names = {item.name for item in fields(SampleSet)} - {"folder", "further"}
     result = {key: value for key, value in values.items() if key in names}
     result["samples"] = [
         Sample(

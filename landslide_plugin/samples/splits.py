@@ -89,7 +89,8 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     what belongs together stays together, so that the folds are as far apart as the set's own
     split, whose kind holds for them too. With spatial blocks a patch that reaches into blocks of
     two folds is left out, as pixels of one fold would be in the other; with images each image is a
-    group; else each patch. Test patches are left out.
+    group; else each patch. Test patches are left out; those of folders that don't judge are
+    trained on in each fold.
 
     Args:
         samples: the set.
@@ -100,6 +101,8 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
         InputError: too few groups with landslides for so many folds.
     """
     patches = [sample for sample in samples.samples if sample.split != "test"]
+    always = [sample for sample in patches if not samples.judges(sample)]
+    patches = [sample for sample in patches if samples.judges(sample)]
     groups = [groups_of(samples, sample) for sample in patches]
     fold_of = _fold_of(patches, groups, count, seed, group_word(samples))
     reached = [{fold_of[group] for group in touched} for touched in groups]
@@ -112,7 +115,7 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
                 f"Fold {fold + 1} of {count} is left without landslides: choose fewer folds or "
                 "make samples of more landslides."
             )
-        result.append((train, validation))
+        result.append(([*train, *always], validation))
     return result
 
 

@@ -144,6 +144,8 @@ class Recipe:
             "data": replace(self.data, folder=Path()),
             "start": self.start.recipe(),
         }
+        if self.data.further:
+            facts["further"] = self.data.further
         return repr(facts)
 
     def facts(self) -> dict[str, Any]:
@@ -153,6 +155,7 @@ class Recipe:
         card = self.start.card
         return {
             "data": data.folder.name,
+            **self._further(),
             "sources": [Path(source).name for source in data.sources],
             "train_samples": counts[0],
             "validation_samples": counts[1],
@@ -169,6 +172,17 @@ class Recipe:
             "turn_directions": TURN_DIRECTIONS in self.augmentation.names,
             "enhancement": self.enhancement,
             "passes": self.passes,
+        }
+
+    def _further(self) -> dict[str, Any]:
+        """Return what the card tells of further folders of samples."""
+        further = self.data.further
+        if further is None:
+            return {}
+        return {
+            "more_data": [folder.name for folder in further.folders],
+            "samples_weights": further.weights,
+            "more_validation": further.judging,
         }
 
     def split(self) -> str:

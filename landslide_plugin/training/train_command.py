@@ -18,6 +18,7 @@ from ..core.interruption import accept
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder, together
+from ..samples.joined import join
 from ..samples.sample_set import SampleSet
 from .card import Description, card_of, light_of
 from .judging.held_out import HeldOut, measure_held_out
@@ -45,6 +46,11 @@ def train(
     samples: str,
     model: str,
     html: str = "",
+    more_samples: Sequence[str] = (),
+    samples_weights: Annotated[
+        Sequence[float], Train.SAMPLES_WEIGHTS
+    ] = Train.SAMPLES_WEIGHTS.default,
+    more_validation: Annotated[bool, Train.MORE_VALIDATION] = Train.MORE_VALIDATION.default,
     architecture: Annotated[str, Train.ARCHITECTURE] = Train.ARCHITECTURE.default,
     backbone: Annotated[str, Train.BACKBONE] = Train.BACKBONE.default,
     pretrained: Annotated[str, Train.PRETRAINED] = Train.PRETRAINED.default,
@@ -89,6 +95,11 @@ def train(
         samples: the folder, made by `samples` or `importsamples`.
         model: output `.safetensors` file.
         html: output report; none when empty.
+        more_samples: further folders to train on, or their manifests, such as of pseudo-labels.
+        samples_weights: how often a patch of each folder is drawn in an epoch, and thus how much it
+            counts, `samples` first; 1 each when empty.
+        more_validation: whether the further folders' validation and test patches judge too; else
+            these are left out.
         architecture: a network of the registry.
         backbone: a named setting or encoder of the architecture; its first when empty.
         pretrained: whether the encoder begins with weights learnt on photographs: "auto" where they
@@ -164,6 +175,9 @@ def train(
     start = find_start(architecture, backbone, pretrained, weights, start_from, dropout)
     start = start.reading_at(scales)
     sample_set = SampleSet.read(samples)
+    if more_samples or samples_weights:
+        sets = [sample_set, *map(SampleSet.read, more_samples)]
+        sample_set = join(sets, samples_weights, more_validation, progress)
     names = start.choose_bands(sample_set, list(bands))
     means, deviations, warning = scaling(sample_set, names, start)
     if warning:

@@ -112,6 +112,9 @@ INTERFACE = {
     "recipe": {"RECIPE": "file", "DATA": "file", "FOLDER": "folderDestination"},
     "train": {
         "SAMPLES": "file",
+        "MORE_SAMPLES": "multilayer",
+        "SAMPLES_WEIGHTS": "string",
+        "MORE_VALIDATION": "boolean",
         "ARCHITECTURE": "enum",
         "BACKBONE": "string",
         "PRETRAINED": "enum",

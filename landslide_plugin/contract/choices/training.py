@@ -60,6 +60,8 @@ class ImportSamples:
 class Train:
     """Of `train`."""
 
+    SAMPLES_WEIGHTS = Numbers("Weights of the sample folders", above=0.0, high=100.0)
+    MORE_VALIDATION = Flag("Judge by the further folders too")
     ARCHITECTURE = Choice(
         "Architecture",
         {name: entry.title for name, entry in {**SEMANTIC, **INSTANCE}.items()},

@@ -1,7 +1,9 @@
 """Batches of tiles cut from the samples: scaled, turned, and read ahead."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain, repeat
 from pathlib import Path
 from threading import Lock
 
@@ -90,7 +92,12 @@ class Tiles:
         copies = [
             (sample, name) for name in self.augmentation.copies for sample in self._landslides
         ]
-        self._drawn = [*((sample, "") for sample in self.train), *copies]
+        tiles = [*((sample, "") for sample in self.train), *copies]
+        repeats = [math.ceil(samples.weight(sample)) for sample, _ in tiles]
+        self._drawn = list(chain.from_iterable(map(repeat, tiles, repeats)))
+        self._chance = np.array(
+            [samples.weight(s) / math.ceil(samples.weight(s)) for s, _ in self._drawn]
+        )
         self._kept: dict[str, Patch] = {}
         self._room = MEMORY
         self._lock = Lock()
@@ -119,17 +126,19 @@ class Tiles:
     @property
     def epoch_size(self) -> int:
         """Tiles that an epoch trains on."""
-        return len(self._drawn)
+        return max(1, int(self._chance.sum() + 1e-6))
 
     def train_batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[Batch]:
         """Yield every train patch once and all copies, shuffled, in batches of nearly equal size.
+
+        Where the samples are of several folders, each patch as often as its folder's weight says.
 
         Args:
             epoch: number of the epoch; each has an order and tiles of its own.
             batch_size: largest number of tiles in a batch.
             first: batches to leave out at the beginning, for going on within an epoch.
         """
-        order = np.random.default_rng([self.seed, epoch]).permutation(self.epoch_size)
+        order = self._order(epoch)
         # Equal sizes: batch normalization on a last batch of one or two would spoil the weights.
         groups = np.array_split(order, self.train_steps(batch_size))
 
@@ -137,6 +146,21 @@ class Tiles:
             return self._batch([self._train_tile(epoch, int(number)) for number in group])
 
         return read_ahead(make, groups[first:], AHEAD)
+
+    def _order(self, epoch: int) -> NDArray[np.int64]:
+        """Return the numbers of an epoch's tiles, shuffled.
+
+        Those of chance 1 are all in it, of the others as many as their chances add up to
+        (systematic sampling, Madow 1949).
+        """
+        rng = np.random.default_rng([self.seed, epoch])
+        order = rng.permutation(len(self._drawn))
+        if self.epoch_size == len(order):
+            return order
+        ends = np.cumsum(self._chance[order])
+        steps = (np.arange(self.epoch_size) + rng.random()) * ends[-1] / self.epoch_size
+        chosen: NDArray[np.int64] = order[np.searchsorted(ends, steps)]
+        return chosen
 
     def train_steps(self, batch_size: int) -> int:
         """Return how many batches an epoch has."""

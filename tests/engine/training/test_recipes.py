@@ -214,6 +214,22 @@ def test_messages_tell_epoch_loss_iou_and_time_left(make_samples, run):
     assert "loss 0." in line and "IoU 0." in line and line.endswith(" s left)")
 
 
+def test_further_folders_are_trained_on_and_named(make_samples, run, tmp_path):
+    """The second, given by its manifest, has pseudo-labels; the first alone judges."""
+    first = make_samples("first", train=6, validation=2)
+    second = make_samples("second", train=4, validation=3, bands=("ndvi", "slope"))
+    manifest = str(tmp_path / "second" / "manifest.json")
+    result, said = run(first, "m", more_samples=[manifest], samples_weights=[1.0, 0.5])
+    card = load_card(result["model"])
+    assert (card.training["train_samples"], card.training["validation_samples"]) == (10, 2)
+    assert card.training["data"] == "first" and card.training["more_data"] == ["second"]
+    assert card.training["samples_weights"] == [1.0, 0.5] and card.metrics["samples"] == 2
+    assert card.bands == ["slope", "ndvi"]
+    assert any(text.startswith("3 validation and test samples of the further") for text in said)
+    with pytest.raises(InputError, match="given twice"):
+        run(second, "n", more_samples=[manifest])
+
+
 UNFIT = {
     "folds": ({"folds": 9}, {}, "fold"),
     "folds_of_objects": ({"folds": 2, "architecture": "mask_rcnn", "backbone": ""}, {}, "averaged"),
