@@ -63,11 +63,16 @@ class TrainWeak(EngineAlgorithm):
         yield asked(choices.TrainWeak.GAN_EPOCHS), "The longer part by far."
         yield (
             asked(choices.TrainWeak.TILE_SIZE),
-            "Images are cut to it, or continued by their mirror image.",
+            "Images are cut to it, or continued by their mirror image, or resized.",
         )
         yield (
             asked(choices.TrainWeak.REDUCTION),
             "Pixels along a side that become one, so that whole images fit the tile.",
+        )
+        yield (
+            later(advanced(asked(choices.TrainWeak.FIT))),
+            "Cut, pixels stay as large as they are. Resized, as in the paper, each image is seen "
+            "whole, and the pixels' mean size is the model's.",
         )
         yield (
             asked(choices.TrainWeak.THRESHOLD),

@@ -16,8 +16,8 @@ from torch import Tensor, nn
 
 from ..contract.errors import InputError, ModelFileError
 from ..core.progress import Progress
+from ..raster.resampling import resampled
 from .accumulator import NO_NUMBERS
-from .resampling import resampled
 from .tiling import Tiling
 from .windows import Input, Reader
 

@@ -10,8 +10,8 @@ from torch.nn.functional import interpolate
 
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError, ModelFileError
+from ..raster.resampling import resampled
 from ..raster.turning import directions_turned, turn_directions, turnings
-from .resampling import resampled
 from .runtimes import Member
 
 

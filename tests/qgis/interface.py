@@ -167,6 +167,7 @@ INTERFACE = {
         "GAN_EPOCHS": "number",
         "TILE_SIZE": "number",
         "REDUCTION": "number",
+        "FIT": "enum",
         "THRESHOLD": "number",
         "DIFFERENCE": "enum",
         "ENCODER": "string",

@@ -183,6 +183,7 @@ class TrainWeak:
     GAN_EPOCHS = Whole("Epochs of CycleGAN", low=1, default=20)
     TILE_SIZE = Whole("Tile size", low=32, high=1024, unit="pixels", default=128)
     REDUCTION = Whole("Reduction", low=1, high=64, default=1)
+    FIT = Choice("Images to tiles", {"crop": "Cut", "resize": "Resized as a whole"}, "crop")
     THRESHOLD = Number("Grey difference", low=0.0, high=255.0)
     DIFFERENCE = Choice(
         "Difference of images",

@@ -6,11 +6,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ...contract.choices import TrainWeak
 from ...contract.errors import InputError
+from ...raster.resampling import resampled
 from ...raster.turning import directions_turned, turn_bands, turnings
 from ...samples.sample_set import Sample, SampleSet
 from ..tiles.batches import Batch
 
+RESIZE = "resize"
 TURN_DIRECTIONS = False
 """Whether directions in bands turn with an image."""
 FEWEST = 2
@@ -22,8 +25,9 @@ class Images:
 
     Their label alone is used: whether the samples say that there is a landslide somewhere. An
     image is reduced, cut to the tile at random (validation: from its middle) and, where it is
-    smaller, continued by its mirror image. Images without landslide are cut to the size of one with
-    landslide first: else the size alone could tell them apart.
+    smaller, continued by its mirror image; or the whole of it is resized to the tile, as in Zhou et
+    al. 2022. Images without landslide are cut to the size of one with landslide first: else the
+    size alone could tell them apart.
 
     Args:
         samples: the set.
@@ -31,22 +35,36 @@ class Images:
         size: side of the tiles in pixels, after the reduction.
         seed: of order and cuts.
         reduction: pixels along a side that become one, by their mean.
+        fit: "crop" or "resize".
 
     Raises:
         InputError: a split lacks images of one kind.
     """
 
     def __init__(
-        self, samples: SampleSet, bands: Sequence[str], size: int, seed: int, reduction: int = 1
+        self,
+        samples: SampleSet,
+        bands: Sequence[str],
+        size: int,
+        seed: int,
+        reduction: int = 1,
+        fit: str = TrainWeak.FIT.default,
     ) -> None:
         self.samples, self.bands, self.size = samples, list(bands), size
-        self.seed, self.reduction = seed, reduction
+        self.seed, self.reduction, self.fit = seed, reduction, fit
         index = [samples.bands.index(band) for band in bands]
         self.mean = [samples.mean[number] for number in index]
         self.std = [samples.std[number] for number in index]
         self.train = self._split("train")
         self.validation = self._split("validation")
         self._shapes = [sample.window[3:1:-1] for sample in self.train[True]]
+
+    @property
+    def step(self) -> float:
+        """Pixels of the samples along one of the tiles; of resized images, in the mean."""
+        if self.fit == RESIZE:
+            return float(np.mean(self._shapes)) / self.size
+        return float(self.reduction)
 
     def train_batches(self, epoch: int, batch_size: int, first: int = 0) -> Iterator[Batch]:
         """Yield batches in which images with landslide and without take turns.
@@ -81,7 +99,7 @@ class Images:
         return -(-sum(map(len, self.validation.values())) // batch_size)
 
     def tile(self, sample: Sample) -> NDArray[np.float32]:
-        """Return the middle of an image, z-scored, float32 (bands, size, size)."""
+        """Return the middle of an image, or all of it resized, z-scored, (bands, size, size)."""
         return self._scaled(self._fit(self._reduced(sample), None))
 
     def _split(self, name: str) -> dict[bool, list[Sample]]:
@@ -146,6 +164,10 @@ class Images:
     def _fit(
         self, values: NDArray[np.float32], rng: np.random.Generator | None
     ) -> NDArray[np.float32]:
+        if self.fit == RESIZE:
+            whole = torch.from_numpy(np.ascontiguousarray(values))[None]
+            resized: NDArray[np.float32] = resampled(whole, self.size, self.bands)[0].numpy()
+            return resized
         values = self._window(values, (self.size, self.size), rng)
         short = [self.size - side for side in values.shape[1:]]
         around = [(gap // 2, gap - gap // 2) for gap in short]

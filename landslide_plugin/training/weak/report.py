@@ -12,7 +12,7 @@ from ...core.provenance import Provenance
 from ...reports.page import png, provenance, render, write_report
 from ...samples.sample_set import UNKNOWN, Sample
 from ..loop.contracts import Outcome
-from .images import Images
+from .images import RESIZE, Images
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -101,6 +101,11 @@ def _truth(images: Images, sample: Sample) -> NDArray[np.bool_] | None:
         return None
     step = images.reduction
     landslide = ((labels > 0) & (labels != UNKNOWN))[step // 2 :: step, step // 2 :: step]
+    if images.fit == RESIZE:
+        middles = (np.arange(images.size) + 0.5) / images.size
+        rows, cols = ((middles * side).astype(int) for side in landslide.shape)
+        resized: NDArray[np.bool_] = landslide[np.ix_(rows, cols)]
+        return resized
     cut, pad = [], []
     for side in landslide.shape:
         spare, gap = max(side - images.size, 0), max(images.size - side, 0)

@@ -53,6 +53,7 @@ def trainweak(
     learning_rate: Annotated[float, TrainWeak.LEARNING_RATE] = TrainWeak.LEARNING_RATE.default,
     tile_size: Annotated[int, TrainWeak.TILE_SIZE] = TrainWeak.TILE_SIZE.default,
     reduction: Annotated[int, TrainWeak.REDUCTION] = TrainWeak.REDUCTION.default,
+    fit: Annotated[str, TrainWeak.FIT] = TrainWeak.FIT.default,
     width: Annotated[int, TrainWeak.WIDTH] = TrainWeak.WIDTH.default,
     blocks: Annotated[int, TrainWeak.BLOCKS] = TrainWeak.BLOCKS.default,
     residual: Annotated[bool, TrainWeak.RESIDUAL] = TrainWeak.RESIDUAL.default,
@@ -82,6 +83,7 @@ def trainweak(
         learning_rate: of the classifier.
         tile_size: side of the images in pixels, after the reduction.
         reduction: pixels along a side that become one.
+        fit: how images come to that side, "crop" or "resize" as a whole.
         width: channels of CycleGAN's first layer.
         blocks: residual blocks of its generators.
         residual: whether these give the change of an image instead of the image anew.
@@ -118,7 +120,7 @@ def trainweak(
         raise InputError(
             f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
         )
-    images = Images(data, names, tile_size, seed, reduction)
+    images = Images(data, names, tile_size, seed, reduction, fit)
     eight_bit = is_eight_bit(images)
     grey = grey_levels(names, images.std, eight_bit)
     difference = fitting_difference(difference, names, eight_bit)
@@ -225,7 +227,14 @@ class _Run:
         """Train one part; it goes on from its checkpoint if that has `begun` alike."""
         self._progress.message(f"Training {part}; F1 and IoU are those of image labels.")
         data = self.images
-        facts = [data.samples.folder, data.bands, data.size, data.reduction, begun or part]
+        facts = [
+            data.samples.folder,
+            data.bands,
+            data.size,
+            data.reduction,
+            data.fit,
+            begun or part,
+        ]
         fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
         file = self.checkpoint(part)
         progress = self._progress.part(low, high)
@@ -254,12 +263,13 @@ def _card(
         bands=images.bands,
         mean=images.mean,
         std=images.std,
-        resolution=data.resolution and data.resolution * images.reduction,
+        resolution=data.resolution and data.resolution * images.step,
         tile_size=images.size,
         classes=list(data.classes),
         training={
             "data": data.folder.name,
             "labels": "one an image",
+            "fit": images.fit,
             "turn_directions": TURN_DIRECTIONS,
             "split": data.split,
             "split_seed": data.seed,

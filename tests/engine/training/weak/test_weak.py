@@ -126,6 +126,37 @@ def test_small_images_are_continued_by_their_mirror_image(samples):
     np.testing.assert_array_equal(tile[:, 4:8], tile[:, 3::-1])
 
 
+def test_an_image_can_be_resized_as_a_whole(make_samples):
+    """The tile tells of all of it; how much ground its pixels stand for is told in the mean."""
+    folder = make_samples(train=4, validation=4, background=4, shape=(40, 80), bands=("red",))
+    data = SampleSet.read(folder)
+    for number, sample in enumerate(data.samples):
+        if sample.split == "validation" and number % 2:
+            data.samples[number] = replace(sample, landslide_pixels=0, kind="background")
+    whole = Images(data, ["red"], 20, 0, fit="resize")
+    sample = data.samples[-1]
+    values, valid, _ = data.load(sample, ["red"])
+    blocks = np.where(valid, values, whole.mean[0])[0].reshape(20, 2, 20, 4).mean((1, 3))
+    expected = (blocks - whole.mean[0]) / whole.std[0]
+    tile = whole.tile(sample)
+    assert tile.shape == (1, 20, 20)
+    assert np.corrcoef(tile.ravel(), expected.ravel())[0, 1] > 0.95
+    assert tile.mean() == pytest.approx(expected.mean(), abs=0.05)
+    assert whole.step == 3 and Images(data, ["red"], 20, 0, 2).step == 2
+    assert next(whole.train_batches(1, 4)).images.shape == (4, 1, 20, 20)
+
+
+def test_a_model_of_resized_images_has_their_pixels_mean_size(samples, tmp_path):
+    model, html = tmp_path / "weak.safetensors", tmp_path / "weak.html"
+    trainweak(
+        samples=samples, model=str(model), html=str(html), method="cam", fit="resize",
+        **SMALL | {"tile_size": 64}, progress=Progress(),
+    )  # fmt: skip
+    card = load_card(str(model))
+    assert (card.resolution, card.tile_size, card.training["fit"]) == (5.0, 64, "resize")
+    assert html.exists()
+
+
 def test_both_kinds_are_needed(make_samples):
     data = SampleSet.read(make_samples())
     with pytest.raises(InputError, match="0 images without landslide"):

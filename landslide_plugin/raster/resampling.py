@@ -1,4 +1,4 @@
-"""Windows of other pixels than a model's, resampled for it."""
+"""Images brought to another number of pixels, for a network that wants so many."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import interpolate
 
-from ..raster.kinds import is_direction
+from .kinds import is_direction
 
 
 def resampled(images: Tensor, side: int, bands: Sequence[str]) -> Tensor:
@@ -20,9 +20,9 @@ def resampled(images: Tensor, side: int, bands: Sequence[str]) -> Tensor:
         side: rows and columns wanted; 0 leaves the images as they are.
         bands: their names.
     """
-    if side in (0, images.shape[-1]):
-        return images
     size = (side, side)
+    if side == 0 or images.shape[-2:] == size:
+        return images
     result = interpolate(images, size, mode="bilinear", antialias=True)
     directions = [number for number, band in enumerate(bands) if is_direction(band)]
     if directions:
