@@ -96,8 +96,10 @@ FACING = ["aspect", "northness", "eastness"]
 SOUTH, NORTH, EAST, WEST = (180, -1, 0), (0, 1, 0), (90, 0, 1), (270, 0, -1)
 
 
-def test_directions_keep_their_values_in_turned_windows_as_in_training():
-    seen = seen_when_turned(FACING, [180.0, -1.0, 0.0], {"turn_directions": False})
+@pytest.mark.parametrize("training", [{"turn_directions": False}, {}])
+def test_directions_keep_their_values_in_turned_windows_as_in_training(training):
+    """And where a model of others tells nothing of its training."""
+    seen = seen_when_turned(FACING, [180.0, -1.0, 0.0], training)
     assert seen == [SOUTH] * 8
 
 

@@ -165,7 +165,7 @@ BAD = {
     ),
     "backbone": ({"backbone": "vgg16"}, "no backbone 'vgg16'"),
     "loss": ({"loss": "hinge"}, 'LOSS is "hinge": choose one of cross_entropy, '),
-    "epochs": ({"epochs": 0}, "EPOCHS is 0: choose 1 or more"),
+    "epochs": ({"epochs": -1}, "EPOCHS is -1: choose 0 or more"),
     "learning_rate": (
         {"learning_rate": 0.0},
         "LEARNING_RATE is 0.0: choose more than 0 ",
