@@ -21,6 +21,8 @@ MOST_BANDS = 1024
 MOST_CLASSES = 255
 """Class numbers are written as bytes, of which the last one is nodata."""
 LARGEST_TILE = 16_384
+TEMPERATURES = 0.01, 100.0
+"""What logits may be divided by; beyond, all or nothing would be landslide."""
 UNKNOWN_TIME = {
     "datetime": None,
     "start_datetime": "1900-01-01T00:00:00Z",
@@ -53,6 +55,8 @@ class ModelCard:
             scene's are brought to; empty where images are taken as they are.
         units: a unit a band, such as "reflectance", "" where it is not known; empty where nothing
             is said.
+        temperature: what the logit of landslide is divided by so that probabilities mean what they
+            say, see `calibration`; the threshold is one of probabilities after that.
         digest: SHA-256 of the weights, see `model_file.digest_of`; empty where unknown.
     """
 
@@ -74,6 +78,7 @@ class ModelCard:
     members: int = 1
     scene: dict[str, list[float]] = field(default_factory=dict)
     units: list[str] = field(default_factory=list)
+    temperature: float = 1.0
     digest: str = field(default="", compare=False)
 
     def __post_init__(self) -> None:
@@ -96,10 +101,7 @@ class ModelCard:
             raise ValueError("the resolution is not above 0")
         if self.task not in (SEMANTIC_TASK, INSTANCE_TASK):
             raise ValueError(f"the task {self.task!r} is unknown")
-        if not 8 <= self.tile_size <= LARGEST_TILE or not 0 <= self.threshold <= 1:
-            raise ValueError(
-                f"the tile size is not 8 to {LARGEST_TILE} or the threshold not within 0..1"
-            )
+        self._check_ranges()
         if self.scene and not _is_range(self.scene, len(self.bands)):
             raise ValueError("the low and high values of a scene do not fit the bands")
         if self.units and len(self.units) != len(self.bands):
@@ -108,6 +110,16 @@ class ModelCard:
             raise ValueError(f"{self.members} members are not 1 to {MOST_MEMBERS}")
         if self.members > 1 and self.task != SEMANTIC_TASK:
             raise ValueError("only networks of pixels can be averaged")
+
+    def _check_ranges(self) -> None:
+        ranges = {
+            "tile size": (self.tile_size, 8, LARGEST_TILE),
+            "threshold": (self.threshold, 0, 1),
+            "temperature": (self.temperature, *TEMPERATURES),
+        }
+        for name, (value, low, high) in ranges.items():
+            if not low <= value <= high:
+                raise ValueError(f"the {name} {value:g} is not within {low:g} to {high:g}")
 
     @property
     def limits(self) -> list[str]:
@@ -155,6 +167,7 @@ class ModelCard:
             "landslide:members": self.members,
             "landslide:scene": self.scene,
             "landslide:units": self.units,
+            "landslide:temperature": self.temperature,
             "landslide:digest": self.digest,
         }
         if parameters is not None:
@@ -212,6 +225,7 @@ class ModelCard:
                 members=int(properties.get("landslide:members", 1)),
                 scene=dict(properties.get("landslide:scene", {})),
                 units=[str(unit) for unit in properties.get("landslide:units", [])],
+                temperature=float(properties.get("landslide:temperature", 1.0)),
                 digest=str(properties.get("landslide:digest", "")),
             )
         except (KeyError, IndexError) as error:
@@ -255,7 +269,8 @@ class ModelCard:
             "dim_order": ["batch", "class", "height", "width"],
             "data_type": "float32",
         }
-        softmax = {"format": "python", "expression": "torch.softmax(logits, 1)"}
+        logits = "logits" if self.temperature == 1 else f"logits / {self.temperature!r}"
+        softmax = {"format": "python", "expression": f"torch.softmax({logits}, 1)"}
         return {"name": "logits", **output, "result": result, "post_processing_function": softmax}
 
 

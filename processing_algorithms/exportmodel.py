@@ -20,10 +20,11 @@ class ExportModel(EngineAlgorithm):
         When: to run a model in Deepness or any program that reads ONNX, or to list it in a STAC
         catalogue. Predict landslide probability runs such ONNX files too.
 
-        Method: the ONNX file gives probabilities, and holds both the STAC item with the Machine
-        Learning Model extension and the keys that Deepness reads. Before it is written ONNX
-        Runtime runs it, and its probabilities have to be those of PyTorch within 0.0001. Deepness
-        gives a model its bands by number, not by name, and reads 8-bit images only.
+        Method: the ONNX file gives probabilities, calibrated by the model's temperature, and holds
+        both the STAC item with the Machine Learning Model extension and the keys that Deepness
+        reads. Before it is written ONNX Runtime runs it, and its probabilities have to be those of
+        PyTorch within 0.0001. Deepness gives a model its bands by number, not by name, and reads
+        8-bit images only.
 
         Sources: ONNX, onnx.ai; STAC MLM extension 1.4; Aszkowski et al. 2023, SoftwareX
         23:101495 (Deepness).

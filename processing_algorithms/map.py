@@ -13,6 +13,7 @@ from .algorithm import EngineAlgorithm
 from .parameters import (
     DEVICE_HELP,
     FILL_HELP,
+    FRACTION_HELP,
     HTML_FILES,
     Z_UNIT_HELP,
     Declaration,
@@ -128,6 +129,7 @@ class MapLandslides(EngineAlgorithm):
         )
         yield z_unit(), Z_UNIT_HELP
         yield device(), DEVICE_HELP
+        yield advanced(later(asked(choices.Map.LANDSLIDE_FRACTION))), FRACTION_HELP
         yield fill(), FILL_HELP
         yield (
             QgsProcessingParameterVectorDestination("INVENTORY", "Landslide inventory", polygon),

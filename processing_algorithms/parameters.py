@@ -47,6 +47,10 @@ DEVICE_HELP = "What the network runs on; a GPU, where there is one, is taken by 
 FILL_HELP = """What becomes of values that look like fill but are not declared as nodata: black or
 white borders of images, elevations that no ground has, and -9999, -32768 and the like where no
 other value is near. Where they are taken for nodata, the log says on how many pixels."""
+FRACTION_HELP = """Part of the scene that is landslide, 0 to 1, where it is about known: 0.01 for
+one in a hundred. Probabilities are then brought to it from the fraction in the patches that the
+model was trained on, which hold more landslide than the land does; the threshold stays, so that
+fewer pixels reach it where landslides are rarer. Empty for no such step."""
 MODEL_FILES = "Landslide model (*.safetensors)"
 ANY_MODEL_FILES = "Models (*.safetensors *.onnx)"
 HTML_FILES = "HTML report (*.html)"

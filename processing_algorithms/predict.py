@@ -11,6 +11,7 @@ from .parameters import (
     ANY_MODEL_FILES,
     DEVICE_HELP,
     FILL_HELP,
+    FRACTION_HELP,
     Declaration,
     advanced,
     area,
@@ -49,12 +50,18 @@ class Predict(EngineAlgorithm):
         the numbers are brought to those of the training; where it is not known, a stack on another
         scale is warned of.
 
+        The probabilities are calibrated by the temperature in the model file, which the logit of
+        landslide is divided by and which was fitted to the pixels of validation: of those with a
+        probability of 0.7 about 70 in 100 are landslide, on ground like that of the samples. A file
+        without one is taken as it is. The standard deviation is brought to the same scale.
+
         A run that is canceled or broken off leaves its finished rows in a hidden folder beside
         the probability raster. The same run, to the same file, goes on from there; any other run
         to that file removes them.
 
         Sources: sliding window over the whole area after Gao et al. 2021, IEEE JSTARS 14:7881;
-        blended windows, Pielawski and Wählby 2020, PLOS ONE 15:e0229839.
+        blended windows, Pielawski and Wählby 2020, PLOS ONE 15:e0229839; temperature, Guo et al.
+        2017, ICML; landslide fraction, Saerens et al. 2002, Neural Computation 14:21.
     """
 
     def declare(self) -> Declaration:
@@ -110,6 +117,10 @@ class Predict(EngineAlgorithm):
             advanced(later(asked(choices.Predict.RUNTIME))),
             """What computes the network. The fastest is found once by measuring those that are
             installed and keep the probabilities.""",
+        )
+        yield (
+            advanced(later(asked(choices.Predict.LANDSLIDE_FRACTION))),
+            FRACTION_HELP,
         )
         yield fill(), FILL_HELP
         yield (

@@ -36,10 +36,12 @@ class Train(EngineAlgorithm):
         every pixel and go with Predict. Bands are brought to zero mean and unit deviation with the
         samples' statistics, which the model file keeps. After each epoch the network is measured
         on the validation samples and the best one is kept; it is measured once more on the test
-        samples, where there are any, by which nothing was chosen. Without a GPU begin with few
-        epochs and a light backbone. Cancel keeps the best model so far. What an interrupted
-        training has reached lies beside the model file (.checkpoint): the same run started again
-        goes on from it, and removes it at its end.
+        samples, where there are any, by which nothing was chosen. At the end a temperature is
+        fitted to the validation pixels, by which Predict calibrates probabilities (Guo et al.
+        2017, ICML); with fewer than 1,000 pixels of landslide or of background there it is 1.
+        Without a GPU begin with few epochs and a light backbone. Cancel keeps the best model so
+        far. What an interrupted training has reached lies beside the model file (.checkpoint): the
+        same run started again goes on from it, and removes it at its end.
 
         Sources: Gao et al. 2021, IEEE JSTARS 14:7881 (FC-DenseNet of Jegou et al. 2017, U-Net,
         ResU-Net, SegNet, FCN-8s); Chen et al. 2022, Remote Sens. 14:5517 (FCN of five scales,

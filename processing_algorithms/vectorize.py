@@ -39,7 +39,8 @@ class Vectorize(EngineAlgorithm):
 
         Confidence: the steps of the USGS inventory from the mean probability p: 8 (high) from 0.9,
         5 (confident) from 0.75, 3 (likely) from 0.6, 2 (probable) from 0.4, 1 (possible) below;
-        only as good as the probability is calibrated.
+        only as good as the probability is calibrated: by the model's temperature to ground like
+        that of its samples, by the landslide fraction in Predict to the scene's.
 
         Sources: Visvalingam and Whyatt 1993, Cartogr. J. 30:46 (simplification, by GEOS); Chaikin
         1974, Comput. Graph. Image Process. 3:346 (smoothing); Grimaud 1992, SPIE 1769:292 (saddles

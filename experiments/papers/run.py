@@ -38,6 +38,7 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
     from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
     from landslide_mapper.landslide_plugin.training.train_command import train
+    from landslide_mapper.models.calibration import calibration_of
     from landslide_mapper.models.device import describe, pick_device
     from landslide_mapper.models.model_file import load_model
 
@@ -52,7 +53,8 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     task = InstanceTask() if instances else SemanticTask(LOSSES["cross_entropy"])
     test = samples.of_split("test")
     tiles = Tiles(samples, card.bands, card.tile_size, samples.seed, validation=test)
-    result = assess(network.to(device), task, tiles, card.threshold)
+    threshold = float(calibration_of([card]).inverse(card.threshold))  # of the network's own
+    result = assess(network.to(device), task, tiles, threshold)
     return {
         "test": all_metrics(result.counts),
         "average_precision": result.scores.curve().average_precision,

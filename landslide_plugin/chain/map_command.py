@@ -46,6 +46,9 @@ def map(
     min_area: Annotated[float, Map.MIN_AREA] = Map.MIN_AREA.default,
     device: Annotated[str, Map.DEVICE] = Map.DEVICE.default,
     fill: Annotated[str, Map.FILL] = Map.FILL.default,
+    landslide_fraction: Annotated[
+        float | None, Map.LANDSLIDE_FRACTION
+    ] = Map.LANDSLIDE_FRACTION.default,
     origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -76,6 +79,7 @@ def map(
         min_area: smallest polygon kept, m2.
         device: "auto", "cpu", "cuda" or "mps".
         fill: "auto" or "keep": fill that image or DEM do not declare is nodata, or kept.
+        landslide_fraction: see `predict`.
         origin: what the outputs tell of the run.
         progress: where progress goes.
 
@@ -135,6 +139,7 @@ def map(
             device=device,
             fill="keep",  # the stack declares it
             threshold=threshold,
+            landslide_fraction=landslide_fraction,
             origin=origin,
             progress=progress.part(0.45, 0.9),
         )

@@ -2,12 +2,14 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import torch
 from torch import Tensor, nn
 
+from ...models.calibration import calibration_of
 from ...models.model_card import ModelCard
 from ...models.model_file import LoadedModel, load_model
 from ...models.registry import SEMANTIC_TASK
@@ -40,9 +42,9 @@ def exportmodel(
 ) -> dict[str, Any]:
     """Write a model for other programs: its network as ONNX, or its description as a STAC item.
 
-    The ONNX file holds the network with a softmax at its end, the STAC item with the Machine
-    Learning Model extension, and the keys that the QGIS plugin Deepness reads. It is run once by
-    ONNX Runtime, and only written if that gives what PyTorch gives.
+    The ONNX file holds the network with softmax and temperature at its end, the STAC item with the
+    Machine Learning Model extension, and the keys that the QGIS plugin Deepness reads. It is run
+    once by ONNX Runtime, and only written if that gives what PyTorch gives.
 
     Args:
         model: the model file.
@@ -78,7 +80,8 @@ def exportmodel(
         return {"output": output, "tile_size": None, "difference": None}
     _check_exportable(card)
     size = -(-(tile_size or card.tile_size) // MULTIPLE) * MULTIPLE
-    graph = onnx_graph(_WithSoftmax(loaded.network), len(card.bands), size, size, any_size)
+    network = _Calibrated(loaded.network, card.temperature)
+    graph = onnx_graph(network, len(card.bands), size, size, any_size)
     progress.update(0.6)
     difference = _largest_difference(loaded, graph, [size, *([size + MULTIPLE] * any_size)])
     if not difference <= TOLERANCE:
@@ -87,7 +90,8 @@ def exportmodel(
             f"{difference:.2g} from PyTorch's; nothing was written."
         )
     progress.update(0.9)
-    item = item_of_graph(card, Path(output).name, size, parameters)
+    told = replace(card, temperature=1.0)  # the graph has it
+    item = item_of_graph(told, Path(output).name, size, parameters)
     _write(output, _with_metadata(graph, metadata_props(card, item, size)))
     progress.message(
         f"ONNX graph for {'any size' if any_size else f'{size} x {size} pixels'}; probabilities "
@@ -116,17 +120,22 @@ def _check_exportable(card: ModelCard) -> None:
         )
 
 
-class _WithSoftmax(nn.Module):
-    """A network that gives probabilities."""
+class _Calibrated(nn.Module):
+    """A network that gives calibrated probabilities: kinds of landslide keep their shares."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, temperature: float) -> None:
         super().__init__()
         self.network = network
+        self._temperature = temperature
 
     def forward(self, images: Tensor) -> Tensor:
         """Return probabilities, float32, (N, K, h, w)."""
         logits: Tensor = self.network(images)
-        return logits.softmax(dim=1)
+        if self._temperature == 1:
+            return logits.softmax(dim=1)
+        background, kinds = logits[:, :1], logits[:, 1:]
+        logit = (kinds.logsumexp(dim=1, keepdim=True) - background) / self._temperature
+        return torch.cat([(-logit).sigmoid(), logit.sigmoid() * kinds.softmax(dim=1)], dim=1)
 
 
 def _largest_difference(model: LoadedModel, graph: bytes, sizes: list[int]) -> float:
@@ -137,10 +146,21 @@ def _largest_difference(model: LoadedModel, graph: bytes, sizes: list[int]) -> f
         for count in (1, 3):
             images = example_images(len(model.card.bands), size, count)
             with torch.inference_mode():
-                expected = model.network(images).softmax(dim=1)
+                expected = _expected(model, images)
             difference = (runtime.run(images) - expected).abs().max()
             worst = max(worst, float(difference.nan_to_num(nan=float("inf"))))
     return worst
+
+
+def _expected(model: LoadedModel, images: Tensor) -> Tensor:
+    """Return the probabilities that PyTorch gives, calibrated as `predict` does it."""
+    result = model.network(images).softmax(dim=1)
+    kinds = result[:, 1:].transpose(0, 1)
+    calibrated = torch.from_numpy(
+        calibration_of([model.card]).of_raster(kinds.flatten(2).numpy(), len(kinds))
+    )
+    kinds = calibrated.reshape(kinds.shape).transpose(0, 1)
+    return torch.cat([1 - kinds.sum(dim=1, keepdim=True), kinds], dim=1)
 
 
 def _with_metadata(graph: bytes, metadata: dict[str, str]) -> bytes:

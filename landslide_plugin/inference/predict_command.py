@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+from ...models.calibration import calibration_of
 from ...models.device import pick_device
 from ...models.model_card import ModelCard
 from ..contract.choices import Predict
@@ -40,6 +41,9 @@ def predict(
     more_models: Sequence[str] = (),
     more_stacks: Sequence[str] = (),
     fill: Annotated[str, Predict.FILL] = Predict.FILL.default,
+    landslide_fraction: Annotated[
+        float | None, Predict.LANDSLIDE_FRACTION
+    ] = Predict.LANDSLIDE_FRACTION.default,
     origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -74,6 +78,9 @@ def predict(
         more_stacks: further stacks; their rasters are written beside those of the first, with the
             stack's name added to theirs.
         fill: "auto" or "keep": fill that a stack does not declare is nodata, or is kept.
+        landslide_fraction: of the scenes' area, to which probabilities are brought from that of the
+            models' patches; None leaves them as the models' temperatures make them. The threshold
+            stays.
         origin: what the outputs tell of the run.
         progress: told of each batch.
 
@@ -83,7 +90,8 @@ def predict(
     Raises:
         InputError: a missing or unfit input, or windows that are too small.
         GridError: stack and model, or stack and area, don't fit.
-        ModelFileError: a bad model file, or the stack lacks bands of the model.
+        ModelFileError: a bad model file, the stack lacks bands of the model, or the model does not
+            say the fraction of its patches that one was given for.
         OutputError: an output can't be written.
     """
     outputs = Outputs(probability, mask, uncertainty)
@@ -97,13 +105,14 @@ def predict(
             models, source, processor, runtime, tile_size=tile_size, progress=progress
         )
     predictor = Predictor(members, turns=tta, uncertainty=bool(uncertainty))
+    cards = [member.card for member in members]
     side, fixed = side_of(members, tile_size, processor)
     settings = Settings(
         side=side,
         fixed=fixed,
         overlap=overlap,
         batch_size=batch_size,
-        threshold=_threshold(threshold, [member.card for member in members], progress),
+        threshold=_threshold(threshold, cards, progress),
         area=area,
         key={
             "models": [digest_of(path) for path in models],
@@ -111,6 +120,7 @@ def predict(
             "options": [tta, bool(uncertainty), fill],
         },
         tags=origin.with_model(predictor.card.name).tags(),
+        calibration=calibration_of(cards, landslide_fraction),
     )
     for path in more_stacks:  # before the work on any
         with open_stack(path, predictor.card, Progress()):

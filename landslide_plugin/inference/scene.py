@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ...models.calibration import UNCALIBRATED, Calibration
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError
 from ..contract.tags import DATE
@@ -58,6 +59,7 @@ class Settings:
         area: polygons outside which nothing is wanted; empty for everywhere.
         key: what identifies models and options, for a run that goes on.
         tags: metadata items of all rasters.
+        calibration: of the probabilities; the threshold is one of those after it.
     """
 
     side: int
@@ -68,6 +70,7 @@ class Settings:
     area: str
     key: dict[str, Any]
     tags: Mapping[str, str] = field(default_factory=dict)
+    calibration: Calibration = UNCALIBRATED
 
 
 def map_scene(
@@ -151,6 +154,8 @@ def open_outputs(
 ) -> Iterator[Write]:
     """Yield a function that writes finished rows to all rasters; they appear together at the end.
 
+    The rows are as the predictor gives them, and calibrated here.
+
     With two classes the mask says landslide from the threshold on; with more, it gives the
     likeliest class but the background where all these together reach the threshold. Probability and
     mask carry the threshold, and the scene's date where it is known.
@@ -176,6 +181,7 @@ def open_outputs(
             stack.enter_context(writer)
 
         def write(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
+            values = settings.calibration.of_raster(values, len(bands))
             probabilities = values[: len(bands)]
             blocks: list[NDArray[Any]] = [probabilities]
             if outputs.uncertainty:

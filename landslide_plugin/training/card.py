@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ...models.calibration import Calibration
 from ...models.device import describe
 from ...models.model_card import ModelCard, plain_stem
 from ...models.registry import task_of
@@ -86,7 +87,7 @@ def card_of(
         scene: what `light_of` returns, or nothing.
         held_out: its figures on test patches, where it has any.
     """
-    recipe, settings = job.recipe, job.settings
+    recipe, settings, calibrated = job.recipe, job.settings, result.calibration
     return ModelCard(
         name=description.name or _name_of(job.model),
         architecture=recipe.start.architecture,
@@ -98,7 +99,8 @@ def card_of(
         resolution=recipe.data.resolution,
         tile_size=recipe.size,
         classes=list(recipe.data.classes),
-        threshold=result.threshold,
+        threshold=float(Calibration(calibrated.temperature)(result.threshold)),
+        temperature=calibrated.temperature,
         training={
             **recipe.facts(),
             **{key: value for key, value in asdict(settings).items() if key != "device"},
@@ -114,6 +116,7 @@ def card_of(
             "split": recipe.split(),
             "samples": recipe.validated(),
             **result.figures(),
+            **calibrated.figures(),
             **({"test": held_out.facts()} if held_out else {}),
         },
         licence=description.licence,

@@ -1,7 +1,7 @@
 """The trainings that make one model: a single one, or one a fold (K-fold, Chen et al. 2022)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -14,14 +14,16 @@ from ..core.progress import Progress
 from ..samples.splits import Fold
 from .judging.assessment import Assessment, assess
 from .judging.report import Run
+from .judging.temperature import Fitted, Logits, count_logits
 from .loop.checkpoint import beside
 from .loop.contracts import ALL_EPOCHS, CANCELED, Outcome, Settings
 from .loop.scores import Scores
+from .loop.semantic import SemanticTask
 from .loop.trainer import fit
 from .recipe import Recipe
 
 JUDGED = 0.05
-"""Share of a training's progress that its assessment takes."""
+"""Share of a training's progress that its calibration and assessment take."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ class Trained:
         network: with its best weights.
         outcome: its course.
         assessment: None where it was not asked for, or the training was canceled.
+        logits: of its validation pixels; none of a canceled training, or of single objects.
     """
 
     network: nn.Module
     outcome: Outcome
-    assessment: Assessment | None
+    assessment: Assessment | None = None
+    logits: Logits = field(default_factory=Logits)
 
 
 @dataclass(frozen=True)
@@ -76,11 +80,19 @@ class Result:
 
     @property
     def threshold(self) -> float:
-        """That with the highest F1 on the validation pixels of all folds together."""
+        """That with the highest F1 on the validation pixels of all folds together.
+
+        It is one of probabilities as the networks give them, without a temperature.
+        """
         judged = [fold.assessment for fold in self.folds if fold.assessment]
         if len(judged) > 1:
             return sum((each.scores for each in judged), Scores()).best_threshold()
         return round(mean(fold.outcome.best.threshold for fold in self.folds), 3)
+
+    @property
+    def calibration(self) -> Fitted:
+        """The temperature for the validation pixels of all folds together."""
+        return Fitted.to(sum((fold.logits for fold in self.folds), Logits()))
 
     @property
     def seconds(self) -> float:
@@ -160,14 +172,20 @@ def _train_fold(
         beside(job.model, number),
         f"{recipe.fingerprint()} {number}",
     )
-    trained.append(Trained(network, outcome, None))
-    if job.judged and outcome.ending != CANCELED:
+    trained.append(Trained(network, outcome))
+    if outcome.ending == CANCELED:
+        return
+    if isinstance(task, SemanticTask):
+        part = progress.part(1 - JUDGED, 1 - JUDGED / 2)
+        logits = count_logits(network, task, tiles, settings.batch_size, part)
+        trained[-1] = replace(trained[-1], logits=logits)
+    if job.judged:
         assessment = assess(
             network,
             task,
             tiles,
             outcome.best.threshold,
-            progress.part(1 - JUDGED, 1.0),
+            progress.part(1 - JUDGED / 2, 1.0),
             settings.batch_size,
         )
-        trained[-1] = Trained(network.cpu(), outcome, assessment)
+        trained[-1] = replace(trained[-1], network=network.cpu(), assessment=assessment)

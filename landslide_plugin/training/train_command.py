@@ -240,6 +240,8 @@ def _train(
     )
     result = train_folds(job, parts, progress.part(0.02, 0.96))
     _hint_at_more(result, settings, progress)
+    if not recipe.start.is_instance and not result.canceled:
+        progress.message(str(result.calibration))
     result, held_out = _test(job, result, progress.part(0.96, 0.98))
     card = card_of(job, result, description, scene, held_out)
     origin = origin.with_model(card.name)

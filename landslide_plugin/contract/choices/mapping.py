@@ -27,6 +27,7 @@ class Map:
     Z_UNIT = shared.Z_UNIT
     DEVICE = shared.DEVICE
     FILL = shared.FILL
+    LANDSLIDE_FRACTION = shared.LANDSLIDE_FRACTION
 
 
 class Predict:
@@ -49,6 +50,7 @@ class Predict:
         "auto",
     )
     FILL = shared.FILL
+    LANDSLIDE_FRACTION = shared.LANDSLIDE_FRACTION
 
 
 class Detect:

@@ -45,6 +45,7 @@ SCALE = OptionalNumber("Scale to reflectance", above=0.0)
 OFFSET = OptionalNumber("Offset to reflectance")
 
 THRESHOLD = OptionalNumber("Threshold", low=0.0, high=1.0)
+LANDSLIDE_FRACTION = OptionalNumber("Landslide fraction of the scene", low=1e-6, high=0.999)
 MIN_AREA = Number("Smallest landslide", low=0.0, unit="m2")
 TILE_SIZE = Whole("Tile size", low=0, high=8192, unit="pixels")
 BANDS = Texts("Bands")

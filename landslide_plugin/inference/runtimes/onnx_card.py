@@ -149,6 +149,7 @@ def _from_item(item: dict[str, Any], path: Path, size: int) -> tuple[ModelCard, 
         licence=str(properties.get("landslide:licence", properties.get("license", ""))),
         created=str(properties.get("datetime") or ""),
         units=[str(unit) for unit in properties.get("landslide:units", [])],
+        temperature=float(properties.get("landslide:temperature", 1.0)),
     )
     return card, activation
 

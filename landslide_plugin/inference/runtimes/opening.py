@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from ....models.calibration import calibration_of
 from ....models.device import describe
 from ....models.model_card import ModelCard, require_task
 from ....models.model_file import LoadedModel
@@ -124,7 +125,7 @@ def open_network(model: LoadedModel, wish: Wish) -> Member:
     require_task(card)
     images = wish.images(card, wish.size or card.tile_size)
     exact = TorchRuntime(network, wish.device, half=False)
-    trial = Trial.of(exact, images, card.threshold, wish.progress)
+    trial = Trial.of(exact, images, _threshold(card), wish.progress)
     candidates = _of_network(network, wish.device, wish.name, images.shape[1])
     runtime = wish.choose(candidates, trial, exact, _network_digest(network))
     wish.progress.message(f"Model {card.name}: {runtime.name} on {describe(wish.device)}.")
@@ -172,7 +173,7 @@ def open_graph(path: Path, wish: Wish) -> Member:
         wish.progress.message(f"{path.name} names no bands: it is given {given}.")
     exact = _any_size(plain)
     images = wish.images(card, side or wish.size or card.tile_size)
-    trial = Trial.of(exact, images, card.threshold, wish.progress)
+    trial = Trial.of(exact, images, _threshold(card), wish.progress)
     _check_probabilities(trial.reference, card, images, path)
     candidates = [Candidate("onnx", False, lambda: exact)]
     if wish.device.type == "cpu":
@@ -213,6 +214,11 @@ def _check_probabilities(answer: Tensor, card: ModelCard, images: Tensor, path: 
             f"{path} gives values of {low:.3g} to {high:.3g}, which are no probabilities: export "
             "it with a softmax or sigmoid at its end."
         )
+
+
+def _threshold(card: ModelCard) -> float:
+    """Return the threshold of probabilities as a runtime gives them, without the temperature."""
+    return float(calibration_of([card]).inverse(card.threshold))
 
 
 def _network_digest(network: nn.Module) -> str:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from numpy.typing import NDArray
 
+from ....models.calibration import UNCALIBRATED, Calibration
 from ...evaluation.metrics import Confusion, f1, iou_landslide, precision, recall
 from ...reports.ground import stretched
 from ...reports.page import ERROR_COLOURS, lettering
@@ -55,8 +56,15 @@ def draw_course(outcomes: Sequence[Outcome], assessments: Sequence[Assessment]) 
     return drawing
 
 
-def draw_precision_recall(assessments: Sequence[Assessment]) -> Figure:
-    """Draw precision against recall and F1 against the threshold, a line a fold."""
+def draw_precision_recall(
+    assessments: Sequence[Assessment], calibration: Calibration = UNCALIBRATED
+) -> Figure:
+    """Draw precision against recall and F1 against the threshold, a line a fold.
+
+    Args:
+        assessments: one a fold.
+        calibration: brings their thresholds to those of a map.
+    """
     drawing = Figure(figsize=(9, 4.2), layout="constrained")
     left, right = drawing.subplots(1, 2)
     for number, assessment in enumerate(assessments):
@@ -64,11 +72,11 @@ def draw_precision_recall(assessments: Sequence[Assessment]) -> Figure:
         name = f"fold {number + 1}" if len(assessments) > 1 else "network"
         name += f", average precision {curve.average_precision:.3f}"
         left.plot(curve.recall, curve.precision, c=colour, label=name)
-        right.plot(curve.threshold, curve.f1, c=colour)
+        right.plot(calibration(curve.threshold), curve.f1, c=colour)
         kept = "chosen threshold" if number == 0 else None
         counts = assessment.counts
         left.plot(*_point(counts), "o", c=colour, ms=8, label=kept)
-        right.plot(assessment.threshold, f1(counts) or 0.0, "o", c=colour, ms=8)
+        right.plot(calibration(assessment.threshold), f1(counts) or 0.0, "o", c=colour, ms=8)
         _mark_baselines(left, assessment, number == 0)
         constant = f1(assessment.baselines["constant mask"])
         if constant is not None:

@@ -1,10 +1,14 @@
 """The training's HTML report: figures beside baselines, curves, examples, data and settings."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from statistics import mean, stdev
 
+import numpy as np
+
+from ....models.calibration import Calibration, calibration_of
 from ....models.model_card import ModelCard
 from ...core.provenance import Provenance
 from ...evaluation.metrics import METRICS, Confusion, all_metrics
@@ -64,8 +68,10 @@ def _page(
     blind = [each.baselines["constant mask"] for each in assessments]
     seen = mean(each.seen for each in assessments)
     random_split = samples.split.startswith("random")
-    best = [(example, each.threshold) for each in assessments for example in each.best]
-    worst = [(example, each.threshold) for each in assessments for example in each.worst]
+    calibration = calibration_of([card])
+    calibrated = partial(_calibrated, calibration)
+    best = [calibrated(example, each) for each in assessments for example in each.best]
+    worst = [calibrated(example, each) for each in assessments for example in each.worst]
     return render(
         "training/judging/report.html",
         provenance(origin),
@@ -82,10 +88,11 @@ def _page(
         no_better=(_mean(list(map(_iou, ours))) or 0.0) <= (_mean(list(map(_iou, blind))) or 0.0),
         baselines=NO_NETWORK,
         metrics=_metrics(assessments),
-        folds=[_fold(number, run) for number, run in enumerate(runs, start=1)],
+        folds=[_fold(number, run, calibration) for number, run in enumerate(runs, start=1)],
         counts=sum(ours, Confusion()),
-        thresholds=[f"{each.threshold:g}" for each in assessments],
-        precision_recall=png(draw_precision_recall(assessments)),
+        thresholds=[f"{calibration(each.threshold):g}" for each in assessments],
+        precision_recall=png(draw_precision_recall(assessments, calibration)),
+        calibration=_errors(card),
         course=png(draw_course([run.outcome for run in runs], assessments)),
         seconds=f"{sum(epoch.seconds for run in runs for epoch in run.outcome.history):,.0f}",
         shown_bands=assessments[0].shown,
@@ -126,7 +133,7 @@ def _tested(held_out: HeldOut) -> list[tuple[object, ...]]:
     ]
 
 
-def _fold(number: int, run: Run) -> tuple[object, ...]:
+def _fold(number: int, run: Run, calibration: Calibration) -> tuple[object, ...]:
     assessment, counts = run.assessment, all_metrics(run.assessment.counts)
     facts = (
         assessment.train,
@@ -136,7 +143,23 @@ def _fold(number: int, run: Run) -> tuple[object, ...]:
     )
     scores = [counts[key] for key in ("f1", "iou_landslide", "precision", "recall", "oa")]
     constant = _iou(assessment.baselines["constant mask"])
-    return (number, *facts, f"{assessment.threshold:g}", *scores, constant)
+    return (number, *facts, f"{calibration(assessment.threshold):g}", *scores, constant)
+
+
+def _calibrated(
+    calibration: Calibration, example: Example, assessment: Assessment
+) -> tuple[Example, float]:
+    """Return a tile and its threshold, both with the probabilities of a map."""
+    probability = calibration(example.probability).astype(np.float32)
+    return replace(example, probability=probability), float(calibration(assessment.threshold))
+
+
+def _errors(card: ModelCard) -> list[tuple[str, float, object]] | None:
+    """Return temperature and calibration error before and after; None where it has none."""
+    if card.temperature == 1:
+        return None
+    before, after = (card.metrics[f"calibration_error{when}"] for when in ("_before", ""))
+    return [("As the network gives it", 1.0, before), ("As maps have it", card.temperature, after)]
 
 
 def _examples(pairs: Sequence[tuple[Example, float]]) -> str | None:

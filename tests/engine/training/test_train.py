@@ -14,18 +14,22 @@ from landslide_mapper.landslide_plugin.contract.errors import (
     OutputError,
 )
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.evaluation.metrics import Confusion, f1
 from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.judging.temperature import Logits
 from landslide_mapper.landslide_plugin.training.loop.contracts import Settings
 from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
 from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
 from landslide_mapper.landslide_plugin.training.loop.trainer import fit
 from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from landslide_mapper.landslide_plugin.training.train_command import train
+from landslide_mapper.models.calibration import Calibration
 from landslide_mapper.models.device import pick_device
 from landslide_mapper.models.fc_densenet import FCDenseNet
 from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file
+from scipy.special import expit
 
 TINY: dict[str, Any] = {
     "growth_rate": 8,
@@ -122,6 +126,55 @@ def test_train_writes_a_model_and_a_report(make_samples, tmp_path):
         "report.html",
         "samples",
     ]
+
+
+def test_a_model_is_calibrated_on_validation_pixels_and_its_threshold_with_it(
+    make_samples, tmp_path
+):
+    """The figures at the threshold are those of the kept epoch, on calibrated probabilities."""
+    folder = make_samples(validation=8)
+    model, html = tmp_path / "m.safetensors", tmp_path / "m.html"
+    events: list[dict[str, Any]] = []
+    result = train(
+        samples=folder,
+        model=str(model),
+        html=str(html),
+        progress=Progress(events.append),
+        **FAST,
+    )
+    loaded = load_model(model)
+    card, samples = loaded.card, SampleSet.read(folder)
+    tiles = Tiles(samples, card.bands, 32, 0)
+    tiles.mean, tiles.std = card.mean, card.std
+    counts = Logits()
+    mapped = Confusion()
+    with torch.inference_mode():
+        for batch in tiles.validation_batches(8):
+            logits = loaded.network(batch.images)
+            odds = (logits[:, 1] - logits[:, 0]).numpy()
+            counts.add(odds, batch.labels)
+            labelled = batch.labels < 65535
+            mask = Calibration(card.temperature)(expit(odds)) >= card.threshold
+            mapped += Confusion.of(mask, (batch.labels > 0) & labelled, labelled)
+    assert card.temperature == pytest.approx(counts.temperature(), rel=1e-2)
+    assert abs(card.temperature - 1) > 0.05
+    assert f1(mapped) == pytest.approx(card.metrics["f1"], abs=2e-3)
+    before, after = card.metrics["calibration_error_before"], card.metrics["calibration_error"]
+    assert before == pytest.approx(counts.error(), abs=2e-3) and after < before
+    assert result["threshold"] == card.threshold
+    assert f"Temperature {card.temperature:.3g}" in " ".join(e.get("text", "") for e in events)
+    text = html.read_text()
+    assert f"Chosen threshold: {card.threshold:g}" in text
+    assert "Expected calibration error" in text
+
+
+def test_with_few_validation_pixels_probabilities_stay_and_it_is_said(make_samples, tmp_path):
+    events: list[dict[str, Any]] = []
+    model = tmp_path / "m.safetensors"
+    train(samples=make_samples(), model=str(model), progress=Progress(events.append), **FAST)
+    assert load_card(model).temperature == 1
+    told = " ".join(event.get("text", "") for event in events)
+    assert "temperature 1" in told and "1,000 are needed" in told
 
 
 def test_the_same_seed_gives_the_same_model(make_samples, tmp_path):
