@@ -60,7 +60,8 @@ class FCDenseNet(nn.Module):
         first_channels: channels of the first convolution.
         compression: share of the channels that a transition down keeps; 1 is Jégou's network.
         bottleneck: whether a 1 x 1 convolution to 4k channels stands before each 3 x 3 one.
-        dropout: share of a layer's channels dropped in training.
+        dropout: share of a layer's values that are dropped in training, one by one as in Jégou et
+            al. 2017 and Huang et al. 2017.
 
     Raises:
         ValueError: no block, an empty one, or more layers than can be meant.
@@ -168,7 +169,7 @@ def _layer(channels: int, growth_rate: int, bottleneck: bool, dropout: float) ->
         channels = width
     parts += [*_normalized(channels), nn.Conv2d(channels, growth_rate, 3, padding=1, bias=False)]
     if dropout:
-        parts.append(nn.Dropout2d(dropout))
+        parts.append(nn.Dropout(dropout))
     return nn.Sequential(*parts)
 
 

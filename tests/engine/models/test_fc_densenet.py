@@ -24,16 +24,16 @@ def test_seven_bands_have_as_many_parameters_as_in_gao_2021():
     assert count == 2_964_080  # the number that the docstring gives
 
 
-def test_a_fifth_of_the_channels_is_dropped_in_training_as_in_gao_2021():
+def test_a_fifth_of_the_values_is_dropped_in_training_as_in_gao_2021():
     network = build("fc_densenet", 7, 2, **backbone_arguments("fc_densenet", "gao2021"))
-    dropped = [module.p for module in network.modules() if isinstance(module, nn.Dropout2d)]
+    dropped = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
     assert dropped == [0.2] * (4 * 4 + 12 + 4 * 4)
 
 
 def test_weights_of_a_card_without_dropout_are_those_of_a_network_with_it():
     old = build("fc_densenet", 2, 2, **TINY).state_dict()
     assert build("fc_densenet", 2, 2, **TINY, dropout=0.2).state_dict().keys() == old.keys()
-    assert not any(isinstance(part, nn.Dropout2d) for part in build("fc_densenet", 2, 2).modules())
+    assert not any(isinstance(part, nn.Dropout) for part in build("fc_densenet", 2, 2).modules())
 
 
 def test_light_is_a_sixth_of_the_size():
