@@ -17,8 +17,9 @@ from ..tiles.batches import Tiles
 
 FEWEST = 1000
 """Validation pixels of landslide, and of background, that a temperature needs at least."""
-LOWEST, HIGHEST = 0.5, 20.0
-"""Temperatures; pixels that are all told apart would want 0, and be wrong elsewhere."""
+LOWEST, HIGHEST = 0.25, 20.0
+"""Temperatures: the focal loss wants about 0.4; pixels that are all told apart would want 0, which
+would be wrong elsewhere."""
 LARGEST, STEP = 64.0, 0.02
 """Logits are counted up to the former, in bins of the latter."""
 _CENTRES = np.arange(-LARGEST + STEP / 2, LARGEST, STEP)
