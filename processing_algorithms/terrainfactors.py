@@ -4,7 +4,7 @@ from qgis.core import QgsProcessingParameterRasterDestination, QgsProcessingPara
 
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, asked, fill, z_unit
+from .parameters import FILL_HELP, Z_UNIT_HELP, Declaration, asked, fill, later, z_unit
 
 
 class TerrainFactors(EngineAlgorithm):
@@ -35,14 +35,21 @@ class TerrainFactors(EngineAlgorithm):
         of contour over the tangent of the slope, depressions filled and flow shared out among all
         lower neighbours. At edges and beside nodata the missing neighbours are extrapolated.
 
-        Memory: a few hundred MB whatever the DEM's height; twi needs the whole DEM at once, about
-        65 bytes a cell (80 without richdem2), says so, and is refused where that is not free.
+        Radii: tpi and relief (highest less lowest, in metres) are of the pixels within the radius;
+        openness, in degrees, is the mean angle between the zenith and the horizon within it in
+        eight directions, 90 on a plane that is level, less in valleys; curvatures are those of
+        the DEM smoothed by a Gaussian of half the radius.
+
+        Memory: a few hundred MB whatever the DEM's height, more with radii of many cells; twi needs
+        the whole DEM at once, about 65 bytes a cell (80 without richdem2), says so, and is refused
+        where that is not free.
 
         Sources: Horn 1981, Proc. IEEE 69:14 (slope, aspect); Zevenbergen and Thorne 1987, Earth
         Surf. Process. Landf. 12:47 (curvatures); Riley et al. 1999, Intermountain J. Sci. 5:23
-        (tri); Wilson et al. 2007, Mar. Geod. 30:3 (tpi, roughness); Beven and Kirkby 1979,
-        Hydrol. Sci. Bull. 24:43, and Quinn et al. 1991, Hydrol. Process. 5:59 (twi); the choice of
-        factors and the classes of aspect after Gao et al. 2021, IEEE JSTARS 14:7881.
+        (tri); Wilson et al. 2007, Mar. Geod. 30:3 (tpi, roughness); Yokoyama et al. 2002,
+        Photogramm. Eng. Remote Sens. 68:257 (openness); Beven and Kirkby 1979, Hydrol. Sci. Bull.
+        24:43, and Quinn et al. 1991, Hydrol. Process. 5:59 (twi); the choice of factors and the
+        classes of aspect after Gao et al. 2021, IEEE JSTARS 14:7881.
     """
 
     def declare(self) -> Declaration:
@@ -54,6 +61,11 @@ class TerrainFactors(EngineAlgorithm):
         yield (
             asked(choices.TerrainFactors.FACTORS),
             "The factors to derive, each a band that bears its name.",
+        )
+        yield (
+            later(asked(choices.TerrainFactors.RADII)),
+            "Metres, separated by commas, such as 50, 250: within each the position, relief, "
+            "openness and curvatures are derived too, as bands such as tpi_50m; empty for none.",
         )
         yield (
             asked(choices.TerrainFactors.SMOOTHING),

@@ -43,7 +43,7 @@ def smooth(
         Same shape, 0 where not valid.
     """
     weights, sums = np.empty(values.shape), np.empty(values.shape)
-    for part, sizes in _tiles(values.shape, grid, top):
+    for part, sizes in tiles(values.shape, grid, top):
         kernels = [
             _kernel(sigma / size, length) for size, length in zip(sizes, values.shape, strict=True)
         ]
@@ -54,7 +54,7 @@ def smooth(
     return result
 
 
-def _tiles(
+def tiles(
     shape: tuple[int, ...], grid: Grid, top: int
 ) -> Iterator[tuple[tuple[slice, slice], tuple[float, float]]]:
     """Yield parts of a block, and the height and width in metres of the pixels in them, nearly.

@@ -87,7 +87,7 @@ def stream_factors(
         asked for.
     """
     grid = dem.grid
-    step = min(grid.rows_within(_BLOCK_MEGABYTES, 2 * len(names) + 4), grid.height)
+    step = block_rows(grid, len(names))
     # Used in turn: fresh memory for each block would cost as much time as deriving it.
     buffers = cycle(np.empty((2, len(names) * step * grid.width), np.float32))
     pool = ThreadPoolExecutor(cores())
@@ -105,6 +105,11 @@ def stream_factors(
             yield begun()
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def block_rows(grid: Grid, bands: int) -> int:
+    """Return how many rows are derived at once for a result of some bands."""
+    return min(grid.rows_within(_BLOCK_MEGABYTES, 2 * bands + 4), grid.height)
 
 
 def derive(block: Block, names: Sequence[str]) -> Floats:

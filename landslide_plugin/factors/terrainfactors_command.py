@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import Annotated, Any
 
+import numpy as np
+
 from ..contract.choices import TerrainFactors
 from ..contract.errors import InputError
 from ..core.progress import Progress
@@ -12,8 +14,9 @@ from ..raster.heights import metres_of_heights
 from ..raster.source import Source
 from ..raster.undeclared import ELEVATION, mark_fill
 from ..raster.writer import RasterWriter
-from . import terrain
+from . import scales, terrain
 from .neighbourhood import NOTHING
+from .scales import derive_within
 from .terrain_blocks import stream_factors
 
 
@@ -22,6 +25,7 @@ def terrainfactors(
     input: str,
     output: str,
     factors: Annotated[Sequence[str], TerrainFactors.FACTORS] = TerrainFactors.FACTORS.default,
+    radii: Annotated[Sequence[float], TerrainFactors.RADII] = TerrainFactors.RADII.default,
     smoothing: Annotated[float, TerrainFactors.SMOOTHING] = TerrainFactors.SMOOTHING.default,
     z_unit: Annotated[str, TerrainFactors.Z_UNIT] = TerrainFactors.Z_UNIT.default,
     fill: Annotated[str, TerrainFactors.FILL] = TerrainFactors.FILL.default,
@@ -36,6 +40,7 @@ def terrainfactors(
         output: float32 GeoTIFF, one band a factor, named after it; the bands of categorical
             factors have their classes' names as tags, `class_<value>`.
         factors: names of factors, in the order of the output's bands.
+        radii: metres within which the factors of `scales.FACTORS` are derived too.
         smoothing: sigma of a Gaussian in metres, applied to the DEM first; 0 = none.
         z_unit: of the heights: a key of `heights.Z_UNITS`, or "auto" for what the file says, else
             metres. They become metres.
@@ -44,29 +49,32 @@ def terrainfactors(
         progress: where to report.
 
     Raises:
-        InputError: a smoothing wider than the DEM, a DEM without 2 x 2 pixels or without any valid
-            one, or one that does not fit in memory (`twi`).
+        InputError: a smoothing or radius wider than the DEM, a radius below its pixel, a DEM
+            without 2 x 2 pixels or without any valid one, or one that does not fit in memory.
         GridError: the DEM has no CRS or is rotated.
     """
-    names = list(dict.fromkeys(factors))
+    names, radii = list(dict.fromkeys(factors)), list(dict.fromkeys(radii))
     with Source.open(input, what="DEM") as dem:
         terrain.check_dem(dem, smoothing, progress)
+        bands = [*names, *scales.band_names(radii)]
+        scales.check_radii(radii, dem.grid, len(names), progress)
         tell_metres(dem.grid, progress)
         if set(names) & set(terrain.DIRECTIONS):
             tell_north(dem.grid, progress)
         to_metres = metres_of_heights(dem, z_unit, progress)
         mark_fill([dem], fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
-        with RasterWriter(output, dem.grid, names, tags=origin.tags()) as writer:
+        with RasterWriter(output, dem.grid, bands, tags=origin.tags()) as writer:
             for index, name in enumerate(names, start=1):
                 classes = terrain.CLASSES.get(name, {})
                 writer.tag_band(index, {f"class_{value}": text for value, text in classes.items()})
-            _stream(dem, names, smoothing, to_metres, writer, progress)
+            _stream(dem, names, radii, smoothing, to_metres, writer, progress)
     return {"output": output}
 
 
 def _stream(
     dem: Source,
     names: Sequence[str],
+    radii: Sequence[float],
     smoothing: float,
     to_metres: float,
     writer: RasterWriter,
@@ -81,7 +89,8 @@ def _stream(
         progress = progress.part(0.8, 1)
     any_valid = False
     for window, values, valid in stream_factors(dem, names, smoothing, catchment, to_metres):
-        writer.write(values, window)
+        within = [derive_within(dem, window, radius, smoothing, to_metres) for radius in radii]
+        writer.write(np.concatenate([values, *within]), window)
         progress.update((window.row_off + window.height) / dem.grid.height)
         any_valid = any_valid or bool(valid.any())
     if not any_valid:

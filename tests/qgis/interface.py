@@ -4,6 +4,7 @@ INTERFACE = {
     "terrainfactors": {
         "INPUT": "raster",
         "FACTORS": "enum",
+        "RADII": "string",
         "SMOOTHING": "number",
         "Z_UNIT": "enum",
         "FILL": "enum",

@@ -32,6 +32,9 @@ class TerrainFactors:
     )
     """Each word is a function's in `factors/terrain.py`."""
 
+    RADII = Numbers("Radii", above=0.0, unit="m")
+    """Of the factors in `factors/scales.py`."""
+
     SMOOTHING = Number("Smoothing", low=0.0, unit="m")
     Z_UNIT = shared.Z_UNIT
     FILL = shared.FILL
