@@ -227,6 +227,12 @@ class Train(EngineAlgorithm):
             "every sample with landslide, so that landslides are less rare.",
         )
         yield (
+            advanced(later(asked(choices.Train.VIEW_SCALES))),
+            "With the augmentation view each tile shows so much of a sample's side, at any place "
+            "of it; what lies beyond its edge is mirrored and not learnt. For samples of very "
+            "different sizes, or with landslides always in the middle.",
+        )
+        yield (
             later(asked(choices.Train.ENHANCEMENT)),
             "Share of the training samples that get other backgrounds: spliced of four, or with a "
             "landslide pasted elsewhere.",
@@ -238,6 +244,11 @@ class Train(EngineAlgorithm):
         yield (
             advanced(asked(choices.Train.TILE_SIZE)),
             "Part of each sample that a step sees; 0 for the samples' own size.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.RESOLUTION))),
+            "Samples are averaged to pixels of this width, as for a first training on coarse ones "
+            "that another starts from; 0 for their own.",
         )
         yield (
             advanced(asked(choices.Train.BANDS)),

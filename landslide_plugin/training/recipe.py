@@ -14,7 +14,7 @@ from .loop.contracts import Task
 from .loop.losses import tuned
 from .loop.semantic import SemanticTask
 from .start import Start
-from .tiles.augmentation import TURN_DIRECTIONS, Augmentation
+from .tiles.augmentation import TURN_DIRECTIONS, VIEW, Augmentation
 from .tiles.batches import Tiles
 
 SMALLEST_TILE, LARGEST_TILE = 16, 2048
@@ -170,6 +170,7 @@ class Recipe:
             "start_from": card.name if card else "",
             "augmentation": ", ".join(self.augmentation.names) or "none",
             "turn_directions": TURN_DIRECTIONS in self.augmentation.names,
+            **({"views": list(self.augmentation.views)} if VIEW in self.augmentation.names else {}),
             "enhancement": self.enhancement,
             "passes": self.passes,
         }

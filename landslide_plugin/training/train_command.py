@@ -18,6 +18,7 @@ from ..core.interruption import accept
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder, together
+from ..samples.averaging import at_resolution
 from ..samples.joined import join
 from ..samples.sample_set import SampleSet
 from .card import Description, card_of, light_of
@@ -70,11 +71,13 @@ def train(
     averaging: Annotated[float, Train.AVERAGING] = Train.AVERAGING.default,
     folds: Annotated[int, Train.FOLDS] = Train.FOLDS.default,
     augmentation: Annotated[Sequence[str], Train.AUGMENTATION] = Train.AUGMENTATION.default,
+    view_scales: Annotated[Sequence[float], Train.VIEW_SCALES] = Train.VIEW_SCALES.default,
     enhancement: Annotated[float, Train.ENHANCEMENT] = Train.ENHANCEMENT.default,
     passes: Annotated[int, Train.PASSES] = Train.PASSES.default,
     start_from: str = "",
     scales: Annotated[Sequence[float], Train.SCALES] = Train.SCALES.default,
     tile_size: Annotated[int, Train.TILE_SIZE] = Train.TILE_SIZE.default,
+    resolution: Annotated[float, Train.RESOLUTION] = Train.RESOLUTION.default,
     bands: Annotated[Sequence[str], Train.BANDS] = Train.BANDS.default,
     device: Annotated[str, Train.DEVICE] = Train.DEVICE.default,
     seed: Annotated[int, Train.SEED] = Train.SEED.default,
@@ -123,6 +126,8 @@ def train(
             trained for each as validation, and the model averages them. 0 or 1 for none.
         augmentation: what happens to training tiles, and what copies are added; see
             `Augmentation`.
+        view_scales: least and largest share of an image's side that a tile shows, with the
+            augmentation "view".
         enhancement: share of training tiles with another background, 0..1; see `enhancement`.
         passes: times that train patches with landslide are seen in an epoch.
         start_from: model file to train on from, with its architecture; bands are found by name, and
@@ -130,6 +135,7 @@ def train(
         scales: by how much an image is reduced for each reading of it, of networks that read it at
             several; it is trained at the first alone. The network's own when empty.
         tile_size: side of the training tiles in pixels; 0 for that of the samples.
+        resolution: metres a pixel that samples are averaged to; 0 for their own.
         bands: names of the bands to use; all when empty.
         device: "auto", "cpu", "cuda" or "mps".
         seed: same seed, machine and settings, same model.
@@ -178,6 +184,7 @@ def train(
     if more_samples or samples_weights:
         sets = [sample_set, *map(SampleSet.read, more_samples)]
         sample_set = join(sets, samples_weights, more_validation, progress)
+    sample_set = at_resolution(sample_set, resolution)
     names = start.choose_bands(sample_set, list(bands))
     means, deviations, warning = scaling(sample_set, names, start)
     if warning:
@@ -191,7 +198,7 @@ def train(
         size=tile_size or sample_set.tile_size,
         loss=loss,
         tuning={"alpha": alpha, "gamma": gamma, "weights": list(class_weights)},
-        augmentation=Augmentation.parse(augmentation),
+        augmentation=replace(Augmentation.parse(augmentation), views=tuple(view_scales)),
         enhancement=enhancement,
         passes=passes,
         folds=folds,

@@ -138,6 +138,7 @@ class Train:
             "rotate": "Rotation",
             "scale": "Scale",
             "crop": "Crop",
+            "view": "Views of whole images",
             "mean_filter": "Mean filter",
             "gamma": "Gamma",
             "noise": "Noise",
@@ -150,10 +151,14 @@ class Train:
         },
         ("flip", "quarter_turn"),
     )
+    VIEW_SCALES = Numbers(
+        "Views' least and largest share of the side", low=0.1, high=4.0, count=2, default=(0.5, 1.4)
+    )
     ENHANCEMENT = Number("Background enhancement (share)", low=0.0, high=1.0)
     PASSES = Whole("Passes over landslide samples", low=1, high=100, default=1)
     SCALES = Numbers("Reading scales", low=1.0, high=16.0)
     TILE_SIZE = Whole("Tile size", low=0, high=2048, unit="pixels")
+    RESOLUTION = Number("Resolution", low=0.0, unit="m")
     BANDS = shared.BANDS
     DEVICE = shared.DEVICE
     SEED = shared.SEED

@@ -6,6 +6,7 @@ moves labels and every band alike; light and colour change in bands of imagery o
 bands hold keep their values, or turn along where that is asked for, see `raster.turning`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -22,11 +23,13 @@ from ...raster.turning import (
     turn_directions,
     turnings,
 )
+from ...samples.averaging import average
 from . import photometry
-from .cutting import Patch, Shape, cut, random_corner, warp
+from .cutting import Patch, Shape, any_corner, cut, random_corner, warp
 
 FLIP, QUARTER_TURN, ROTATE, SCALE, CROP = "flip", "quarter_turn", "rotate", "scale", "crop"
 MEAN_FILTER, GAMMA, NOISE = "mean_filter", "gamma", "noise"
+VIEW = "view"
 GAIN, BRIGHTNESS, CONTRAST, COLOUR = "gain", "brightness", "contrast", "colour"
 TURN_DIRECTIONS = "turn_directions"
 CHEN = (MEAN_FILTER, GAMMA, NOISE)
@@ -49,10 +52,14 @@ class Augmentation:
             "turn_directions" has the geometry turn the directions in bands along; each of the
             others happens to every tile, by a random amount.
         largest_scale: a pixel may stand for so much more or less ground.
+        views: least and largest share of an image's side that a view shows.
+        side: of the tiles in pixels, which a view fills; 0 where each is cut as a whole.
     """
 
     names: tuple[str, ...] = Train.AUGMENTATION.default
     largest_scale: float = LARGEST_SCALE
+    views: tuple[float, ...] = Train.VIEW_SCALES.default
+    side: int = 0
 
     @classmethod
     def parse(cls, names: Sequence[str]) -> "Augmentation":
@@ -76,6 +83,8 @@ class Augmentation:
     ) -> Patch:
         """Cut a tile at random from a patch, on a landslide if there is one, and turn it.
 
+        A view has its centre anywhere in the patch, whatever is there.
+
         Args:
             patch: with unscaled values.
             shape: rows and columns of the tile.
@@ -85,10 +94,12 @@ class Augmentation:
         directions = self.directions(bands)
         quarters, mirrored = self._turning(directions, rng)
         angle = self._angle(directions, rng)
-        step = self._step(rng)
+        step = self._step(patch, self.side or shape[0], rng)
+        patch, step = _averaged(patch, step, bands)
         size = (shape[1], shape[0]) if quarters % 2 else shape
         extent = (round(size[0] * step), round(size[1] * step))
-        row, col = random_corner(patch, extent, rng)
+        corner = any_corner if VIEW in self.names else random_corner
+        row, col = corner(patch, extent, rng)
         if angle or step != 1:
             centre = row + (extent[0] - 1) / 2, col + (extent[1] - 1) / 2
             unblended = [number for number, band in enumerate(bands) if is_direction(band)]
@@ -177,14 +188,25 @@ class Augmentation:
             return 0.0
         return float(rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE))
 
-    def _step(self, rng: np.random.Generator) -> float:
+    def _step(self, patch: Patch, side: int, rng: np.random.Generator) -> float:
         """Return how many pixels of the patch one pixel of the tile stands for."""
         step = 1.0
+        if VIEW in self.names:
+            side_share = rng.uniform(min(self.views), max(self.views))
+            step = side_share * math.prod(patch.shape) ** 0.5 / side
         if SCALE in self.names:
             step *= self.largest_scale ** rng.uniform(-1, 1)
         if CROP in self.names:
             step *= rng.uniform(SMALLEST_CROP, 1)
         return step
+
+
+def _averaged(patch: Patch, step: float, bands: Sequence[str]) -> tuple[Patch, float]:
+    """Return a patch of coarser pixels, of which a pixel of the tile stands for 1 to 2."""
+    if step < 2:
+        return patch, step
+    rows, cols = (max(side // int(step), 1) for side in patch.shape)
+    return Patch(*average(patch, (rows, cols), bands)), step * rows / patch.shape[0]
 
 
 def turned(patch: Patch, directions: Directions, quarters: int, mirrored: bool) -> Patch:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, repeat
 from pathlib import Path
 from threading import Lock
@@ -79,7 +79,7 @@ class Tiles:
         self.bands = bands
         self.size = size
         self.seed = seed
-        self.augmentation = augmentation or Augmentation()
+        self.augmentation = replace(augmentation or Augmentation(), side=size)
         self.enhancement = enhancement
         self.pasted = pasted
         index = [samples.bands.index(band) for band in bands]

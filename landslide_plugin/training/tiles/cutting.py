@@ -61,6 +61,15 @@ def random_corner(patch: Patch, shape: Shape, rng: np.random.Generator) -> Shape
     return corner[0], corner[1]
 
 
+def any_corner(patch: Patch, shape: Shape, rng: np.random.Generator) -> Shape:
+    """Choose row and column of a window whose centre is anywhere in the patch."""
+    row, col = (
+        round(rng.uniform(0, side) - wanted / 2)
+        for side, wanted in zip(patch.shape, shape, strict=True)
+    )
+    return row, col
+
+
 def cut(patch: Patch, row: int, col: int, shape: Shape) -> Patch:
     """Cut the window whose upper left pixel is at row and column."""
     height, width = patch.shape
