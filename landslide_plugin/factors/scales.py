@@ -32,6 +32,8 @@ FACTORS = ("tpi", "relief", "openness", *CURVATURES)
 _BYTES_PER_PIXEL = 110
 _ALIKE = 1e-3
 """Relative difference of a pixel's size from that of its tile, see `smoothing.tiles`."""
+_ON_THE_CIRCLE = 1 + 1e-6
+"""Of the radius: what lies on the circle counts, whatever the rounding."""
 
 
 def band_names(radii: Sequence[float]) -> list[str]:
@@ -162,7 +164,7 @@ class _Ground:
         for row, column in NEIGHBOURS[1:]:
             step = math.hypot(row * self._size[0], column * self._size[1])
             steepest = np.full(self._shape, -np.inf)
-            for number in range(1, math.floor(self._radius * (1 + _ALIKE) / step) + 1):
+            for number in range(1, math.floor(self._radius * _ON_THE_CIRCLE / step) + 1):
                 rise = self._moved(above, number * row, number * column) - self._centre
                 np.maximum(steepest, rise / (number * step), out=steepest)
             seen = steepest > -np.inf
@@ -178,7 +180,7 @@ class _Ground:
     def _disc(self) -> Iterator[tuple[int, int]]:
         """Yield each row of the pixels within the radius, and its pixels to each side."""
         height, width = self._size
-        radius = self._radius * (1 + _ALIKE)  # what lies on the circle counts
+        radius = self._radius * _ON_THE_CIRCLE
         last = math.floor(radius / height)
         for down in range(-last, last + 1):
             yield down, math.floor(math.sqrt(radius**2 - (down * height) ** 2) / width)

@@ -89,26 +89,26 @@ def test_a_paraboloid_keeps_its_curvature_at_any_radius(derived, size):
 
 
 def test_they_are_those_of_a_window_by_scipy_and_of_rays_one_by_one(derived):
-    heights = np.random.default_rng(0).normal(500, 30, (37, 43))
-    bands = derived(heights, radii=(40,))
+    heights = np.random.default_rng(0).normal(500, 30, (57, 63))
+    bands = derived(heights, radii=(250,))
     heights = heights.astype(np.float32)
-    down, across = np.mgrid[-4:5, -4:5]
-    disc = np.hypot(down, across) <= 4
+    down, across = np.mgrid[-25:26, -25:26]
+    disc = np.hypot(down, across) <= 25  # 7 and 24 lie on it; 1 and 25, at 25.02, beyond
     relief = generic_filter(heights, np.ptp, footprint=disc)
-    inner = slice(4, -4), slice(4, -4)
-    np.testing.assert_allclose(bands["relief_40m"][inner], relief[inner], rtol=1e-5)
+    inner = slice(25, -25), slice(25, -25)
+    np.testing.assert_allclose(bands["relief_250m"][inner], relief[inner], rtol=1e-5)
     around = disc & (np.hypot(down, across) > 0)
     tpi = heights - generic_filter(heights.astype(float), np.mean, footprint=around)
-    np.testing.assert_allclose(bands["tpi_40m"][inner], tpi[inner], atol=1e-3)
+    np.testing.assert_allclose(bands["tpi_250m"][inner], tpi[inner], atol=1e-3)
     angles = []
     for row, column in [(0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1), (-1, 0), (-1, 1)]:
         step = 10 * np.hypot(row, column)
         rises = [
-            (heights[20 + n * row, 20 + n * column] - heights[20, 20]) / (n * step)
-            for n in range(1, int(40 / step) + 1)
+            (heights[28 + n * row, 30 + n * column] - heights[28, 30]) / (n * step)
+            for n in range(1, int(250 / step) + 1)
         ]
         angles.append(90 - np.degrees(np.arctan(max(rises))))
-    assert bands["openness_40m"][20, 20] == pytest.approx(np.mean(angles), abs=1e-3)
+    assert bands["openness_250m"][28, 30] == pytest.approx(np.mean(angles), abs=1e-3)
 
 
 def test_holes_and_edges_are_left_out(derived):
