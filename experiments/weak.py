@@ -22,6 +22,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress, print_text
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.landslide_plugin.training.weak.trainweak_command import trainweak
+from landslide_mapper.models.calibration import calibration_of
 from landslide_mapper.models.model_file import load_card, load_model
 from landslide_mapper.models.weak import WeakNetwork
 from numpy.typing import NDArray
@@ -214,7 +215,8 @@ def measure(work: Work) -> dict[str, Any]:
         if work.model(name).exists():
             loaded = load_model(str(work.model(name)))
             card = loaded.card
-            ways[name] = Coarse((loaded.network, card.mean, card.std), plan, card.threshold)
+            threshold = float(calibration_of([card]).inverse(card.threshold))
+            ways[name] = Coarse((loaded.network, card.mean, card.std), plan, threshold)
     return compare(ways, work.samples)
 
 

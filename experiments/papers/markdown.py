@@ -90,6 +90,8 @@ def _facts(table: Table, rows: Sequence[tuple[Row, list[Result]]]) -> list[str]:
     )
     devices = "; ".join(sorted({r["device"] for r in results}))
     lines.append(f"- {devices}: {results[0]['machine']}")
+    if not table.of_source:
+        return lines
     if not any(row.paper for row in table.rows):
         lines.append("- The source's own figures are left out: they could not be verified here.")
     elif not all(row.paper for row in table.rows):

@@ -69,12 +69,14 @@ class Table:
         about: what differs from the source, and what to read out of it.
         common: arguments of `train` of all rows.
         rows: in order.
+        of_source: whether a source has such a table.
     """
 
     title: str
     about: str
     common: dict[str, Any]
     rows: list[Row]
+    of_source: bool = True
 
     def settings(self, row: Row, seed: int, quick: bool) -> dict[str, Any]:
         """Return the arguments of `train` of a run."""
@@ -270,6 +272,7 @@ TABLES = {
             "batch_size": 8,
         },
         _defaults(),
+        of_source=False,
     ),
     "syang2022": Table(
         "Networks and backbones (Yang, S. et al. 2022, Table 5)",
