@@ -25,9 +25,10 @@ Written by `python -m experiments.shipped.cards` from the files in `models/weigh
 `landslide:map` without MODEL takes one of those at hand: that ship with the plugin, or lie in the
 folder `models` beside the engines, where *Fetch a model* and you put them. In a checkout of the
 repository `python -m experiments.shipped.train NAME` trains such a model on your copy of the data
-(`LANDSLIDE_DATA` names its folder), `python -m experiments.shipped.measure` measures it; where a
-file came about otherwise, its training says so. Figures of a model stand beside those of a constant
-mask, the mean mask of the images that it was trained on.
+(`LANDSLIDE_DATA` names its folder), `python -m experiments.shipped.measure` measures it; stack-demo
+comes of *Run a recipe* with `models/recipes/stack-demo.json`. Where a file came about otherwise,
+its training says so. Figures of a model stand beside those of a constant mask, the mean mask of the
+images that it was trained on.
 """
 WAYS = {
     "zip": "ships with the plugin",

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from affine import Affine
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.fit import PERCENTILES
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
@@ -130,17 +129,6 @@ def landslide4sense(folder: Path) -> None:
         before=(landslide, pixels - landslide),
         progress=Progress(),
     )
-
-
-def scene_light(samples: SampleSet) -> dict[str, list[float]]:
-    """Return the low and the high value of each band over all train patches, for the card."""
-    pixels = [
-        values[:, valid]
-        for values, valid, _ in map(samples.load, samples.of_split("train"))
-        if valid.any()
-    ]
-    low, high = np.percentile(np.concatenate(pixels, axis=1), PERCENTILES, axis=1)
-    return {"low": low.tolist(), "high": high.tolist()}
 
 
 def read_patch(folder: Path, name: str) -> tuple[NDArray[np.uint8], NDArray[np.uint16]]:

@@ -1,5 +1,7 @@
 """Trains the models that ship: `python -m experiments.shipped.train NAME`, by the engine's Python.
 
+But for `stack-demo`, which the command `recipe` makes by `models/recipes/stack-demo.json`.
+
 The work goes on where it was if it was interrupted. `--quick` trains about a minute, to see that
 the recipe learns. The data are found by `LANDSLIDE_DATA`, or at `../shared/data`.
 """
@@ -16,6 +18,7 @@ from typing import Any
 import torch
 from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
 from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
+from landslide_mapper.landslide_plugin.training.card import light_of
 from landslide_mapper.landslide_plugin.training.loop.contracts import Outcome, Settings
 from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy, dice
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
@@ -33,8 +36,7 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments
 from torch import Tensor
 
-from .data import RGB, bijie, coarsened, landslide4sense, of_one_side, scene_light
-from .demo import NAME, train_demo
+from .data import RGB, bijie, coarsened, landslide4sense, of_one_side
 from .measure import RESIZED, Model, measure, read_image
 
 
@@ -285,7 +287,7 @@ def _card(
         bands=RGB,
         mean=samples.mean,
         std=samples.std,
-        scene=scene_light(samples) if recipe.scene else {},
+        scene=light_of(samples, RGB) if recipe.scene else {},
         resolution=recipe.stages[-1].resolution,
         tile_size=recipe.stages[-1].tile_size,
         classes=list(samples.classes),
@@ -315,7 +317,7 @@ def _card(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Train the model that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("name", choices=sorted([*RECIPES, NAME]))
+    parser.add_argument("name", choices=sorted(RECIPES))
     parser.add_argument(
         "--quick", action="store_true", help="about a minute, to see that it learns"
     )
@@ -325,11 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     work = given.work or Path("build/weights") / (given.name + ("-quick" if given.quick else ""))
     if given.threads:
         torch.set_num_threads(given.threads)
-    if given.name == NAME:
-        work.mkdir(parents=True, exist_ok=True)
-        print(train_demo(work, given.quick, Progress(print_texts)))
-    else:
-        print(train(given.name, work, given.quick))
+    print(train(given.name, work, given.quick))
     return 0
 
 

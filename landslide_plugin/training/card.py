@@ -16,8 +16,8 @@ from ...models.model_card import ModelCard, plain_stem
 from ...models.registry import task_of
 from ..contract.errors import InputError
 from ..inference.fit import PERCENTILES
+from ..samples.sample_set import SampleSet
 from .judging.held_out import HeldOut
-from .recipe import Recipe
 from .runs import Job, Result
 
 NAMES = re.compile(r"[a-zA-Z][\w.-]+[a-zA-Z0-9]")
@@ -127,21 +127,20 @@ def card_of(
     )
 
 
-def light_of(recipe: Recipe) -> dict[str, list[float]]:
+def light_of(data: SampleSet, bands: list[str]) -> dict[str, list[float]]:
     """Return the low and the high value of each band over the train patches.
 
     Raises:
         InputError: nearly all values of a band are the same.
     """
-    data = recipe.data
     patches = data.of_split("train")
     step = math.ceil(sum(math.prod(patch.window[2:]) for patch in patches) / LIGHT_PIXELS)
     pixels = []
     for patch in patches:
-        values, valid, _ = data.load(patch, recipe.bands)
+        values, valid, _ = data.load(patch, bands)
         pixels.append(values[:, valid][:, ::step])
     low, high = np.percentile(np.concatenate(pixels, axis=1), PERCENTILES, axis=1)
-    flat = [band for band, a, b in zip(recipe.bands, low, high, strict=True) if a == b]
+    flat = [band for band, a, b in zip(bands, low, high, strict=True) if a == b]
     if flat:
         raise InputError(
             f"{', '.join(flat)} hardly varies in the train samples, so that no scene can be "

@@ -240,7 +240,7 @@ def _train(
     patches, validation = parts[0]
     constant = recipe.tiles(parts[0], settings.seed).scan(progress.part(0.0, 0.02))
     _warn_of_constant(constant, recipe.bands, progress)
-    scene = light_of(recipe) if description.scene_light else {}
+    scene = light_of(recipe.data, recipe.bands) if description.scene_light else {}
     progress.message(
         f"Training {recipe.start.architecture} on {len(patches)} samples of {len(recipe.bands)} "
         f"bands, {len(validation)} for validation, on {describe(settings.device)}."
