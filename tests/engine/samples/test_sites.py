@@ -225,3 +225,18 @@ def test_images_of_one_place_at_two_dates_are_told_of_unless_split_by_blocks(
         events = []
         make(tmp_path / name, stacks, points, events, split=split)
         assert told == any("images for validation" in event.get("text", "") for event in events)
+
+
+def test_by_scene_whole_stacks_of_images_are_held_out(tmp_path, labelled, make_raster):
+    paths, shapes = [], []
+    for number in range(3):
+        left = LEFT + number * 64 * PIXEL
+        transform = from_origin(left, TOP, 10, 10)
+        values = np.full((1, 64, 64), 5 + number, np.float32)
+        paths.append(make_raster(f"{number}.tif", values, transform=transform, bands=["a"]))
+        shapes += [point(64 * number + 17, 17), point(64 * number + 47, 47)]
+    places = labelled("places.gpkg", shapes, [1, 0] * 3)
+    _, written = make(tmp_path, paths, places, split="scene", test=0.3, validation=0.3)
+    assert written.split == "scenes" and len(written.samples) == 6
+    parts = {(sample.source, sample.split) for sample in written.samples}
+    assert len(parts) == 3 and {split for _, split in parts} == {"train", "validation", "test"}
