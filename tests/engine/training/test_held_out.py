@@ -43,7 +43,7 @@ def on_the_test_part(model, folder):
         mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
         with torch.inference_mode():
             logits = loaded.network(torch.from_numpy((values - mean) / std * valid)[None])
-        probability = logits.softmax(1)[0, 1].numpy()
+        probability = (logits / card.temperature).softmax(1)[0, 1].numpy()
         truths.append((labels > 0)[labels != UNKNOWN])
         answers.append((probability >= card.threshold)[labels != UNKNOWN])
     return np.concatenate(truths), np.concatenate(answers)

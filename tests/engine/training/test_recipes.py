@@ -261,9 +261,9 @@ def test_unfit_wishes_are_refused_before_training(
 def test_the_file_predicts_as_the_trained_network_did(make_samples, run, monkeypatch, folds):
     kept = []
 
-    def keeps(path, network, card):
+    def keeps(path, network, card, half=False):
         kept.append(network)
-        save_model(path, network, card)
+        save_model(path, network, card, half=half)
 
     monkeypatch.setattr(commands, "save_model", keeps)
     loaded = load_model(
