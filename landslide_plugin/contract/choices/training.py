@@ -105,7 +105,7 @@ class Train:
     )
     """Yang, S. et al. 2022."""
 
-    EPOCHS = Whole("Epochs", low=0)
+    EPOCHS = Whole("Epochs (0 for enough)", low=0)
     BATCH_SIZE = Whole("Batch size", low=1, default=8)
     LEARNING_RATE = Number("Learning rate", above=0.0, high=1.0, default=0.001)
     OPTIMIZER = Choice(
