@@ -43,9 +43,9 @@ def test_three_epochs_give_a_file_that_predicts_as_the_trained_network(
 ):
     trained = []
 
-    def keep(path, network, card):
+    def keep(path, network, card, half):
         trained.append(network)
-        save_model(path, network, card)
+        save_model(path, network, card, half=half)
 
     monkeypatch.setattr(commands, "save_model", keep)
     result = commands.train(

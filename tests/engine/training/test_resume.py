@@ -292,10 +292,10 @@ def test_a_disk_that_fills_up_at_the_end_keeps_the_training(
     samples, model, events = make_samples(train=6, validation=2), small_disk / "m.safetensors", []
     filler = small_disk / "filler"
 
-    def fills(path, network, card):
+    def fills(path, network, card, half):
         free = os.statvfs(small_disk)
         filler.write_bytes(bytes(free.f_bavail * free.f_frsize - 4096))
-        save_model(path, network, card)
+        save_model(path, network, card, half=half)
 
     with (
         monkeypatch.context() as patch,
