@@ -361,7 +361,7 @@ class TestChange:
         for date in ("20230523", "20230627"):
             result, _ = run(
                 folder / f"s2_post_{date}_10bands.tif", tmp_path / f"{date}.tif",
-                earlier=folder / "s2_pre_20230413_10bands.tif", indices=["ndvi"],
+                earlier=str(folder / "s2_pre_20230413_10bands.tif"), indices=["ndvi"],
             )  # fmt: skip
             areas[date] = roc_auc_score(landslide, result["dndvi"].compressed())
         assert areas["20230523"] == pytest.approx(0.829, abs=5e-3)  # a week after
