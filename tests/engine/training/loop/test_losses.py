@@ -46,7 +46,7 @@ def focal(landslide):
     return sum(terms) / 3
 
 
-def test_focal_weighs_background_low_as_chen_et_al_2022_do():
+def test_background_counts_little_in_focal_loss_as_in_chen_et_al_2022():
     assert loss("focal") == pytest.approx(focal(landslide=0.75), rel=1e-5)
 
 
