@@ -146,7 +146,8 @@ def find_start(
             are downloaded where need be.
         weights: file with the encoder's first weights, which are taken instead; none when empty.
         start_from: model file to train on from; none when empty.
-        dropout: share of channels dropped in training; None for what backbone or file has.
+        dropout: share of each layer's values dropped in training; None for the backbone's or the
+            file's.
 
     Raises:
         InputError: there is no such architecture or backbone, or none pretrained, it has no

@@ -108,8 +108,8 @@ def train(
         pretrained: whether the encoder begins with weights learnt on photographs: "auto" where they
             are installed, "none", or "imagenet" for those that are downloaded where need be.
         weights: file with the encoder's first weights, or with a whole Mask R-CNN's; instead.
-        dropout: share of each layer's channels that are dropped in training, 0..1, of
-            architectures that have it; None for the backbone's.
+        dropout: share of each layer's values that are dropped in training, 0..1, of architectures
+            that have it; None for the backbone's.
         loss: of semantic networks; see `losses`. Mask R-CNN has its own.
         alpha: weight of background in the focal loss, landslide's being 1 - alpha.
         gamma: focus of the focal loss: how little counts what is nearly right.
