@@ -77,12 +77,24 @@ def test_what_is_measured_already_is_not_measured_again(tmp_path, monkeypatch):
     assert len(asked) == 1
 
 
+QUICK = {
+    "defaults": "Mars, U-Net lite0",
+    "syang2022": "U-Net, lite0 pretrained",
+    "chen2022": "U-Net, lite0 pretrained",
+    "ryang2022": "U-Net, imagery + factors + enhancement",
+    "enhancement": "FC-DenseNet light + enhancement",
+    "factors": "Mars, imagery + elevation + slope + thermal inertia",
+    "gao2021": "ResU-Net, imagery + factors",
+}
+"""A light row of each table: all 77 take a quarter of an hour even when each is tiny."""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", TABLES)
 def test_a_table_runs_through(name, data_dir, tmp_path, monkeypatch):
     monkeypatch.setenv("LANDSLIDE_DATA", str(data_dir))
     command = [sys.executable, "-m", "experiments.papers", name, "--quick", "--seeds", "0"]
-    subprocess.run([*command, "--out", str(tmp_path)], cwd=ROOT, check=True)
+    subprocess.run([*command, "--only", QUICK[name], "--out", str(tmp_path)], cwd=ROOT, check=True)
     text = (tmp_path / "table.md").read_text()
     assert "Failed" not in text
-    assert all(f"| {row.name} |" in text for row in TABLES[name].rows)
+    assert f"| {QUICK[name]} |" in text
