@@ -83,7 +83,11 @@ NEW = ("samples", "area")
 """Folders, which are never replaced."""
 
 
-@pytest.mark.parametrize("command", sorted(set(COMMANDS) - {"device", "importsamples"}))
+NOT_RUN = {"device", "importsamples", "recipe"}
+"""A recipe does nothing but run the others."""
+
+
+@pytest.mark.parametrize("command", sorted(set(COMMANDS) - NOT_RUN))
 def test_cancel_is_soon_over_and_leaves_what_stood(
     commands, command, engine_python, recorder, tmp_path
 ):

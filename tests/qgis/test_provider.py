@@ -434,6 +434,6 @@ class TestStyles:
 def test_the_worker_knows_every_destination_as_an_output(provider):
     """So that none of them is an input, another output or in the work of another run."""
     for result in provider.algorithms():
-        if result.name() in COMMANDS:
+        if result.name() in set(COMMANDS) - {"recipe"}:  # whose steps claim what they write
             keys = {each.name().lower() for each in result.destinationParameterDefinitions()}
             assert keys == set(OUTPUTS.get(result.name(), ("output",)))
