@@ -28,8 +28,8 @@ def recipe(
     """Run the steps of a recipe; those that are done already are passed over.
 
     A step is done if it, and all before it, were run to their end with the same parameters into the
-    same folder; whether its data have changed since is not looked at. A training that was broken
-    off goes on from its checkpoint.
+    same folder; whether its data have changed since, or what it made is gone, is not looked at. A
+    training that was broken off goes on from its checkpoint.
 
     Args:
         recipe: JSON file; see the module `recipe`.
@@ -50,13 +50,15 @@ def recipe(
     if given is not None and not given.is_dir():
         raise InputError(f"{data} is no folder: choose the one with the recipe's data.")
     filled = [step.filled(given, work) for step in plan.steps]
+    result = Step("", {"result": plan.result}).filled(given, work)["result"]
     if not work.is_dir():
         require_folder(work)
         work.mkdir()
     require_folder(work / NOTE)
     ran, digests = 0, plan.digests()
     with locked(work / NOTE):
-        done = read_note(work / NOTE).get("done", [])
+        noted = read_note(work / NOTE).get("done")
+        done = noted if isinstance(noted, list) else []
         for number, (step, parameters) in enumerate(zip(plan.steps, filled, strict=True)):
             name = f"Step {number + 1} of {len(plan.steps)}, {step.command}"
             if done[: number + 1] == digests[: number + 1]:
@@ -68,7 +70,6 @@ def recipe(
             _note(work, digests[: number + 1])
             ran += 1
     progress.update(1.0)
-    result = Step("", {"result": plan.result}).filled(given, work)["result"]
     return {"folder": str(work), "result": result, "steps": ran}
 
 

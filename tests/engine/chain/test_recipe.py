@@ -68,6 +68,19 @@ def test_a_broken_run_goes_on_at_the_step_that_failed(cook, tmp_path, monkeypatc
     assert ran == ["demoarea", "terrainfactors", "terrainfactors"]
 
 
+def test_a_damaged_note_makes_all_steps_run(cook, tmp_path):
+    cook(AREA)
+    (tmp_path / "work" / recipe_command.NOTE).write_text('{"done": 3}', encoding="utf-8")
+    step = {"command": "demoarea", "parameters": {"folder": "{work}/b", "size": 256}}
+    assert cook(step)[0]["steps"] == 1
+
+
+def test_a_result_in_data_that_are_not_given_is_told_before_any_step(cook, tmp_path):
+    with pytest.raises(InputError, match="name the folder"):
+        cook(AREA, result="{data}/model.safetensors")
+    assert not (tmp_path / "work").exists()
+
+
 def test_data_are_found_in_the_folder_that_is_given(cook, tmp_path):
     run_command("demoarea", {"folder": str(tmp_path / "mine"), "size": 256}, Progress())
     step: dict[str, Any] = {"command": "terrainfactors", "parameters": {**TERRAIN["parameters"]}}
