@@ -123,6 +123,7 @@ def _terrain(
         input=given.dem,
         output=str(folder / "terrain.tif"),
         factors=wanted.terrain,
+        radii=wanted.radii,
         smoothing=settings.smoothing,
         z_unit=settings.z_unit,
         fill=settings.fill,
@@ -131,7 +132,7 @@ def _terrain(
     )["output"]
     smoothed = f"smoothed by {settings.smoothing:g} m" if settings.smoothing else "not smoothed"
     use = "" if wanted.terrain_in_model else ", for the attributes alone"
-    result.steps.append(f"From the DEM, {smoothed}: {', '.join(wanted.terrain)}{use}.")
+    result.steps.append(f"From the DEM, {smoothed}: {wanted.of_the_dem}{use}.")
     result.attributes.append(result.terrain)
     if wanted.terrain_in_model:
         result.layers.append(result.terrain)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..contract.errors import InputError
+from ..factors.scales import radius_of
 from ..factors.spectral import INDICES
 from ..factors.terrain import FACTORS
 
@@ -39,6 +40,7 @@ class Plan:
 
     Attributes:
         terrain: factors to derive from the DEM.
+        radii: metres within which factors are derived from it too; see `scales`.
         indices: spectral indices to derive from the image.
         image: bands that the image itself must hold.
         rivers: whether the distance to rivers is wanted.
@@ -49,6 +51,7 @@ class Plan:
     """
 
     terrain: list[str] = field(default_factory=list)
+    radii: list[float] = field(default_factory=list)
     indices: list[str] = field(default_factory=list)
     image: list[str] = field(default_factory=list)
     rivers: bool = False
@@ -57,11 +60,18 @@ class Plan:
     terrain_in_model: bool = False
     rivers_in_model: bool = False
 
+    @property
+    def of_the_dem(self) -> str:
+        """What is derived from the DEM, in words."""
+        names = ", ".join(self.terrain)
+        radii = ", ".join(f"{radius:g}" for radius in self.radii)
+        return f"{names} and factors within {radii} m" if radii else names
+
     def describe(self) -> str:
         """Return what is derived, for the log."""
         parts = []
         if self.terrain:
-            parts.append("from the DEM " + ", ".join(self.terrain))
+            parts.append(f"from the DEM {self.of_the_dem}")
         if self.indices:
             parts.append("from the image " + ", ".join(self.indices))
         names = {"rivers": self.rivers, "faults": self.faults}
@@ -89,6 +99,10 @@ def plan(bands: Sequence[str], given: Given) -> Plan:
             result.terrain_in_model = True
             if factor not in result.terrain:
                 result.terrain.append(factor)
+        elif (radius := radius_of(band)) is not None:
+            result.terrain_in_model = True
+            if radius not in result.radii:
+                result.radii.append(radius)
         elif band in INDICES:
             result.indices.append(band)
         elif band == RIVERS:
@@ -99,14 +113,15 @@ def plan(bands: Sequence[str], given: Given) -> Plan:
             result.geology = True
         else:
             result.image.append(band)
-    _require(result, given)
+    _require(result, bands, given)
     return result
 
 
-def _require(wanted: Plan, given: Given) -> None:
+def _require(wanted: Plan, bands: Sequence[str], given: Given) -> None:
     """Refuse a plan without the layers that it needs."""
-    if wanted.terrain and not given.dem:
-        raise InputError(f"The model wants {', '.join(wanted.terrain)}: give a DEM.")
+    terrain = [*wanted.terrain, *filter(radius_of, bands)]
+    if terrain and not given.dem:
+        raise InputError(f"The model wants {', '.join(terrain)}: give a DEM.")
     if wanted.rivers and not (given.rivers or given.dem):
         raise InputError(f"The model wants the band {RIVERS}: give rivers, or a DEM for streams.")
     if wanted.faults and not given.faults:

@@ -6,6 +6,7 @@ radius has smoothed, which leaves the curvature of any paraboloid as it is.
 """
 
 import math
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -29,6 +30,7 @@ CURVATURES = ("curvature", "plan_curvature", "profile_curvature")
 FACTORS = ("tpi", "relief", "openness", *CURVATURES)
 """What is derived at each radius."""
 
+_NAME = re.compile(rf"(?:{'|'.join(FACTORS)})_(\d+(?:\.\d+)?(?:e[+-]\d+)?)m")
 _BYTES_PER_PIXEL = 110
 _ALIKE = 1e-3
 """Relative difference of a pixel's size from that of its tile, see `smoothing.tiles`."""
@@ -39,6 +41,13 @@ _ON_THE_CIRCLE = 1 + 1e-6
 def band_names(radii: Sequence[float]) -> list[str]:
     """Return the bands of some radii, such as tpi_100m."""
     return [f"{factor}_{radius:g}m" for radius in radii for factor in FACTORS]
+
+
+def radius_of(band: str) -> float | None:
+    """Return the radius that a band is derived within, as `band_names` names it; None of others."""
+    match = _NAME.fullmatch(band)
+    radius = float(match[1]) if match else 0.0
+    return radius if radius > 0 and band in band_names([radius]) else None
 
 
 def check_radii(radii: Sequence[float], grid: Grid, bands: int, progress: Progress) -> None:
@@ -60,7 +69,8 @@ def check_radii(radii: Sequence[float], grid: Grid, bands: int, progress: Progre
         if not grid.resolution <= radius <= extent:
             raise InputError(
                 f"The radius of {radius:g} m does not fit the DEM, whose pixels have "
-                f"{grid.resolution:.3g} m and which is {extent:.0f} m wide: give one between."
+                f"{grid.resolution:.3g} m and which is {extent:.0f} m wide: give one between, "
+                "or another DEM."
             )
     rows = block_rows(grid, bands) + 2 * _reach(grid, max(radii))[0]
     require_memory(

@@ -10,6 +10,9 @@ import rasterio
 from landslide_mapper.landslide_plugin.chain.map_command import map as map_landslides
 from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.factors.stack_command import stack
+from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from shapely import box
 
 
@@ -33,6 +36,31 @@ def test_what_the_model_wants_is_derived(layers, make_model, rivers):
         assert (probability.read(1) >= 0).all()
         assert "untrained" in probability.tags()["LANDSLIDE_MODEL"]
     assert results(layers) == ["inventory.gpkg", "probability.tif"]
+
+
+def test_terrain_within_the_radii_of_a_model_is_derived(layers, make_model, tmp_path):
+    """The map is that of a stack with these very bands."""
+    model = make_model(["red", "relief_100m", "slope", "openness_50m"], mean=50.0, std=100.0)
+    map_landslides(**layers, model=model, threshold=0.0)
+    terrain, stacked, wanted = (str(tmp_path / f"{name}.tif") for name in ("t", "s", "w"))
+    terrainfactors(
+        input=layers["dem"],
+        output=terrain,
+        factors=["slope"],
+        radii=[50.0, 100.0],
+        progress=Progress(),
+    )
+    stack(layers=[layers["image"], terrain], output=stacked, progress=Progress())
+    predict(stack=stacked, model=model, probability=wanted, fill="keep", progress=Progress())
+    with rasterio.open(layers["probability"]) as ours, rasterio.open(wanted) as theirs:
+        assert ours.read(1).std() > 1e-4
+        np.testing.assert_array_equal(ours.read(1), theirs.read(1))
+
+
+def test_a_radius_that_the_dem_is_too_small_for_is_refused(layers, make_model):
+    with pytest.raises(InputError, match=r"radius of 5000 m does not fit .*another DEM\."):
+        map_landslides(**layers, model=make_model(["tpi_5000m"]))
+    assert results(layers) == []
 
 
 def test_only_the_area_is_mapped(layers, make_model, tmp_path):

@@ -23,6 +23,16 @@ def test_classes_of_aspect_are_one_factor():
     assert not result.image
 
 
+def test_a_band_with_a_radius_is_derived_from_the_dem_within_that_radius():
+    bands = ["relief_500m", "plan_curvature_12.5m", "tpi_500m", "slope"]
+    result = plan(bands, Given(dem="dem.tif"))
+    assert result.radii == [500.0, 12.5] and result.terrain_in_model and not result.image
+    assert result.terrain == ["elevation", "slope", "aspect"]
+    assert "factors within 500, 12.5 m" in result.describe()
+    names = ["tpi_100", "slope_100m", "tpi_m", "tpi_0m", "tpi_infm", "tpi_100.0m", "tpi_-5m"]
+    assert plan(names, Given()).image == names, "of the image, as no factor is called so"
+
+
 def test_only_what_the_model_needs_is_derived():
     result = plan(["red", "green"], Given(dem="dem.tif"))
     assert not (result.indices or result.rivers or result.faults or result.geology)
@@ -42,9 +52,9 @@ def test_the_log_says_what_is_derived():
     assert "ndvi" in text and "slope" in text and "rivers" in text and "faults" not in text
 
 
-@pytest.mark.parametrize("band", ["slope", "river_distance"])
+@pytest.mark.parametrize("band", ["slope", "relief_500m", "river_distance"])
 def test_without_a_dem_terrain_can_not_be_had(band):
-    with pytest.raises(InputError, match="DEM"):
+    with pytest.raises(InputError, match=f"{band}: give .*DEM"):
         plan([band], Given())
 
 
