@@ -199,8 +199,12 @@ class Train(EngineAlgorithm):
         )
         yield (
             advanced(later(asked(choices.Train.FROZEN_EPOCHS))),
-            "At first only the rest of a pretrained network learns; then the encoder does too, at "
-            "a tenth of the learning rate.",
+            "At first only the rest of a pretrained network learns; then the encoder does too.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.ENCODER_RATE))),
+            "An encoder that begins with learnt weights, pretrained, of a file or of the model to "
+            "start from, learns at this share of the learning rate; a random one at all of it.",
         )
         yield (
             advanced(later(asked(choices.Train.PATIENCE))),

@@ -60,6 +60,11 @@ class Start:
         """Whether the network finds single landslides."""
         return task_of(self.architecture) == INSTANCE_TASK
 
+    @property
+    def has_learnt(self) -> bool:
+        """Whether the encoder begins with weights that have learnt something."""
+        return bool(self.pretrained or self.card)
+
     def network(self, bands: list[str], classes: int, seed: int) -> nn.Module:
         """Return the network for bands of these names."""
         torch.manual_seed(seed)
@@ -236,7 +241,7 @@ def check_frozen(start: Start, frozen_epochs: int, progress: Progress) -> None:
         raise InputError(
             f"{start.architecture} has no encoder that could be frozen: set the frozen epochs to 0."
         )
-    if not start.pretrained and not start.card:
+    if not start.has_learnt:
         progress.warning(
             "The encoder that is frozen at first has random weights: choose pretrained ones or a "
             "model to start from, or set the frozen epochs to 0."

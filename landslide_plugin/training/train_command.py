@@ -37,9 +37,6 @@ FEWEST = 10
 """Epochs of the largest sets, so that there are some to choose the best of."""
 LATE = 0.9
 """Part of all epochs after which the best one is among the last."""
-ENCODER_RATE = 0.1
-"""Learning rate, as share of the others', of an encoder that has learnt already (Yang, S. et al.
-2022 train on with a tenth once it is unfrozen)."""
 
 
 def train(
@@ -67,6 +64,7 @@ def train(
     optimizer: Annotated[str, Train.OPTIMIZER] = Train.OPTIMIZER.default,
     schedule: Annotated[str, Train.SCHEDULE] = Train.SCHEDULE.default,
     frozen_epochs: Annotated[int, Train.FROZEN_EPOCHS] = Train.FROZEN_EPOCHS.default,
+    encoder_rate: Annotated[float, Train.ENCODER_RATE] = Train.ENCODER_RATE.default,
     patience: Annotated[int, Train.PATIENCE] = Train.PATIENCE.default,
     averaging: Annotated[float, Train.AVERAGING] = Train.AVERAGING.default,
     folds: Annotated[int, Train.FOLDS] = Train.FOLDS.default,
@@ -120,6 +118,8 @@ def train(
         optimizer: "adamw" or "adam".
         schedule: course of the learning rate; see `schedule`.
         frozen_epochs: epochs at the beginning in which the encoder stays as it is.
+        encoder_rate: learning rate of the encoder as share of the others', where it begins with
+            learnt weights: pretrained, from `weights` or from `start_from`.
         patience: epochs without a better one after which training ends; 0 for never.
         averaging: decay of the running average of the weights (EMA), 0 for none.
         folds: number of parts that train and validation samples are shared out to; one network is
@@ -215,7 +215,7 @@ def train(
         optimizer=optimizer,
         schedule=schedule,
         frozen_epochs=frozen_epochs,
-        encoder_rate=ENCODER_RATE if start.pretrained or frozen_epochs else 1.0,
+        encoder_rate=encoder_rate if start.has_learnt else 1.0,
         patience=patience,
         averaging=averaging,
     )

@@ -133,6 +133,7 @@ INTERFACE = {
         "OPTIMIZER": "enum",
         "SCHEDULE": "enum",
         "FROZEN_EPOCHS": "number",
+        "ENCODER_RATE": "number",
         "PATIENCE": "number",
         "AVERAGING": "number",
         "FOLDS": "number",

@@ -127,6 +127,11 @@ class Train:
     """Each word is a function's in `training/loop/schedule.py`."""
 
     FROZEN_EPOCHS = Whole("Epochs with frozen encoder", low=0)
+    ENCODER_RATE = Number(
+        "Learning rate of a learnt encoder (share)", above=0.0, high=1.0, default=0.1
+    )
+    """Yang, S. et al. 2022 train on with a tenth."""
+
     PATIENCE = Whole("Patience", low=0, unit="epochs")
     AVERAGING = Number("Averaging of the weights", low=0.0, high=0.9999, default=0.99)
     FOLDS = Whole("Folds", low=0, high=20)

@@ -200,6 +200,29 @@ def test_a_frozen_encoder_of_random_weights_is_warned_of(make_samples, run):
     assert any("frozen at first has random weights" in text for text in said)
 
 
+def test_an_encoder_that_has_learnt_has_a_rate_of_its_own(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    first = run(samples, "first")[0]["model"]
+    given = {"start_from": first, "averaging": 0.0, "epochs": 2}
+    slow = run(samples, "slow", encoder_rate=1e-6, **given)[0]["model"]
+    before, after = load_file(first), load_file(slow)
+    moved = {name: (after[name] - before[name]).abs().max().item() for name in before}
+    encoder, rest = moved["first.weight"], moved["last.weight"]
+    assert encoder < 1e-6 < 1e-4 < rest
+    usual = load_card(run(samples, "usual", **given)[0]["model"])
+    assert usual.training["encoder_rate"] == 0.1
+
+
+def test_an_encoder_of_random_weights_learns_as_fast_as_the_rest(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    asked = run(samples, "asked", encoder_rate=1e-6)[0]["model"]
+    whole = run(samples, "whole", encoder_rate=1.0, frozen_epochs=0)[0]["model"]
+    frozen = run(samples, "frozen", frozen_epochs=1, epochs=2)[0]["model"]
+    assert torch.equal(load_file(asked)["first.weight"], load_file(whole)["first.weight"])
+    rates = [load_card(model).training["encoder_rate"] for model in (asked, frozen)]
+    assert rates == [1.0, 1.0]
+
+
 def test_tiles_need_not_be_divisible(make_samples, run):
     assert run(make_samples(train=4, validation=2), tile_size=27)[0]["epochs"] == 1
 
@@ -241,6 +264,7 @@ UNFIT = {
     "patience": ({"patience": -1}, {}, "PATIENCE is -1: choose 0"),
     "augmentation": ({"augmentation": ["wobble"]}, {}, "AUGMENTATION .* choose from flip"),
     "enhancement": ({"enhancement": 1.5}, {}, "ENHANCEMENT is 1.5: choose from 0 to 1"),
+    "encoder_rate": ({"encoder_rate": 0.0}, {}, "ENCODER_RATE is 0.0: choose more than 0 and at"),
     "class_weights": ({"class_weights": [1.0, 2.0, 3.0]}, {}, "choose 2 numbers"),
     "pretrained": ({"pretrained": "imagenet"}, {}, "no pretrained weights"),
 }
