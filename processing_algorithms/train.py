@@ -237,9 +237,19 @@ class Train(EngineAlgorithm):
             "different sizes, or with landslides always in the middle.",
         )
         yield (
+            advanced(later(asked(choices.Train.LARGEST_SCALE))),
+            "With the augmentation scale, tiles are enlarged and reduced by up to this factor; the "
+            "larger it is, the more pixel sizes the model gets used to.",
+        )
+        yield (
             later(asked(choices.Train.ENHANCEMENT)),
             "Share of the training samples that get other backgrounds: spliced of four, or with a "
             "landslide pasted elsewhere.",
+        )
+        yield (
+            advanced(later(asked(choices.Train.PASTED))),
+            "Of the samples with other backgrounds, those that one landslide's box is pasted into "
+            "(CutMix); the others are spliced. 0 splices all.",
         )
         yield (
             advanced(later(asked(choices.Train.PASSES))),

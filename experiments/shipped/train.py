@@ -24,10 +24,7 @@ from landslide_mapper.landslide_plugin.training.loop.losses import cross_entropy
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
 from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
 from landslide_mapper.landslide_plugin.training.loop.trainer import fit
-from landslide_mapper.landslide_plugin.training.tiles.augmentation import (
-    LARGEST_SCALE,
-    Augmentation,
-)
+from landslide_mapper.landslide_plugin.training.tiles.augmentation import Augmentation
 from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from landslide_mapper.models.compact_unet import CompactUNet
 from landslide_mapper.models.device import describe, pick_device
@@ -99,7 +96,7 @@ class Recipe:
     batch_size: int = 16
     seed: int = 0
     averaging: float = 0.998
-    largest_scale: float = LARGEST_SCALE
+    largest_scale: float = Augmentation.largest_scale
 
 
 RECIPES = {

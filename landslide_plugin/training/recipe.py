@@ -14,7 +14,7 @@ from .loop.contracts import Task
 from .loop.losses import tuned
 from .loop.semantic import SemanticTask
 from .start import Start
-from .tiles.augmentation import TURN_DIRECTIONS, VIEW, Augmentation
+from .tiles.augmentation import SCALE, TURN_DIRECTIONS, VIEW, Augmentation
 from .tiles.batches import Tiles
 
 SMALLEST_TILE, LARGEST_TILE = 16, 2048
@@ -38,6 +38,7 @@ class Recipe:
         tuning: what the loss takes besides; see `losses.tuned`.
         augmentation: of the training tiles.
         enhancement: share of tiles with another background.
+        pasted: share of these whose landslide is pasted; the others are spliced.
         passes: times that train patches with landslide are seen in an epoch.
         folds: number of parts that take turns as validation; below 2 for the set's own split.
         seed: of folds and tiles.
@@ -53,6 +54,7 @@ class Recipe:
     tuning: dict[str, Any]
     augmentation: Augmentation
     enhancement: float
+    pasted: float
     passes: int
     folds: int
     seed: int
@@ -119,6 +121,7 @@ class Recipe:
             validation,
             self.augmentation,
             self.enhancement,
+            self.pasted,
         )
         tiles.mean, tiles.std = self.mean, self.std
         return tiles
@@ -150,7 +153,7 @@ class Recipe:
 
     def facts(self) -> dict[str, Any]:
         """Return what the model card tells of it."""
-        data = self.data
+        data, augmented = self.data, self.augmentation
         counts = [len(patches) for patches in self.parts()[0]]
         card = self.start.card
         return {
@@ -168,10 +171,12 @@ class Recipe:
             "backbone": self.start.backbone,
             "pretrained": self.start.pretrained,
             "start_from": card.name if card else "",
-            "augmentation": ", ".join(self.augmentation.names) or "none",
-            "turn_directions": TURN_DIRECTIONS in self.augmentation.names,
-            **({"views": list(self.augmentation.views)} if VIEW in self.augmentation.names else {}),
+            "augmentation": ", ".join(augmented.names) or "none",
+            "turn_directions": TURN_DIRECTIONS in augmented.names,
+            **({"views": list(augmented.views)} if VIEW in augmented.names else {}),
+            **({"largest_scale": augmented.largest_scale} if SCALE in augmented.names else {}),
             "enhancement": self.enhancement,
+            **({"pasted": self.pasted} if self.enhancement else {}),
             "passes": self.passes,
         }
 

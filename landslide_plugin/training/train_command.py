@@ -70,7 +70,9 @@ def train(
     folds: Annotated[int, Train.FOLDS] = Train.FOLDS.default,
     augmentation: Annotated[Sequence[str], Train.AUGMENTATION] = Train.AUGMENTATION.default,
     view_scales: Annotated[Sequence[float], Train.VIEW_SCALES] = Train.VIEW_SCALES.default,
+    largest_scale: Annotated[float, Train.LARGEST_SCALE] = Train.LARGEST_SCALE.default,
     enhancement: Annotated[float, Train.ENHANCEMENT] = Train.ENHANCEMENT.default,
+    pasted: Annotated[float, Train.PASTED] = Train.PASTED.default,
     passes: Annotated[int, Train.PASSES] = Train.PASSES.default,
     start_from: str = "",
     scales: Annotated[Sequence[float], Train.SCALES] = Train.SCALES.default,
@@ -128,7 +130,10 @@ def train(
             `Augmentation`.
         view_scales: least and largest share of an image's side that a tile shows, with the
             augmentation "view".
+        largest_scale: a pixel may stand for so much more or less ground, with the augmentation
+            "scale".
         enhancement: share of training tiles with another background, 0..1; see `enhancement`.
+        pasted: share of these that are pasted (CutMix), 0..1; the others are spliced.
         passes: times that train patches with landslide are seen in an epoch.
         start_from: model file to train on from, with its architecture; bands are found by name, and
             new ones are learnt from nothing.
@@ -198,8 +203,13 @@ def train(
         size=tile_size or sample_set.tile_size,
         loss=loss,
         tuning={"alpha": alpha, "gamma": gamma, "weights": list(class_weights)},
-        augmentation=replace(Augmentation.parse(augmentation), views=tuple(view_scales)),
+        augmentation=replace(
+            Augmentation.parse(augmentation),
+            views=tuple(view_scales),
+            largest_scale=largest_scale,
+        ),
         enhancement=enhancement,
+        pasted=pasted,
         passes=passes,
         folds=folds,
         seed=seed,

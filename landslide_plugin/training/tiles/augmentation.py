@@ -37,8 +37,6 @@ NAMES = tuple(name for name in Train.AUGMENTATION.words if name != "none")
 
 LARGEST_ANGLE = 45.0
 """Degrees to either side; quarter turns add the rest of the circle."""
-LARGEST_SCALE = 1.25
-"""A pixel may stand for this much more or less ground, as a rule."""
 SMALLEST_CROP = 0.7
 """Share of the tile's side that a crop keeps at least; it is enlarged to the tile."""
 
@@ -57,7 +55,7 @@ class Augmentation:
     """
 
     names: tuple[str, ...] = Train.AUGMENTATION.default
-    largest_scale: float = LARGEST_SCALE
+    largest_scale: float = Train.LARGEST_SCALE.default
     views: tuple[float, ...] = Train.VIEW_SCALES.default
     side: int = 0
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ...contract.choices import Train
 from ...contract.errors import InputError
 from ...core.ahead import read_ahead
 from ...core.progress import Progress
@@ -73,7 +74,7 @@ class Tiles:
         validation: Sequence[Sample] | None = None,
         augmentation: Augmentation | None = None,
         enhancement: float = 0.0,
-        pasted: float = 0.5,
+        pasted: float = Train.PASTED.default,
     ) -> None:
         self.samples = samples
         self.bands = bands

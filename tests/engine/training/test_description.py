@@ -10,6 +10,9 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.training.start import find_start
+from landslide_mapper.landslide_plugin.training.tiles import batches
+from landslide_mapper.landslide_plugin.training.tiles.augmentation import Augmentation
+from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models import compact_unet
 from landslide_mapper.models.compact_unet import CompactUNet
@@ -33,6 +36,24 @@ def run(tmp_path, tiny):
             **change,
         }
         return train(**checked("train", train, given), progress=Progress())["model"]
+
+    return make
+
+
+@pytest.fixture
+def tiles_of(make_samples, run, monkeypatch):
+    """Return a function that trains, and returns the model's card and its training tiles."""
+
+    def make(**change):
+        tiles = []
+        ordinary = Tiles._train_tile
+
+        def watched(self, epoch, number):
+            tiles.append(ordinary(self, epoch, number))
+            return tiles[-1]
+
+        monkeypatch.setattr(Tiles, "_train_tile", watched)
+        return load_card(run(make_samples(train=4, background=6, validation=2), **change)), tiles
 
     return make
 
@@ -159,8 +180,6 @@ class TestScales:
 
 class TestPasses:
     def test_an_epoch_sees_patches_with_landslide_so_often(self, make_samples, run, monkeypatch):
-        from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
-
         seen = []
         ordinary = Tiles._train_tile
 
@@ -173,3 +192,37 @@ class TestPasses:
         assert (seen.count(True), seen.count(False)) == (9, 2)
         assert load_card(model).training["passes"] == 3
         assert load_card(model).training["train_samples"] == 5
+
+
+class TestTiles:
+    @pytest.mark.parametrize("share, way", [(0.0, "splice"), (1.0, "paste")])
+    def test_of_other_backgrounds_a_share_is_pasted(self, tiles_of, monkeypatch, share, way):
+        taken = []
+        for name in ("splice", "paste"):
+            ordinary = getattr(batches, name)
+
+            def watched(*given, name=name, ordinary=ordinary):
+                taken.append(name)
+                return ordinary(*given)
+
+            monkeypatch.setattr(batches, name, watched)
+        card, tiles = tiles_of(enhancement=1.0, pasted=share)
+        assert taken == [way] * len(tiles)
+        assert card.training["pasted"] == share
+
+    def test_a_pixel_stands_for_up_to_so_much_more_or_less_ground(self, tiles_of, monkeypatch):
+        steps = []
+        ordinary = Augmentation._step
+
+        def watched(*given):
+            steps.append(ordinary(*given))
+            return steps[-1]
+
+        monkeypatch.setattr(Augmentation, "_step", watched)
+        card, _ = tiles_of(augmentation=["scale"], largest_scale=3.0, epochs=6)
+        assert 1 / 3 <= min(steps) < 1 / 2 and 2 < max(steps) <= 3
+        assert card.training["largest_scale"] == 3
+
+    def test_the_card_is_silent_on_what_was_not_asked_for(self, tiles_of):
+        card, _ = tiles_of()
+        assert not {"pasted", "largest_scale"} & set(card.training)
