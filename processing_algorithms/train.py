@@ -221,6 +221,13 @@ class Train(EngineAlgorithm):
             "network is trained for each part as validation, and the model averages them. It takes "
             "as many times longer, and the report shows the spread.",
         )
+        yield (
+            advanced(later(asked(choices.Train.BALANCED_VALIDATION))),
+            "Epoch and threshold are chosen by the validation samples with landslide and at most "
+            "as many without, spread evenly over all of these; where background abounds it would "
+            "decide alone. The temperature is fitted to all of them, as probabilities are to mean "
+            "what they say on samples like those of the training; test samples all count too.",
+        )
 
     def _data(self) -> Declaration:
         yield (

@@ -119,6 +119,14 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     return result
 
 
+def balanced(patches: Sequence[Sample]) -> list[Sample]:
+    """Return the patches with landslide and at most as many without, evenly out of all of these."""
+    holding = [patch for patch in patches if patch.landslide_pixels]
+    others = [patch for patch in patches if not patch.landslide_pixels]
+    count = min(len(holding), len(others))
+    return [*holding, *(others[number * len(others) // count] for number in range(count))]
+
+
 def require_splits(counts: Sequence[int], fractions: Sequence[float], holds: bool = True) -> None:
     """Refuse a split that came out empty.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..contract.errors import InputError
 from ..samples.sample_set import IMAGE_LABELS, Sample, SampleSet
-from ..samples.splits import Fold, folds
+from ..samples.splits import Fold, balanced, folds
 from .loop.contracts import Task
 from .loop.losses import tuned
 from .loop.semantic import SemanticTask
@@ -18,6 +18,7 @@ from .tiles.augmentation import SCALE, TURN_DIRECTIONS, VIEW, Augmentation
 from .tiles.batches import Tiles
 
 SMALLEST_TILE, LARGEST_TILE = 16, 2048
+EVENLY = ", at most as many patches without landslide as with"
 FAR_MEAN, FAR_STD = 5.0, 1.0
 """Samples whose mean is more deviations away than this from the model's, or whose deviation is more
 powers of ten larger or smaller, have other units."""
@@ -41,6 +42,8 @@ class Recipe:
         pasted: share of these whose landslide is pasted; the others are spliced.
         passes: times that train patches with landslide are seen in an epoch.
         folds: number of parts that take turns as validation; below 2 for the set's own split.
+        balanced_validation: whether at most as many validation patches without landslide as with
+            choose epoch and threshold.
         seed: of folds and tiles.
     """
 
@@ -57,6 +60,7 @@ class Recipe:
     pasted: float
     passes: int
     folds: int
+    balanced_validation: bool
     seed: int
 
     def check(self) -> None:
@@ -109,6 +113,11 @@ class Recipe:
                 )
         return [(train, validation)]
 
+    def judges(self, fold: Fold) -> Fold:
+        """Return one of the `parts` with those patches that choose its epoch and threshold."""
+        train, validation = fold
+        return train, balanced(validation) if self.balanced_validation else validation
+
     def tiles(self, fold: Fold, seed: int) -> Tiles:
         """Return the tiles of one of the `parts`."""
         train, validation = fold
@@ -154,7 +163,7 @@ class Recipe:
     def facts(self) -> dict[str, Any]:
         """Return what the model card tells of it."""
         data, augmented = self.data, self.augmentation
-        counts = [len(patches) for patches in self.parts()[0]]
+        counts = [len(patches) for patches in self.judges(self.parts()[0])]
         card = self.start.card
         return {
             "data": data.folder.name,
@@ -166,6 +175,7 @@ class Recipe:
             "split": data.split,
             "split_seed": data.seed,
             "folds": self.folds,
+            **({"balanced_validation": True} if self.balanced_validation else {}),
             "loss": "the network's own" if self.start.is_instance else self.loss,
             **self.tuning,
             "backbone": self.start.backbone,
@@ -194,13 +204,15 @@ class Recipe:
     def split(self) -> str:
         """Return in words what the validation figures are measured on."""
         kind = self.data.split_in_words()
+        even = EVENLY if self.balanced_validation else ""
         if self.folds > 1:
-            return f"{self.folds}-fold cross-validation {kind}, seed {self.seed}"
-        return f"validation part of a split {kind}, seed {self.data.seed}"
+            return f"{self.folds}-fold cross-validation {kind}, seed {self.seed}{even}"
+        return f"validation part of a split {kind}, seed {self.data.seed}{even}"
 
     def validated(self) -> int:
         """Return the number of patches that the figures are measured on."""
-        return len({sample.id for _, patches in self.parts() for sample in patches})
+        judges = map(self.judges, self.parts())
+        return len({sample.id for _, patches in judges for sample in patches})
 
 
 def scaling(

@@ -161,7 +161,7 @@ def _train_fold(
     """Add one trained network to the list, where a cancel during its assessment leaves it."""
     recipe, settings = job.recipe, job.settings
     settings = replace(settings, seed=settings.seed + (number or 0))
-    tiles, task = recipe.tiles(fold, settings.seed), recipe.task()
+    tiles, task = recipe.tiles(recipe.judges(fold), settings.seed), recipe.task()
     network = recipe.start.network(tiles.bands, len(recipe.data.classes), settings.seed)
     outcome = fit(
         network,
@@ -177,7 +177,8 @@ def _train_fold(
         return
     if isinstance(task, SemanticTask):
         part = progress.part(1 - JUDGED, 1 - JUDGED / 2)
-        logits = count_logits(network, task, tiles, settings.batch_size, part)
+        of_all = recipe.tiles(fold, settings.seed)
+        logits = count_logits(network, task, of_all, settings.batch_size, part)
         trained[-1] = replace(trained[-1], logits=logits)
     if job.judged:
         assessment = assess(

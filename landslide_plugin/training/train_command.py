@@ -68,6 +68,9 @@ def train(
     patience: Annotated[int, Train.PATIENCE] = Train.PATIENCE.default,
     averaging: Annotated[float, Train.AVERAGING] = Train.AVERAGING.default,
     folds: Annotated[int, Train.FOLDS] = Train.FOLDS.default,
+    balanced_validation: Annotated[
+        bool, Train.BALANCED_VALIDATION
+    ] = Train.BALANCED_VALIDATION.default,
     augmentation: Annotated[Sequence[str], Train.AUGMENTATION] = Train.AUGMENTATION.default,
     view_scales: Annotated[Sequence[float], Train.VIEW_SCALES] = Train.VIEW_SCALES.default,
     largest_scale: Annotated[float, Train.LARGEST_SCALE] = Train.LARGEST_SCALE.default,
@@ -126,6 +129,8 @@ def train(
         averaging: decay of the running average of the weights (EMA), 0 for none.
         folds: number of parts that train and validation samples are shared out to; one network is
             trained for each as validation, and the model averages them. 0 or 1 for none.
+        balanced_validation: whether at most as many validation patches without landslide as with
+            choose epoch and threshold; temperature and test figures are of all patches.
         augmentation: what happens to training tiles, and what copies are added; see
             `Augmentation`.
         view_scales: least and largest share of an image's side that a tile shows, with the
@@ -212,6 +217,7 @@ def train(
         pasted=pasted,
         passes=passes,
         folds=folds,
+        balanced_validation=balanced_validation,
         seed=seed,
     )
     recipe.check()

@@ -137,6 +137,7 @@ INTERFACE = {
         "PATIENCE": "number",
         "AVERAGING": "number",
         "FOLDS": "number",
+        "BALANCED_VALIDATION": "boolean",
         "AUGMENTATION": "enum",
         "VIEW_SCALES": "string",
         "LARGEST_SCALE": "number",

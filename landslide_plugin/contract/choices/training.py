@@ -135,6 +135,7 @@ class Train:
     PATIENCE = Whole("Patience", low=0, unit="epochs")
     AVERAGING = Number("Averaging of the weights", low=0.0, high=0.9999, default=0.99)
     FOLDS = Whole("Folds", low=0, high=20)
+    BALANCED_VALIDATION = Flag("Validation on as many samples without landslide as with")
     AUGMENTATION = Several(
         "Augmentation",
         {

@@ -40,7 +40,11 @@ def make_samples(tmp_path):
                 [100 + 50 * landslide + rng.normal(0, 10, shape) for _ in bands]
             ).astype(np.float32)
             labels = label(landslide)[0].astype(np.uint16)
-            if f"without_{split}" in change or number < background:
+            if (
+                f"without_{split}" in change
+                or number < background
+                or number in change.get("empty", ())
+            ):
                 labels[:] = 0
             if "all_landslide" in change:
                 labels[:] = 1
