@@ -70,7 +70,8 @@ def argument_names(architecture: str) -> set[str]:
     """
     entry = _entry(architecture)
     network = inspect.signature(getattr(_module(entry), entry.class_name))
-    return set(network.parameters) - {"bands", "classes", "pretrained"}
+    named = {name for name, item in network.parameters.items() if item.kind != item.VAR_KEYWORD}
+    return named - {"bands", "classes", "pretrained"}
 
 
 def backbone_arguments(

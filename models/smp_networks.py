@@ -11,7 +11,7 @@
 """
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -33,6 +33,8 @@ BACKBONES: dict[str, dict[str, Any]] = {name: {"encoder": name} for name in ENCO
 PRETRAINED: dict[str, Any] = {}
 STRIDE, RATES = 16, (6, 12, 18)
 """Of DeepLabV3+: pixels of the input that become one, and its atrous rates at that scale."""
+DECODER = (256, 128, 64, 32, 16)
+"""Channels of a U-Net's decoder, as segmentation-models-pytorch has them."""
 COARSEST = 32
 """Pixels of the input that become one in the deepest layer of most encoders."""
 
@@ -51,6 +53,7 @@ class SmpNetwork(nn.Module):
         encoder: name of the encoder.
         pretrained: where the encoder's first weights come from, see `make_encoder`; random when
             empty.
+        settings: of `KIND`, which only subclasses give.
 
     Raises:
         InputError: the encoder doesn't go with this network, or its weights can't be had.
@@ -62,9 +65,15 @@ class SmpNetwork(nn.Module):
     KIND: Callable[..., nn.Module]
 
     def __init__(
-        self, bands: int, classes: int, encoder: str = "resnet34", pretrained: str = ""
+        self,
+        bands: int,
+        classes: int,
+        encoder: str = "resnet34",
+        pretrained: str = "",
+        **settings: Any,
     ) -> None:
         super().__init__()
+        self._settings = settings
         require_encoder(encoder)
         theirs = make_encoder(encoder, bands, pretrained).state_dict() if pretrained else {}
         try:
@@ -83,7 +92,9 @@ class SmpNetwork(nn.Module):
 
     def assemble(self, encoder: str, bands: int, classes: int) -> Any:
         """Return the network itself, which has an `encoder`."""
-        return type(self).KIND(encoder, encoder_weights=None, in_channels=bands, classes=classes)
+        return type(self).KIND(
+            encoder, encoder_weights=None, in_channels=bands, classes=classes, **self._settings
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits.
@@ -100,12 +111,30 @@ class SmpNetwork(nn.Module):
 
 
 class SmpUnet(SmpNetwork):
-    """U-Net."""
+    """U-Net.
+
+    Args:
+        bands: as of `SmpNetwork`, and so are classes, encoder and pretrained.
+        classes: see bands.
+        encoder: see bands.
+        pretrained: see bands.
+        decoder: channels of each block of the decoder, the deepest first.
+    """
 
     KIND = smp.Unet
 
+    def __init__(
+        self,
+        bands: int,
+        classes: int,
+        encoder: str = "resnet34",
+        pretrained: str = "",
+        decoder: Sequence[int] = DECODER,
+    ) -> None:
+        super().__init__(bands, classes, encoder, pretrained, decoder_channels=tuple(decoder))
 
-class SmpUnetPlusPlus(SmpNetwork):
+
+class SmpUnetPlusPlus(SmpUnet):
     """U-Net++."""
 
     KIND = smp.UnetPlusPlus

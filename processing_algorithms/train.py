@@ -135,6 +135,12 @@ class Train(EngineAlgorithm):
             "the backbone's encoder, or of torchvision's Mask R-CNN for ours.",
         )
         yield (
+            advanced(later(asked(choices.Train.DECODER))),
+            "Of U-Net with an encoder and U-Net++: channels of each of its five steps up, the "
+            "coarsest first, such as 128, 64, 48, 32, 16 for a light one; empty for 256, 128, 64, "
+            "32, 16.",
+        )
+        yield (
             advanced(later(asked(choices.Train.DROPOUT))),
             "Channels of each layer that a step leaves out, so that samples are not learnt by "
             "heart; only FC-DenseNet has it. Empty: the backbone's own, 0.2 of gao2021.",

@@ -137,16 +137,22 @@ class Numbers(_Range):
     Forms have a line of text for it, in which commas part the numbers.
 
     Attributes:
-        count: how many there must be; any number of them when 0.
+        count: how many there must be; any number of them when 0. None are right too where none is
+            the default.
+        whole: whether each must be a whole number.
     """
 
     default: tuple[float, ...] = ()
     count: int = 0
+    whole: bool = False
 
     def problem(self, value: Any) -> str:
-        """Return how to mend a list of another length, or a number outside the range; else ""."""
-        if self.count and len(value) != self.count:
-            return f"choose {self.count} numbers"
+        """Return how to mend a list of another length, or a number that does not fit; else ""."""
+        what = "whole numbers" if self.whole else "numbers"
+        if self.count and len(value) != self.count and (value or self.default):
+            return f"choose {self.count} {what}"
+        if self.whole and not all(float(number).is_integer() for number in value):
+            return f"choose {what}"
         return super().problem(value)
 
 

@@ -87,12 +87,11 @@ class Start:
         """Return the start of a network that reads an image at these scales; its own without any.
 
         Raises:
-            InputError: it reads an image at one scale alone, or they are no whole numbers.
+            InputError: it reads an image at one scale alone, or they are too many, or lack 1.
         """
         if not scales:
             return self
-        whole = all(scale == round(scale) for scale in scales)
-        if not whole or min(scales) != 1 or len(set(scales)) > MOST_SCALES:
+        if min(scales) != 1 or len(set(scales)) > MOST_SCALES:
             raise InputError(
                 f"The reading scales are at most {MOST_SCALES} whole numbers, of which one is 1, "
                 "such as 1, 2, 4."
@@ -106,6 +105,29 @@ class Start:
                 "leave the reading scales empty."
             ) from error
         return replace(self, arguments=arguments, learns_at_one=True)
+
+    def with_decoder(self, channels: Sequence[float]) -> "Start":
+        """Return the start of a network whose decoder has these channels; its own without any.
+
+        Args:
+            channels: of each block, the deepest first; whole numbers.
+
+        Raises:
+            InputError: its decoder can't be set, or it is a model file's.
+        """
+        if not channels:
+            return self
+        if self.card:
+            raise InputError(
+                "The model to start from brings its decoder: leave the channels of the decoder "
+                "empty, or train anew."
+            )
+        if "decoder" not in argument_names(self.architecture):
+            raise InputError(
+                f"{self.architecture} has no decoder whose channels could be set: choose smp_unet "
+                "or smp_unetplusplus, or leave them empty."
+            )
+        return replace(self, arguments={**self.arguments, "decoder": list(map(int, channels))})
 
     def recipe(self) -> list[Any]:
         """Return what the trained network depends on."""

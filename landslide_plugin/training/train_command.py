@@ -54,6 +54,7 @@ def train(
     pretrained: Annotated[str, Train.PRETRAINED] = Train.PRETRAINED.default,
     weights: str = "",
     dropout: Annotated[float | None, Train.DROPOUT] = Train.DROPOUT.default,
+    decoder: Annotated[Sequence[float], Train.DECODER] = Train.DECODER.default,
     loss: Annotated[str, Train.LOSS] = Train.LOSS.default,
     alpha: Annotated[float, Train.ALPHA] = Train.ALPHA.default,
     gamma: Annotated[float, Train.GAMMA] = Train.GAMMA.default,
@@ -113,6 +114,8 @@ def train(
         weights: file with the encoder's first weights, or with a whole Mask R-CNN's; instead.
         dropout: share of each layer's values that are dropped in training, 0..1, of architectures
             that have it; None for the backbone's.
+        decoder: channels of the decoder's blocks, the deepest first, of networks where they can be
+            set; the architecture's own when empty.
         loss: of semantic networks; see `losses`. Mask R-CNN has its own.
         alpha: weight of background in the focal loss, landslide's being 1 - alpha.
         gamma: focus of the focal loss: how little counts what is nearly right.
@@ -189,7 +192,7 @@ def train(
     )
     description.check()
     start = find_start(architecture, backbone, pretrained, weights, start_from, dropout)
-    start = start.reading_at(scales)
+    start = start.reading_at(scales).with_decoder(decoder)
     sample_set = SampleSet.read(samples)
     if more_samples or samples_weights:
         sets = [sample_set, *map(SampleSet.read, more_samples)]

@@ -120,6 +120,7 @@ INTERFACE = {
         "BACKBONE": "string",
         "PRETRAINED": "enum",
         "WEIGHTS": "file",
+        "DECODER": "string",
         "DROPOUT": "number",
         "SCALES": "string",
         "START_FROM": "file",

@@ -76,6 +76,7 @@ class Train:
         ),
     )
     PRETRAINED = _PRETRAINED
+    DECODER = Numbers("Channels of the decoder", low=1.0, high=2048.0, count=5, whole=True)
     DROPOUT = OptionalNumber("Dropout (share)", low=0.0, high=0.9)
     LOSS = Choice(
         "Loss",
@@ -164,7 +165,7 @@ class Train:
     ENHANCEMENT = Number("Background enhancement (share)", low=0.0, high=1.0)
     PASTED = Number("Pasted of these (share)", low=0.0, high=1.0, default=0.5)
     PASSES = Whole("Passes over landslide samples", low=1, high=100, default=1)
-    SCALES = Numbers("Reading scales", low=1.0, high=16.0)
+    SCALES = Numbers("Reading scales", low=1.0, high=16.0, whole=True)
     TILE_SIZE = Whole("Tile size", low=0, high=2048, unit="pixels")
     RESOLUTION = Number("Resolution", low=0.0, unit="m")
     BANDS = shared.BANDS

@@ -41,6 +41,11 @@ ALL = [(name, key, kind) for name in NAMES for key, kind in kinds_of(name).items
         (Number("", above=0.0, unit="km2"), 1e-9, 0.0, "choose more than 0 km2"),
         (Number("", low=0.0), 0.0, float("nan"), "choose 0 or more"),
         (OptionalNumber("", low=0.0, high=1.0), 0.5, 1.5, "choose from 0 to 1"),
+        (Numbers("", low=1.0, count=2), [], [1], "choose 2 numbers"),
+        (Numbers("", low=1.0, count=2, default=(1.0, 2.0)), [3, 4], [], "choose 2 numbers"),
+        (Numbers("", low=1.0, whole=True), [1, 2.0], [1, 2.5], "choose whole numbers"),
+        (Numbers("", count=2, whole=True), [3, -4], [1], "choose 2 whole numbers"),
+        (Numbers("", low=1.0, whole=True), [1], [float("inf")], "choose whole numbers"),
         (Numbers("", above=0.0, unit="m"), [1, 2.5], [1, 0], "choose more than 0 m"),
     ],
 )

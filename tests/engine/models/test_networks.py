@@ -85,6 +85,14 @@ def test_a_saved_network_predicts_the_same(architecture, tmp_path):
         torch.testing.assert_close(loaded.network(image), saved(image), rtol=1e-5, atol=1e-6)
 
 
+def test_a_narrow_decoder_on_the_lightest_encoder_has_3_8_million_parameters():
+    narrow = {"encoder": "tu-tf_efficientnet_lite0", "decoder": [128, 64, 48, 32, 16]}
+    assert parameters(build("smp_unet", 3, 2, **narrow)) == pytest.approx(3.8e6, rel=0.02)
+    usual = build("smp_unet", 3, 2, encoder="resnet18")
+    given = build("smp_unet", 3, 2, encoder="resnet18", decoder=[256, 128, 64, 32, 16])
+    assert parameters(usual) == parameters(given)
+
+
 @pytest.mark.parametrize("architecture", [*SEMANTIC, *INSTANCE])
 def test_the_encoder_can_be_frozen_and_does_not_hold_all(architecture):
     built = network(architecture)

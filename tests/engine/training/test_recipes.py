@@ -88,6 +88,35 @@ def test_dropout_is_refused_where_there_is_none():
         find_start("unet", "", "auto", "", "", dropout=0.2)
 
 
+DECODER = [128.0, 64.0, 48.0, 32.0, 16.0]
+
+
+@pytest.mark.parametrize("architecture", ["smp_unet", "smp_unetplusplus"])
+def test_the_decoder_is_as_wide_as_asked_and_the_file_knows_it(make_samples, run, architecture):
+    samples = make_samples(train=4, validation=2)
+    given = {"architecture": architecture, "backbone": "mobilenet_v2", "decoder": DECODER}
+    first = run(samples, "first", **given)[0]["model"]
+    loaded = load_model(first)
+    assert loaded.card.arguments == {"encoder": "mobilenet_v2", "decoder": [128, 64, 48, 32, 16]}
+    widths = [len(value) for value in loaded.network.state_dict().values() if value.ndim == 4]
+    assert widths.count(48) and 256 not in widths
+    again = load_card(run(samples, "again", start_from=first)[0]["model"])
+    assert again.arguments == loaded.card.arguments
+
+
+@pytest.mark.parametrize("architecture", ["fc_densenet", "smp_fpn", "mask_rcnn"])
+def test_a_decoder_that_can_not_be_set_is_refused(architecture):
+    with pytest.raises(InputError, match=f"{architecture} has no decoder .*: choose smp_unet"):
+        find_start(architecture, "", "none", "", "").with_decoder(DECODER)
+
+
+def test_a_model_to_start_from_brings_its_decoder(make_samples, run):
+    samples = make_samples(train=4, validation=2)
+    first = run(samples, "first")[0]["model"]
+    with pytest.raises(InputError, match="brings its decoder: leave"):
+        run(samples, "second", start_from=first, decoder=DECODER)
+
+
 def test_the_card_says_that_directions_turned_along(make_samples, run):
     samples = make_samples(train=4, validation=2, bands=("slope", "aspect"))
     kept = run(samples, "kept", augmentation=["flip"])[0]["model"]
@@ -265,6 +294,7 @@ UNFIT = {
     "augmentation": ({"augmentation": ["wobble"]}, {}, "AUGMENTATION .* choose from flip"),
     "enhancement": ({"enhancement": 1.5}, {}, "ENHANCEMENT is 1.5: choose from 0 to 1"),
     "encoder_rate": ({"encoder_rate": 0.0}, {}, "ENCODER_RATE is 0.0: choose more than 0 and at"),
+    "decoder": ({"decoder": [64.0, 32.0]}, {}, "DECODER .* choose 5 whole numbers"),
     "class_weights": ({"class_weights": [1.0, 2.0, 3.0]}, {}, "choose 2 numbers"),
     "pretrained": ({"pretrained": "imagenet"}, {}, "no pretrained weights"),
 }
