@@ -29,17 +29,10 @@ register_package()
 set_up_gdal()
 
 from landslide_mapper.landslide_plugin.core.progress import Progress  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.members import open_members  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.decide import Wishes, decide  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.predict_command import predict  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.predictor import Predictor  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.scene import (  # noqa: E402
-    Outputs,
-    Settings,
-    map_scene,
-)
-from landslide_mapper.landslide_plugin.inference.sizes import batch_for, side_of, window_sides  # noqa: E402  # noqa: E402
+from landslide_mapper.landslide_plugin.inference.scene import Outputs, map_scene  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.tiling import Tiling  # noqa: E402
-from landslide_mapper.landslide_plugin.raster import Source  # noqa: E402
 from landslide_mapper.models.device import describe, pick_device  # noqa: E402
 from landslide_mapper.models.model_card import ModelCard  # noqa: E402
 from landslide_mapper.models.model_file import load_model, save_model  # noqa: E402
@@ -61,43 +54,36 @@ def compare_speed(
 ) -> None:
     """Print how long the pipeline, the bare network and the common way take on one scene."""
     model = _save(folder / "model.safetensors", *NETWORKS[name], stack)
-    with Source.open(stack) as source:
-        members = open_members(
-            [str(model)], source, device, given.runtime, progress=Progress(_show)
-        )
-        predictor = Predictor(members)
-        side, fixed = side_of(members, given.tile, device)
-        settings = Settings(
-            side=side, fixed=fixed, overlap=None, batch_size=0, threshold=0.5, area="", key={}
-        )
-        size, _ = window_sides(source.grid, predictor.card, side, fixed)
-        tiling = Tiling(source.grid.shape, size)
-        batch = batch_for(size, device, predictor.side_by_side)
-        outputs = Outputs(str(folder / "p.tif"), str(folder / "m.tif"))
-        images = torch.randn(batch, len(predictor.card.bands), size, size, device=device)
-        images = images.contiguous(memory_format=torch.channels_last)
-        loaded = load_model(model)
-        ways: dict[str, Callable[[], None]] = {
-            "ours": lambda: map_scene(source, predictor, outputs, settings, device, Progress()),
-            "bare": lambda: _bare(members[0].runtime.run, images, len(tiling)),
-            "bare beside reading": lambda: _beside_reading(
-                lambda: _bare(members[0].runtime.run, images, len(tiling)), stack
-            ),
-            "common": lambda: _common(
-                loaded.network.to(device), loaded.card, stack, tiling, folder / "c.tif", device
-            ),
-        }
-        seconds: dict[str, list[float]] = {way: [] for way in ways}
-        ways["bare"]()
-        for _ in range(given.runs):
-            for way in ("bare", "bare beside reading", "ours", "common"):
-                start = time.perf_counter()
-                ways[way]()
-                seconds[way].append(time.perf_counter() - start)
+    wishes = Wishes(device=device, runtime=given.runtime, tile_size=given.tile, fill="keep")
+    (scene,) = decide([str(model)], [str(stack)], wishes, Progress(_show))
+    with scene.open() as source:
         rows, cols = source.grid.shape
+    tiling, size, batch = scene.plan.tiling((rows, cols)), scene.plan.size, scene.plan.batch_size
+    (member,) = scene.predictor.members
+    outputs = Outputs(str(folder / "p.tif"), str(folder / "m.tif"))
+    images = torch.randn(batch, len(member.card.bands), size, size, device=device)
+    images = images.contiguous(memory_format=torch.channels_last)
+    loaded = load_model(model)
+    ways: dict[str, Callable[[], None]] = {
+        "ours": lambda: map_scene(scene, outputs, Progress()),
+        "bare": lambda: _bare(member.runtime.run, images, len(tiling)),
+        "bare beside reading": lambda: _beside_reading(
+            lambda: _bare(member.runtime.run, images, len(tiling)), stack
+        ),
+        "common": lambda: _common(
+            loaded.network.to(device), loaded.card, stack, tiling, folder / "c.tif", device
+        ),
+    }
+    seconds: dict[str, list[float]] = {way: [] for way in ways}
+    ways["bare"]()
+    for _ in range(given.runs):
+        for way in ("bare", "bare beside reading", "ours", "common"):
+            start = time.perf_counter()
+            ways[way]()
+            seconds[way].append(time.perf_counter() - start)
     print(
         f"{name}, {cols} x {rows} x {len(loaded.card.bands)}, {len(tiling)} windows of {size}, "
-        f"batch {batch}, {members[0].runtime.name}: "
+        f"batch {batch}, {member.runtime.name}: "
         + ", ".join(f"{way} {statistics.median(took):.2f} s" for way, took in seconds.items())
         + f"; ours / bare {_ratio(seconds['ours'], seconds['bare'])}, of which reading alone "
         f"{_ratio(seconds['bare beside reading'], seconds['bare'])}; "

@@ -55,6 +55,9 @@ class Predict(EngineAlgorithm):
         probability of 0.7 about 70 in 100 are landslide, on ground like that of the samples. A file
         without one is taken as it is. The standard deviation is brought to the same scale.
 
+        What decides the pixels (models, runtime and its precision, light, windows, threshold,
+        versions) is decided once for all stacks, and each raster carries it as LANDSLIDE_PLAN.
+
         A run that is canceled or broken off leaves its finished rows in a hidden folder beside
         the probability raster. The same run, to the same file, goes on from there; any other run
         to that file removes them.
@@ -96,7 +99,9 @@ class Predict(EngineAlgorithm):
         yield (
             later(rasters("MORE_STACKS", "Further stacks")),
             """Predicted in the same run. Their rasters are written beside the outputs, with the
-            stack's name added to the file name; they are not loaded.""",
+            stack's name added to the file name; they are not loaded. Where the model is fitted to
+            the scene's light, all stacks get one: give the files of one scene, and each day a run
+            of its own.""",
         )
         yield (
             advanced(asked(choices.Predict.TILE_SIZE)),
@@ -115,8 +120,10 @@ class Predict(EngineAlgorithm):
         yield device(), DEVICE_HELP
         yield (
             advanced(later(asked(choices.Predict.RUNTIME))),
-            """What computes the network. The fastest is found once by measuring those that are
-            installed and keep the probabilities.""",
+            """What computes the network. By the work, that is windows x parameters of the model:
+            OpenVINO where it is installed and there is much, PyTorch for little; each in half
+            precision where the processor has it and probabilities stay. Nothing is timed, so the
+            same run gives the same map however busy the machine is.""",
         )
         yield (
             advanced(later(asked(choices.Predict.LANDSLIDE_FRACTION))),

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from landslide_mapper.landslide_plugin.inference.fit import PERCENTILES
+from landslide_mapper.landslide_plugin.inference.light import PERCENTILES
 from landslide_mapper.models.known_models import CARD_SUFFIX, SUFFIX, WEIGHTS, known_models
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_card, load_model

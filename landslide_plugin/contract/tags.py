@@ -14,6 +14,9 @@ THRESHOLD = PREFIX + "THRESHOLD"
 SCORE = PREFIX + "SCORE"
 """Least score of what was detected."""
 
+PLAN = PREFIX + "PLAN"
+"""What decided its pixels, as JSON: models, light, runtime, windows, versions."""
+
 DATE = PREFIX + "DATE"
 """Day that the scene was taken on, year-month-day."""
 

@@ -1,26 +1,17 @@
 """The command predict."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-from ...models.calibration import calibration_of
 from ...models.device import pick_device
-from ...models.model_card import ModelCard
 from ..contract.choices import Predict
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder
-from ..raster import Source
 from ..raster.declared import unique_names
-from .fit import fit_card, open_stack
-from .members import open_members
-from .predictor import Predictor
-from .resume import digest_of
-from .scene import Outputs, Settings, map_scene
-from .sizes import side_of
-from .tiling import Tiling
+from .decide import Wishes, decide
+from .scene import Outputs, map_scene
 
 
 def predict(
@@ -97,62 +88,28 @@ def predict(
     outputs = Outputs(probability, mask, uncertainty)
     for path in (probability, mask, uncertainty):
         require_folder(path or probability)
-    models, stacks = [model, *more_models], [stack, *more_stacks]
-    processor = pick_device(device)
-    with Source.open(stack, what="stack", need_crs=False) as source:
-        Tiling(source.grid.shape, tile_size or 64, overlap)  # refuses what makes no windows
-        members = open_members(
-            models, source, processor, runtime, tile_size=tile_size, progress=progress
-        )
-    predictor = Predictor(members, turns=tta, uncertainty=bool(uncertainty))
-    cards = [member.card for member in members]
-    side, fixed = side_of(members, tile_size, processor)
-    settings = Settings(
-        side=side,
-        fixed=fixed,
+    stacks = [stack, *more_stacks]
+    wishes = Wishes(
+        device=pick_device(device),
+        runtime=runtime,
+        tile_size=tile_size,
         overlap=overlap,
         batch_size=batch_size,
-        threshold=_threshold(threshold, cards, progress),
-        area=area,
-        key={
-            "models": [digest_of(path) for path in models],
-            "runtimes": [member.runtime.name for member in members],
-            "options": [tta, bool(uncertainty), fill],
-        },
-        tags=origin.with_model(predictor.card.name).tags(),
-        calibration=calibration_of(cards, landslide_fraction),
+        threshold=threshold,
+        turns=tta,
+        uncertainty=bool(uncertainty),
+        fill=fill,
+        landslide_fraction=landslide_fraction,
     )
-    for path in more_stacks:  # before the work on any
-        with open_stack(path, predictor.card, Progress()):
-            pass
-    for number, (path, written) in enumerate(_written(outputs, stacks)):
+    scenes = decide([model, *more_models], stacks, wishes, progress)
+    tags = origin.with_model(scenes[0].predictor.card.name).tags()
+    for number, (scene, written) in enumerate(zip(scenes, _written(outputs, stacks), strict=True)):
         part = progress.part(number / len(stacks), (number + 1) / len(stacks))
-        with open_stack(path, predictor.card, part, fill) as source:
-            fitted = [replace(one, card=fit_card(one.card, source, part)) for one in members]
-            asked = Predictor(fitted, turns=tta, uncertainty=bool(uncertainty))
-            map_scene(source, asked, written, settings, processor, part)
+        map_scene(scene, written, part, area=area, tags=tags)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
 
 
-def _threshold(asked: float | None, cards: Sequence[ModelCard], progress: Progress) -> float:
-    """Return what was asked for, else the first model's; tell which, and where models differ."""
-    if asked is not None:
-        progress.message(f"The threshold is {asked:g}, as asked for.")
-        return asked
-    thresholds = dict.fromkeys((card.name, card.threshold) for card in cards)
-    first = cards[0]
-    progress.message(f"The threshold is {first.threshold:g}, that of the model {first.name}.")
-    if len({threshold for _, threshold in thresholds}) > 1:
-        listed = ", ".join(f"{name} {threshold:g}" for name, threshold in thresholds)
-        progress.warning(
-            f"The models' thresholds differ ({listed}) and that of the first is taken: give one "
-            "that was chosen for their mean."
-        )
-    return first.threshold
-
-
-def _written(outputs: Outputs, stacks: Sequence[str]) -> Iterator[tuple[str, Outputs]]:
-    """Yield each stack with what is written of it: the further ones' have its name added."""
-    yield stacks[0], outputs
-    names = unique_names([Path(path).stem for path in stacks[1:]])
-    yield from ((path, outputs.beside(name)) for path, name in zip(stacks[1:], names, strict=True))
+def _written(outputs: Outputs, stacks: Sequence[str]) -> Iterator[Outputs]:
+    """Yield what is written of each stack: the further ones' have its name added."""
+    yield outputs
+    yield from map(outputs.beside, unique_names([Path(path).stem for path in stacks[1:]]))

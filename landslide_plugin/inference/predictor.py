@@ -30,6 +30,7 @@ class Predictor:
         card: bands and scaling of the images it takes: every band that some member wants.
         channels: values a pixel: each class's probability but the background's, then, if asked
             for, the standard deviation.
+        members: as given.
         side_by_side: windows that a batch should have at least.
 
     Raises:
@@ -52,7 +53,7 @@ class Predictor:
         self.card = joint_card([member.card for member in members])
         self.channels = len(self.card.classes) - 1 + uncertainty
         self.side_by_side = max(member.runtime.side_by_side for member in members)
-        self._members = list(members)
+        self.members = list(members)
         self._inputs = [_Scaling(self.card, member.card) for member in members]
         self._turns = turns
         self._uncertainty = uncertainty
@@ -97,7 +98,7 @@ class Predictor:
 
     def _answers(self, images: Tensor, valid: Tensor) -> Iterator[Tensor]:
         """Yield probabilities of all classes, each with the same say."""
-        for member, scaling in zip(self._members, self._inputs, strict=True):
+        for member, scaling in zip(self.members, self._inputs, strict=True):
             inputs = scaling(images, valid)
             inputs = resampled(inputs, self._side, member.card.bands)
             if not self._turns:
@@ -105,7 +106,7 @@ class Predictor:
                 continue
             valid_there = interpolate(valid[:, None].float(), inputs.shape[-2:]) > 0
             answers = _turned(member, inputs, valid_there)
-            if len(self._members) == 1:
+            if len(self.members) == 1:
                 yield from answers
             else:
                 yield torch.stack(list(answers)).mean(0)

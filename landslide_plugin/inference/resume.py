@@ -10,7 +10,7 @@ import json
 import math
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -24,6 +24,7 @@ from ..core.system import replace
 from ..outputs.claims import files_of
 from ..outputs.whole import afterwards
 from ..raster import Grid, Source
+from ..raster.reflectance import sampled
 from .accumulator import BLOCK_ROWS, Write
 
 PREFIX = ".resume-"
@@ -144,6 +145,21 @@ def _noted(path: Path) -> str:
     while count:  # what is empty now, from within
         text, count = re.subn(r"<(\w+)[^>]*>\s*</\1>", "", text)
     return hashlib.sha256(text.encode()).hexdigest() if text.strip() else ""
+
+
+def content_of(source: Source, bands: Sequence[str]) -> str:
+    """Return a digest of what a stack is, wherever it lies: grid, bands, and some of its pixels.
+
+    Args:
+        source: the stack, as its file declares it.
+        bands: names of those that count.
+    """
+    grid = source.grid
+    facts = [str(grid.crs), list(grid.transform), grid.shape, list(bands)]
+    digest = hashlib.sha256(json.dumps(facts).encode())
+    for band in bands:
+        digest.update(sampled(source, band).tobytes())
+    return digest.hexdigest()
 
 
 def digest_of(path: str | Path) -> str:

@@ -3,16 +3,14 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from ...models.calibration import UNCALIBRATED, Calibration
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError
 from ..contract.tags import DATE
@@ -21,10 +19,11 @@ from ..raster import Grid, RasterWriter, Source
 from ..raster.scene_date import scene_date
 from ..raster.threshold import threshold_tag
 from .accumulator import Write
+from .decide import Scene
+from .plan import Plan
 from .predictor import Predictor
-from .resume import identity, journal
+from .resume import Journal, identity, journal
 from .semantic import map_probability
-from .sizes import plan_windows
 from .windows import Area, Reader
 
 PROBABILITY_BAND = "landslide_probability"
@@ -46,42 +45,22 @@ class Outputs:
         return Outputs(*(path and _with_name(Path(path), name) for path in paths))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How scenes are mapped.
-
-    Attributes:
-        side: side of what the networks get, in pixels.
-        fixed: whether they take no other.
-        overlap: share of a window that the next one has too; None chooses.
-        batch_size: windows at once; 0 chooses by device.
-        threshold: landslide probability from which a pixel is marked.
-        area: polygons outside which nothing is wanted; empty for everywhere.
-        key: what identifies models and options, for a run that goes on.
-        tags: metadata items of all rasters.
-        calibration: of the probabilities; the threshold is one of those after it.
-    """
-
-    side: int
-    fixed: bool
-    overlap: float | None
-    batch_size: int
-    threshold: float
-    area: str
-    key: dict[str, Any]
-    tags: Mapping[str, str] = field(default_factory=dict)
-    calibration: Calibration = UNCALIBRATED
-
-
 def map_scene(
-    source: Source,
-    predictor: Predictor,
+    scene: Scene,
     outputs: Outputs,
-    settings: Settings,
-    device: torch.device,
     progress: Progress,
+    *,
+    area: str = "",
+    tags: Mapping[str, str] | None = None,
 ) -> None:
     """Write the rasters of one scene; going on from the rows that a broken run has finished.
+
+    Args:
+        scene: the stack with its plan.
+        outputs: what to write.
+        progress: told of it.
+        area: polygons outside which nothing is wanted; empty for everywhere.
+        tags: metadata items of all rasters, beside the plan.
 
     Raises:
         InputError: the stack or the area is damaged or unfit, or was changed meanwhile, or the
@@ -89,68 +68,75 @@ def map_scene(
         GridError: the area lies elsewhere.
         OutputError: an output can't be written.
     """
-    grid, card = source.grid, predictor.card
-    plan = plan_windows(
-        grid,
-        card,
-        side=settings.side,
-        fixed=settings.fixed,
-        overlap=settings.overlap,
-        batch_size=settings.batch_size,
-        least=predictor.side_by_side,
-        device=device,
-    )
-    tiling, size, side = plan.tiling, plan.tiling.size, plan.side
-    area = Area.read(settings.area, grid, progress) if settings.area else None
-    reader = Reader(source, card, tiling, area, READING_THREADS.get(device.type, 1))
+    with scene.open() as source:
+        wanted = Area.read(area, source.grid, progress) if area else None
+        plan = replace(scene.plan, area=wanted.digest() if wanted else "")
+        _tell(plan, source.grid, progress)
+        before = identity(source)
+        key = {"plan": plan.computed(), "stack": before}
+        told = {**(tags or {}), **plan.tags()}
+        with (
+            journal(outputs.probability, key, source.grid, scene.predictor.channels) as kept,
+            open_outputs(outputs, source, scene.predictor.card, plan, told) as write,
+        ):
+            _compute(scene.predictor, source, wanted, plan, kept, write, progress)
+            if identity(source) != before:
+                raise InputError(
+                    f"The stack {source.path} was changed while it was mapped: map it again once "
+                    "nothing writes to it."
+                )
+    progress.update(1)
+
+
+def _tell(plan: Plan, grid: Grid, progress: Progress) -> None:
+    """Say how many windows of which size there are."""
+    size, side = plan.size, plan.side
     progress.message(
-        f"{len(tiling)} windows of {size} x {size} pixels, {tiling.shared} of them shared with the "
-        f"next, {plan.batch_size} at once"
+        f"{len(plan.tiling(grid.shape))} windows of {size} x {size} pixels, {plan.shared} of them "
+        f"shared with the next, {plan.batch_size} at once"
         + (f"; resampled to {side} x {side} for the model." if plan.is_resampled else ".")
     )
-    key = {
-        **settings.key,
-        "stack": identity(source),
-        "area": area.digest() if area else "",
-        "tiling": [grid.shape, size, side, tiling.shared, plan.batch_size],
-        "device": device.type,
-    }
-    with (
-        journal(outputs.probability, key, grid, predictor.channels) as kept,
-        open_outputs(outputs, grid, card, settings, scene_date(source)) as write,
-    ):
 
-        def keep(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
-            write(values, valid, window)
-            kept.add(values, valid, window)
 
-        finished = kept.replay(write)
-        if finished:
-            progress.message(
-                f"Going on from row {finished} of {grid.height} of a run that was broken off."
-            )
-        map_probability(
-            predictor.resampled(side if plan.is_resampled else 0),
-            reader,
-            grid,
-            tiling,
-            keep,
-            batch_size=plan.batch_size,
-            device=device,
-            finished=finished,
-            progress=progress.part(0, 0.98),
+def _compute(
+    predictor: Predictor,
+    source: Source,
+    area: Area | None,
+    plan: Plan,
+    kept: Journal,
+    write: Write,
+    progress: Progress,
+) -> None:
+    """Hand over the rows that are kept, and compute and keep the others."""
+    grid = source.grid
+    tiling = plan.tiling(grid.shape)
+    reader = Reader(source, predictor.card, tiling, area, READING_THREADS.get(plan.device, 1))
+
+    def keep(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
+        write(values, valid, window)
+        kept.add(values, valid, window)
+
+    finished = kept.replay(write)
+    if finished:
+        progress.message(
+            f"Going on from row {finished} of {grid.height} of a run that was broken off."
         )
-        if identity(source) != key["stack"]:
-            raise InputError(
-                f"The stack {source.path} was changed while it was mapped: map it again once "
-                "nothing writes to it."
-            )
-    progress.update(1)
+    map_probability(
+        predictor,
+        reader,
+        grid,
+        tiling,
+        keep,
+        batch_size=plan.batch_size,
+        device=plan.device,
+        finished=finished,
+        progress=progress.part(0, 0.98),
+    )
 
 
 @contextmanager
 def open_outputs(
-    outputs: Outputs, grid: Grid, card: ModelCard, settings: Settings, date: str = ""
+    outputs: Outputs, source: Source, card: ModelCard, plan: Plan, tags: Mapping[str, str]
 ) -> Iterator[Write]:
     """Yield a function that writes finished rows to all rasters; they appear together at the end.
 
@@ -160,9 +146,9 @@ def open_outputs(
     likeliest class but the background where all these together reach the threshold. Probability and
     mask carry the threshold, and the scene's date where it is known.
     """
-    classes, threshold, tags = card.classes, settings.threshold, dict(settings.tags)
-    bands = probability_bands(classes)
-    told = tags | threshold_tag(threshold) | ({DATE: date} if date else {})
+    grid, classes, threshold = source.grid, card.classes, plan.threshold
+    bands, date = probability_bands(classes), scene_date(source)
+    told = {**tags, **threshold_tag(threshold), **({DATE: date} if date else {})}
     writers = [RasterWriter(outputs.probability, grid, bands, tags=told, overviews="average")]
     if outputs.uncertainty:
         band = [UNCERTAINTY_BAND]
@@ -181,7 +167,7 @@ def open_outputs(
             stack.enter_context(writer)
 
         def write(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
-            values = settings.calibration.of_raster(values, len(bands))
+            values = plan.calibration.of_raster(values, len(bands))
             probabilities = values[: len(bands)]
             blocks: list[NDArray[Any]] = [probabilities]
             if outputs.uncertainty:

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
 
@@ -108,65 +107,16 @@ def side_of(members: Sequence[Member], tile_size: int, device: torch.device) -> 
     return fixed.pop(), True
 
 
-def example_side(
-    card: ModelCard, grid: Grid, tile_size: int, device: torch.device
-) -> tuple[int, int]:
-    """Return the side of windows to compare runtimes on, and how many of these the scene makes."""
+def example_side(card: ModelCard, tile_size: int, device: torch.device) -> int:
+    """Return the side of windows to compare runtimes on."""
+    return min(tile_size or side_for(card, device), EXAMPLE_SIDE)
+
+
+def windows_of(grids: Sequence[Grid], card: ModelCard, tile_size: int, device: torch.device) -> int:
+    """Return how many windows of the side `EXAMPLE_SIDE` stacks make."""
     side = tile_size or side_for(card, device)
-    example = min(side, EXAMPLE_SIDE)
-    windows = len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, card)))))
-    return example, round(windows * (side / example) ** 2)
-
-
-@dataclass(frozen=True, kw_only=True)
-class WindowPlan:
-    """How the windows of a scene lie, and how they come to the network.
-
-    Attributes:
-        tiling: the windows, in the stack's pixels.
-        side: of what the network gets, in pixels; windows are resampled where theirs is another.
-        batch_size: windows at once.
-    """
-
-    tiling: Tiling
-    side: int
-    batch_size: int
-
-    @property
-    def is_resampled(self) -> bool:
-        """Whether windows have another side than what the network gets."""
-        return self.side != self.tiling.size
-
-
-def plan_windows(
-    grid: Grid,
-    card: ModelCard,
-    *,
-    side: int,
-    fixed: bool,
-    overlap: float | None,
-    batch_size: int = 0,
-    least: int = 1,
-    device: torch.device,
-) -> WindowPlan:
-    """Return the windows of a stack.
-
-    Args:
-        grid: the stack's.
-        card: the model's.
-        side: see `window_sides`; so is `fixed`.
-        fixed: see `side`.
-        overlap: share of a window that the next one has too; None chooses.
-        batch_size: windows at once; 0 chooses by device.
-        least: windows that should go together at least.
-        device: what computes.
-
-    Raises:
-        InputError: see `Tiling`.
-    """
-    size, side = window_sides(grid, card, side, fixed)
-    return WindowPlan(
-        tiling=Tiling(grid.shape, size, overlap),
-        side=side,
-        batch_size=batch_size or batch_for(max(side, size), device, least),
+    count = sum(
+        len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, card)))))
+        for grid in grids
     )
+    return math.ceil(count * (side / EXAMPLE_SIDE) ** 2)

@@ -15,7 +15,7 @@ from ...models.device import describe
 from ...models.model_card import ModelCard, plain_stem
 from ...models.registry import task_of
 from ..contract.errors import InputError
-from ..inference.fit import PERCENTILES
+from ..inference.light import PERCENTILES
 from ..samples.sample_set import SampleSet
 from .judging.held_out import HeldOut
 from .runs import Job, Result

@@ -16,7 +16,7 @@ from landslide_mapper.landslide_plugin.factors import (
     terrain,
 )
 from landslide_mapper.landslide_plugin.factors.analysis import counts
-from landslide_mapper.landslide_plugin.inference import exportmodel_command, fit, tiling
+from landslide_mapper.landslide_plugin.inference import exportmodel_command, light, tiling
 from landslide_mapper.landslide_plugin.inference.runtimes import opening
 from landslide_mapper.landslide_plugin.raster import (
     fill,
@@ -85,8 +85,8 @@ FIGURES = [
     (r"those of PyTorch within ([\d.]*\d)", exportmodel_command.TOLERANCE),
     (r"(?:to|is) a multiple of (\d+);", opening.MULTIPLE),
     (r"empty for (\d+) pixels, and a quarter of the window", tiling.CONTEXT),
-    (r"so that its (\d+)nd", fit.PERCENTILES[0]),
-    (r"nd and (\d+)th percentile", fit.PERCENTILES[1]),
+    (r"so that its (\d+)nd", light.PERCENTILES[0]),
+    (r"nd and (\d+)th percentile", light.PERCENTILES[1]),
     (r"\(2 x (\d+) tiles", tasks.BUFFER),
     (r"the paper's is (\d+)\.", weak.THRESHOLD),
     (r"with (\d+), the paper's, 32 pixels", weak.DEPTH),

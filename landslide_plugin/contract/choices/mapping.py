@@ -42,7 +42,7 @@ class Predict:
     RUNTIME = Choice(
         "Runtime",
         {
-            "auto": "The fastest, measured once",
+            "auto": "By the work there is",
             "torch": "PyTorch",
             "openvino": "OpenVINO",
             "onnx": "ONNX Runtime",

@@ -14,6 +14,7 @@ from .activation import Activation, softmax
 from .runtime import example_images
 
 IN_MEMORY = "The network"
+NAME = "onnxruntime float32"
 OPSET = 17
 """Read by ONNX Runtime from 1.13 (2022) on, so by what Deepness installs."""
 
@@ -58,7 +59,7 @@ class OnnxRuntime:
                 f"{self._path} is not an ONNX model that ONNX Runtime can run "
                 f"({_first_line(error)}): export it again."
             ) from error
-        self.name = f"onnxruntime float32{' on CUDA' if on_gpu else ''}"
+        self.name = f"{NAME} on CUDA" if on_gpu else NAME
         self.device = torch.device("cpu")
         self.activation = activation
         self.bands, self.batch, self.fixed_size = self._input()

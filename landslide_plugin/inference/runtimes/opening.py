@@ -1,6 +1,5 @@
 """Opens a model for prediction: finds its runtime and makes sure that it gives what it should."""
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,11 +15,13 @@ from ....models.model_file import LoadedModel
 from ...contract.errors import InputError, ModelFileError
 from ...core.progress import Progress
 from .activation import as_probabilities
-from .choice import Candidate, Memory, Trial, choose
+from .choice import Candidate, Trial, first_accurate, in_order
 from .onnx_card import BY_ORDER, read_card
+from .onnx_runtime import NAME as ONNX_NAME
 from .onnx_runtime import OnnxRuntime
-from .openvino_runtime import OpenVinoRuntime, half_type, images_at_once, precision
+from .openvino_runtime import OpenVinoRuntime, half_type, images_at_once, openvino_name
 from .runtime import (
+    PACKAGES,
     Member,
     Padded,
     Retraced,
@@ -29,10 +30,10 @@ from .runtime import (
     missing_packages,
     require_installed,
 )
-from .torch_runtime import TorchRuntime, has_half
+from .torch_runtime import TorchRuntime, has_half, torch_name
 
-WORTH_MEASURING = 30.0
-"""Seconds that PyTorch must be expected to take before others are made and measured."""
+BYTES_EACH = 4
+"""Of a parameter in an ONNX file."""
 MULTIPLE = 32
 """Sides of images for a graph of any size are multiples of it."""
 
@@ -45,17 +46,22 @@ def generated(card: ModelCard, side: int) -> Tensor:
     return example_images(len(card.bands), side)
 
 
+def no_windows(card: ModelCard) -> int:
+    """Return that there are none, for whoever only opens a model."""
+    return 0
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """What is to compute, and on what runtimes are compared.
 
     Attributes:
         device: where.
-        name: auto, torch, openvino or onnx.
+        name: auto, torch, openvino or onnx; or a runtime's whole name, which is obeyed.
         size: side of the windows in pixels; 0 takes the model's. A model of fixed size keeps its
             own: see the runtime's `fixed_size`.
         examples: gives windows of the scene, of a side in pixels and as the card wants them.
-        work: windows that will be computed; "auto" doesn't look beyond PyTorch for few.
+        windows: how many will be computed for a card; "auto" leaves few to PyTorch.
         bands: names of the stack's bands; a model that doesn't name its own, as those made for
             Deepness, takes them in this order.
         progress: told what is chosen.
@@ -65,7 +71,7 @@ class Wish:
     name: str = "auto"
     size: int = 0
     examples: Examples = generated
-    work: int = 0
+    windows: Callable[[ModelCard], int] = no_windows
     bands: Sequence[str] = ()
     progress: Progress = field(default_factory=Progress)
 
@@ -75,7 +81,7 @@ class Wish:
         Raises:
             MissingPackageError: it is not installed.
         """
-        if self.name != "auto":
+        if self.name in PACKAGES:
             require_installed(self.name)
 
     def images(self, card: ModelCard, side: int) -> Tensor:
@@ -84,50 +90,53 @@ class Wish:
         return given if len(given) else generated(card, side)
 
     def choose(
-        self, candidates: Iterable[Candidate], trial: Trial, exact: Runtime, model: str
+        self, candidates: Iterable[Candidate], exact: Runtime, card: ModelCard, parameters: int
     ) -> Runtime:
-        """Return the candidate that was chosen before, or choose now; at last the exact one.
+        """Return the runtime that was named, or the one to be preferred that is accurate.
 
         Args:
-            candidates: the exact one's kind first, half precision before full.
-            trial: what they are compared on.
-            exact: what made the trial's reference.
-            model: the digest of its weights.
+            candidates: of one kind half precision before full.
+            exact: the float32 runtime that others are compared with, and at last taken.
+            card: the model's.
+            parameters: of the model.
+
+        Raises:
+            InputError: what was named is not to be had here.
         """
-        candidates = list(candidates)
-        little = 0 < self.work * trial.seconds < WORTH_MEASURING
-        name = candidates[0].kind if self.name == "auto" and little else self.name
-        memory = Memory(model, trial.images.shape[1:], describe(self.device), name)
-        remembered = memory.recall()
-        wanted = [one for one in candidates if name in ("auto", one.kind)]
-        for candidate in wanted:
-            if candidate.key == remembered:
-                return candidate.make()
-        chosen = choose(wanted, trial)
+        if self.name != "auto" and self.name not in PACKAGES:
+            named = [one for one in candidates if one.name == self.name]
+            if not named:
+                raise InputError(
+                    f"The runtime {self.name}, which the plan names for {card.name}, is not to be "
+                    "had here: take the machine or the engine that the raster was made with."
+                )
+            return named[0].make()
+        side = exact.fixed_size[0] if exact.fixed_size else self.size or card.tile_size
+        trial = Trial.of(exact, self.images(card, side), _threshold(card), self.progress)
+        work = self.windows(card) * parameters
+        chosen = first_accurate(in_order(candidates, self.name, work), trial)
         if chosen is None:
-            self.progress.warning(f"The runtime {name} doesn't fit: {exact.name} is used.")
-            return exact
-        memory.keep(chosen[0].key)
-        return chosen[1]
+            self.progress.warning(f"The runtime {self.name} doesn't fit: {exact.name} is used.")
+        return chosen or exact
 
 
 def open_network(model: LoadedModel, wish: Wish) -> Member:
-    """Open a semantic network with the runtime that is asked for, or the fastest.
+    """Open a semantic network with the runtime that is asked for, or the one the work is worth.
 
     Half precision is used where it keeps the accuracy: against float32 PyTorch, probabilities may
     differ by `choice.MEAN_DIFFERENCE` in the mean, and `choice.FLIPPED` of the pixels may change
-    class. "auto" measures the runtimes that are installed once per machine and model.
+    class.
 
     Raises:
+        InputError: the runtime that is named is not to be had here.
         ModelFileError: a model of another task.
     """
     network, card = model.network, model.card
     require_task(card)
-    images = wish.images(card, wish.size or card.tile_size)
     exact = TorchRuntime(network, wish.device, half=False)
-    trial = Trial.of(exact, images, _threshold(card), wish.progress)
-    candidates = _of_network(network, wish.device, wish.name, images.shape[1])
-    runtime = wish.choose(candidates, trial, exact, _network_digest(network))
+    candidates = _of_network(network, wish.device, wish.name, len(card.bands))
+    parameters = sum(tensor.numel() for tensor in network.parameters())
+    runtime = wish.choose(candidates, exact, card, parameters)
     wish.progress.message(f"Model {card.name}: {runtime.name} on {describe(wish.device)}.")
     return Member(runtime, card)
 
@@ -136,19 +145,20 @@ def _of_network(
     network: nn.Module, device: torch.device, asked: str, bands: int
 ) -> Iterator[Candidate]:
     """Yield the ways to run a network, half precision before full."""
-    if has_half(device):
-        yield Candidate("torch", True, lambda: TorchRuntime(network, device, half=True))
-    yield Candidate("torch", False, lambda: TorchRuntime(network, device, half=False))
+    for half in (True, False) if has_half(device) else (False,):
+        yield Candidate(
+            "torch", torch_name(device, half), partial(TorchRuntime, network, device, half)
+        )
     if device.type != "cpu":
         return
     for half in _openvino_precisions():
         make = partial(OpenVinoRuntime.from_network, network, bands, half)
-        name = f"openvino {precision(half)}"
-        yield Candidate("openvino", half, partial(Retraced, name, make, images_at_once()))
-    # Beside OpenVINO it has never been the fastest, and the graph takes seconds to make.
-    if not missing_packages("onnx") and (asked == "onnx" or missing_packages("openvino")):
+        name = openvino_name(half)
+        yield Candidate("openvino", name, partial(Retraced, name, make, images_at_once()))
+    # Beside the others it has never been the fastest, and the graph takes seconds to make.
+    if asked in ("onnx", ONNX_NAME) and not missing_packages("onnx"):
         graph = partial(OnnxRuntime.from_network, network, bands)
-        yield Candidate("onnx", False, partial(Retraced, "onnxruntime float32", graph))
+        yield Candidate("onnx", ONNX_NAME, partial(Retraced, ONNX_NAME, graph))
 
 
 def open_graph(path: Path, wish: Wish) -> Member:
@@ -173,15 +183,14 @@ def open_graph(path: Path, wish: Wish) -> Member:
         wish.progress.message(f"{path.name} names no bands: it is given {given}.")
     exact = _any_size(plain)
     images = wish.images(card, side or wish.size or card.tile_size)
-    trial = Trial.of(exact, images, _threshold(card), wish.progress)
-    _check_probabilities(trial.reference, card, images, path)
-    candidates = [Candidate("onnx", False, lambda: exact)]
+    _check_probabilities(exact.run(images).cpu(), card, images, path)
+    candidates = [Candidate("onnx", exact.name, lambda: exact)]
     if wish.device.type == "cpu":
         candidates += [
-            Candidate("openvino", half, partial(_openvino_file, path, plain, half))
+            Candidate("openvino", openvino_name(half), partial(_openvino_file, path, plain, half))
             for half in _openvino_precisions()
         ]
-    runtime = wish.choose(candidates, trial, exact, _file_digest(path))
+    runtime = wish.choose(candidates, exact, card, path.stat().st_size // BYTES_EACH)
     wish.progress.message(f"Model {card.name}: {runtime.name}.")
     return Member(runtime, card)
 
@@ -219,16 +228,3 @@ def _check_probabilities(answer: Tensor, card: ModelCard, images: Tensor, path: 
 def _threshold(card: ModelCard) -> float:
     """Return the threshold of probabilities as a runtime gives them, without the temperature."""
     return float(calibration_of([card]).inverse(card.threshold))
-
-
-def _network_digest(network: nn.Module) -> str:
-    digest = hashlib.blake2b()
-    for key, tensor in network.state_dict().items():
-        digest.update(key.encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _file_digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "blake2b").hexdigest()

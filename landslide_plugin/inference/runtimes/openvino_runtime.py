@@ -43,7 +43,7 @@ class OpenVinoRuntime:
         most: int = 0,
     ) -> None:
         self._kind = precision(half)
-        self.name = f"openvino {self._kind}"
+        self.name = openvino_name(half)
         self.fixed_size = fixed_size
         self.side_by_side = images_at_once() * max(most, 1)
         self._model = model
@@ -159,6 +159,11 @@ def load_openvino() -> Any:
     import openvino
 
     return openvino
+
+
+def openvino_name(half: bool) -> str:
+    """Return what the runtime is called in a precision."""
+    return f"openvino {precision(half)}"
 
 
 def precision(half: bool) -> str:

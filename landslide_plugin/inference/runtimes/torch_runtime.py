@@ -24,8 +24,7 @@ class TorchRuntime:
     def __init__(self, network: nn.Module, device: torch.device, half: bool) -> None:
         self.device = device
         self._half = half and has_half(device)
-        kind = {"cpu": "bfloat16"}.get(device.type, "float16") if self._half else "float32"
-        self.name = f"torch {kind}"
+        self.name = torch_name(device, self._half)
         if self._half and device.type == "cpu":
             network = _rounded(network)
         self._network = placed(network.eval(), device)
@@ -43,6 +42,12 @@ class TorchRuntime:
         if self.device.type == "cpu":
             return autocast(self.device)
         return torch.autocast(self.device.type, torch.float16)
+
+
+def torch_name(device: torch.device, half: bool) -> str:
+    """Return what the runtime is called on a device, in half precision or full."""
+    kind = {"cpu": "bfloat16"}.get(device.type, "float16") if half else "float32"
+    return f"torch {kind}"
 
 
 def has_half(device: torch.device) -> bool:

@@ -35,6 +35,7 @@ def test_what_the_model_wants_is_derived(layers, make_model, rivers):
         assert probability.shape == (80, 70)
         assert (probability.read(1) >= 0).all()
         assert "untrained" in probability.tags()["LANDSLIDE_MODEL"]
+        assert "untrained" in probability.tags()["LANDSLIDE_PLAN"]
     assert results(layers) == ["inventory.gpkg", "probability.tif"]
 
 

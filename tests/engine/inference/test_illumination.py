@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.fit import fit_to_scene
+from landslide_mapper.landslide_plugin.inference.light import fit_to_scene
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.models.model_card import ModelCard
 
@@ -30,14 +30,14 @@ def test_offset_and_gain_of_a_sensor_do_not_matter(make_raster):
     seen = []
     for name, values in (("a.tif", image), ("b.tif", hazy)):
         with Source.open(make_raster(name, values, bands=CARD.bands)) as source:
-            seen.append(scaled(values, fit_to_scene(CARD, source, Progress())))
+            seen.append(scaled(values, fit_to_scene(CARD, [source], Progress())))
     np.testing.assert_allclose(seen[0], seen[1], atol=1e-4)
 
 
 def test_percentiles_come_to_lie_where_the_training_had_them(make_raster):
     image = np.random.default_rng(1).normal(1000, 100, (2, 200, 100)).astype(np.float32)
     with Source.open(make_raster("a.tif", image, bands=CARD.bands)) as source:
-        z = scaled(image, fit_to_scene(CARD, source, Progress()))
+        z = scaled(image, fit_to_scene(CARD, [source], Progress()))
     result = z * np.array(CARD.std)[:, None, None] + np.array(CARD.mean)[:, None, None]
     low, high = np.percentile(result, (2, 98), axis=(1, 2))
     np.testing.assert_allclose(low, CARD.scene["low"], atol=0.1)
@@ -48,14 +48,14 @@ def test_nodata_has_no_say(make_raster):
     image = np.random.default_rng(1).uniform(100, 200, (2, 50, 50)).astype(np.float32)
     image[:, :20] = -9999
     with Source.open(make_raster("a.tif", image, bands=CARD.bands, nodata=-9999)) as source:
-        card = fit_to_scene(CARD, source, Progress())
+        card = fit_to_scene(CARD, [source], Progress())
     assert min(card.mean) > 0
 
 
 def test_models_of_absolute_values_are_left_alone(make_raster):
     plain = replace(CARD, scene={})
     with Source.open(make_raster("a.tif", np.ones((2, 9, 9)), bands=CARD.bands)) as source:
-        assert fit_to_scene(plain, source, Progress()) is plain
+        assert fit_to_scene(plain, [source], Progress()) is plain
 
 
 def test_a_constant_band_is_named(make_raster):
@@ -65,7 +65,7 @@ def test_a_constant_band_is_named(make_raster):
         Source.open(make_raster("a.tif", image, bands=CARD.bands)) as source,
         pytest.raises(InputError, match="green hardly varies"),
     ):
-        fit_to_scene(CARD, source, Progress())
+        fit_to_scene(CARD, [source], Progress())
 
 
 def test_the_card_keeps_the_range_and_refuses_a_wrong_one():

@@ -11,13 +11,14 @@ import rasterio.shutil
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, LandslideError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.decide import Scene, planned
 from landslide_mapper.landslide_plugin.inference.fit import check_resolution
+from landslide_mapper.landslide_plugin.inference.plan import Plan
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.predictor import Predictor
 from landslide_mapper.landslide_plugin.inference.runtimes.runtime import Member
 from landslide_mapper.landslide_plugin.inference.scene import (
     Outputs,
-    Settings,
     classified,
     map_scene,
 )
@@ -25,7 +26,7 @@ from landslide_mapper.landslide_plugin.inference.sizes import (
     batch_for,
     window_sides,
 )
-from landslide_mapper.landslide_plugin.raster import Grid, Source
+from landslide_mapper.landslide_plugin.raster import Grid
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
@@ -40,9 +41,6 @@ CARD = ModelCard(
     bands=["a", "b"], mean=[0.0, 0.0], std=[1.0, 1.0], resolution=10.0, tile_size=32,
     classes=["background", "landslide"],
 )  # fmt: skip
-SETTINGS = Settings(
-    side=32, fixed=False, overlap=None, batch_size=4, threshold=0.5, area="", key={}
-)
 
 
 class Blurs:
@@ -61,12 +59,15 @@ class Blurs:
         return torch.cat([1 - landslide, landslide], 1)
 
 
-def mapped(path, folder, runtime=None, settings=SETTINGS, progress=None, card=CARD):
+def mapped(path, folder, runtime=None, card=CARD):
     """Map one scene; return probability and mask."""
     outputs = Outputs(str(folder / "p.tif"), str(folder / "m.tif"))
-    with Source.open(path) as source:
-        predictor = Predictor([Member(runtime or Blurs(), card)])
-        map_scene(source, predictor, outputs, settings, CPU, progress or Progress())
+    member = Member(runtime or Blurs(), card)
+    plan = Plan(
+        versions={}, device="cpu", models=[], files=[], members=[planned(member)], path=path,
+        content="", size=32, side=32, shared=8, batch_size=4,
+    )  # fmt: skip
+    map_scene(Scene(plan, Predictor([member]), None), outputs, Progress())
     with rasterio.open(outputs.probability) as p, rasterio.open(outputs.mask) as m:
         return p.read(1), m.read(1)
 

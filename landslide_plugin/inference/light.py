@@ -1,0 +1,127 @@
+"""The light of a scene: one offset and one gain a band for all files that the scene lies in.
+
+A model of images whose level says nothing, such as tiles that were stretched to 8 bits, keeps the
+low and the high value of each band in its card. A scene then gets one offset and one gain a band,
+so that its own low and high percentile come to lie there. One for the scene, never one for a tile
+or a file: a tile of forest must not look like one of bare rock.
+"""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.model_card import ModelCard
+from ..contract.errors import InputError
+from ..core.progress import Progress
+from ..raster import Grid, Source
+
+PERCENTILES = (2.0, 98.0)
+"""What counts as low and as high."""
+LOOKED_AT = 1_000_000
+"""Pixels of a scene, evenly spread, that the percentiles are taken from."""
+_MEGABYTES = 64.0
+
+
+@dataclass(frozen=True)
+class Light:
+    """The low and the high value of each band of a scene, float64, (bands,)."""
+
+    low: NDArray[np.float64]
+    high: NDArray[np.float64]
+
+
+def lattice_step(grids: Iterable[Grid]) -> int:
+    """Return how many pixels lie between those that are looked at, on both axes."""
+    pixels = sum(grid.width * grid.height for grid in grids)
+    return max(1, round(math.sqrt(pixels / LOOKED_AT)))
+
+
+def lattice_pixels(source: Source, bands: Sequence[str], step: int) -> NDArray[np.float32]:
+    """Return the pixels of a raster that lie on a lattice and are valid in all bands, (bands, n).
+
+    The lattice is one of the map, not of the raster: of a scene that is cut along its pixels, the
+    parts have the same ones as the whole.
+
+    Args:
+        source: the raster.
+        bands: names of the bands.
+        step: pixels from one to the next, on both axes.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    return np.concatenate(list(_blocks(source, bands, step)), axis=1)
+
+
+def _blocks(source: Source, bands: Sequence[str], step: int) -> Iterator[NDArray[np.float32]]:
+    transform = source.grid.transform
+    left, top = (
+        math.floor(round(corner / side, 3))
+        for corner, side in ((transform.c, transform.a), (transform.f, transform.e))
+    )
+    for window in source.grid.windows(_MEGABYTES, 2 * len(bands)):
+        values, valid = source.read(window, bands)
+        rows = slice(-(top + int(window.row_off)) % step, None, step)
+        cols = slice(-(left + int(window.col_off)) % step, None, step)
+        yield values[:, rows, cols][:, valid[:, rows, cols].all(axis=0)]
+
+
+def light_of(pixels: Sequence[NDArray[np.float32]], card: ModelCard, progress: Progress) -> Light:
+    """Return the light of a scene.
+
+    Args:
+        pixels: of each file of the scene, (bands, n); see `lattice_pixels`.
+        card: the model's.
+        progress: told of it.
+
+    Raises:
+        InputError: the scene holds nothing, or a band is constant.
+    """
+    usable = np.concatenate(pixels, axis=1).astype(float)
+    if not usable.size:
+        raise InputError("The stack holds no valid pixel: check its nodata value.")
+    low, high = np.percentile(usable, PERCENTILES, axis=1)
+    flat = [band for band, span in zip(card.bands, high - low, strict=True) if span <= 0]
+    if flat:
+        raise InputError(
+            f"The stack's {', '.join(flat)} hardly varies, so that it can't be brought to the "
+            f"light that the model {card.name} was trained in: check the band."
+        )
+    told = ", ".join(
+        f"{band} {a:.4g} to {b:.4g}" for band, a, b in zip(card.bands, low, high, strict=True)
+    )
+    progress.message(
+        f"The scene's light, from the {PERCENTILES[0]:g}nd to the {PERCENTILES[1]:g}th percentile"
+        f"{f' of {len(pixels)} stacks' if len(pixels) > 1 else ''}, is brought to that of the "
+        f"training: {told}."
+    )
+    return Light(low, high)
+
+
+def in_light(card: ModelCard, light: Light) -> ModelCard:
+    """Return a card that keeps low and high values with the means that suit a scene's light."""
+    low, high = (np.array(card.scene[name], float) for name in ("low", "high"))
+    gain = (high - low) / (light.high - light.low)
+    mean = light.low + (np.array(card.mean) - low) / gain
+    return replace(card, mean=mean.tolist(), std=(np.array(card.std) / gain).tolist())
+
+
+def fit_to_scene(card: ModelCard, sources: Sequence[Source], progress: Progress) -> ModelCard:
+    """Return the card with the mean and standard deviation that suit the light of some files.
+
+    Args:
+        card: returned as it is when it keeps no low and high values.
+        sources: the scene's files, with the model's bands.
+        progress: told of the light.
+
+    Raises:
+        InputError: the scene holds nothing, or a band is constant.
+    """
+    if not card.scene:
+        return card
+    step = lattice_step(source.grid for source in sources)
+    pixels = [lattice_pixels(source, card.bands, step) for source in sources]
+    return in_light(card, light_of(pixels, card, progress))
