@@ -118,12 +118,13 @@ def identity(source: Source) -> list[Any]:
     """Return what tells a raster's content from that of a changed one.
 
     That is names, sizes and times of all its files, which are those of its sources too where it is
-    a VRT; of what GDAL noted beside it (`.aux.xml`) all but statistics, which QGIS adds to any
-    raster that it shows.
+    a VRT, and which of these lies on top; of what GDAL noted beside it (`.aux.xml`) all but
+    statistics, which QGIS adds to any raster that it shows.
     """
+    virtual = source.dataset.tags(ns="xml:VRT").get("xml:VRT", "")
     files = {Path(name) for name in source.dataset.files}
     files |= {file for name in source.dataset.files for file in files_of(name)}
-    facts: list[Any] = [source.path]
+    facts: list[Any] = [source.path, *re.findall(r"<SourceFilename[^>]*>([^<]+)<", virtual)]
     for path in sorted(files):
         if path.name.endswith(".aux.xml"):
             facts.append([str(path), _noted(path)])

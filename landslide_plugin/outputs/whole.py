@@ -25,8 +25,8 @@ PARTIAL_PREFIX = ".partial-"
 """A hidden folder's name begins so; its owner follows, see `owners`."""
 _open: ContextVar[OutputSet | None] = ContextVar("_open", default=None)
 """The innermost set that is open in this thread."""
-_read: ContextVar[frozenset[Path]] = ContextVar("_read", default=frozenset())
-"""What the run in this thread reads."""
+_read: ContextVar[frozenset[Path] | None] = ContextVar("_read", default=None)
+"""What the run in this thread reads; None outside of runs."""
 
 
 @contextmanager
@@ -63,11 +63,18 @@ def afterwards(path: str | Path, action: Callable[[], None]) -> None:
 @contextmanager
 def protected(inputs: Iterable[Path]) -> Iterator[None]:
     """Have these files refused as destinations within: a run reads them."""
-    outer = _read.set(_read.get().union(inputs))
+    outer = _read.set((_read.get() or frozenset()).union(inputs))
     try:
         yield
     finally:
         _read.reset(outer)
+
+
+def protect_too(inputs: Iterable[str]) -> None:
+    """Have further files refused till the end of what is `protected`: an input has named them."""
+    before = _read.get()
+    if before is not None:
+        _read.set(before.union(Path(os.path.realpath(path)) for path in inputs))
 
 
 @contextmanager
@@ -172,7 +179,7 @@ def require_plain(destination: Path) -> None:
         raise OutputError(
             f"{destination} is a device or a pipe, not a file: choose a file's name for the output."
         )
-    if destination in _read.get():
+    if destination in (_read.get() or ()):
         raise OutputError(
             f"{destination} is an input of this run: choose another file for the output."
         )

@@ -1,7 +1,7 @@
 """What kind of values bands hold: classes and directions are never blended with each other."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree  # nosec B405
@@ -59,19 +59,40 @@ def kinds_of(dataset: DatasetReader) -> dict[int, Kind]:
         if file:
             with rasterio.open(file) as part:
                 return kinds_of(part)
-        with MemoryFile(ext=".vrt") as memory:
-            copy_raster(dataset, memory.name, driver="VRT")
-            text = memory.read().decode("utf-8", "replace")
-        described = ElementTree.fromstring(text)  # noqa: S314 - GDAL wrote it  # nosec B314
+        bands = described(dataset).findall("VRTRasterBand")
     except (RasterioError, ElementTree.ParseError):  # a name may hold what XML does not allow
         return {}
-    beside = Path(f"{dataset.name}.vat.dbf").exists()  # Esri's table of the values of one band
-    return {
-        int(band.get("band", 1)): _kind(band, beside) for band in described.findall("VRTRasterBand")
-    }
+    return {int(band.get("band", 1)): _kind(band) for band in bands}
 
 
-def _kind(band: ElementTree.Element, has_table: bool) -> Kind:
+def described(dataset: DatasetReader) -> ElementTree.Element:
+    """Return GDAL's description of a raster as a VRT of it.
+
+    Raises:
+        RasterioError: a raster that is in memory alone.
+        ElementTree.ParseError: a name holds what XML does not allow.
+    """
+    with MemoryFile(ext=".vrt") as memory:
+        copy_raster(dataset, memory.name, driver="VRT")
+        text = memory.read().decode("utf-8", "replace")
+    root = ElementTree.fromstring(text)  # noqa: S314 - GDAL wrote it  # nosec B314
+    if Path(f"{dataset.name}.vat.dbf").exists():  # Esri's table of the values of one band
+        for band in root.findall("VRTRasterBand"):
+            add_items(band, THEMATIC)
+    return root
+
+
+def add_items(element: ElementTree.Element, items: Mapping[str, str], domain: str = "") -> None:
+    """Add metadata items of a domain to a VRT or a band of it."""
+    parts = [one for one in element.findall("Metadata") if one.get("domain", "") == domain]
+    if items and not parts:
+        parts = [ElementTree.Element("Metadata", {"domain": domain} if domain else {})]
+        element.insert(0, parts[0])
+    for key, value in items.items():
+        ElementTree.SubElement(parts[0], "MDI", key=key).text = value
+
+
+def _kind(band: ElementTree.Element) -> Kind:
     table = band.find("GDALRasterAttributeTable")
     names = {} if table is None or _is_of_ranges(table) else _table_names(table)
     listed = enumerate(item.text for item in band.findall("CategoryNames/Category"))
@@ -82,8 +103,7 @@ def _kind(band: ElementTree.Element, has_table: bool) -> Kind:
     ]
     items = {item.get("key"): item.text for item in band.findall("Metadata/MDI")}
     is_classes = (
-        has_table
-        or bool(names)
+        bool(names)
         or (table is not None and _is_of_values(table))
         or (bool(colours) and not _is_grey_ramp(colours))
         or THEMATIC.items() <= items.items()

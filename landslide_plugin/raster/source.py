@@ -7,7 +7,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio.enums import ColorInterp
 from rasterio.errors import RasterioError
@@ -15,12 +14,12 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from ..contract.errors import GridError, InputError
-from ..core.access import formats, is_format_allowed, no_answer, require_allowed
-from ..core.failures import reason
 from .declared import band_numbers, file_of, scaling_of
 from .grid import Grid, require_grids_overlap, require_north_up, require_on_earth
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
+from .mosaic import open_image
 from .validity import UNDECLARED_FILL, valid_by_nodata
+from .virtual import damaged_part
 from .warped import Warp
 
 if TYPE_CHECKING:
@@ -77,34 +76,18 @@ class Source:
         """Open a raster.
 
         Args:
-            path: file path or GDAL dataset name.
+            path: file path or GDAL dataset name, or what names many files; see `mosaic`.
             what: the raster's role in messages, such as "DEM".
             need_crs: False for plain image tiles.
             zero_is_data: whether 0 is a value even where the file declares it as nodata, as masks
                 of landslides often do: all around the landslides would else be unknown.
 
         Raises:
-            InputError: missing, no raster or damaged.
-            GridError: no CRS, or not north-up.
+            InputError: missing, no raster or damaged, or files that make no one image.
+            GridError: no CRS, not north-up, or files on several grids.
         """
         name = str(path)
-        require_allowed(name)
-        try:
-            dataset = rasterio.open(name)
-        except (RasterioError, OSError, ValueError, TypeError) as error:
-            raise InputError(_why_unreadable(name, what, error)) from error
-        if not is_format_allowed(dataset.driver):
-            dataset.close()
-            raise InputError(f"The {what} {name} is of the format {dataset.driver}{formats()}.")
-        if dataset.count == 0:
-            dataset.close()
-            raise InputError(f"The {what} {name} holds no band: choose one of its subdatasets.")
-        if any(dtype.startswith("complex") for dtype in dataset.dtypes):
-            dataset.close()
-            raise InputError(
-                f"The {what} {name} holds complex numbers, as radar's do: give their amplitude "
-                "instead."
-            )
+        dataset = open_image(name, what)
         if need_crs:
             if dataset.crs is None:
                 dataset.close()
@@ -243,7 +226,8 @@ class Source:
         except (RasterioError, OSError) as error:
             top, bottom = int(inside.row_off), int(inside.row_off + inside.height)
             raise InputError(
-                f"{self.path} can't be read at rows {top} to {bottom}: the file is damaged."
+                f"{self.path} can't be read at rows {top} to {bottom}: "
+                f"{damaged_part(self.dataset, error)} is damaged."
             ) from error
         for values, band_mask in zip(read, mask, strict=True):
             band_mask &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
@@ -379,18 +363,3 @@ class _View(Source):
 
 def _is_class(key: str) -> bool:
     return key.startswith(_CLASS) and key[len(_CLASS) :].lstrip("-").isdigit()
-
-
-def _why_unreadable(name: str, what: str, error: Exception) -> str:
-    if said := no_answer(error):
-        return f"The {what} {name} {said}."
-    try:
-        missing = "://" not in name and not name.startswith("/vsi") and not Path(name).exists()
-    except OSError as long:
-        return f"The {what} {name} can't be read: {reason(long)}."
-    if missing or not name.strip():
-        return f"The {what} {name} does not exist: check the path."
-    return (
-        f"The {what} {name} is not a raster that can be read: it is damaged or of another kind"
-        f"{formats()}."
-    )

@@ -1,0 +1,174 @@
+"""Many files as one image: a VRT over tiles."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from xml.etree import ElementTree  # nosec B405
+
+import shapely
+from affine import Affine
+from rasterio.io import DatasetReader
+
+from ..contract.errors import LandslideError
+from ..outputs.whole import protect_too
+from .grid import Grid
+from .kinds import add_items, described
+from .tile import ALPHA, Tile, require_one_crs
+from .tiles import tiles_of
+from .virtual import in_memory, open_described, said_alike
+
+_OF_ONE = ("Histograms", "MaskBand", "Overview", "NoDataValue", "SimpleSource", "ComplexSource")
+"""What is described of one tile and is not so of all."""
+
+
+def open_image(name: str, what: str = "raster") -> DatasetReader:
+    """Open a raster, or many files as one.
+
+    Args:
+        name: as `open_described` takes it, or what `tiles_of` knows as several files.
+        what: its role in messages.
+
+    Raises:
+        InputError: see `open_described` and `mosaic`.
+        GridError: see `mosaic`.
+    """
+    tiles = tiles_of(name)
+    if tiles is None:
+        return open_described(name, what)
+    protect_too(tiles)
+    return in_memory(mosaic(tiles, name, what))
+
+
+def mosaic(tiles: Sequence[str], name: str, what: str = "raster") -> ElementTree.Element:
+    """Return a VRT of tiles of one grid; where they overlap the first valid pixel of a band counts.
+
+    Args:
+        tiles: files of the same bands and types, on one grid, of any size.
+        name: what names them, for messages.
+        what: its role there.
+
+    Returns:
+        The root of a document whose paths are absolute. Bands say what those of the tiles say, the
+        whole what all tiles say alike; where no tile lies is no valid pixel.
+
+    Raises:
+        InputError: a tile is missing, damaged or of other bands, types, units or classes.
+        GridError: a tile has no CRS, lies on another grid, or there are several CRSs.
+    """
+    try:
+        looked = [Tile.look(path) for path in tiles]
+        require_one_crs(looked)
+        for tile in looked[1:]:
+            tile.require_like(looked[0])
+    except LandslideError as error:
+        reason = str(error).replace("The file", "the file", 1)
+        raise type(error)(f"The {what} {name} can't be read as one image: {reason}") from error
+    grid = _together(looked)
+    with closing(open_described(looked[0].path)) as dataset:
+        root = _frame(described(dataset), grid)
+    for domain, items in said_alike(tile.tags for tile in looked).items():
+        add_items(root, items, domain)
+    nodata = _one_nodata(looked)
+    masked = nodata is None and _needs_mask(looked, grid)
+    for band in root.findall("VRTRasterBand"):
+        _lay(band, looked, grid, nodata, masked)
+    return root
+
+
+def _frame(root: ElementTree.Element, grid: Grid) -> ElementTree.Element:
+    """Return a raster's description on another grid, without what is said of the scene."""
+    kept = [one for one in root if one.tag in ("SRS", "VRTRasterBand")]
+    kept += [one for one in root.findall("Metadata") if one.get("domain") == "IMAGE_STRUCTURE"]
+    frame = ElementTree.Element("VRTDataset")
+    frame.set("rasterXSize", str(grid.width))
+    frame.set("rasterYSize", str(grid.height))
+    frame.extend(kept)
+    ElementTree.SubElement(frame, "GeoTransform").text = ",".join(
+        repr(float(number)) for number in grid.transform.to_gdal()
+    )
+    return frame
+
+
+def _together(tiles: Sequence[Tile]) -> Grid:
+    """Return the grid that holds all tiles; its corner is to the bit that of the tiles there."""
+    first = tiles[0].grid
+    offsets = [tile.offset(first) for tile in tiles]
+    left = min(range(len(tiles)), key=lambda index: offsets[index][0])
+    top = min(range(len(tiles)), key=lambda index: offsets[index][1])
+    columns = [column + tile.grid.width for tile, (column, _) in zip(tiles, offsets, strict=True)]
+    rows = [row + tile.grid.height for tile, (_, row) in zip(tiles, offsets, strict=True)]
+    a, b, _, d, e, _ = first.transform[:6]
+    corner = tiles[left].grid.transform.c, tiles[top].grid.transform.f
+    transform = Affine(a, b, corner[0], d, e, corner[1])
+    width, height = max(columns) - offsets[left][0], max(rows) - offsets[top][1]
+    return Grid(first.crs, transform, width, height)
+
+
+def _one_nodata(tiles: Sequence[Tile]) -> tuple[str | None, ...] | None:
+    """Return the value of each band that all tiles declare as nodata; None where not all do."""
+    declared = {tile.nodata for tile in tiles}
+    values = [
+        value for value, band in zip(tiles[0].nodata, tiles[0].bands, strict=True) if band != ALPHA
+    ]
+    return declared.pop() if len(declared) == 1 and all(values) else None
+
+
+def _needs_mask(tiles: Sequence[Tile], grid: Grid) -> bool:
+    """Whether no value tells what is valid: tiles have masks or other nodata, or leave gaps."""
+    if any(value != "" for tile in tiles for value in tile.nodata):
+        return True
+    boxes = [
+        shapely.box(column, row, column + tile.grid.width, row + tile.grid.height)
+        for tile in tiles
+        for column, row in [tile.offset(grid)]
+    ]
+    covered = shapely.union_all(boxes).area
+    return not tiles[0].is_transparent and covered < grid.width * grid.height
+
+
+def _lay(
+    band: ElementTree.Element,
+    tiles: Sequence[Tile],
+    grid: Grid,
+    nodata: tuple[str | None, ...] | None,
+    masked: bool,
+) -> None:
+    """Give a band all tiles in place of the one that it was described by, the first on top."""
+    for element in [one for one in band if one.tag in _OF_ONE]:
+        band.remove(element)
+    number = int(band.get("band", 1))
+    opacity = tiles[0].bands[number - 1] == ALPHA
+    kind = band.get("dataType", "Byte")
+    transparent = {"UseMaskBand": "true"} if masked or tiles[0].is_transparent else {}
+    if opacity:
+        transparent = {"NODATA": "0"}
+    elif nodata is not None:
+        value = nodata[number - 1] or ""
+        transparent = {"NODATA": value}
+        ElementTree.SubElement(band, "NoDataValue").text = value
+    for tile in reversed(tiles):
+        band.append(_source(tile, grid, str(number), kind, transparent))
+    if masked and not opacity:
+        mask = ElementTree.SubElement(ElementTree.SubElement(band, "MaskBand"), "VRTRasterBand")
+        mask.set("dataType", "Byte")
+        for tile in reversed(tiles):
+            mask.append(_source(tile, grid, f"mask,{number}", "Byte", {"NODATA": "0"}))
+
+
+def _source(
+    tile: Tile, grid: Grid, band: str, kind: str, transparent: Mapping[str, str]
+) -> ElementTree.Element:
+    element = ElementTree.Element("ComplexSource" if transparent else "SimpleSource")
+    file = ElementTree.SubElement(element, "SourceFilename", relativeToVRT="0", shared="0")
+    file.text = tile.path
+    ElementTree.SubElement(element, "SourceBand").text = band
+    columns, rows = str(tile.grid.width), str(tile.grid.height)
+    sizes = {"RasterXSize": columns, "RasterYSize": rows, "DataType": kind}
+    block = {"BlockXSize": str(tile.block[0]), "BlockYSize": str(tile.block[1])}
+    ElementTree.SubElement(element, "SourceProperties", {**sizes, **block})
+    left, top = map(str, tile.offset(grid))
+    extent = {"xSize": columns, "ySize": rows}
+    ElementTree.SubElement(element, "SrcRect", {"xOff": "0", "yOff": "0", **extent})
+    ElementTree.SubElement(element, "DstRect", {"xOff": left, "yOff": top, **extent})
+    for tag, text in transparent.items():
+        ElementTree.SubElement(element, tag).text = text
+    return element

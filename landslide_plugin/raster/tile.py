@@ -1,0 +1,170 @@
+"""A file that is one of many of an image: what has to be alike, and what is said of all."""
+
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from typing import Any
+
+from rasterio.crs import CRS
+from rasterio.enums import MaskFlags
+from rasterio.io import DatasetReader
+
+from ..contract.errors import GridError, InputError
+from .declared import band_numbers, scaling_of
+from .grid import Grid, require_north_up
+from .kinds import kinds_of
+from .tiles import is_address
+from .virtual import Tags, open_described, scene_tags
+
+ALPHA = "alpha"
+_ASIDE = 0.01
+"""Fraction of a pixel that tiles may lie beside the grid, from rounded coordinates."""
+_MOST_NAMED = 3
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What a file says of itself.
+
+    Attributes:
+        path: of the file, absolute where it is no address.
+        grid: its grid.
+        crs: its CRS, with heights where it tells of these.
+        bands: names; of a band of opacity `ALPHA`.
+        types: of the bands.
+        units: of the bands but that of opacity, with scale and offset.
+        classes: of the bands, by whatever tells.
+        nodata: value of each band, as text, NaN of decimal numbers that declare none; "" for none,
+            None where a mask tells.
+        block: width and height of its own blocks.
+        tags: as `scene_tags` has them.
+    """
+
+    path: str
+    grid: Grid
+    crs: CRS
+    bands: tuple[str, ...]
+    types: tuple[str, ...]
+    units: tuple[str, ...]
+    classes: Any
+    nodata: tuple[str | None, ...]
+    block: tuple[int, int]
+    tags: Tags
+
+    @classmethod
+    def look(cls, path: str) -> "Tile":
+        """Open a file and close it again.
+
+        Raises:
+            InputError: it is missing, damaged or no raster.
+            GridError: it has no CRS, or is not north-up.
+        """
+        with closing(open_described(path, "file")) as dataset:
+            if dataset.crs is None:
+                raise GridError(f"The file {path} has no CRS: assign its projection first.")
+            require_north_up(dataset.transform, f"The file {path}")
+            numbers = band_numbers(dataset)
+            names = {number: band for band, number in numbers.items()}
+            scaling = scaling_of(dataset, numbers).values()
+            return cls(
+                path=path if is_address(path) else str(Path(path).absolute()),
+                grid=Grid.of(dataset),
+                crs=dataset.crs,
+                bands=tuple(names.get(number, ALPHA) for number in dataset.indexes),
+                types=dataset.dtypes,
+                units=tuple(f"{one.scale:g} {one.offset:g} {one.unit}".strip() for one in scaling),
+                classes=_classes(dataset),
+                nodata=tuple(_nodata(dataset, number) for number in dataset.indexes),
+                block=dataset.block_shapes[0][::-1],
+                tags=scene_tags(dataset),
+            )
+
+    def require_like(self, first: "Tile") -> None:
+        """Refuse what can't be one image with another tile.
+
+        Raises:
+            InputError: it has other bands, or bands of another kind.
+            GridError: its pixels are none of the same grid.
+        """
+        apart = [
+            f"{kind} ({', '.join(mine)}, not {', '.join(others)})"
+            for kind, mine, others in (
+                ("bands", self.bands, first.bands),
+                ("types of values", self.types, first.types),
+                ("scale, offset or unit", self.units, first.units),
+            )
+            if mine != others
+        ]
+        if apart or self.classes != first.classes:
+            raise InputError(
+                f"{self.path} has other {apart[0] if apart else 'classes'} than {first.path}: "
+                "bring it to the same, or leave it out."
+            )
+        reason = self._off(first.grid)
+        if reason:
+            raise GridError(
+                f"{self.path} {reason} of {first.path}: warp it to that grid (gdalwarp -tr -tap), "
+                "or leave it out."
+            )
+
+    @property
+    def is_transparent(self) -> bool:
+        """Whether a band holds opacity."""
+        return ALPHA in self.bands
+
+    def offset(self, grid: Grid) -> tuple[int, int]:
+        """Return column and row of its first pixel on a grid."""
+        column, row = grid.pixel(*self.grid.point(0, 0))
+        return round(column), round(row)
+
+    def _off(self, grid: Grid) -> str:
+        """Return how its pixels are not those of a grid; "" where they are."""
+        mine, its = self.grid.transform, grid.transform
+        sides = ((mine.a, its.a, self.grid.width), (mine.e, its.e, self.grid.height))
+        if any(abs(one / other - 1) * count > _ASIDE for one, other, count in sides):
+            size = f"{mine.a:.10g} x {-mine.e:.10g}, not the {its.a:.10g} x {-its.e:.10g}"
+            return f"has pixels of {size}"
+        column, row = grid.pixel(*self.grid.point(0, 0))
+        aside = max(abs(column - round(column)), abs(row - round(row)))
+        return f"lies {aside:.2g} pixels beside the grid" if aside > _ASIDE else ""
+
+
+def require_one_crs(tiles: Sequence[Tile]) -> None:
+    """Refuse tiles of several CRSs.
+
+    Raises:
+        GridError: they are; the message names these, each with a tile.
+    """
+    zones: list[tuple[CRS, list[Tile]]] = []
+    for tile in tiles:
+        alike = next((those for crs, those in zones if crs == tile.crs), None)
+        if alike is None:
+            zones.append((tile.crs, [tile]))
+        else:
+            alike.append(tile)
+    if len(zones) > 1:
+        told = [
+            f"{those[0].grid.crs_name} of {PurePath(those[0].path).name}"
+            + (f" and {len(those) - 1} more" if len(those) > 1 else "")
+            for _, those in zones[:_MOST_NAMED]
+        ]
+        raise GridError(
+            f"its files are of {len(zones)} CRSs ({'; '.join(told)}): give those of one CRS at a "
+            "time, or warp all to one (gdalwarp -t_srs)."
+        )
+
+
+def _classes(dataset: DatasetReader) -> Any:
+    tags = [dataset.tags(number) for number in dataset.indexes]
+    named = [{key: one[key] for key in one if key.startswith("class_")} for one in tags]
+    return kinds_of(dataset), named
+
+
+def _nodata(dataset: DatasetReader, number: int) -> str | None:
+    flags = dataset.mask_flag_enums[number - 1]
+    if MaskFlags.nodata in flags:
+        return repr(dataset.nodatavals[number - 1])
+    if flags != [MaskFlags.all_valid] and MaskFlags.alpha not in flags:
+        return None
+    return "nan" if dataset.dtypes[number - 1].startswith("float") else ""

@@ -1,0 +1,193 @@
+"""Virtual rasters (VRT): what they leave out of what their files say, and files that are damaged.
+
+gdalbuildvrt hands on neither the names of bands nor units, classes and metadata.
+"""
+
+from collections.abc import Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path, PurePath
+from xml.etree import ElementTree  # nosec B405
+
+from rasterio.errors import RasterioError
+from rasterio.io import DatasetReader, MemoryFile
+
+from ..contract.errors import InputError
+from ..core.access import parse_xml
+from .kinds import add_items, described
+from .opening import open_raster
+from .tiles import is_address
+
+_DEPTH = 4
+"""Of virtual rasters within virtual rasters that are looked into."""
+_SOURCES = ("SimpleSource", "ComplexSource")
+_CHANGED = ("ScaleOffset", "ScaleRatio", "LUT", "Exponent", "ColorTableComponent")
+"""What makes other values of those of a file."""
+_SAID = ("UnitType", "Offset", "Scale", "CategoryNames", "ColorTable", "GDALRasterAttributeTable")
+"""What a file says of a band, beside name and metadata."""
+_DOMAINS = ("", "IMAGERY")
+"""Of metadata that tell of a scene."""
+
+Tags = Mapping[str, Mapping[str, str]]
+"""Metadata items by domain."""
+
+
+def open_described(name: str, what: str = "raster", depth: int = _DEPTH) -> DatasetReader:
+    """Open a raster; a VRT says what its files say of bands and scene where it does not itself.
+
+    Args:
+        name: as `open_raster` takes it.
+        what: its role in messages.
+        depth: of virtual rasters to look into.
+
+    Raises:
+        InputError: see `open_raster`; a file of a VRT is missing or damaged, or its files give a
+            band that has no name several.
+    """
+    dataset = open_raster(name, what)
+    root = parse_xml(dataset.tags(ns="xml:VRT").get("xml:VRT", ""))
+    if root is None or not depth or not (is_address(name) or Path(name).is_file()):
+        return dataset
+    _make_absolute(root, name)
+    bands = [(band, _sources(band)) for band in root.findall("VRTRasterBand")]
+    paths = dict.fromkeys(path for _, sources in bands for path, _ in sources)
+    if not paths:
+        return dataset
+    files = {path: _File.look(path, name, what, depth - 1) for path in paths}
+    for band, sources in bands:
+        _say_of_band(band, [(files[path], number) for path, number in sources], name, what)
+    for domain, items in said_alike(file.tags for file in files.values()).items():
+        mine = dataset.tags(ns=domain or None)
+        add_items(root, {key: items[key] for key in items if key not in mine}, domain)
+    try:
+        told = in_memory(root)
+    except RasterioError:  # a name may hold what XML does not allow
+        return dataset
+    dataset.close()
+    return told
+
+
+def in_memory(root: ElementTree.Element) -> DatasetReader:
+    """Open a VRT that is no file."""
+    text = ElementTree.tostring(root, "unicode").encode("utf-8", "surrogateescape")
+    return MemoryFile(text, ext=".vrt").open()
+
+
+def damaged_part(dataset: DatasetReader, error: BaseException) -> str:
+    """Return which file of a raster an error of reading tells of."""
+    told, cause = "", error.__cause__
+    while cause is not None:
+        told, cause = f"{told} {cause}", cause.__cause__
+    parts = dataset.files if dataset.driver == "VRT" else []
+    named = [part for part in parts if PurePath(part).name in told]
+    return f"its file {named[-1]}" if named else "the file"
+
+
+def scene_tags(dataset: DatasetReader) -> Tags:
+    """Return the metadata items of a raster that tell of its scene, by domain."""
+    return {domain: dataset.tags(ns=domain or None) for domain in _DOMAINS}
+
+
+def said_alike(tags: Iterable[Tags]) -> Tags:
+    """Return the metadata items that all of several rasters have."""
+    first, *others = tags
+    return {
+        domain: {
+            key: value
+            for key, value in items.items()
+            if all(one[domain].get(key) == value for one in others)
+        }
+        for domain, items in first.items()
+    }
+
+
+@dataclass(frozen=True)
+class _File:
+    """A file that a VRT is made of.
+
+    Attributes:
+        path: where it is.
+        names: of its bands; "" of those without.
+        tags: as `scene_tags` has them.
+        depth: of virtual rasters to look into, should it be one.
+    """
+
+    path: str
+    names: tuple[str, ...]
+    tags: Tags
+    depth: int
+
+    @classmethod
+    def look(cls, path: str, whole: str, what: str, depth: int) -> "_File":
+        """Open a file of a VRT and close it again.
+
+        Raises:
+            InputError: it is missing or damaged; GDAL would read nothing there, without a word.
+        """
+        try:
+            dataset = open_described(path, "file", depth)
+        except InputError as error:
+            reason = str(error).replace("The file", "the file", 1).rstrip(".")
+            raise InputError(
+                f"The {what} {whole} can't be read whole: {reason}, or build the virtual raster "
+                "without it."
+            ) from error
+        with closing(dataset):
+            names = tuple(one or "" for one in dataset.descriptions)
+            return cls(path, names, scene_tags(dataset), depth)
+
+    def band(self, number: int) -> ElementTree.Element | None:
+        """Return GDAL's description of a band; None where there is none."""
+        with closing(open_described(self.path, "file", self.depth)) as dataset:
+            return described(dataset).find(f"VRTRasterBand[@band='{number}']")
+
+
+def _make_absolute(root: ElementTree.Element, name: str) -> None:
+    """Have a VRT name its files so that it may lie elsewhere."""
+    folder = str(PurePath(name).parent if is_address(name) else Path(name).absolute().parent)
+    for element in root.iter():
+        if element.get("relativeToVRT") == "1":
+            element.set("relativeToVRT", "0")
+            element.text = f"{folder}/{element.text}"
+
+
+def _sources(band: ElementTree.Element) -> list[tuple[str, int]]:
+    """Return file and number of the bands that a band is laid together from, as they are."""
+    parts = [one for one in band if one.tag in _SOURCES]
+    if any(one.find(tag) is not None for one in parts for tag in _CHANGED):
+        return []
+    named = [(one.findtext("SourceFilename", ""), one.findtext("SourceBand", "1")) for one in parts]
+    return [(path, int(number)) for path, number in named if path and number.isdecimal()]
+
+
+def _say_of_band(
+    band: ElementTree.Element, sources: list[tuple[_File, int]], whole: str, what: str
+) -> None:
+    """Add to a band what its sources say of it and it does not.
+
+    Raises:
+        InputError: they give it several names, and it has none.
+    """
+    if not sources:
+        return
+    names = {file.names[number - 1]: file for file, number in sources if number <= len(file.names)}
+    names.pop("", None)
+    number = band.get("band", "1")
+    if band.find("Description") is None and len(names) > 1:
+        (one, first), (other, second) = list(names.items())[:2]
+        raise InputError(
+            f"Band {number} of the {what} {whole} has no name, and its files give it several: "
+            f"{one} in {first.path}, {other} in {second.path}: build the virtual raster from files "
+            "of the same bands in the same order."
+        )
+    file, index = sources[0]
+    said = file.band(index)
+    if said is None:
+        return
+    if names and band.find("Description") is None:
+        ElementTree.SubElement(band, "Description").text = next(iter(names))
+    band.extend(one for one in list(said) if one.tag in _SAID and band.find(one.tag) is None)
+    mine = {one.get("key") for one in band.findall("Metadata/MDI")}
+    items = {one.get("key", ""): one.text or "" for one in said.findall("Metadata/MDI")}
+    told = {key: text for key, text in items.items() if key not in mine}
+    add_items(band, {key: text for key, text in told.items() if not key.startswith("STATISTICS_")})
