@@ -239,9 +239,11 @@ class Train(EngineAlgorithm):
         yield (
             advanced(later(asked(choices.Train.AUGMENTATION))),
             "Random changes of the training samples. Bands such as aspect keep their values when a "
-            "sample is turned, as its heights do, unless turn_directions turns them along; light "
-            "and colour change in imagery only. Mean filter, gamma and noise each add a copy of "
-            "every sample with landslide, so that landslides are less rare.",
+            "sample is turned, as its heights do, unless turn_directions turns them along. Light "
+            "changes in imagery only: light of another scene is a sun, a stretch and a haze, of "
+            "which bluer bands get more, for the whole sample; gain, brightness, contrast and "
+            "colour are smaller changes, one by one. Mean filter, gamma and noise each add a copy "
+            "of every sample with landslide, so that landslides are less rare.",
         )
         yield (
             advanced(later(asked(choices.Train.VIEW_SCALES))),

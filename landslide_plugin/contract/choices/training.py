@@ -149,6 +149,7 @@ class Train:
             "mean_filter": "Mean filter",
             "gamma": "Gamma",
             "noise": "Noise",
+            "light": "Light of another scene",
             "gain": "Gain",
             "brightness": "Brightness",
             "contrast": "Contrast",

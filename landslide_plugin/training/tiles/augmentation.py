@@ -30,6 +30,7 @@ from .cutting import Patch, Shape, any_corner, cut, random_corner, warp
 FLIP, QUARTER_TURN, ROTATE, SCALE, CROP = "flip", "quarter_turn", "rotate", "scale", "crop"
 MEAN_FILTER, GAMMA, NOISE = "mean_filter", "gamma", "noise"
 VIEW = "view"
+LIGHT = "light"
 GAIN, BRIGHTNESS, CONTRAST, COLOUR = "gain", "brightness", "contrast", "colour"
 TURN_DIRECTIONS = "turn_directions"
 CHEN = (MEAN_FILTER, GAMMA, NOISE)
@@ -114,21 +115,30 @@ class Augmentation:
         return turned(patch, directions, *self._turning(directions, rng))
 
     def recolour(
-        self, tile: Patch, bands: Sequence[str], std: Sequence[float], rng: np.random.Generator
+        self,
+        tile: Patch,
+        bands: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+        rng: np.random.Generator,
     ) -> Patch:
         """Change the light and colour of a tile.
 
         Args:
             tile: with unscaled values; it is left alone.
             bands: names of its bands.
+            mean: of a band over the train set.
             std: standard deviation a band over the train set.
             rng: what chance is drawn from.
         """
         numbers = photometry.imagery(bands)
-        if not numbers or not {GAIN, BRIGHTNESS, CONTRAST, COLOUR} & set(self.names):
+        if not numbers or not {LIGHT, GAIN, BRIGHTNESS, CONTRAST, COLOUR} & set(self.names):
             return tile
         deviations = _of(std, numbers)
         light = tile.values[numbers]
+        if LIGHT in self.names:
+            waves = photometry.wavelengths(bands)
+            light = photometry.light(light, waves, _of(mean, numbers), deviations, rng)
         if GAIN in self.names:
             light = photometry.gain(light, rng)
         if BRIGHTNESS in self.names:
@@ -218,8 +228,8 @@ def turned(patch: Patch, directions: Directions, quarters: int, mirrored: bool) 
     )
 
 
-def _of(std: Sequence[float], numbers: list[int]) -> photometry.Bands:
-    return np.asarray(std, np.float32)[numbers][:, None, None]
+def _of(statistic: Sequence[float], numbers: list[int]) -> photometry.Bands:
+    return np.asarray(statistic, np.float32)[numbers][:, None, None]
 
 
 def _with(tile: Patch, numbers: list[int], light: photometry.Bands) -> Patch:
