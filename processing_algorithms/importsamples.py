@@ -95,7 +95,22 @@ class ImportSamples(EngineAlgorithm):
         yield (
             later(QgsProcessingParameterFile("SPLIT_LIST", "List of the split", optional=True)),
             "For the split by a list: a CSV file with a column file (or name) and a column split "
-            "(or part) of the words train, validation and test.",
+            "(or part, or fold) of the words train, validation and test, or of others that are "
+            "named below.",
+        )
+        yield (
+            advanced(later(asked(choices.ImportSamples.TRAIN_PARTS))),
+            "Parts of the list, or folders, that are for training, separated by commas; others "
+            "stands for all that are not named here or below. Empty for those called train.",
+        )
+        yield (
+            advanced(later(asked(choices.ImportSamples.VALIDATION_PARTS))),
+            "Parts of the list, or folders, for validation, such as 1 of five folds called 0 to 4. "
+            "Empty for those called validation.",
+        )
+        yield (
+            advanced(later(asked(choices.ImportSamples.TEST_PARTS))),
+            "Parts of the list, or folders, for test. Empty for those called test.",
         )
         yield (
             asked(choices.ImportSamples.VALIDATION),

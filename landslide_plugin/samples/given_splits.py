@@ -2,7 +2,7 @@
 
 import csv
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,30 +18,65 @@ from .tile_files import SUFFIXES
 FILE_COLUMNS = ("file", "name", "image", "filename", "file_name", "id")
 SPLIT_COLUMNS = ("split", "part", "set", "subset", "partition", "fold")
 """What the two columns of a list may be called, the first that is there counts; in capitals too."""
-WORDS = {
-    **dict.fromkeys(("train", "training"), 0),
-    **dict.fromkeys(("validation", "val", "valid", "validate"), 1),
-    **dict.fromkeys(("test", "testing"), 2),
-}
-"""What the splits may be called; images of any other go nowhere."""
+USUAL = (("train", "training"), ("validation", "val", "valid", "validate"), ("test", "testing"))
+"""What parts for the splits, in the order of `SPLITS`, are usually called."""
+OTHERS = "others"
+"""Stands for all parts that are not named."""
 
 
-def split_by_list(path: str, images: Sequence[str], progress: Progress) -> NDArray[np.int64]:
+class Parts:
+    """Which parts of a data set are for which split, those of any other for none.
+
+    Args:
+        named: parts for each of `SPLITS`, in this order; none for those with the usual names.
+
+    Raises:
+        InputError: a part is named for two splits.
+    """
+
+    def __init__(self, named: Sequence[Sequence[str]] = ((), (), ())) -> None:
+        cleaned = [[part.strip().lower() for part in parts if part.strip()] for parts in named]
+        self.asked = {part for parts in cleaned for part in parts} - {OTHERS}
+        self._of: dict[str, int] = {}
+        for split, (parts, usual) in enumerate(zip(cleaned, USUAL, strict=True)):
+            for part in parts or usual:
+                if self._of.setdefault(part, split) != split:
+                    raise InputError(
+                        f"The part {part} is named for {SPLITS[self._of[part]]} and for "
+                        f"{SPLITS[split]}: name each part once."
+                    )
+
+    def __contains__(self, part: str) -> bool:
+        """Return whether a part is for a split by its own name."""
+        return part in self._of
+
+    def split(self, part: str) -> int:
+        """Return the number of a part's split, or `DROPPED`; "" is no part."""
+        others = self._of.get(OTHERS, DROPPED) if part else DROPPED
+        return self._of.get(part, others)
+
+
+def split_by_list(
+    path: str, images: Sequence[str], parts: Parts, progress: Progress
+) -> NDArray[np.int64]:
     """Return the split of each image by a table.
 
     Args:
         path: CSV file with a column of files and one of splits; see `FILE_COLUMNS`. A file is the
             image's path within the folder of images, or the end of it, with or without its ending.
         images: their paths within the folder.
+        parts: which of the table's are for which split.
         progress: told which go nowhere.
 
     Returns:
         Index into `SPLITS`, or `DROPPED` for images that are not in the list or in another part.
 
     Raises:
-        InputError: the list can't be read, lacks a column, names no image, or one in two splits.
+        InputError: the list can't be read, lacks a column or a part that is asked for, names no
+            image, or one in two parts.
     """
     of_name = _read(path)
+    _require(parts, of_name.values(), f"The list {path}")
     used: dict[str, str] = {}
     words = []
     for image in images:
@@ -59,33 +94,35 @@ def split_by_list(path: str, images: Sequence[str], progress: Progress) -> NDArr
             f"{path} names no image of the folder, such as {images[0]}: its column of files must "
             "hold their names or paths."
         )
-    return _assigned(words, "are not in the list", progress)
+    return _assigned(words, parts, "are not in the list", progress)
 
 
-def split_by_folders(images: Sequence[str], progress: Progress) -> NDArray[np.int64]:
+def split_by_folders(images: Sequence[str], parts: Parts, progress: Progress) -> NDArray[np.int64]:
     """Return the split of each image by the folder of this name that it lies in.
 
     Args:
         images: their paths within the folder of images.
+        parts: which folders are for which split.
         progress: told which go nowhere.
 
     Returns:
         Index into `SPLITS`, or `DROPPED` for images that lie in no such folder.
 
     Raises:
-        InputError: there is no such folder.
+        InputError: there is no such folder, or not one that is asked for.
     """
     words = []
     for image in images:
         folders = [folder.lower() for folder in PurePosixPath(image).parts[:-1]]
-        named = [folder for folder in folders if folder in WORDS]
+        named = [folder for folder in folders if folder in parts]
         words.append((named or folders or [""])[0])
-    if not set(words) & set(WORDS):
+    _require(parts, words, "The folder of images")
+    if not any(word in parts for word in words):
         raise InputError(
             "The folder of images holds no folders train, validation and test: choose the folder "
             "about them, or another split."
         )
-    return _assigned(words, "lie in no folder", progress)
+    return _assigned(words, parts, "lie in no folder", progress)
 
 
 def with_validation(
@@ -119,7 +156,7 @@ def with_validation(
         if not holds[split == index].any():
             raise InputError(
                 f"The given split has no image with landslides for {SPLITS[index]}: mend the list "
-                "or the folders, or choose another split."
+                "or the folders, name its parts, or choose another split."
             )
     return split
 
@@ -155,16 +192,28 @@ def _read(path: str) -> dict[str, str]:
     return result
 
 
-def _assigned(words: Sequence[str], nowhere: str, progress: Progress) -> NDArray[np.int64]:
+def _require(parts: Parts, words: Iterable[str], what: str) -> None:
+    """Refuse parts that are asked for and not there."""
+    present = {word for word in words if word}
+    if missing := sorted(parts.asked - present):
+        raise InputError(
+            f"{what} has no part {', '.join(missing)}; it has {', '.join(sorted(present))}."
+        )
+
+
+def _assigned(
+    words: Sequence[str], parts: Parts, nowhere: str, progress: Progress
+) -> NDArray[np.int64]:
     """Return the splits of words; tell in a sentence of images that have none."""
-    others = Counter(word for word in words if word not in WORDS)
+    result = np.array([parts.split(word) for word in words], np.int64)
+    others = Counter(word for word, split in zip(words, result, strict=True) if split == DROPPED)
     if others:
         told = [f"{count} {f'in {word}' if word else nowhere}" for word, count in others.items()]
         progress.message(
             f"{others.total()} images go nowhere, as they are neither for training nor for "
             f"validation or test: {', '.join(told)}."
         )
-    return np.array([WORDS.get(word, DROPPED) for word in words], np.int64)
+    return result
 
 
 def _tails(image: str) -> list[str]:

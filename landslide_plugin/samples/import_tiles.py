@@ -15,7 +15,7 @@ from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.landslides import UNLABELLED
 from .blocks import DROPPED, split_images
-from .given_splits import list_name, split_by_folders, split_by_list, with_validation
+from .given_splits import Parts, list_name, split_by_folders, split_by_list, with_validation
 from .masks import PLAIN, MaskPixels, MaskRule, MaskSurvey, read_mask
 from .pairing import image_files, pair_files
 from .patches import numbered
@@ -124,6 +124,7 @@ class TileImport:
         split: "random" by image, by spatial "blocks" of georeferenced tiles, or given, by a "list"
             or by "folders".
         split_list: the list.
+        parts: which parts of the list, or folders, are for which split.
         fractions: shares of train, validation and test.
         seed: of the split.
     """
@@ -133,6 +134,7 @@ class TileImport:
     instances: bool
     split: str
     split_list: str
+    parts: Parts
     fractions: Sequence[float]
     seed: int
 
@@ -181,9 +183,9 @@ class TileImport:
         if self.split in ("list", "folders"):
             images = [tile.source for tile in tiles]
             if self.split == "list":
-                index = split_by_list(self.split_list, images, progress)
+                index = split_by_list(self.split_list, images, self.parts, progress)
             else:
-                index = split_by_folders(images, progress)
+                index = split_by_folders(images, self.parts, progress)
             index = with_validation(index, holds, self.fractions[1], self.seed, progress)
             return index, none, list_name(self.split_list) if self.split_list else "folders"
         if self.split == "random":

@@ -8,6 +8,7 @@ from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_folder
+from .given_splits import Parts
 from .import_tiles import TileImport, find_tiles
 from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
@@ -27,6 +28,15 @@ def importsamples(
     instances: Annotated[bool, ImportSamples.INSTANCES] = ImportSamples.INSTANCES.default,
     split: Annotated[str, ImportSamples.SPLIT] = ImportSamples.SPLIT.default,
     split_list: str = "",
+    train_parts: Annotated[
+        Sequence[str], ImportSamples.TRAIN_PARTS
+    ] = ImportSamples.TRAIN_PARTS.default,
+    validation_parts: Annotated[
+        Sequence[str], ImportSamples.VALIDATION_PARTS
+    ] = ImportSamples.VALIDATION_PARTS.default,
+    test_parts: Annotated[
+        Sequence[str], ImportSamples.TEST_PARTS
+    ] = ImportSamples.TEST_PARTS.default,
     validation: Annotated[float, ImportSamples.VALIDATION] = ImportSamples.VALIDATION.default,
     test: Annotated[float, ImportSamples.TEST] = ImportSamples.TEST.default,
     seed: Annotated[int, ImportSamples.SEED] = ImportSamples.SEED.default,
@@ -55,7 +65,11 @@ def importsamples(
             connected patch.
         split: "random" by image, spatial "blocks" where the images have a georeference, or as the
             data set gives it, by a "list" or by "folders" called train, validation and test.
-        split_list: CSV file of images and splits; see `split_by_list`.
+        split_list: CSV file of images and parts; see `split_by_list`.
+        train_parts: parts of the list, or folders, for training, such as 2, 3 and 4 of five folds;
+            "others" stands for all that are not named. Those called train when empty.
+        validation_parts: such for validation.
+        test_parts: such for test.
         validation: share of validation images; of a given split without, of its train images.
         test: share of test images.
         seed: of the split and of the draw.
@@ -84,6 +98,12 @@ def importsamples(
         raise InputError(
             'A list of images needs SPLIT "list", and that a list: give both, or neither.'
         )
+    named = (train_parts, validation_parts, test_parts)
+    if any(named) and split not in ("list", "folders"):
+        raise InputError(
+            'Parts are those of a list or of folders: choose SPLIT "list" or "folders", or name '
+            "none."
+        )
     with whole_folder(output) as folder:
         tiles = find_tiles(
             images, masks, without, list(bands), missing, limit, seed, instances, progress
@@ -94,6 +114,7 @@ def importsamples(
             instances=instances,
             split=split,
             split_list=split_list,
+            parts=Parts(named),
             fractions=fractions,
             seed=seed,
         )

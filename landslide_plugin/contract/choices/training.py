@@ -52,6 +52,9 @@ class ImportSamples:
     )
     INSTANCES = Flag("Mask values number the landslides")
     SPLIT = Choice("Split", {**_RANDOM, **_BLOCKS, **_GIVEN}, "random")
+    TRAIN_PARTS = Texts("Parts for training")
+    VALIDATION_PARTS = Texts("Parts for validation")
+    TEST_PARTS = Texts("Parts for test")
     VALIDATION = _VALIDATION
     TEST = _TEST
     SEED = shared.SEED

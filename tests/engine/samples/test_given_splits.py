@@ -8,6 +8,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.blocks import DROPPED
 from landslide_mapper.landslide_plugin.samples.given_splits import (
+    Parts,
     split_by_folders,
     split_by_list,
 )
@@ -33,6 +34,7 @@ def tiles(tmp_path):
 
 def run(folder, tmp_path, **options):
     events = []
+    tmp_path.mkdir(exist_ok=True)
     values = importsamples(
         images=str(folder), masks=str(folder), output=str(tmp_path / "samples"),
         progress=Progress(events.append), **options,
@@ -106,10 +108,54 @@ def test_unfit_lists_are_refused_in_a_sentence(tiles, tmp_path):
         run(tiles / "train", tmp_path, split="folders")
 
 
+FOLDS = [("file", "fold"), *((f"image_{number}", number % 4) for number in range(11))]
+
+
+def test_folds_of_a_list_take_turns_and_others_stands_for_the_rest(tiles, tmp_path):
+    """Image 11 is in no fold and goes nowhere; asked for by name, all three are what is named."""
+    table = write_list(tmp_path / "t.csv", FOLDS)
+    for test, validation, train in (("0", "1", ["others"]), ("3", "0", ["1", "2"])):
+        _, written, said = run(
+            tiles, tmp_path / test, split="list", split_list=table, test_parts=[test, " "],
+            validation_parts=[validation], train_parts=train,
+        )  # fmt: skip
+        fold = {int(s.source.split("_")[-1][:-4]) % 4: s.split for s in written.samples}
+        rest = {number for number in range(4) if str(number) not in (test, validation)}
+        expected = {int(test): "test", int(validation): "validation"}
+        assert fold == expected | dict.fromkeys(rest, "train") and len(written.samples) == 11
+        assert any("1 images go nowhere" in text for text in said)
+
+
+def test_a_part_that_goes_nowhere_as_a_rule_can_be_asked_for_by_folder_and_list(tiles, tmp_path):
+    whole = [(f"image_{number}", part) for number, part in enumerate(PARTS)]
+    table = write_list(tmp_path / "t.csv", [("file", "part"), *whole])
+    for number, way in enumerate(({"split": "list", "split_list": table}, {"split": "folders"})):
+        values, _, said = run(tiles, tmp_path / str(number), test_parts=["Gap"], **way)
+        assert (values["train"], values["validation"], values["test"]) == (5, 2, 3)
+        assert any("2 in test" in text for text in said)
+
+
+def test_unfit_parts_are_refused_in_a_sentence(tiles, tmp_path):
+    table = write_list(tmp_path / "t.csv", FOLDS)
+    for options, sentence in (
+        ({"test_parts": ["5"]}, r"t.csv has no part 5; it has 0, 1, 2, 3\.$"),
+        ({"test_parts": ["1"], "validation_parts": ["1"]}, "1 is named for validation and for"),
+        ({"test_parts": ["train"]}, "train is named for train and for test"),
+        ({"test_parts": ["0"], "validation_parts": ["1"]}, "for train: mend the list or the"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            run(tiles, tmp_path, split="list", split_list=table, **options)
+    with pytest.raises(InputError, match=r"The folder of images has no part 5; it has gap, test"):
+        run(tiles, tmp_path, split="folders", test_parts=["5"])
+    with pytest.raises(InputError, match="Parts are those of a list or of folders"):
+        run(tiles, tmp_path, split="random", test_parts=["0"])
+    assert not (tmp_path / "samples").exists()
+
+
 def test_a_name_that_two_images_have_is_refused(tmp_path):
     table = write_list(tmp_path / "t.csv", [("file", "split"), ("x", "train")])
     with pytest.raises(InputError, match=r"names x, and both a/x.png and b/x.png are called so"):
-        split_by_list(table, ["a/x.png", "b/x.png"], Progress())
+        split_by_list(table, ["a/x.png", "b/x.png"], Parts(), Progress())
 
 
 def test_landslide4sense_by_its_list_and_by_its_folders_is_the_same(data_dir):
@@ -117,8 +163,8 @@ def test_landslide4sense_by_its_list_and_by_its_folders_is_the_same(data_dir):
     folder = data_dir / "landslide4sense_rgb"
     images = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("images/*"))
     events = []
-    by_list = split_by_list(str(folder / "layout.csv"), images, Progress(events.append))
-    by_folders = split_by_folders(images, Progress(events.append))
+    by_list = split_by_list(str(folder / "layout.csv"), images, Parts(), Progress(events.append))
+    by_folders = split_by_folders(images, Parts(), Progress(events.append))
     assert (by_list == by_folders).all()
     counts = [int((by_list == index).sum()) for index in (*range(len(SPLITS)), DROPPED)]
     assert counts == [1222, 48, 466, 53]
