@@ -8,8 +8,9 @@ from qgis.core import (
     QgsProcessingParameterFolderDestination,
 )
 
+from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration
+from .parameters import Declaration, asked, later
 
 
 class RunRecipe(EngineAlgorithm):
@@ -28,7 +29,9 @@ class RunRecipe(EngineAlgorithm):
 
         Method: a recipe is an object with "steps", each with a "command", an algorithm's name, and
         its "parameters", under the names of the algorithm's in lower case; "{data}" and "{work}" at
-        the beginning of a path stand for the two folders, and "result" names what comes out. Steps
+        the beginning of a path stand for the two folders, "{recipe}" for the one that the file lies
+        in, and "result" names what comes out. "values" may give names and defaults of what differs
+        from one run to the next, such as {"fold": "0"}, for which "{fold}" then stands. Steps
         that are done are passed over as long as they, and all before them, are unchanged; a
         training that was broken off goes on.
 
@@ -49,6 +52,11 @@ class RunRecipe(EngineAlgorithm):
                 optional=True,
             ),
             "What the recipe reads lies in it; not needed for a recipe that reads nothing.",
+        )
+        yield (
+            later(asked(choices.Recipe.VALUES)),
+            "What the recipe's values are in this run, such as fold=1, separated by commas; those "
+            "that are not named are its defaults. Each set of values wants a folder of its own.",
         )
         yield (
             QgsProcessingParameterFolderDestination("FOLDER", "Folder of the work"),

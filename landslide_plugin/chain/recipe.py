@@ -8,37 +8,40 @@ It is a JSON file such as
                {"command": "train",
                 "parameters": {"samples": "{work}/samples", "model": "{work}/model.safetensors"}}]}
 
-in which `{data}` is the folder of the data that it is run on, and `{work}` that of what it makes.
+in which `{data}` is the folder of the data that it is run on, `{work}` that of what it makes, and
+`{recipe}` that of the recipe itself. What differs from one run to the next, such as the fold that
+is held out, is a value, which has a name and a default: with `"values": {"fold": "0"}` beside the
+steps, `{fold}` in a parameter stands for it. A parameter that is nothing else becomes the value,
+a number where the default is one.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from ..contract.commands import COMMANDS
 from ..contract.errors import InputError
 
-WORK, DATA = "{work}", "{data}"
+WORK, DATA, RECIPE = "{work}", "{data}", "{recipe}"
+"""What stands for folders, at the beginning of a path."""
 NESTED = "recipe"
 """The command that runs recipes, which is no step of one."""
 
 
+Value = str | int | float
+_NAME = re.compile(r"\{(\w+)\}")
+
+
 @dataclass(frozen=True)
 class Step:
-    """One command of a recipe, with its parameters as the file has them."""
+    """One command of a recipe, with its parameters."""
 
     command: str
     parameters: dict[str, Any]
-
-    def filled(self, data: Path | None, work: Path) -> dict[str, Any]:
-        """Return the parameters with the folders in their paths.
-
-        Raises:
-            InputError: a path lies in the data, and no folder of data is given.
-        """
-        return {key: _filled(value, data, work) for key, value in self.parameters.items()}
 
 
 @dataclass(frozen=True)
@@ -46,19 +49,26 @@ class Recipe:
     """Steps to a result.
 
     Attributes:
-        result: path of the result, with `{work}` in it.
+        folder: the one that the recipe lies in.
+        result: path of the result.
         steps: in their order.
     """
 
+    folder: Path
     result: str
     steps: list[Step]
 
     @classmethod
-    def read(cls, path: Path) -> "Recipe":
+    def read(cls, path: Path, values: Sequence[str] = ()) -> "Recipe":
         """Read a file.
 
+        Args:
+            path: JSON file.
+            values: what its values are in this run, such as "fold=0"; those that are not named are
+                the recipe's defaults.
+
         Raises:
-            InputError: it can't be read or is no recipe.
+            InputError: it can't be read, is no recipe, or a value is none of its own.
         """
         try:
             content = json.loads(path.read_text(encoding="utf-8"))
@@ -69,8 +79,24 @@ class Recipe:
         problem = _problem(content)
         if problem:
             raise InputError(f"{path} is no recipe: {problem}.")
-        steps = [Step(each["command"], each.get("parameters", {})) for each in content["steps"]]
-        return cls(str(content.get("result", "")), steps)
+        given = _given(content.get("values", {}), values, path)
+        steps = [
+            Step(each["command"], _with_values(each.get("parameters", {}), given))
+            for each in content["steps"]
+        ]
+        return cls(
+            path.absolute().parent, _with_values(str(content.get("result", "")), given), steps
+        )
+
+    def in_folders(self, data: Path | None, work: Path) -> "Recipe":
+        """Return the recipe with the folders in its paths.
+
+        Raises:
+            InputError: a path lies in the data, and no folder of data is given.
+        """
+        folders = {DATA: data, WORK: work, RECIPE: self.folder}
+        steps = [Step(step.command, _filled(step.parameters, folders)) for step in self.steps]
+        return replace(self, result=_filled(self.result, folders), steps=steps)
 
     def digests(self) -> list[str]:
         """Return for each step what differs where the step, or one before it, does."""
@@ -93,16 +119,69 @@ def _problem(content: Any) -> str:
         if command not in COMMANDS or command == NESTED:
             names = ", ".join(name for name in COMMANDS if name != NESTED)
             return f"step {number} asks for the command {command!r}, and there are: {names}"
-    return ""
+    return _problem_of_values(content)
 
 
-def _filled(value: Any, data: Path | None, work: Path) -> Any:
-    if isinstance(value, list):
-        return [_filled(item, data, work) for item in value]
-    if not isinstance(value, str):
-        return value
-    if value.startswith(DATA):
-        if data is None:
-            raise InputError(f"The recipe reads {value}: name the folder of its data (DATA).")
-        return str(data) + value.removeprefix(DATA)
-    return str(work) + value.removeprefix(WORK) if value.startswith(WORK) else value
+def _problem_of_values(content: dict[str, Any]) -> str:
+    values = content.get("values", {})
+    if not isinstance(values, dict):
+        return '"values" is no object of names and defaults'
+    for name, value in values.items():
+        if not _NAME.fullmatch(f"{{{name}}}") or f"{{{name}}}" in (DATA, WORK, RECIPE):
+            return f"a value can't be called {name!r}: take another word, of letters"
+        if isinstance(value, bool) or not isinstance(value, str | int | float):
+            return f"the default of its value {name} is no text and no number"
+    used = set(_NAME.findall(json.dumps([content.get("result"), content["steps"]])))
+    unknown = sorted(used - set(values) - {name[1:-1] for name in (DATA, WORK, RECIPE)})
+    return f'{{{unknown[0]}}} stands for nothing: give it a default in "values"' if unknown else ""
+
+
+def _given(defaults: dict[str, Value], values: Sequence[str], path: Path) -> dict[str, Value]:
+    """Return the values of a run."""
+    result = dict(defaults)
+    for pair in values:
+        name, equals, text = (part.strip() for part in pair.partition("="))
+        if not equals or name not in defaults:
+            names = ", ".join(f"{name}={value}" for name, value in defaults.items())
+            raise InputError(
+                f"The recipe {path} takes no value {pair!r} (VALUES): "
+                f"{f'it takes {names}' if names else 'it has none'}."
+            )
+        result[name] = text
+        if not isinstance(defaults[name], str):
+            try:
+                result[name] = int(text) if re.fullmatch(r"[+-]?\d+", text) else float(text)
+            except ValueError as error:
+                raise InputError(
+                    f"The value {name} of the recipe {path} is a number such as "
+                    f"{defaults[name]}, not {text!r} (VALUES)."
+                ) from error
+    return result
+
+
+def _with_values(item: Any, values: Mapping[str, Value]) -> Any:
+    """Return a parameter, or all in a list or an object, with values instead of their names."""
+    if isinstance(item, dict):
+        return {key: _with_values(value, values) for key, value in item.items()}
+    if isinstance(item, list):
+        return [_with_values(value, values) for value in item]
+    if not isinstance(item, str):
+        return item
+    whole = _NAME.fullmatch(item)
+    if whole and whole[1] in values:
+        return values[whole[1]]
+    return _NAME.sub(lambda name: str(values.get(name[1], name[0])), item)
+
+
+def _filled(item: Any, folders: Mapping[str, Path | None]) -> Any:
+    """Return a parameter, or all in a list or an object, with a folder at a path's beginning."""
+    if isinstance(item, dict):
+        return {key: _filled(value, folders) for key, value in item.items()}
+    if isinstance(item, list):
+        return [_filled(value, folders) for value in item]
+    for name, folder in folders.items():
+        if isinstance(item, str) and item.startswith(name):
+            if folder is None:
+                raise InputError(f"The recipe reads {item}: name the folder of its data (DATA).")
+            return str(folder) + item.removeprefix(name)
+    return item

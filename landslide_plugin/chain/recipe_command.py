@@ -1,10 +1,12 @@
 """The command `recipe`."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from ..answer import run_command
+from ..contract import choices
 from ..contract.errors import InputError, LandslideError
 from ..core.notes import read_note
 from ..core.progress import Progress
@@ -22,6 +24,7 @@ def recipe(
     recipe: str,
     folder: str,
     data: str = "",
+    values: Annotated[Sequence[str], choices.Recipe.VALUES] = choices.Recipe.VALUES.default,
     origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -35,6 +38,7 @@ def recipe(
         recipe: JSON file; see the module `recipe`.
         folder: what its steps make; it is made if it is not there.
         data: folder of the data that it reads; not needed if it reads none.
+        values: what the recipe's values are, such as "fold=0"; its defaults where not named.
         origin: not used, as each step tells its own.
         progress: told of each step.
 
@@ -42,15 +46,14 @@ def recipe(
         `folder`, `result`, the path of what the recipe makes, and `steps`, the number that ran.
 
     Raises:
-        InputError: the file is no recipe, or the data are not there.
+        InputError: the file is no recipe, the data are not there, or a value is not the recipe's.
         LandslideError: a step's own, with its number before it.
     """
-    plan, work = Recipe.read(Path(recipe)), Path(folder).absolute()
+    plan, work = Recipe.read(Path(recipe), values), Path(folder).absolute()
     given = Path(data).absolute() if data else None
     if given is not None and not given.is_dir():
         raise InputError(f"{data} is no folder: choose the one with the recipe's data.")
-    filled = [step.filled(given, work) for step in plan.steps]
-    result = Step("", {"result": plan.result}).filled(given, work)["result"]
+    ready = plan.in_folders(given, work)
     if not work.is_dir():
         require_folder(work)
         work.mkdir()
@@ -59,18 +62,18 @@ def recipe(
     with locked(work / NOTE):
         noted = read_note(work / NOTE).get("done")
         done = noted if isinstance(noted, list) else []
-        for number, (step, parameters) in enumerate(zip(plan.steps, filled, strict=True)):
-            name = f"Step {number + 1} of {len(plan.steps)}, {step.command}"
+        for number, step in enumerate(ready.steps):
+            name = f"Step {number + 1} of {len(ready.steps)}, {step.command}"
             if done[: number + 1] == digests[: number + 1]:
                 progress.message(f"{name}: done before.")
                 continue
             progress.message(f"{name}.")
-            part = progress.part(number / len(filled), (number + 1) / len(filled))
-            _run(step, parameters, name, part)
+            part = progress.part(number / len(ready.steps), (number + 1) / len(ready.steps))
+            _run(step, name, part)
             _note(work, digests[: number + 1])
             ran += 1
     progress.update(1.0)
-    return {"folder": str(work), "result": result, "steps": ran}
+    return {"folder": str(work), "result": ready.result, "steps": ran}
 
 
 def _note(work: Path, done: list[str]) -> None:
@@ -79,8 +82,8 @@ def _note(work: Path, done: list[str]) -> None:
         path.write_text(json.dumps({"done": done}), encoding="utf-8")
 
 
-def _run(step: Step, parameters: dict[str, Any], name: str, progress: Progress) -> None:
+def _run(step: Step, name: str, progress: Progress) -> None:
     try:
-        run_command(step.command, parameters, progress)
+        run_command(step.command, step.parameters, progress)
     except LandslideError as error:
         raise type(error)(f"{name}: {error}") from error

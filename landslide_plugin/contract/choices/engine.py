@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kinds import Choice, Whole
+from ..kinds import Choice, Texts, Whole
 from . import shared
 
 
@@ -14,7 +14,9 @@ class DemoArea:
 
 
 class Recipe:
-    """Of `recipe`, which takes files and folders alone."""
+    """Of `recipe`."""
+
+    VALUES = Texts("Values")
 
 
 class Device:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.chain import recipe_command
+from landslide_mapper.landslide_plugin.chain.recipe import Recipe
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 
@@ -24,9 +25,10 @@ TERRAIN: dict[str, Any] = {
 def cook(tmp_path):
     """Return a function that runs a recipe of these steps; it returns the result and the texts."""
 
-    def run(*steps, result="{work}/terrain.tif", **more):
+    def run(*steps, result="{work}/terrain.tif", defaults=None, **more):
         path = tmp_path / "recipe.json"
-        path.write_text(json.dumps({"result": result, "steps": steps}), encoding="utf-8")
+        content = {"result": result, "steps": steps, "values": defaults or {}}
+        path.write_text(json.dumps(content), encoding="utf-8")
         events = []
         given = {"recipe": str(path), "folder": str(tmp_path / "work"), **more}
         values = run_command("recipe", given, Progress(events.append))
@@ -86,6 +88,66 @@ def test_data_are_found_in_the_folder_that_is_given(cook, tmp_path):
     step: dict[str, Any] = {"command": "terrainfactors", "parameters": {**TERRAIN["parameters"]}}
     step["parameters"]["input"] = "{data}/dem.tif"
     assert cook(step, data=str(tmp_path / "mine"))[0]["steps"] == 1
+
+
+def test_values_are_those_of_the_run_or_the_recipes_defaults(cook, tmp_path):
+    step = {
+        "command": "demoarea",
+        "parameters": {"folder": "{work}/{name}-{size}", "size": "{size}", "seed": "{seed}"},
+    }
+    given = {"result": "{work}/{name}.tif", "defaults": {"name": "area", "size": 256, "seed": 0}}
+    values, _ = cook(step, **given)
+    assert values["result"] == str(tmp_path / "work" / "area.tif")
+    assert (tmp_path / "work" / "area-256" / "dem.tif").is_file()
+    assert cook(step, **given, values=["name=area", "size = 256"])[0]["steps"] == 0
+    values, _ = cook(step, **given, values=["name=b=c"])
+    assert values["steps"] == 1 and (tmp_path / "work" / "b=c-256" / "dem.tif").is_file()
+
+
+def test_an_empty_value_and_one_in_a_list_are_texts(tmp_path):
+    path = tmp_path / "r.json"
+    step = {"command": "demoarea", "parameters": {"a": ["{fold}", 1], "b": "{share}", "c": True}}
+    content = {"steps": [step], "values": {"fold": "0", "share": 0.5}}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    (read,) = Recipe.read(path, ["fold=", "share=1e-3"]).steps
+    assert read.parameters == {"a": ["", 1], "b": 0.001, "c": True}
+    assert [type(item) for item in Recipe.read(path, ["share=2"]).steps[0].parameters.values()] == [
+        list, int, bool,
+    ]  # fmt: skip
+
+
+def test_what_lies_beside_the_recipe_is_reached_wherever_it_lies(cook, tmp_path):
+    run_command("demoarea", {"folder": str(tmp_path / "mine"), "size": 256}, Progress())
+    step: dict[str, Any] = {"command": "terrainfactors", "parameters": {**TERRAIN["parameters"]}}
+    step["parameters"]["input"] = "{recipe}/mine/dem.tif"
+    assert cook(step)[0]["steps"] == 1
+
+
+FOLD = {"command": "demoarea", "parameters": {"folder": "{work}/{fold}"}}
+
+
+@pytest.mark.parametrize(
+    "defaults, values, sentence",
+    [
+        ({"fold": "0"}, ["fald=1"], r"takes no value 'fald=1' \(VALUES\): it takes fold=0\.$"),
+        ({"fold": "0"}, ["1"], "takes no value '1'"),
+        ({"fold": 0}, ["fold=one"], "fold of the recipe .* is a number such as 0, not 'one'"),
+        ({"fold": [0]}, [], "the default of its value fold is no text and no number"),
+        ({"fold": "0", "a b": 1}, [], "a value can't be called 'a b'"),
+        ({"fold": "0", "work": "x"}, [], "a value can't be called 'work'"),
+        ([1], [], '"values" is no object'),
+        ({}, [], r"no recipe: {fold} stands for nothing"),
+    ],
+)
+def test_unfit_values_are_refused_in_one_sentence(cook, tmp_path, defaults, values, sentence):
+    with pytest.raises(InputError, match=sentence) as caught:
+        cook(FOLD, defaults=defaults, values=values)
+    assert "\n" not in str(caught.value) and not (tmp_path / "work").exists()
+
+
+def test_a_recipe_without_values_says_that_it_has_none(cook):
+    with pytest.raises(InputError, match="it has none"):
+        cook(AREA, values=["fold=0"])
 
 
 def test_an_output_says_which_step_made_it(cook, tmp_path):
