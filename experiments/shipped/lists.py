@@ -1,0 +1,104 @@
+"""Writes the lists of splits in `models/recipes`: `python -m experiments.shipped.lists`.
+
+Landslide4Sense by its layout on the ground, Bijie by five folds that nothing but an image's name
+decides, so that they stay what they are. The lists hold names alone.
+"""
+
+import csv
+import hashlib
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from .data import DATA
+
+RECIPES = Path(__file__).parents[2] / "models" / "recipes"
+OVERLAPS = Path(__file__).with_name("bijie_overlaps.csv")
+"""Pairs of Bijie's images that show one place; see `overlaps`."""
+FOLDS = 5
+LAST_TRAIN_ROW = 40
+"""Of area A's patches for training; what lies below, to the gap before the test, is validation."""
+
+
+def landslide4sense_part(area: str, row: int, part: str) -> str:
+    """Return what a patch is for: train, validation, gap or test, or its area but for A.
+
+    Args:
+        area: A is the large one.
+        row: of the patch in its area.
+        part: what the layout calls it.
+    """
+    if area != "A":
+        return area
+    return "validation" if part == "train" and row > LAST_TRAIN_ROW else part
+
+
+def landslide4sense_rows(layout: Path) -> list[tuple[str, str]]:
+    """Return file and split of each patch."""
+    with layout.open(encoding="utf-8", newline="") as file:
+        return [
+            (
+                f"{row['part']}/images/{row['file']}.webp",
+                landslide4sense_part(row["area"], int(row["row"]), row["part"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def folds_of(names: Iterable[str], pairs: Iterable[Sequence[str]]) -> dict[str, int]:
+    """Return the fold of each image: as many with and without landslide in each, places whole.
+
+    Groups of images that show one place are dealt out in the order of a hash, the largest first, to
+    the fold that has the fewest of their kind.
+
+    Args:
+        names: of the images; those with landslide begin with "ls".
+        pairs: images that show one place.
+    """
+    groups = {name: [name] for name in names}
+    for first, second in pairs:
+        if groups[first] is not groups[second]:
+            groups[first].extend(groups[second])
+            for name in groups[second]:
+                groups[name] = groups[first]
+    unique = {id(group): sorted(group) for group in groups.values()}.values()
+    counts = {kind: [0] * FOLDS for kind in ("ls", "nls")}
+    result = {}
+    for group in sorted(unique, key=lambda group: (-len(group), _hash(group[0]))):
+        kinds = [name.split("_")[0] for name in group]
+        taken = [sum(counts[kind][fold] for kind in set(kinds)) for fold in range(FOLDS)]
+        fold = taken.index(min(taken))
+        for name, kind in zip(group, kinds, strict=True):
+            result[name] = fold
+            counts[kind][fold] += 1
+    return result
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
+def read_pairs(path: Path = OVERLAPS) -> list[list[str]]:
+    """Return the pairs of images that show one place."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return [[row["first"], row["second"]] for row in csv.DictReader(file)]
+
+
+def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a list, one line an image."""
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([head, *rows])
+
+
+def main() -> int:
+    """Write both lists."""
+    rows = landslide4sense_rows(DATA / "landslide4sense_rgb" / "layout.csv")
+    write(RECIPES / "landslide4sense.csv", ("file", "split"), rows)
+    images = sorted((DATA / "bijie" / "images").iterdir())
+    folds: Mapping[str, int] = folds_of([path.stem for path in images], read_pairs())
+    write(RECIPES / "bijie.csv", ("file", "fold"), sorted(folds.items()))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
