@@ -38,7 +38,8 @@ class Train(EngineAlgorithm):
         on the validation samples and the best one is kept; it is measured once more on the test
         samples, where there are any, by which nothing was chosen. At the end a temperature is
         fitted to the validation pixels, by which Predict calibrates probabilities (Guo et al.
-        2017, ICML); with fewer than 1,000 pixels of landslide or of background there it is 1.
+        2017, ICML); it stays 1 where these are fewer than 1,000 of landslide or of background,
+        or where it would bring nothing. The calibration error is told on the test samples too.
         Without a GPU begin with few epochs and a light backbone. Cancel keeps the best model so
         far. What an interrupted training has reached lies beside the model file (.checkpoint): the
         same run started again goes on from it, and removes it at its end.

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import mean
 from typing import Annotated, Any
 
+from ...models.calibration import Calibration
 from ...models.device import describe, pick_device
 from ...models.model_card import ModelCard
 from ...models.model_file import check_model_path, save_model
@@ -297,7 +298,13 @@ def _test(job: Job, result: Result, progress: Progress) -> tuple[Result, HeldOut
     network = result.network.to(settings.device).eval()
     try:
         held_out = measure_held_out(
-            network, recipe.task(), tiles, result.threshold, settings.batch_size, progress
+            network,
+            recipe.task(),
+            tiles,
+            result.threshold,
+            Calibration(result.calibration.temperature),
+            settings.batch_size,
+            progress,
         )
     except (SystemExit, KeyboardInterrupt):
         accept()
@@ -358,7 +365,14 @@ def _save(
             save_model(job.model, result.network, card, half=half)
             if html and not result.canceled:
                 write_runs_report(
-                    html, result.runs, card, job.recipe.data, job.settings, origin, held_out
+                    html,
+                    result.runs,
+                    result.calibration,
+                    card,
+                    job.recipe.data,
+                    job.settings,
+                    origin,
+                    held_out,
                 )
     except OutputError as error:
         if not checkpoint.files_of(job.model):

@@ -3,12 +3,15 @@
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
+from ....models.calibration import Calibration
 from ...core.progress import Progress
 from ...evaluation.intervals import FEWEST_BLOCKS, Interval, metric_intervals
 from ...evaluation.metrics import Confusion, all_metrics
+from ...evaluation.probability import Probabilities
 from ...samples.sample_set import UNKNOWN, Sample
 from ...samples.splits import group_word, groups_of
 from ..loop.contracts import Task
@@ -33,6 +36,8 @@ class HeldOut:
         samples: how many.
         landslides: in them, whole or in part; one in two patches that overlap counts twice.
         counts: confusion matrix of their pixels.
+        error: expected calibration error of their probabilities as maps have them.
+        error_before: the same as the network gives them, without a temperature.
         intervals: 95 % interval of each metric, by its own name.
         drawn: how many were drawn with replacement for the intervals, and of what.
     """
@@ -41,6 +46,8 @@ class HeldOut:
     samples: int
     landslides: int
     counts: Confusion
+    error: float | None
+    error_before: float | None
     intervals: dict[str, Interval]
     drawn: str
 
@@ -52,6 +59,8 @@ class HeldOut:
             "samples": self.samples,
             "landslides": self.landslides,
             **{name: values[key] for name, key in FIGURES.items()},
+            "calibration_error": self.error,
+            "calibration_error_before": self.error_before,
             "intervals": {name: self.intervals[key] for name, key in FIGURES.items()},
             "intervals_over": self.drawn,
         }
@@ -64,8 +73,18 @@ class HeldOut:
         ]
         return (
             f"On the {self.samples} test samples with {self.landslides} landslides, by which "
-            f"nothing was chosen: {', '.join(told)} (95 % intervals over {self.drawn})."
+            f"nothing was chosen: {', '.join(told)} (95 % intervals over {self.drawn})"
+            f"{self._calibration}."
         )
+
+    @property
+    def _calibration(self) -> str:
+        if self.error is None or self.error_before is None:
+            return ""
+        told = f"; expected calibration error {self.error:.4f}"
+        if self.error == self.error_before:
+            return told
+        return f"{told}, without the temperature {self.error_before:.4f}"
 
 
 _TOLD = (("F1", "f1"), ("IoU", "iou_landslide"), ("precision", "precision"), ("recall", "recall"))
@@ -76,6 +95,7 @@ def measure_held_out(
     task: Task,
     data: Tiles,
     threshold: float,
+    calibration: Calibration,
     batch_size: int,
     progress: Progress,
 ) -> HeldOut:
@@ -88,11 +108,13 @@ def measure_held_out(
         network: on its device, in evaluation mode.
         task: its kind.
         data: its `validation` patches are measured.
-        threshold: probability from which a pixel is landslide.
+        threshold: probability, as the network gives it, from which a pixel is landslide.
+        calibration: what maps make of that probability.
         batch_size: tiles at once.
         progress: told of each batch.
     """
     of_patch: dict[str, Confusion] = {}
+    before, after = Probabilities(), Probabilities()
     device = next(network.parameters()).device
     batches = data.validation_batches(batch_size)
     patches_of_tiles = iter(data.validation_patches())
@@ -101,9 +123,10 @@ def measure_held_out(
             probabilities = task.probability(network, batch, device)
         for probability, labels in zip(probabilities, batch.labels, strict=True):
             known_pixels = labels != UNKNOWN
-            counts = Confusion.of(
-                probability >= threshold, (labels > 0) & known_pixels, known_pixels
-            )
+            landslide = (labels > 0) & known_pixels
+            counts = Confusion.of(probability >= threshold, landslide, known_pixels)
+            before.add(probability, landslide, known_pixels)
+            after.add(calibration(probability).astype(np.float32), landslide, known_pixels)
             patch = next(patches_of_tiles).id
             of_patch[patch] = of_patch.get(patch, Confusion()) + counts
     drawn, groups = _grouped(data, of_patch)
@@ -113,6 +136,8 @@ def measure_held_out(
         samples=len(patches),
         landslides=sum(sample.instances for sample in patches),
         counts=sum(of_patch.values(), Confusion()),
+        error=after.reliability().error,
+        error_before=before.reliability().error,
         intervals=metric_intervals(groups),
         drawn=drawn,
     )

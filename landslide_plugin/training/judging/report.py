@@ -19,6 +19,7 @@ from .assessment import EXAMPLES, Assessment, Example
 from .baselines import NO_NETWORK
 from .drawings import draw_constant_mask, draw_course, draw_examples, draw_precision_recall
 from .held_out import HeldOut
+from .temperature import Fitted
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Run:
 def write_runs_report(
     path: str | Path,
     runs: Sequence[Run],
+    fitted: Fitted,
     card: ModelCard,
     samples: SampleSet,
     settings: Settings,
@@ -43,6 +45,7 @@ def write_runs_report(
     Args:
         path: the HTML file.
         runs: one a fold; one where there are no folds.
+        fitted: its temperature.
         card: description of the model that came of them.
         samples: what they were trained on.
         settings: how.
@@ -52,11 +55,12 @@ def write_runs_report(
     Raises:
         OutputError: the file can't be written.
     """
-    write_report(path, _page(runs, card, samples, settings, origin, held_out))
+    write_report(path, _page(runs, fitted, card, samples, settings, origin, held_out))
 
 
 def _page(
     runs: Sequence[Run],
+    fitted: Fitted,
     card: ModelCard,
     samples: SampleSet,
     settings: Settings,
@@ -90,9 +94,11 @@ def _page(
         metrics=_metrics(assessments),
         folds=[_fold(number, run, calibration) for number, run in enumerate(runs, start=1)],
         counts=sum(ours, Confusion()),
-        thresholds=[f"{calibration(each.threshold):g}" for each in assessments],
+        thresholds=[f"{calibration(each.threshold):.3f}" for each in assessments],
         precision_recall=png(draw_precision_recall(assessments, calibration)),
-        calibration=_errors(card),
+        fitted=fitted,
+        temperature=f"{fitted.temperature:.3g}",
+        calibration=_errors(fitted, held_out),
         course=png(draw_course([run.outcome for run in runs], assessments)),
         seconds=f"{sum(epoch.seconds for run in runs for epoch in run.outcome.history):,.0f}",
         shown_bands=assessments[0].shown,
@@ -143,7 +149,7 @@ def _fold(number: int, run: Run, calibration: Calibration) -> tuple[object, ...]
     )
     scores = [counts[key] for key in ("f1", "iou_landslide", "precision", "recall", "oa")]
     constant = _iou(assessment.baselines["constant mask"])
-    return (number, *facts, f"{calibration(assessment.threshold):g}", *scores, constant)
+    return (number, *facts, f"{calibration(assessment.threshold):.3f}", *scores, constant)
 
 
 def _calibrated(
@@ -154,12 +160,13 @@ def _calibrated(
     return replace(example, probability=probability), float(calibration(assessment.threshold))
 
 
-def _errors(card: ModelCard) -> list[tuple[str, float, object]] | None:
-    """Return temperature and calibration error before and after; None where it has none."""
-    if card.temperature == 1:
-        return None
-    before, after = (card.metrics[f"calibration_error{when}"] for when in ("_before", ""))
-    return [("As the network gives it", 1.0, before), ("As maps have it", card.temperature, after)]
+def _errors(fitted: Fitted, held_out: HeldOut | None) -> list[tuple[object, ...]]:
+    """Return the calibration errors of each part; without a temperature one, else two."""
+    parts = [("Validation", fitted.before, fitted.after)]
+    if held_out:
+        parts.append(("Test", held_out.error_before, held_out.error))
+    last = 2 if fitted.obstacle else 3
+    return [part[:last] for part in parts if part[1] is not None]
 
 
 def _examples(pairs: Sequence[tuple[Example, float]]) -> str | None:

@@ -83,39 +83,63 @@ class Logits:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A temperature and what it does to validation pixels.
+    """What validation pixels say of the temperature.
 
     Attributes:
-        temperature: 1 where there were too few pixels.
+        likeliest: the one at which they are likeliest; 1 where there were too few.
         before: expected calibration error without it; None without pixels.
         after: with it.
         rarer: pixels of landslide or of background, whichever are fewer.
     """
 
-    temperature: float = 1.0
+    likeliest: float = 1.0
     before: float | None = None
     after: float | None = None
     rarer: int = 0
 
     @classmethod
     def to(cls, logits: Logits) -> "Fitted":
-        """Return the one that is likeliest for some pixels."""
-        temperature = logits.temperature()
-        return cls(temperature, logits.error(), logits.error(temperature), logits.rarer)
+        """Return what some pixels say."""
+        likeliest = logits.temperature()
+        return cls(likeliest, logits.error(), logits.error(likeliest), logits.rarer)
+
+    @property
+    def obstacle(self) -> str:
+        """Why the likeliest temperature is not applied; "" where it is."""
+        if self.rarer < FEWEST or self.before is None or self.after is None:
+            return (
+                f"validation has {self.rarer:,} pixels of the rarer class, and {FEWEST:,} are "
+                "needed to calibrate"
+            )
+        if self.likeliest in (LOWEST, HIGHEST):
+            return (
+                f"the validation pixels are likeliest at {self.likeliest:g}, an end of its range, "
+                "as where all of them are told right, or none better than by chance"
+            )
+        if self.after >= self.before:
+            return (
+                f"at {self.likeliest:.3g}, where the validation pixels are likeliest, the expected "
+                f"calibration error on them is {self.after:.4f}, no smaller than "
+                f"{self.before:.4f} without it"
+            )
+        return ""
+
+    @property
+    def temperature(self) -> float:
+        """The one that is applied: 1 where there is an obstacle."""
+        return 1.0 if self.obstacle else self.likeliest
 
     def figures(self) -> dict[str, float | None]:
         """Return what a model's card tells of the errors; nothing where nothing was measured."""
         if self.before is None:
             return {}
-        return {"calibration_error": self.after, "calibration_error_before": self.before}
+        after = self.before if self.obstacle else self.after
+        return {"calibration_error": after, "calibration_error_before": self.before}
 
     def __str__(self) -> str:
-        """Say what was found, in a sentence."""
-        if self.rarer < FEWEST:
-            return (
-                f"Probabilities stay as the network gives them (temperature 1): validation has "
-                f"{self.rarer:,} pixels of the rarer class, and {FEWEST:,} are needed to calibrate."
-            )
+        """Say what is applied, in a sentence."""
+        if self.obstacle:
+            return f"Probabilities stay as the network gives them (temperature 1): {self.obstacle}."
         return (
             f"Temperature {self.temperature:.3g}: the expected calibration error on validation "
             f"pixels is {self.after:.4f}, without it {self.before:.4f}."

@@ -10,6 +10,7 @@ from landslide_mapper.landslide_plugin.evaluation.intervals import metric_interv
 from landslide_mapper.landslide_plugin.evaluation.metrics import Confusion
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.training.train_command import train
+from landslide_mapper.models.calibration import Calibration
 from landslide_mapper.models.model_file import load_card, load_model
 from safetensors.torch import load_file
 from sklearn.metrics import f1_score, jaccard_score
@@ -35,18 +36,27 @@ def run(tmp_path):
 
 
 def on_the_test_part(model, folder):
-    """Truth and answer of a model file on the known pixels of the test patches."""
+    """Truth and a model file's probability, without temperature, of the test patches' pixels."""
     loaded, samples = load_model(model), SampleSet.read(folder)
-    card, truths, answers = loaded.card, [], []
+    card, truths, probabilities = loaded.card, [], []
     for sample in samples.of_split("test"):
         values, valid, labels = samples.load(sample, card.bands)
         mean, std = (np.array(each, np.float32)[:, None, None] for each in (card.mean, card.std))
         with torch.inference_mode():
             logits = loaded.network(torch.from_numpy((values - mean) / std * valid)[None])
-        probability = (logits / card.temperature).softmax(1)[0, 1].numpy()
         truths.append((labels > 0)[labels != UNKNOWN])
-        answers.append((probability >= card.threshold)[labels != UNKNOWN])
-    return np.concatenate(truths), np.concatenate(answers)
+        probabilities.append(logits.softmax(1)[0, 1].numpy()[labels != UNKNOWN])
+    return np.concatenate(truths), np.concatenate(probabilities)
+
+
+def calibration_error(truth, probability):
+    """Mean over pixels of |landslide share - mean probability| of their tenth of probability."""
+    tenth = np.minimum((probability * 10).astype(int), 9)
+    gaps = [
+        (tenth == bin).sum() * abs(truth[tenth == bin].mean() - probability[tenth == bin].mean())
+        for bin in np.unique(tenth)
+    ]
+    return sum(gaps) / len(truth)
 
 
 @pytest.mark.parametrize("folds", [0, 2])
@@ -57,7 +67,8 @@ def test_the_model_that_is_written_is_measured_on_the_test_patches(
     folder = make_samples(train=12, validation=4, test=11, split=RANDOM)
     html = tmp_path / "r.html"
     values, card, said = run(folder, folds=folds, html=str(html))
-    truth, answer = on_the_test_part(values["model"], folder)
+    truth, probability = on_the_test_part(values["model"], folder)
+    answer = Calibration(card.temperature)(probability) >= card.threshold
     test = card.metrics["test"]
     assert values["test_f1"] == test["f1"] == pytest.approx(f1_score(truth, answer), abs=0.01)
     assert (
@@ -69,6 +80,44 @@ def test_the_model_that_is_written_is_measured_on_the_test_patches(
     assert low < test["f1"] < high and test["intervals_over"] == "11 patches"
     assert sum("On the 11 test samples" in text for text in said) == 1
     assert "Figures on the test pixels" in html.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("folds", [0, 2])
+def test_the_calibration_error_is_measured_on_the_test_patches_too(
+    make_samples, run, tmp_path, folds
+):
+    """Without the temperature, which validation has chosen, and with it."""
+    folder = make_samples(train=12, validation=8, test=5, split=RANDOM)
+    html = tmp_path / "r.html"
+    values, card, said = run(folder, folds=folds, html=str(html), epochs=20)
+    truth, probability = on_the_test_part(values["model"], folder)
+    before = calibration_error(truth, probability)
+    after = calibration_error(truth, Calibration(card.temperature)(probability))
+    test = card.metrics["test"]
+    assert abs(card.temperature - 1) > 0.05 and abs(before - after) > 0.01
+    assert test["calibration_error_before"] == pytest.approx(before, abs=2e-3)
+    assert test["calibration_error"] == pytest.approx(after, abs=2e-3)
+    told = (
+        f"expected calibration error {test['calibration_error']:.4f}, without the temperature "
+        f"{test['calibration_error_before']:.4f}"
+    )
+    assert sum(told in text for text in said) == 1
+    page = html.read_text(encoding="utf-8")
+    for pixels, figures in (("Validation", card.metrics), ("Test", test)):
+        cells = [figures[f"calibration_error{when}"] for when in ("_before", "")]
+        row = "".join(f'<td class="number">{value:.4f}</td>\n' for value in cells)
+        assert f"<tr><td>{pixels}</td>\n{row}".replace("\n", "") in page.replace("\n", "")
+
+
+def test_without_a_temperature_one_calibration_error_is_told(make_samples, run, tmp_path):
+    html = tmp_path / "r.html"
+    _, card, said = run(make_samples(validation=2, test=2), html=str(html))
+    test, page = card.metrics["test"], html.read_text(encoding="utf-8")
+    assert card.temperature == 1 and test["calibration_error"] == test["calibration_error_before"]
+    (text,) = (text for text in said if "test samples" in text)
+    assert text.endswith(f"; expected calibration error {test['calibration_error']:.4f}.")
+    assert "without the temperature" not in text
+    assert "1,000 are needed" in page, "the report says why, too"
 
 
 def test_where_there_is_no_test_part_the_figures_are_empty(make_samples, run, tmp_path):

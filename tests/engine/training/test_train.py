@@ -164,7 +164,7 @@ def test_a_model_is_calibrated_on_validation_pixels_and_its_threshold_with_it(
     assert result["threshold"] == card.threshold
     assert f"Temperature {card.temperature:.3g}" in " ".join(e.get("text", "") for e in events)
     text = html.read_text()
-    assert f"Chosen threshold: {card.threshold:g}" in text
+    assert f"Chosen threshold: {card.threshold:.3f}" in text
     assert "Expected calibration error" in text
 
 

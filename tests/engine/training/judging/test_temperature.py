@@ -39,6 +39,13 @@ def test_logits_that_were_multiplied_are_divided_again(factor):
     counts = counted(factor * logits, labels)
     assert counts.temperature() == pytest.approx(factor, rel=0.02)
     assert counts.error() > 0.02 > 0.005 > counts.error(counts.temperature())
+    fitted = Fitted.to(counts)
+    assert fitted.temperature == counts.temperature()
+    assert f"Temperature {fitted.temperature:.3g}" in str(fitted)
+    assert fitted.figures() == {
+        "calibration_error": counts.error(fitted.temperature),
+        "calibration_error_before": counts.error(),
+    }
 
 
 def test_no_other_temperature_makes_the_pixels_likelier():
@@ -79,7 +86,29 @@ def test_unlabelled_pixels_count_for_nothing_and_folds_add_up():
     assert both.rarer == labels.sum()
 
 
-@pytest.mark.parametrize(("sign", "wanted"), [(1, LOWEST), (-1, HIGHEST)])
-def test_a_network_that_is_always_right_or_always_wrong_gets_an_end_of_the_range(sign, wanted):
+@pytest.mark.parametrize(("sign", "end"), [(1, LOWEST), (-1, HIGHEST)])
+def test_a_temperature_at_an_end_of_the_range_is_refused(sign, end):
+    """Of a network that is always right or always wrong on the validation pixels."""
     labels = np.arange(4000, dtype=np.uint16) % 2
-    assert counted(sign * (4.0 * labels - 2), labels).temperature() == wanted
+    counts = counted(sign * (4.0 * labels - 2), labels)
+    fitted = Fitted.to(counts)
+    assert counts.temperature() == end and fitted.temperature == 1
+    assert f"temperature 1): the validation pixels are likeliest at {end:g}, an end" in str(fitted)
+    assert set(fitted.figures().values()) == {counts.error()}
+
+
+def test_a_temperature_that_makes_the_error_no_smaller_is_not_applied():
+    """Some pixels that are surely wrong outweigh all others in the likelihood, not in the error."""
+    logits, labels = calibrated()
+    wrong = np.full(4000, 30, np.float32), np.zeros(4000, np.uint16)
+    counts = counted(np.append(logits, wrong[0]), np.append(labels, wrong[1]))
+    likeliest = counts.temperature()
+    assert likeliest > 1.1 and counts.error(likeliest) > counts.error()
+    fitted = Fitted.to(counts)
+    assert fitted.temperature == 1
+    assert set(fitted.figures().values()) == {counts.error()}
+    assert (
+        f"temperature 1): at {likeliest:.3g}, where the validation pixels are likeliest, the "
+        f"expected calibration error on them is {counts.error(likeliest):.4f}, no smaller than "
+        f"{counts.error():.4f} without it."
+    ) in str(fitted)

@@ -14,12 +14,15 @@ from landslide_mapper.landslide_plugin.training.judging.assessment import Assess
 from landslide_mapper.landslide_plugin.training.judging.baselines import baselines, constant_mask
 from landslide_mapper.landslide_plugin.training.judging.drawings import error_picture
 from landslide_mapper.landslide_plugin.training.judging.report import Run, write_runs_report
+from landslide_mapper.landslide_plugin.training.judging.temperature import Fitted
 from landslide_mapper.landslide_plugin.training.loop.contracts import Epoch, Outcome, Settings
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
 from landslide_mapper.models.model_card import ModelCard
 from matplotlib.colors import to_rgb
 
 SETTINGS = Settings(epochs=2, batch_size=8, learning_rate=1e-3, seed=0, device=torch.device("cpu"))
+
+FITTED = Fitted(2.5, before=0.0512, after=0.0124, rarer=5000)
 
 
 def a_run(seed, skill=0.6):
@@ -91,9 +94,10 @@ def drawn_report(make_samples, tmp_path):
         training={"loss": "focal", "terms": "CC BY 4.0"},
     )
 
-    def write(runs, **change):
+    def write(runs, fitted=FITTED, **change):
         path = tmp_path / "report.html"
-        write_runs_report(path, runs, card, replace(samples, **change), SETTINGS, NO_ORIGIN)
+        held = replace(samples, **change)
+        write_runs_report(path, runs, fitted, card, held, SETTINGS, NO_ORIGIN)
         return path.read_text()
 
     return write
@@ -128,6 +132,17 @@ def test_folds_have_a_mean_and_a_standard_deviation(report):
     assert f"F1 {np.mean(values):.3f} ± {np.std(values, ddof=1):.3f}" in text
     for fold in (1, 2, 3):
         assert float(cells(text, str(fold))[6]) == pytest.approx(values[fold - 1], abs=1e-4)
+
+
+def test_the_calibration_error_stands_beside_that_of_the_temperature(report):
+    text = report([a_run(0)])
+    assert cells(text, "Validation")[1:] == ["0.0512", "0.0124"]
+    assert "At temperature 2.5, as maps have it" in text
+    text = report([a_run(0)], replace(FITTED, likeliest=20.0))
+    assert cells(text, "Validation")[1:] == ["0.0512"]
+    assert "At temperature" not in text and "likeliest at 20, an end of its range" in text
+    text = report([a_run(0)], Fitted())
+    assert "no temperature is fitted" in text and "needed to calibrate" not in text
 
 
 def test_a_random_split_is_called_optimistic(report):
