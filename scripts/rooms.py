@@ -54,10 +54,14 @@ def imports(file: Path) -> Iterator[tuple[int, Path | str]]:
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from ((node.lineno, alias.name.split(".")[0]) for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            yield node.lineno, str(node.module).split(".")[0]
         elif isinstance(node, ast.ImportFrom):
-            base = file.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+            package, *inside = names = (node.module or "").split(".")
+            if not node.level and package != "landslide_mapper":
+                yield node.lineno, package
+                continue
+            base = file.parents[node.level - 1].joinpath(*names)
+            if not node.level:
+                base = ROOT.joinpath(*inside)
             for alias in node.names:
                 files = (base / f"{alias.name}.py", base.with_suffix(".py"), base / "__init__.py")
                 yield node.lineno, next(path for path in files if path.is_file())

@@ -1,6 +1,7 @@
 """The pages: all are reached, what they point to is there, and they say what the code does."""
 
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -172,6 +173,41 @@ def test_every_source_of_the_readme_is_in_the_citation_file(title):
     citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
     entry = next(text for text in citation.split("- type:") if f'start: "{first_page}"' in text)
     assert f"family-names: {family}\n" in entry and f"year: {year}\n" in entry
+
+
+METHODS = [
+    [cell.strip() for cell in line.split("|")[1:-1]]
+    for line in (ROOT / "docs" / "methods.md").read_text(encoding="utf-8").splitlines()
+    if line.startswith("| ") and not line.startswith(("| method or setting", "| ---"))
+]
+
+
+@pytest.mark.parametrize("row", METHODS, ids=lambda row: row[0][:40])
+def test_a_method_is_where_its_row_says_and_its_tests_come_by_it(row):
+    """All that a test imports is followed; networks are built by their names."""
+    _, code, _, tests = row
+    files = {file for path in paths(code) for file in (path, *path.rglob("*.py"))}
+    assert files and paths(tests)
+    for test in paths(tests):
+        assert test.name.startswith("test_")
+        known = reached(test)
+        by_name = {ROOT / "models" / "registry.py"} & known and {*(ROOT / "models").glob("*.py")}
+        assert files & (known | by_name), f"{test.name} imports nothing of {code}"
+
+
+def paths(cell):
+    return [ROOT / name for name in re.findall(r"`(\w+/[\w./]*)`", cell)]
+
+
+@cache
+def reached(file):
+    """Return all files that one imports, and what these import, and so on."""
+    result, ahead = set(), [file]
+    while ahead:
+        new = set(modules(ahead.pop())) - result
+        result |= new
+        ahead += new
+    return result
 
 
 ENTRY = (ENGINE / "worker.py", ENGINE / "answer.py")
