@@ -121,17 +121,7 @@ def map(
         whole_file(inventory) as polygons,
     ):
         derived = derive(image, given, wanted, settings, folder, progress.part(0.0, 0.3))
-        stacked = stack(
-            layers=derived.layers,
-            area=area,
-            sensor=sensor,
-            fill=fill,
-            scale=scale,
-            offset=offset,
-            output=str(folder / "stack.tif"),
-            origin=origin,
-            progress=progress.part(0.3, 0.45),
-        )
+        stacked = _stacked(derived, area, settings, folder, progress.part(0.3, 0.45))
         predict(
             stack=stacked["output"],
             model=model,
@@ -177,6 +167,23 @@ def map(
         "count": counted["count"],
         "area_m2": counted["area_m2"],
     }
+
+
+def _stacked(
+    derived: Derived, area: str, settings: Derivation, folder: Path, progress: Progress
+) -> dict[str, Any]:
+    """Return what `stack` makes of the layers that the model wants."""
+    return stack(
+        layers=derived.layers,
+        area=area,
+        sensor=settings.sensor,
+        fill=settings.fill,
+        scale=settings.scale,
+        offset=settings.offset,
+        output=str(folder / "stack.tif"),
+        origin=settings.origin,
+        progress=progress,
+    )
 
 
 def _model(model: str, image: Image, given: Given, progress: Progress) -> Choice:

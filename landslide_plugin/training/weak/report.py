@@ -1,5 +1,6 @@
 """The report of a training from image labels, with pictures of what each view sees."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ def write_weak_report(
     network: WeakNetwork,
     images: Images,
     card: ModelCard,
-    outcomes: dict[str, Outcome | None],
+    outcomes: Mapping[str, Outcome | None],
     origin: Provenance,
 ) -> None:
     """Write the report: figures on image labels, curves, and pictures of validation images.

@@ -2,7 +2,7 @@
 
 import hashlib
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,7 +17,7 @@ from ....models.model_card import ModelCard, plain_stem
 from ....models.model_file import check_model_path, save_model
 from ....models.pretrained import require_encoder
 from ....models.registry import SEMANTIC_TASK
-from ....models.weak import THRESHOLD, Classifier, fitting_difference, grey_levels
+from ....models.weak import THRESHOLD, Classifier, WeakNetwork, fitting_difference, grey_levels
 from ...contract.choices import TrainWeak
 from ...contract.errors import DivergedError, InputError
 from ...core.progress import Progress
@@ -36,6 +36,12 @@ from .thresholds import activation_cut, assemble, chosen_threshold, is_eight_bit
 GAN_RATE, GAN_MOMENTUM = 2e-4, 0.5
 """Learning rate and beta 1 of CycleGAN's Adam (Zhu et al. 2017, section 7.1 and its code)."""
 AVERAGING = 0.99
+SPANS = {
+    "cam": {"cam": (0.0, 1.0)},
+    "cyclegan": {"cyclegan": (0.0, 0.95)},
+    "both": {"cam": (0.0, 0.3), "cyclegan": (0.3, 0.95)},
+}
+"""Each training's part of the progress, by method."""
 
 
 def trainweak(
@@ -114,51 +120,32 @@ def trainweak(
         require_folder(path)
     check_model_path(model)
     require_encoder(encoder)
-    data = SampleSet.read(samples)
-    names = list(bands or data.bands)
-    if missing := [band for band in names if band not in data.bands]:
-        raise InputError(
-            f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
-        )
-    images = Images(data, names, tile_size, seed, reduction, fit)
+    images = _images(SampleSet.read(samples), bands, tile_size, seed, reduction, fit)
     eight_bit = is_eight_bit(images)
-    grey = grey_levels(names, images.std, eight_bit)
-    difference = fitting_difference(difference, names, eight_bit)
-    run = _Run(images, pick_device(device), seed, model, progress)
+    grey = grey_levels(images.bands, images.std, eight_bit)
+    difference = fitting_difference(difference, images.bands, eight_bit)
+    run = _Run(images, method, pick_device(device), seed, model, progress)
     progress.message(
         f"{len(images.train[True])} images with landslide and {len(images.train[False])} without, "
         f"on {describe(run.device)}."
     )
-    classifier = gan = cam = None
-    spans = {"cam": (1.0, 1.0), "cyclegan": (0.0, 0.0), "both": (0.3, 0.3)}[method]
+    classifier = gan = cam = translated = None
     if method != "cyclegan":
         torch.manual_seed(seed)
         weights = weights_source(pretrained, encoder)
-        classifier = Classifier(len(names), encoder, weights, depth, peak)
+        classifier = Classifier(len(images.bands), encoder, weights, depth, peak)
         settings = run.settings(epochs, batch_size, learning_rate)
         begun = f"cam {weights} {peak}" if weights or peak < 1 else "cam"
-        cam = run.fit(classifier, ClassifierTask(), settings, "cam", 0.0, spans[0], begun)
+        cam = run.fit(classifier, ClassifierTask(), settings, "cam", begun)
         if cam.ending == CANCELED and method == "both":
             raise SystemExit(128 + signal.SIGTERM)
-    translated: Outcome | None = None
     if method != "cam":
         torch.manual_seed(seed)
-        gan = CycleGAN(len(names), width, blocks, residual)
+        gan = CycleGAN(len(images.bands), width, blocks, residual)
         task = CycleGanTask(grey, threshold or THRESHOLD, seed, difference)
         settings = run.settings(gan_epochs, gan_batch_size, GAN_RATE)
-        settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM, last=True)
-        try:
-            translated = run.fit(
-                gan, task, settings, "cyclegan", spans[1], 0.95, "residual" if residual else ""
-            )
-        except DivergedError as error:
-            raise InputError(
-                "The training of CycleGAN has failed, its loss is not a number any more: choose "
-                "another seed, a larger batch size of CycleGAN, or that it changes images; "
-                f"its last good state is kept in {run.checkpoint('cyclegan')}."
-            ) from error
-        if not threshold:
-            threshold = chosen_threshold(gan, task, images, run.device)
+        translated = run.fit_gan(gan, task, settings, "residual" if residual else "")
+        threshold = threshold or chosen_threshold(gan, task, images, run.device)
     arguments = {
         "method": method,
         "encoder": encoder,
@@ -172,20 +159,8 @@ def trainweak(
     }
     if classifier is not None:
         arguments["cut"] = activation_cut(classifier, images, run.device)
-    network = assemble(len(names), classifier, gan, arguments)
-    card = _card(model, images, arguments, run, cam, translated)
-    canceled = any(part and part.ending == CANCELED for part in (cam, translated))
-    with together():
-        save_model(model, network, card)
-        if html and not canceled:
-            outcomes = {"cam": cam, "cyclegan": translated}
-            write_weak_report(html, network, images, card, outcomes, origin.with_model(card.name))
-    if canceled:
-        progress.message(f"Canceled: {model} is the best model so far.")
-        raise SystemExit(128 + signal.SIGTERM)
-    for part in ("cam", "cyclegan"):
-        run.checkpoint(part).unlink(missing_ok=True)
-    progress.update(1.0)
+    network = assemble(len(images.bands), classifier, gan, arguments)
+    run.save(network, arguments, {"cam": cam, "cyclegan": translated}, html, origin)
     return {
         "model": model,
         "html": html,
@@ -195,14 +170,36 @@ def trainweak(
     }
 
 
+def _images(
+    data: SampleSet, bands: Sequence[str], tile_size: int, seed: int, reduction: int, fit: str
+) -> Images:
+    """Return the images of a folder.
+
+    Raises:
+        InputError: it lacks a band, or is unfit otherwise.
+    """
+    names = list(bands or data.bands)
+    if missing := [band for band in names if band not in data.bands]:
+        raise InputError(
+            f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
+        )
+    return Images(data, names, tile_size, seed, reduction, fit)
+
+
 class _Run:
     """What both trainings share."""
 
     def __init__(
-        self, images: Images, device: torch.device, seed: int, model: str, progress: Progress
+        self,
+        images: Images,
+        method: str,
+        device: torch.device,
+        seed: int,
+        model: str,
+        progress: Progress,
     ) -> None:
         self.images, self.device, self.seed = images, device, seed
-        self._model, self._progress = model, progress
+        self._spans, self._model, self._progress = SPANS[method], model, progress
 
     def settings(self, epochs: int, batch_size: int, rate: float) -> Settings:
         return Settings(
@@ -215,14 +212,7 @@ class _Run:
         )
 
     def fit(
-        self,
-        network: nn.Module,
-        task: Any,
-        settings: Settings,
-        part: str,
-        low: float,
-        high: float,
-        begun: str = "",
+        self, network: nn.Module, task: Any, settings: Settings, part: str, begun: str
     ) -> Outcome:
         """Train one part; it goes on from its checkpoint if that has `begun` alike."""
         self._progress.message(f"Training {part}; F1 and IoU are those of image labels.")
@@ -236,11 +226,54 @@ class _Run:
             begun or part,
         ]
         fingerprint = hashlib.sha256(repr(facts).encode()).hexdigest()
-        file = self.checkpoint(part)
-        progress = self._progress.part(low, high)
+        file, progress = self._checkpoint(part), self._progress.part(*self._spans[part])
         return fit(network, task, data, settings, progress, file, fingerprint)
 
-    def checkpoint(self, part: str) -> Path:
+    def fit_gan(self, gan: CycleGAN, task: CycleGanTask, settings: Settings, begun: str) -> Outcome:
+        """Train CycleGAN, by its own optimizer.
+
+        Raises:
+            InputError: it has diverged.
+        """
+        settings = replace(settings, optimizer="adam", momentum=GAN_MOMENTUM, last=True)
+        try:
+            return self.fit(gan, task, settings, "cyclegan", begun)
+        except DivergedError as error:
+            raise InputError(
+                "The training of CycleGAN has failed, its loss is not a number any more: choose "
+                "another seed, a larger batch size of CycleGAN, or that it changes images; "
+                f"its last good state is kept in {self._checkpoint('cyclegan')}."
+            ) from error
+
+    def save(
+        self,
+        network: WeakNetwork,
+        arguments: dict[str, Any],
+        outcomes: Mapping[str, Outcome | None],
+        html: str,
+        origin: Provenance,
+    ) -> None:
+        """Write the model and the report; then the checkpoints go.
+
+        Raises:
+            SystemExit: a training was canceled; the model is written, the checkpoints are left.
+        """
+        model, images = self._model, self.images
+        card = _card(model, images, arguments, self, outcomes)
+        canceled = any(part and part.ending == CANCELED for part in outcomes.values())
+        with together():
+            save_model(model, network, card)
+            if html and not canceled:
+                origin = origin.with_model(card.name)
+                write_weak_report(html, network, images, card, outcomes, origin)
+        if canceled:
+            self._progress.message(f"Canceled: {model} is the best model so far.")
+            raise SystemExit(128 + signal.SIGTERM)
+        for part in outcomes:
+            self._checkpoint(part).unlink(missing_ok=True)
+        self._progress.update(1.0)
+
+    def _checkpoint(self, part: str) -> Path:
         """Return where a part's state is kept."""
         return checkpoint.beside(f"{self._model}.{part}")
 
@@ -250,11 +283,10 @@ def _card(
     images: Images,
     arguments: dict[str, Any],
     run: _Run,
-    cam: Outcome | None,
-    gan: Outcome | None,
+    outcomes: Mapping[str, Outcome | None],
 ) -> ModelCard:
     data = images.samples
-    epochs = {"cam": cam, "cyclegan": gan}
+    epochs = {name: part for name, part in outcomes.items() if part}
     return ModelCard(
         name=f"weak-{plain_stem(Path(model)) or 1}",
         architecture="weak",
@@ -276,14 +308,14 @@ def _card(
             "seed": run.seed,
             "images_with_landslide": len(images.train[True]),
             "images_without": len(images.train[False]),
-            "epochs": {name: len(part.history) for name, part in epochs.items() if part},
+            "epochs": {name: len(part.history) for name, part in epochs.items()},
             "device": describe(run.device),
-            "precision": {name: part.precision for name, part in epochs.items() if part},
+            "precision": {name: part.precision for name, part in epochs.items()},
             "torch": torch.__version__,
         },
         metrics={
             "split": f"labels of the validation images, {data.split}",
-            **{f"{name}_f1_of_image_labels": part.best.f1 for name, part in epochs.items() if part},
+            **{f"{name}_f1_of_image_labels": part.best.f1 for name, part in epochs.items()},
         },
         created=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         units=data.units_of(images.bands),
