@@ -28,17 +28,17 @@ def open_image(name: str, what: str = "raster") -> DatasetReader:
         what: its role in messages.
 
     Raises:
-        InputError: see `open_described` and `mosaic`.
-        GridError: see `mosaic`.
+        InputError: see `open_described` and `lay_together`.
+        GridError: see `lay_together`.
     """
     tiles = tiles_of(name)
     if tiles is None:
         return open_described(name, what)
     protect_too(tiles)
-    return in_memory(mosaic(tiles, name, what))
+    return in_memory(lay_together(tiles, name, what))
 
 
-def mosaic(tiles: Sequence[str], name: str, what: str = "raster") -> ElementTree.Element:
+def lay_together(tiles: Sequence[str], name: str, what: str = "raster") -> ElementTree.Element:
     """Return a VRT of tiles of one grid; where they overlap the first valid pixel of a band counts.
 
     Args:

@@ -76,7 +76,7 @@ class Source:
         """Open a raster.
 
         Args:
-            path: file path or GDAL dataset name, or what names many files; see `mosaic`.
+            path: file path or GDAL dataset name, or what names many files; see `tiles_of`.
             what: the raster's role in messages, such as "DEM".
             need_crs: False for plain image tiles.
             zero_is_data: whether 0 is a value even where the file declares it as nodata, as masks

@@ -69,8 +69,25 @@ def open_described(name: str, what: str = "raster", depth: int = _DEPTH) -> Data
 
 def in_memory(root: ElementTree.Element) -> DatasetReader:
     """Open a VRT that is no file."""
-    text = ElementTree.tostring(root, "unicode").encode("utf-8", "surrogateescape")
-    return MemoryFile(text, ext=".vrt").open()
+    return MemoryFile(_text(root), ext=".vrt").open()
+
+
+def write_virtual(root: ElementTree.Element, path: Path, destination: Path) -> None:
+    """Write a VRT; files in its folder, or in one within that, are named from there.
+
+    Args:
+        root: the VRT, whose files have absolute names; they are changed.
+        path: where to write.
+        destination: where it will stand.
+    """
+    folder = destination.parent.resolve()
+    for element in root.iter("SourceFilename"):
+        file = Path(element.text or "").resolve()
+        if not is_address(element.text or "") and file.is_relative_to(folder):
+            element.set("relativeToVRT", "1")
+            element.text = file.relative_to(folder).as_posix()
+    ElementTree.indent(root)
+    path.write_bytes(_text(root))
 
 
 def damaged_part(dataset: DatasetReader, error: BaseException) -> str:
@@ -99,6 +116,10 @@ def said_alike(tags: Iterable[Tags]) -> Tags:
         }
         for domain, items in first.items()
     }
+
+
+def _text(root: ElementTree.Element) -> bytes:
+    return ElementTree.tostring(root, "unicode").encode("utf-8", "surrogateescape")
 
 
 @dataclass(frozen=True)

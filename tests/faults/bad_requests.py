@@ -23,7 +23,7 @@ from .hostile_files import SIDE, make_hostile, write
 INPUTS = (
     "input reference rivers faults geology dem image images masks without stack landslides area "
     "earlier bands layers hard_negatives samples start_from model more_models more_stacks factors "
-    "predicted"
+    "predicted tiles"
 ).split()
 """Parameters that name files; some are lists of words in other commands, which is as well."""
 LENGTHS = ("epochs", "gan_epochs", "size", "folds", "width", "blocks", "depth", "tile_size")
@@ -169,6 +169,7 @@ class Ground:
             "streams": {"input": dem, "output": gpkg, "min_area": 0.001},
             "distance": {"input": rivers, "reference": dem, "output": tif},
             "classes": {"input": landslides, "reference": dem, "field": "kind", "output": tif},
+            "mosaic": {"tiles": [image], "output": str(out / "out.vrt"), "missing": "nodata"},
             "stack": {"layers": [image, dem], "output": tif},
             "factoranalysis": {
                 "stack": stack, "landslides": landslides, "html": html,

@@ -53,6 +53,7 @@ def commands(engine_python, tmp_path_factory):
         "streams": {"input": dem},
         "distance": {"input": rivers, "reference": dem, "name": "river_distance"},
         "classes": {**geology, "reference": dem, "name": "lithology"},
+        "mosaic": {"tiles": [image], "missing": "nodata"},
         "stack": {"layers": [image, dem]},
         "factoranalysis": {"stack": image, "landslides": landslides},
         "samples": patches,
@@ -76,7 +77,7 @@ NAMES = {
 OTHERS = {
     "streams": {"output": "streams.gpkg"}, "vectorize": {"output": "inventory.gpkg"},
     "detect": {"output": "found.gpkg"}, "samples": {"output": "samples"},
-    "exportmodel": {"output": "model.onnx"},
+    "exportmodel": {"output": "model.onnx"}, "mosaic": {"output": "image.vrt"},
 }  # fmt: skip
 EARLIER = b"an earlier result"
 NEW = ("samples", "area")

@@ -10,6 +10,7 @@ from qgis.core import (
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProject,
+    QgsRasterLayer,
     QgsVectorLayer,
 )
 
@@ -212,3 +213,32 @@ def test_a_measure_that_is_not_defined_is_empty(engine, tmp_path):
     measured = processing.run("landslide:evaluate", {"PREDICTED": nothing, "REFERENCE": nothing})
     assert measured["OA"] == 1
     assert measured["RECALL"] is None and measured["F1"] is None
+
+
+@pytest.fixture
+def tiles(dem, tmp_path):
+    """The plane in two tiles, in a folder."""
+    folder = tmp_path / "tiles"
+    folder.mkdir()
+    for name, first in (("west", 0), ("east", 25)):
+        gdal.Translate(str(folder / f"{name}.tif"), dem, srcWin=[first, 0, 40 - first, 30])
+    return folder
+
+
+def test_tiles_become_one_image_that_qgis_shows_and_algorithms_read(engine, dem, tiles, tmp_path):
+    image = processing.run("landslide:mosaic", {"INPUT": str(tiles), "OUTPUT": "TEMPORARY_OUTPUT"})
+    assert image["OUTPUT"].endswith(".vrt") and image["COUNT"] == 2
+    layer = QgsRasterLayer(image["OUTPUT"])
+    assert layer.isValid() and (layer.width(), layer.height()) == (40, 30)
+    results = [
+        processing.run("landslide:terrainfactors", {"INPUT": one, "OUTPUT": str(tmp_path / out)})
+        for one, out in ((layer, "tiles.tif"), (dem, "whole.tif"))
+    ]
+    parts, whole = (read_raster(one["OUTPUT"]) for one in results)
+    np.testing.assert_array_equal(parts["slope"], whole["slope"])
+
+
+def test_an_image_of_tiles_that_is_no_vrt_is_refused(engine, tiles, tmp_path):
+    parameters = {"INPUT": str(tiles), "OUTPUT": str(tmp_path / "image.tif")}
+    with pytest.raises(QgsProcessingException, match="ends in"):
+        processing.run("landslide:mosaic", parameters)

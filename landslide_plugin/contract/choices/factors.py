@@ -119,6 +119,24 @@ class Stack:
     OFFSET = shared.OFFSET
 
 
+class Mosaic:
+    """Of `mosaic`."""
+
+    ORDER = Choice(
+        "Where files overlap",
+        {
+            "first": "The first valid pixel counts",
+            "newest": "The newest valid pixel counts",
+        },
+        "first",
+    )
+    MISSING = Choice(
+        "Missing and damaged files",
+        {"refused": "Are refused", "nodata": "Are nodata, the rest goes on"},
+        "refused",
+    )
+
+
 class FactorAnalysis:
     """Of `factoranalysis`."""
 

@@ -1,0 +1,95 @@
+"""The algorithm `landslide:mosaic`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessingContext,
+    QgsProcessingParameterFile,
+    QgsProcessingParameterRasterDestination,
+)
+
+from ..landslide_plugin.contract import choices
+from .algorithm import EngineAlgorithm
+from .parameters import Declaration, asked, later, rasters
+
+
+class Mosaic(EngineAlgorithm):
+    """Declares the image of many files."""
+
+    ID = "mosaic"
+    NAME = "Many files as one image"
+    GROUP = "Factor layers"
+    TAGS = ("mosaic", "merge", "tiles", "vrt", "virtual raster", "folder")
+    HELP = """
+        Makes one image of a folder or list of tiles: a virtual raster, which every algorithm, QGIS
+        and GDAL read as one file.
+
+        When: first of all, where a scene or a DEM comes in several files. Mapped file by file,
+        each would get its own light, and landslides at the borders would be cut.
+
+        Method: nothing is copied or resampled. The files need the same CRS, size and position of
+        pixels, bands, types, units and classes, and may be of any size; what differs is named.
+        Tiles of several CRSs, such as UTM zones, are one image for each. Where files overlap, a
+        band's first or newest valid pixel counts; between them is nodata. Bands keep names, units
+        and classes, which GDAL's own Build virtual raster does not hand on. The image tells what
+        all files tell alike, such as their date.
+
+        Files in the folder of the virtual raster, or in one within that, may be moved with it.
+
+        Source: GDAL's virtual raster format (VRT).
+    """
+
+    def declare(self) -> Declaration:
+        """Yield each parameter and its help."""
+        yield (
+            later(
+                QgsProcessingParameterFile(
+                    "INPUT", "Folder or list of files", fileFilter="Folders and lists (*)"
+                )
+            ),
+            "A folder, whose rasters are taken by name, those in folders within it not; or a text "
+            "file with a path in each line.",
+        )
+        yield (
+            rasters("TILES", "Files"),
+            "Rasters, beside or instead of that, in the order that counts.",
+        )
+        yield (
+            asked(choices.Mosaic.ORDER),
+            "The newest by the date of the scene in a file's metadata, else by a date in its name.",
+        )
+        yield (
+            asked(choices.Mosaic.MISSING),
+            "To leave them out, each file is read once. The log names those that were.",
+        )
+        yield _VirtualDestination("OUTPUT", "Image"), "A virtual raster (.vrt)."
+
+    def numbers(self) -> dict[str, str]:
+        """Return the keys of number outputs with their descriptions."""
+        return {"COUNT": "Files"}
+
+
+class _VirtualDestination(QgsProcessingParameterRasterDestination):
+    """A raster to be made that is a VRT."""
+
+    def clone(self) -> _VirtualDestination:
+        """Return a copy, as dialogs and models make them."""
+        return _VirtualDestination(self.name(), self.description())
+
+    def defaultFileExtension(self) -> str:
+        """Return the ending of temporary files."""
+        return "vrt"
+
+    def createFileFilter(self) -> str:
+        """Return what a file dialog offers."""
+        return "Virtual raster (*.vrt)"
+
+    def supportedOutputRasterLayerExtensions(self) -> list[str]:
+        """Return the endings of what is made."""
+        return ["vrt"]
+
+    def isSupportedOutputValue(self, value: Any, context: QgsProcessingContext) -> tuple[bool, str]:
+        """Take any: the engine says what is no VRT; Processing lists none among its rasters."""
+        return True, ""
