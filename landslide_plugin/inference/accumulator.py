@@ -1,44 +1,55 @@
 """The rows of the output to which windows still add."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rasterio.windows import Window
 from torch import Tensor
 
 from ..contract.errors import ModelFileError
-from ..raster import Grid
 from .tiling import Span, Tiling
+from .units import Part, Unit, shapes
 from .windows import Input
-
-BLOCK_ROWS = 256
-"""Rows are handed over in blocks as high as the tiles of the files they go to, so that each of
-these is compressed and written once."""
-
-Write = Callable[[NDArray[np.float32], NDArray[np.bool_], Window], None]
-"""Gets finished rows: values, float32, (channels, rows, columns), validity, bool, (rows, columns),
-and their window; every row once, from top to bottom."""
 
 NO_NUMBERS = (
     "The model gives results that are no numbers: check the units of the stack's bands, or train "
     "it again."
 )
 
+Finished = Callable[[Unit, Part], None]
+"""Gets each unit with what its windows give, in the units' order."""
+
+
+class Weights:
+    """The weights of windows, brought to a device once for each span."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+        self._of: dict[Span, Tensor] = {}
+
+    def __call__(self, row: Span, col: Span, first: int = 0, end: int | None = None) -> Tensor:
+        """Return those of a window's rows from `first` to before `end`, (rows, columns)."""
+        return self._span(row)[first:end, None] * self._span(col)
+
+    def _span(self, span: Span) -> Tensor:
+        if span not in self._of:
+            self._of[span] = torch.from_numpy(span.weights).to(self._device)
+        return self._of[span]
+
 
 class Accumulator:
     """Sums the weighted values of overlapping windows, on the device that they are computed on.
 
-    What it holds is a window's height and a block's of the output, however high the raster is.
+    What it holds is a unit's height of the output, however high the raster is.
 
     Args:
-        grid: the output's grid.
         tiling: the windows.
+        units: that are computed, top to bottom.
+        width: columns of the output.
         channels: values a pixel.
         device: where the values are.
-        write: gets the finished rows.
-        finished: rows that are written already, whole blocks; what windows add to them is dropped.
+        finished: gets each unit.
 
     Raises:
         ModelFileError: from `add` and `finish`, where a value is no number.
@@ -46,63 +57,64 @@ class Accumulator:
 
     def __init__(
         self,
-        grid: Grid,
         tiling: Tiling,
+        units: Sequence[Unit],
+        width: int,
         channels: int,
         device: torch.device,
-        write: Write,
-        finished: int = 0,
+        finished: Finished,
     ) -> None:
-        self._grid = grid
-        self._write = write
-        self._top = finished
-        self._valid = np.zeros((tiling.size + BLOCK_ROWS, grid.width), bool)
-        self._values = torch.zeros(channels, *self._valid.shape, device=device)
-        self._weights: dict[Span, Tensor] = {}
+        self._tiling = tiling
+        self._units = list(units)
+        self._width = width
+        self._channels = channels
+        self._device = device
+        self._finished = finished
+        self._rows = {row.start: number for number, row in enumerate(tiling.rows)}
+        self._cols = {col.start: number for number, col in enumerate(tiling.cols)}
+        self._weights = Weights(device)
+        self._begin()
 
     def add(self, item: Input, values: Tensor) -> None:
         """Add a window's values, float32, (channels, size, size); windows come in order."""
-        window = item.tile.window
-        self._finish_above(int(window.row_off))
-        skipped = max(self._top - int(window.row_off), 0)
+        tile, window = item.tile, item.tile.window
+        row = self._rows[tile.row.start]
+        while row >= self._units[0].end:
+            self._hand_over()
+        unit = self._units[0]
         height, width = item.valid.shape
-        if skipped >= height:
-            return
-        first = int(window.row_off) + skipped - self._top
-        rows = slice(first, first + height - skipped)
-        cols = slice(int(window.col_off), int(window.col_off) + width)
-        weights = self._of(item.tile.row)[skipped:, None] * self._of(item.tile.col)
-        self._values[:, rows, cols].addcmul_(values[:, skipped:height, :width], weights)
-        self._valid[rows, cols] |= item.valid[skipped:]
+        first, left = int(window.row_off) - unit.top, int(window.col_off)
+        rows, cols = slice(first, first + height), slice(left, left + width)
+        values = values[:, :height, :width]
+        self._values[:, rows, cols].addcmul_(values, self._weights(tile.row, tile.col))
+        self._valid[rows, cols] |= item.valid
+        reached = min(unit.shared - first, height)
+        if row - unit.first < unit.reaching and reached > 0:
+            said = values[:, :reached].cpu().numpy()
+            col = self._cols[tile.col.start]
+            self._above[row - unit.first, col, :, first : first + reached, :width] = said
 
     def finish(self) -> None:
-        """Hand over what is left, down to the last row."""
-        self._finish_above(self._grid.height)
-        if self._top < self._grid.height:
-            self._hand_over(self._grid.height - self._top)
+        """Hand over what is left, down to the last unit."""
+        while self._units:
+            self._hand_over()
 
-    def _of(self, span: Span) -> Tensor:
-        if span not in self._weights:
-            self._weights[span] = torch.from_numpy(span.weights).to(self._values.device)
-        return self._weights[span]
+    def _begin(self) -> None:
+        """Have room for the next unit."""
+        if self._units:
+            unit = self._units[0]
+            height = unit.bottom - unit.top
+            above = shapes(unit, self._tiling, self._channels, self._width)[1]
+            self._valid = np.zeros((height, self._width), bool)
+            self._values = torch.zeros(self._channels, height, self._width, device=self._device)
+            self._above = np.zeros(above, np.float32)
 
-    def _finish_above(self, row: int) -> None:
-        """Hand over the blocks that end above `row`, and move on to the next ones."""
-        while self._top + BLOCK_ROWS <= row:
-            self._hand_over(BLOCK_ROWS)
-
-    def _hand_over(self, count: int) -> None:
-        window = Window(0, self._top, self._grid.width, count)
-        # Weights sum to one but for the last digit.
-        values = self._values[:, :count].clamp(0, 1).cpu().numpy()
-        if np.isnan(values.sum()):
+    def _hand_over(self) -> None:
+        unit = self._units.pop(0)
+        values: NDArray[np.float32] = self._values[:, unit.shared :].cpu().numpy()
+        if np.isnan(values.sum()) or np.isnan(self._above.sum()):
             raise ModelFileError(NO_NUMBERS)
-        self._write(values, self._valid[:count].copy(), window)
-        kept = self._values.shape[1] - count
-        for first in range(0, kept, count):  # in place: a copy of the slab would be the peak
-            end = min(first + count, kept)
-            self._values[:, first:end] = self._values[:, first + count : end + count]
-        self._values[:, kept:] = 0
-        self._valid[:-count] = self._valid[count:]
-        self._valid[-count:] = False
-        self._top += count
+        np.copyto(values, np.float32("nan"), where=~self._valid[unit.shared :])
+        part = Part(values, self._above)
+        self._begin()
+        self._finished(unit, part)

@@ -44,8 +44,8 @@ def predict(
     blended overlaps; bands are taken by name and scaled by the model's own statistics. A stack of
     another resolution than the model's is resampled window by window, and the result back.
 
-    A run that is broken off leaves its finished rows in a hidden folder beside the probability;
-    the same run goes on from there, and one with other inputs removes them.
+    A run that is broken off leaves its finished units, whole rows of windows, in a hidden folder
+    beside the probability; the same run goes on from there, and one with other inputs removes them.
 
     Args:
         stack: raster that has the models' bands, in any order.

@@ -1,4 +1,4 @@
-"""Keeps the finished rows of a run, so that one that is broken off can go on from there.
+"""Keeps the finished units of a run, so that one that is broken off can go on from there.
 
 They lie in a hidden folder beside the output, whatever broke the run off: a kill, a full disk, a
 network drive that was lost. A run that ends well removes it, and so does a run with other inputs
@@ -8,6 +8,7 @@ for the same output.
 import hashlib
 import json
 import math
+import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -17,15 +18,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-from rasterio.windows import Window
 
 from ..core.system import replace
 from ..outputs.claims import files_of
 from ..outputs.whole import afterwards
-from ..raster import Grid, Source
+from ..raster import Source
 from ..raster.reflectance import sampled
-from .accumulator import BLOCK_ROWS, Write
+from .tiling import Tiling
+from .units import Part, Unit, shapes
 
 PREFIX = ".resume-"
 DIGEST_BYTES = 32
@@ -34,70 +34,63 @@ STATISTICS = re.compile(r'<MDI key="STATISTICS_.*?</MDI>|<Histograms>.*?</Histog
 
 
 class Journal:
-    """The finished rows of one output.
+    """The finished units of one output, whatever order they were finished in.
 
     Args:
-        folder: where they are kept, one file a block: the SHA-256 of what follows, then plain
-            float32, NaN where invalid.
-        grid: the output's grid.
+        folder: where they are kept, one file a unit: the SHA-256 of what follows, then plain
+            float32: the values, NaN where invalid, and what it says of the rows above.
+        tiling: the windows.
         channels: values a pixel.
+        width: columns of the output.
     """
 
-    def __init__(self, folder: Path, grid: Grid, channels: int) -> None:
+    def __init__(self, folder: Path, tiling: Tiling, channels: int, width: int) -> None:
         self._folder = folder
-        self._grid = grid
+        self._tiling = tiling
         self._channels = channels
+        self._width = width
 
-    def replay(self, write: Write) -> int:
-        """Hand over the rows that are kept, from the first on; return how many those are."""
-        row = 0
-        while row < self._grid.height:
-            count = min(BLOCK_ROWS, self._grid.height - row)
-            values = self._load(row, count)
-            if values is None:
-                break
-            valid = ~np.isnan(values[0])
-            write(values, valid, Window(0, row, self._grid.width, count))
-            row += count
-        return row
-
-    def add(self, values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
-        """Keep finished rows: a file that is whole or not there."""
-        path = self._path(int(window.row_off))
-        unfinished = path.with_suffix(".part")
-        kept = np.where(valid, values, np.float32("nan")).tobytes()
+    def keep(self, unit: Unit, part: Part) -> None:
+        """Keep a finished unit: a file that is whole or not there."""
+        path = self._path(unit)
+        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        kept = part.values.tobytes() + part.above.tobytes()
         with unfinished.open("wb") as file:
             file.write(hashlib.sha256(kept).digest())
             file.write(kept)
         replace(unfinished, path)
 
-    def _load(self, row: int, count: int) -> NDArray[np.float32] | None:
-        """Return the rows that a file keeps; None where there is none, or not as it was written."""
-        shape = (self._channels, count, self._grid.width)
+    def load(self, unit: Unit) -> Part | None:
+        """Return what is kept of a unit; None where nothing is, or not as it was written."""
+        values, above = shapes(unit, self._tiling, self._channels, self._width)
         try:
-            content = self._path(row).read_bytes()
+            content = np.fromfile(self._path(unit), np.uint8)
         except OSError:
             return None
-        digest, kept = content[:DIGEST_BYTES], content[DIGEST_BYTES:]
-        if hashlib.sha256(kept).digest() != digest or len(kept) != 4 * math.prod(shape):
+        digest, kept = content[:DIGEST_BYTES].tobytes(), content[DIGEST_BYTES:]
+        first = math.prod(values)
+        whole = len(kept) == 4 * (first + math.prod(above))
+        if not whole or hashlib.sha256(kept.data).digest() != digest:
             return None
-        return np.frombuffer(kept, np.float32).reshape(shape)
+        numbers = kept.view(np.float32)
+        return Part(numbers[:first].reshape(values), numbers[first:].reshape(above))
 
-    def _path(self, row: int) -> Path:
-        return self._folder / f"rows-{row:08d}.f32"
+    def _path(self, unit: Unit) -> Path:
+        return self._folder / f"unit-{unit.number:06d}.f32"
 
 
 @contextmanager
 def journal(
-    output: str | Path, key: dict[str, Any], grid: Grid, channels: int
+    output: str | Path, key: dict[str, Any], tiling: Tiling, channels: int, width: int
 ) -> Iterator[Journal]:
     """Yield the journal of an output; it is kept when the run is broken off, and removed else.
 
     Args:
         output: the file to be written.
         key: what the result depends on; a run with another key starts anew.
-        grid: the output's grid.
+        tiling: the windows.
         channels: values a pixel.
+        width: columns of the output.
     """
     path = Path(output)
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
@@ -107,7 +100,7 @@ def journal(
             shutil.rmtree(old, ignore_errors=True)
     folder.mkdir(exist_ok=True)
     try:
-        yield Journal(folder, grid, channels)
+        yield Journal(folder, tiling, channels, width)
     finally:
         if folder.is_dir() and not any(folder.glob("*.f32")):
             shutil.rmtree(folder, ignore_errors=True)

@@ -18,7 +18,7 @@ from ..core.progress import Progress
 from ..raster import Grid, RasterWriter, Source
 from ..raster.scene_date import scene_date
 from ..raster.threshold import threshold_tag
-from .accumulator import Write
+from .assembly import Write
 from .decide import Scene
 from .plan import Plan
 from .predictor import Predictor
@@ -72,11 +72,12 @@ def map_scene(
         wanted = Area.read(area, source.grid, progress) if area else None
         plan = replace(scene.plan, area=wanted.digest() if wanted else "")
         _tell(plan, source.grid, progress)
+        tiling, channels = plan.tiling(source.grid.shape), scene.predictor.channels
         before = identity(source)
         key = {"plan": plan.computed(), "stack": before}
         told = {**(tags or {}), **plan.tags()}
         with (
-            journal(outputs.probability, key, source.grid, scene.predictor.channels) as kept,
+            journal(outputs.probability, key, tiling, channels, source.grid.width) as kept,
             open_outputs(outputs, source, scene.predictor.card, plan, told) as write,
         ):
             _compute(scene.predictor, source, wanted, plan, kept, write, progress)
@@ -108,28 +109,17 @@ def _compute(
     progress: Progress,
 ) -> None:
     """Hand over the rows that are kept, and compute and keep the others."""
-    grid = source.grid
-    tiling = plan.tiling(grid.shape)
+    tiling = plan.tiling(source.grid.shape)
     reader = Reader(source, predictor.card, tiling, area, READING_THREADS.get(plan.device, 1))
-
-    def keep(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
-        write(values, valid, window)
-        kept.add(values, valid, window)
-
-    finished = kept.replay(write)
-    if finished:
-        progress.message(
-            f"Going on from row {finished} of {grid.height} of a run that was broken off."
-        )
     map_probability(
         predictor,
         reader,
-        grid,
+        source.grid,
         tiling,
-        keep,
+        write,
         batch_size=plan.batch_size,
         device=plan.device,
-        finished=finished,
+        kept=kept,
         progress=progress.part(0, 0.98),
     )
 

@@ -1,27 +1,39 @@
 """Semantic prediction: reads ahead, runs the networks, blends and writes behind."""
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
-from ..contract.errors import InputError
+from ..contract.errors import InputError, OutputError
 from ..core.ahead import read_ahead
 from ..core.progress import Progress
 from ..raster import Grid
-from .accumulator import Accumulator, Write
+from .accumulator import Accumulator, Finished
+from .assembly import Assembly, Write
 from .predictor import Predictor
 from .sizes import batch_for
 from .tiling import Tiling
+from .units import Part, Unit, units_of
 from .windows import Input, Reader
 
 ENOUGH_PIXELS = 10**6
 """Valid pixels after which a stack can be told to be far from the training's statistics."""
+
+
+class Kept(Protocol):
+    """Units that are finished already, and room for those that are finished now."""
+
+    def keep(self, unit: Unit, part: Part) -> None:
+        """Keep a unit."""
+
+    def load(self, unit: Unit) -> Part | None:
+        """Return what is kept of a unit; None where nothing is."""
 
 
 def map_probability(
@@ -33,37 +45,110 @@ def map_probability(
     *,
     batch_size: int = 0,
     device: torch.device | str = "cpu",
-    finished: int = 0,
+    units: Sequence[Unit] = (),
+    kept: Kept | None = None,
     progress: Progress,
 ) -> None:
     """Run a predictor over all windows and blend what it says.
 
-    Memory holds one window's height of the output, whatever the raster's height. Reading ahead,
-    the network, and what comes after it, blending and writing, each have a thread.
+    Memory holds a unit's height of the output or two, whatever the raster's height.
 
     Args:
         predictor: gives the windows' values.
         reader: gives the windows' inputs.
         grid: the stack's grid.
         tiling: the windows.
-        write: gets the predictor's channels for every row from `finished` on; it is called in
-            another thread.
+        write: gets the predictor's channels for every row; it is called in another thread.
         batch_size: windows that go through the network at once; 0 chooses by device and size.
         device: where the images are brought.
-        finished: rows that are written already, in whole blocks.
+        units: all of the raster; without any they are cut here.
+        kept: units of a run that was broken off.
+        progress: told of each batch.
+
+    Raises:
+        InputError: the device's memory is too small for one window.
+        OutputError: what is kept was changed meanwhile.
+    """
+    device = torch.device(device)
+    batch_size = batch_size or batch_for(tiling.size, device, predictor.side_by_side)
+    units = list(units) or units_of(tiling, batch_size)
+    missing = [unit for unit in units if kept is None or kept.load(unit) is None]
+    numbers = {unit.number for unit in missing}
+    shape = predictor.channels, grid.height, grid.width
+    assembly = Assembly(tiling, units, shape, device, write)
+
+    def add_kept() -> None:
+        """Add the units that are kept, up to the next one that is not."""
+        while kept is not None and assembly.next < len(units) and assembly.next not in numbers:
+            part = kept.load(units[assembly.next])
+            if part is None:
+                raise OutputError(
+                    "Rows that were kept of a run that was broken off were changed while they were "
+                    "read: start it once more."
+                )
+            assembly.add(units[assembly.next], part)
+
+    def finished(unit: Unit, part: Part) -> None:
+        if kept is not None:
+            kept.keep(unit, part)
+        assembly.add(unit, part)
+        add_kept()
+
+    add_kept()
+    if missing and len(missing) < len(units):
+        progress.message(
+            f"Going on from row {missing[0].top} of {grid.height} of a run that was broken off."
+        )
+    compute_units(
+        predictor,
+        reader,
+        missing,
+        finished,
+        tiling=tiling,
+        width=grid.width,
+        batch_size=batch_size,
+        device=device,
+        progress=progress,
+    )
+
+
+def compute_units(
+    predictor: Predictor,
+    reader: Reader,
+    units: Sequence[Unit],
+    finished: Finished,
+    *,
+    tiling: Tiling,
+    width: int,
+    batch_size: int,
+    device: torch.device,
+    progress: Progress,
+) -> None:
+    """Run a predictor over the windows of some units, top to bottom.
+
+    Reading ahead, the network, and what comes after it, blending and writing, each have a thread.
+
+    Args:
+        predictor: gives the windows' values.
+        reader: gives the windows' inputs.
+        units: to compute.
+        finished: gets each of them, in another thread.
+        tiling: all windows of the raster.
+        width: columns of the raster.
+        batch_size: windows that go through the network at once.
+        device: where the images are brought.
         progress: told of each batch.
 
     Raises:
         InputError: the device's memory is too small for one window.
     """
-    device = torch.device(device)
-    batch_size = batch_size or batch_for(tiling.size, device, predictor.side_by_side)
     run = _Batches(predictor, device, batch_size)
-    accumulator = Accumulator(grid, tiling, predictor.channels, device, write, finished)
+    accumulator = Accumulator(tiling, units, width, predictor.channels, device, finished)
+    rows = (number for unit in units for number in range(unit.first, unit.end))
     warned = False
     with (
         behind(accumulator.add, batch_size) as add,
-        closing(reader.batches(batch_size, finished)) as read,
+        closing(reader.batches(batch_size, rows)) as read,
         closing(read_ahead(run.prepare, read)) as batches,
         torch.inference_mode(),
     ):

@@ -1,8 +1,7 @@
 """Windows read ahead, scaled as the model wants them, and where a result is wanted."""
 
 import hashlib
-import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from ..raster import Grid, Source
 from ..vector.layers import read_vector
 from .fit import require_bands
 from .tiling import Tile, Tiling
+from .units import rows_together
 
 P = TypeVar("P", np.float32, np.bool_)
 FAR_FROM_TRAINING = 5.0
@@ -160,18 +160,18 @@ class Reader:
         self.count = 0
 
     def batches(
-        self, batch_size: int, finished: int = 0
+        self, batch_size: int, rows: Iterable[int] | None = None
     ) -> Generator[tuple[int, list[Input]], None, None]:
         """Yield how many windows were looked at so far, and the next ones to compute.
 
         Windows are read ahead in threads, so the generator is to be closed before the source.
         Those without a valid pixel are left out; wide empty parts yield empty lists, which show
         progress and leave room for a cancel. Which windows share a batch does not depend on
-        `finished`, so that a run that goes on computes the same numbers.
+        `rows`, so that a run that goes on computes the same numbers.
 
         Args:
             batch_size: windows a batch, at most.
-            finished: rows of the raster that need no result any more; windows above are left out.
+            rows: numbers of the rows of windows to read, those of whole units; all when None.
         """
         batch: list[Input] = []
         with ExitStack() as opened:
@@ -180,7 +180,9 @@ class Reader:
                 again.fill = self._fill
                 again.scaling = self._scaling
                 self._sources.put(again)
-            tiles = self._chunks(batch_size, finished)
+            tiles = self._chunks(
+                batch_size, range(len(self._tiling.rows)) if rows is None else rows
+            )
             chunks = read_ahead(self._load, tiles, self._threads, batch_size)
             for chunk in opened.enter_context(closing(chunks)):
                 self._sum += chunk.total
@@ -217,14 +219,14 @@ class Reader:
                 f"{named}; check the units and the order of the bands, the result may be poor."
             )
 
-    def _chunks(self, batch_size: int, finished: int) -> Iterator[tuple[list[Tile], int, bool]]:
+    def _chunks(
+        self, batch_size: int, numbers: Iterable[int]
+    ) -> Iterator[tuple[list[Tile], int, bool]]:
         """Yield neighbouring windows, how many windows end there, and whether a batch must."""
         rows, cols = self._tiling.rows, self._tiling.cols
-        together = math.ceil(4 * batch_size / len(cols))  # rows of windows that share batches
-        reaching = (n for n, row in enumerate(rows) if row.start + len(row.weights) > finished)
-        first = next(reaching, len(rows)) // together * together
+        together = rows_together(self._tiling, batch_size)
         most = max(1, int(MEGABYTES_AT_ONCE * 1e6 / (4 * len(self.bands) * self._tiling.size**2)))
-        for number in range(first, len(rows)):
+        for number in numbers:
             ends = (number + 1) % together == 0 or number + 1 == len(rows)
             for left in range(0, len(cols), most):
                 tiles = [Tile(rows[number], col) for col in cols[left : left + most]]
