@@ -12,7 +12,7 @@ from qgis.core import (
 
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, asked, later, rasters
+from .parameters import Declaration, advanced, asked, later, rasters
 
 
 class Mosaic(EngineAlgorithm):
@@ -23,8 +23,8 @@ class Mosaic(EngineAlgorithm):
     GROUP = "Factor layers"
     TAGS = ("mosaic", "merge", "tiles", "vrt", "virtual raster", "folder")
     HELP = """
-        Makes one image of a folder or list of tiles: a virtual raster, which every algorithm, QGIS
-        and GDAL read as one file.
+        Makes one image of a folder, list or index of tiles: a virtual raster, which every
+        algorithm, QGIS and GDAL read as one file.
 
         When: first of all, where a scene or a DEM comes in several files. Mapped file by file,
         each would get its own light, and landslides at the borders would be cut.
@@ -49,16 +49,22 @@ class Mosaic(EngineAlgorithm):
                     "INPUT", "Folder or list of files", fileFilter="Folders and lists (*)"
                 )
             ),
-            "A folder, whose rasters are taken by name, those in folders within it not; or a text "
-            "file with a path in each line.",
+            "A folder, whose rasters are taken by name, those in folders within it not; a text "
+            "file with a path in each line; a tile index, whose field location names the files; a "
+            "STAC item, items or collection; or GeoParquet of either.",
         )
         yield (
             rasters("TILES", "Files"),
             "Rasters, beside or instead of that, in the order that counts.",
         )
         yield (
+            advanced(asked(choices.Mosaic.ASSETS)),
+            "Of STAC items, the keys of those that make the image, each its bands in this order, "
+            "separated by commas, such as blue, green, red; empty where there is one only.",
+        )
+        yield (
             asked(choices.Mosaic.ORDER),
-            "The newest by the date of the scene in a file's metadata, else by a date in its name.",
+            "The newest by the scene's date in STAC, else in the metadata, else in the name.",
         )
         yield (
             asked(choices.Mosaic.MISSING),

@@ -10,11 +10,11 @@ from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_file
 from ..raster.kinds import add_items
-from ..raster.mosaic import lay_together
+from ..raster.mosaic import lay_together, side_by_side
 from ..raster.reflectance import day_in_path
 from ..raster.scene_date import scene_date
 from ..raster.source import Source
-from ..raster.tiles import tiles_of
+from ..raster.tiles import Named, tiles_of
 from ..raster.virtual import in_memory, write_virtual
 
 _MEGABYTES = 64
@@ -26,6 +26,7 @@ def mosaic(
     output: str,
     input: str = "",
     tiles: Sequence[str] = (),
+    assets: Annotated[Sequence[str], Mosaic.ASSETS] = Mosaic.ASSETS.default,
     order: Annotated[str, Mosaic.ORDER] = Mosaic.ORDER.default,
     missing: Annotated[str, Mosaic.MISSING] = Mosaic.MISSING.default,
     origin: Provenance = NO_ORIGIN,
@@ -36,10 +37,13 @@ def mosaic(
     Args:
         output: VRT on the grid of the files; bands say what those of the files say. Files in its
             folder, or in one within that, may move along with it.
-        input: a folder of rasters, or a text file of their paths.
+        input: a folder of rasters, a text file of their paths, a tile index, or STAC; see
+            `tiles_of`.
         tiles: rasters, beside or instead of it.
+        assets: of STAC's items, which make the image, each its bands in this order; the only one
+            when empty.
         order: which valid pixel of a band counts where files overlap: "first" as they are given,
-            in a folder by name; "newest" by the scene's date in the metadata, else in the path.
+            in a folder by name; "newest" by the scene's date in STAC or metadata, else in the path.
         missing: "refused", or "nodata" to leave out, with a warning, files that are missing or
             damaged. Each is read once, whole, to know that.
         origin: what the output tells of the run.
@@ -54,29 +58,47 @@ def mosaic(
     """
     if Path(output).suffix.lower() != ".vrt":
         raise InputError(f"OUTPUT is {output}: choose a name that ends in .vrt.")
-    named = tiles_of(input) if input else []
+    _require_lasting(tiles)
+    keys = list(dict.fromkeys(assets)) or [""]
+    files: dict[str, list[Named]] = {}
+    for number, key in enumerate(keys):
+        files[key] = [*_named(input, key), *map(Named, tiles)]
+        if missing == "nodata":
+            part = progress.part(number / len(keys), (number + 1) / len(keys))
+            files[key] = _whole(files[key], part)
+        if not files[key]:
+            raise InputError("No file is left to read: give a folder in INPUT, or files in TILES.")
+        if order == "newest":  # the first of a day stays the first
+            files[key].sort(key=_day, reverse=True)
+    whole = side_by_side(
+        {f"The asset {key}": lay_together(files[key], input or "of TILES", "image") for key in keys}
+    )
+    add_items(whole, origin.tags())
+    count = sum(map(len, files.values()))
+    with in_memory(whole) as dataset, whole_file(output) as path:
+        progress.message(
+            f"{count} files, {dataset.width} x {dataset.height} pixels, {dataset.count} bands; "
+            f"where files overlap the {order} valid pixel counts."
+        )
+        write_virtual(whole, path, Path(output))
+    return {"output": output, "count": count}
+
+
+def _named(name: str, asset: str) -> list[Named]:
+    """Return the files that INPUT names.
+
+    Raises:
+        InputError: it names none.
+    """
+    if not name:
+        return []
+    named = tiles_of(name, asset)
     if named is None:
         raise InputError(
-            f"INPUT is {input}, which names no rasters: choose a folder of them, or a text file "
-            "with a path in each line."
+            f"INPUT is {name}, which names no rasters: choose a folder of them, a text file with a "
+            "path in each line, a tile index or STAC."
         )
-    _require_lasting(tiles)
-    paths = list(dict.fromkeys([*named, *tiles]))
-    if missing == "nodata":
-        paths = _whole(paths, progress.part(0, 0.9))
-    if not paths:
-        raise InputError("There is no file to read: choose a folder in INPUT, or rasters in TILES.")
-    if order == "newest":
-        paths = sorted(paths, key=_day, reverse=True)  # the first of a day stays the first
-    root = lay_together(paths, input or "of TILES", "image")
-    add_items(root, origin.tags())
-    with in_memory(root) as dataset, whole_file(output) as path:
-        progress.message(
-            f"{len(paths)} files, {dataset.width} x {dataset.height} pixels; where they overlap, "
-            f"the {order} valid pixel counts."
-        )
-        write_virtual(root, path, Path(output))
-    return {"output": output, "count": len(paths)}
+    return named
 
 
 def _require_lasting(tiles: Sequence[str]) -> None:
@@ -96,38 +118,40 @@ def _require_lasting(tiles: Sequence[str]) -> None:
                 )
 
 
-def _whole(paths: Sequence[str], progress: Progress) -> list[str]:
+def _whole(files: Sequence[Named], progress: Progress) -> list[Named]:
     """Return the files that can be read to their last pixel; warn of the others."""
     whole, left_out = [], []
-    for number, path in enumerate(paths, start=1):
+    for number, file in enumerate(files, start=1):
         try:
-            with Source.open(path, what="file") as source:
+            with Source.open(file.path, what="file") as source:
                 for window in source.grid.windows(_MEGABYTES, len(source.bands)):
                     source.read(window)
-            whole.append(path)
+            whole.append(file)
         except InputError as error:
             left_out.append(str(error))
-        progress.update(number / len(paths))
+        progress.update(number / len(files))
     if left_out:
         more = f" And {len(left_out) - _MOST_TOLD} more." if len(left_out) > _MOST_TOLD else ""
         progress.warning(
-            f"{len(left_out)} of {len(paths)} files are missing or damaged, and nodata: "
+            f"{len(left_out)} of {len(files)} files are missing or damaged, and nodata: "
             f"{' '.join(left_out[:_MOST_TOLD])}{more}"
         )
     return whole
 
 
-def _day(path: str) -> str:
+def _day(file: Named) -> str:
     """Return the day of a file's scene, as yyyymmdd.
 
     Raises:
         InputError: nothing tells it.
     """
-    with Source.open(path, what="file") as source:
-        day = scene_date(source).replace("-", "") or day_in_path(path)
+    day = file.day.replace("-", "")
+    if not day:
+        with Source.open(file.path, what="file") as source:
+            day = scene_date(source).replace("-", "") or day_in_path(file.path)
     if not day:
         raise InputError(
-            f"The file {path} tells no date, in its metadata or name: choose ORDER = first, and "
-            "list the files in the order that counts."
+            f"The file {file.path} tells no date, in its metadata or name: choose ORDER = first, "
+            "and list the files in the order that counts."
         )
     return day

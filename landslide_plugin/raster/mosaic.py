@@ -8,12 +8,13 @@ import shapely
 from affine import Affine
 from rasterio.io import DatasetReader
 
-from ..contract.errors import LandslideError
+from ..contract.errors import GridError, LandslideError
+from ..contract.tags import DATE
 from ..outputs.whole import protect_too
 from .grid import Grid
 from .kinds import add_items, described
 from .tile import ALPHA, Tile, require_one_crs
-from .tiles import tiles_of
+from .tiles import Named, tiles_of
 from .virtual import in_memory, open_described, said_alike
 
 _OF_ONE = ("Histograms", "MaskBand", "Overview", "NoDataValue", "SimpleSource", "ComplexSource")
@@ -32,13 +33,10 @@ def open_image(name: str, what: str = "raster") -> DatasetReader:
         GridError: see `lay_together`.
     """
     tiles = tiles_of(name)
-    if tiles is None:
-        return open_described(name, what)
-    protect_too(tiles)
-    return in_memory(lay_together(tiles, name, what))
+    return in_memory(lay_together(tiles, name, what)) if tiles else open_described(name, what)
 
 
-def lay_together(tiles: Sequence[str], name: str, what: str = "raster") -> ElementTree.Element:
+def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> ElementTree.Element:
     """Return a VRT of tiles of one grid; where they overlap the first valid pixel of a band counts.
 
     Args:
@@ -54,8 +52,9 @@ def lay_together(tiles: Sequence[str], name: str, what: str = "raster") -> Eleme
         InputError: a tile is missing, damaged or of other bands, types, units or classes.
         GridError: a tile has no CRS, lies on another grid, or there are several CRSs.
     """
+    protect_too(tile.path for tile in tiles)
     try:
-        looked = [Tile.look(path) for path in tiles]
+        looked = [Tile.look(one.path) for one in tiles]
         require_one_crs(looked)
         for tile in looked[1:]:
             tile.require_like(looked[0])
@@ -67,11 +66,49 @@ def lay_together(tiles: Sequence[str], name: str, what: str = "raster") -> Eleme
         root = _frame(described(dataset), grid)
     for domain, items in said_alike(tile.tags for tile in looked).items():
         add_items(root, items, domain)
+    _say_as_named(root, tiles)
     nodata = _one_nodata(looked)
     masked = nodata is None and _needs_mask(looked, grid)
     for band in root.findall("VRTRasterBand"):
         _lay(band, looked, grid, nodata, masked)
     return root
+
+
+def side_by_side(images: Mapping[str, ElementTree.Element]) -> ElementTree.Element:
+    """Return a VRT with the bands of several on one grid.
+
+    Args:
+        images: VRTs by their names in messages; the first one is changed.
+
+    Raises:
+        GridError: one is on another grid than the first.
+    """
+    (first, root), *others = images.items()
+    for name, image in others:
+        if _grid_of(image) != _grid_of(root):
+            raise GridError(
+                f"{name} is on another grid than {first}: make an image of each resolution and "
+                "extent, and join these by Stack layers."
+            )
+        root.extend(image.findall("VRTRasterBand"))
+    for number, band in enumerate(root.findall("VRTRasterBand"), start=1):
+        band.set("band", str(number))
+    return root
+
+
+def _grid_of(image: ElementTree.Element) -> tuple[str | None, ...]:
+    size = image.get("rasterXSize"), image.get("rasterYSize")
+    return (*size, image.findtext("GeoTransform"), image.findtext("SRS"))
+
+
+def _say_as_named(root: ElementTree.Element, tiles: Sequence[Named]) -> None:
+    """Add the name of the only band and the scene's day, where files don't tell but their list."""
+    band, *more = root.findall("VRTRasterBand")
+    if tiles[0].band and not more and band.find("Description") is None:
+        ElementTree.SubElement(band, "Description").text = tiles[0].band
+    told = any(item.get("key") == DATE for item in root.findall("Metadata/MDI"))
+    if tiles[0].day and not told and len({tile.day for tile in tiles}) == 1:
+        add_items(root, {DATE: tiles[0].day})
 
 
 def _frame(root: ElementTree.Element, grid: Grid) -> ElementTree.Element:

@@ -11,10 +11,10 @@ from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from ..contract.errors import GridError, InputError
+from .addresses import is_address
 from .declared import band_numbers, scaling_of
 from .grid import Grid, require_north_up
 from .kinds import kinds_of
-from .tiles import is_address
 from .virtual import Tags, open_described, scene_tags
 
 ALPHA = "alpha"

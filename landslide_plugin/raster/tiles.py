@@ -1,31 +1,68 @@
-"""What names many files at once: a folder, or a list of paths."""
+"""What names many files at once: a folder, a list of paths, a tile index, or STAC."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from ..core.access import require_ending
+from ..core.access import require_allowed
+from .addresses import beside, is_address
+from .stac import Item, item_of, of_asset, read_items
+from .tile_index import LOCATION, read_index, read_parquet
 
 RASTERS = (".tif", ".tiff", ".jp2", ".img", ".bil", ".asc", ".hgt")
 """How the names of a folder's rasters end. A VRT in it is made of the others, mostly."""
 _LONGEST = 2**24
 
 
-def tiles_of(name: str) -> list[str] | None:
-    """Return the files that a folder or a list names; None where the name is that of a raster.
+@dataclass(frozen=True)
+class Named:
+    """A file that is one of many.
+
+    Attributes:
+        path: as GDAL takes it.
+        day: of its scene, year-month-day, where what names it tells that too; else "".
+        band: name of its band, likewise.
+    """
+
+    path: str
+    day: str = ""
+    band: str = ""
+
+
+def tiles_of(name: str, asset: str = "") -> list[Named] | None:
+    """Return the files that a name stands for; None where it is that of a raster, or of nothing.
 
     Args:
-        name: a folder, whose rasters are taken by name, those in folders within it not; or a text
-            file of a path a line, relative ones beside it, as gdalbuildvrt takes them too.
+        name: a folder, whose rasters are taken by name, those in folders within it not; a text
+            file of a path a line; a tile index, whose field `location` names files; a STAC item,
+            items or collection; GeoParquet of either. What is relative lies beside the file.
+        asset: which file of STAC's items is meant; the only one when empty.
+
+    Raises:
+        InputError: STAC with several assets of which none is chosen, or without the one that is;
+            an index without files; GeoParquet where no package reads it.
     """
     path = Path(name)
     try:
         if path.is_dir():
-            return _in_folder(path) or None
-        if path.suffix.lower() == ".txt" and path.is_file():
-            require_ending(path)
-            return _listed(path) or None
+            return [Named(file) for file in _in_folder(path)] or None
+        if not path.is_file():
+            return None
     except OSError:
-        pass  # who opens it as a raster tells
-    return None
+        return None  # who opens it as a raster tells
+    require_allowed(name)
+    listed = _in_list(path) or read_index(path)
+    rows = read_parquet(path)
+    listed += [row[LOCATION] for row in rows if row.get(LOCATION)]
+    if listed:
+        return [Named(beside(path, one)) for one in listed]
+    items = [item_of(row, path) for row in rows if row.get("assets")] or read_items(path)
+    return _of_items(items, asset, name) if items else None
+
+
+def _of_items(items: Sequence[Item], asset: str, name: str) -> list[Named]:
+    chosen = of_asset(items, asset, name)
+    return [Named(one.href, item.day, one.band or asset) for item, one in chosen]
 
 
 def _in_folder(folder: Path) -> list[str]:
@@ -36,23 +73,13 @@ def _in_folder(folder: Path) -> list[str]:
     )
 
 
-def _listed(file: Path) -> list[str]:
+def _in_list(file: Path) -> list[str]:
     """Return the paths in a text file; none where its first line is no path, as in a text grid."""
+    if file.suffix.lower() != ".txt":
+        return []
     with file.open(encoding="utf-8", errors="replace") as opened:
         lines = [line.strip() for line in opened.read(_LONGEST).splitlines()]
-    paths = [beside(file, line) for line in lines if line]
-    return paths if paths and _is_path(paths[0]) else []
-
-
-def beside(file: Path, name: str) -> str:
-    """Return a name as it is meant in a file: what is relative lies beside the file."""
-    return name if is_address(name) else str(file.parent / name)
-
-
-def is_address(name: str) -> bool:
-    """Whether a name is one of GDAL's file systems or of the internet."""
-    return name.startswith("/vsi") or "://" in name
-
-
-def _is_path(name: str) -> bool:
-    return is_address(name) or name.lower().endswith((*RASTERS, ".vrt")) or Path(name).is_file()
+    paths = [line for line in lines if line]
+    first = paths[0] if paths else ""
+    is_path = is_address(first) or first.lower().endswith((*RASTERS, ".vrt"))
+    return paths if is_path or (first and Path(beside(file, first)).is_file()) else []

@@ -14,9 +14,9 @@ from rasterio.io import DatasetReader, MemoryFile
 
 from ..contract.errors import InputError
 from ..core.access import parse_xml
+from .addresses import is_address
 from .kinds import add_items, described
 from .opening import open_raster
-from .tiles import is_address
 
 _DEPTH = 4
 """Of virtual rasters within virtual rasters that are looked into."""

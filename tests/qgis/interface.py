@@ -122,6 +122,7 @@ INTERFACE = {
     "mosaic": {
         "INPUT": "file",
         "TILES": "multilayer",
+        "ASSETS": "string",
         "ORDER": "enum",
         "MISSING": "enum",
         "OUTPUT": "rasterDestination",

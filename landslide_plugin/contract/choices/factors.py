@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kinds import Choice, Flag, Number, Numbers, OptionalNumber, Several, Text, Whole
+from ..kinds import Choice, Flag, Number, Numbers, OptionalNumber, Several, Text, Texts, Whole
 from . import shared
 
 
@@ -122,6 +122,7 @@ class Stack:
 class Mosaic:
     """Of `mosaic`."""
 
+    ASSETS = Texts("Assets of STAC items")
     ORDER = Choice(
         "Where files overlap",
         {

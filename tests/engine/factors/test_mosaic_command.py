@@ -83,9 +83,9 @@ def test_missing_and_damaged_files_are_nodata_where_that_is_asked_for(tiles, tmp
 @pytest.mark.parametrize(
     ("parameters", "reason"),
     [
-        ({}, "There is no file to read"),
+        ({}, "No file is left to read"),
         ({"input": "none"}, "INPUT is none, which names no rasters"),
-        ({"tiles": ["none.tif"], "missing": "nodata"}, "There is no file to read"),
+        ({"tiles": ["none.tif"], "missing": "nodata"}, "No file is left to read"),
         ({"output": "image.tif"}, "choose a name that ends in .vrt"),
     ],
 )
