@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch.nn import functional
 
 from .shipped.data import RGB, bijie
-from .shipped.measure import Mask, Predict, compare, constant_way
+from .shipped.figures import Mask, Predict, compare, constant_way
 from .weak_reduced import as_given, reduce_image, reduce_samples
 
 UNSURE = 0.2

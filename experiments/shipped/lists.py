@@ -78,6 +78,12 @@ def _hash(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
+def read_list(path: Path) -> dict[str, str]:
+    """Return the part of each file of a list."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return dict(list(csv.reader(file))[1:])
+
+
 def read_pairs(path: Path = OVERLAPS) -> list[list[str]]:
     """Return the pairs of images that show one place."""
     with path.open(encoding="utf-8", newline="") as file:

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
 from landslide_mapper.landslide_plugin.samples.sample_set import Sample, SampleSet
@@ -27,14 +28,21 @@ from landslide_mapper.landslide_plugin.training.loop.trainer import fit
 from landslide_mapper.landslide_plugin.training.tiles.augmentation import Augmentation
 from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from landslide_mapper.models.compact_unet import CompactUNet
-from landslide_mapper.models.device import describe, pick_device
+from landslide_mapper.models.device import autocast, describe, pick_device
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import SEMANTIC_TASK, backbone_arguments
-from torch import Tensor
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from .data import RGB, bijie, coarsened, landslide4sense, of_one_side
-from .measure import RESIZED, Model, measure, read_image
+from .figures import Image, read_image
+from .measure import measure
+
+RESIZED = 256
+"""Pixels of the side to which images are resized."""
 
 
 @dataclass(frozen=True)
@@ -185,7 +193,7 @@ def train(name: str, work: Path, quick: bool = False) -> Path:
         card.metrics |= scores.figures(card.threshold)
     save_model(path, network, card, half=True)
     if not quick:
-        card.metrics["test"] = measure(path, samples.folder)
+        card.metrics["test"] = measure([(path, samples.folder)])
         save_model(path, network, card, half=True)
     return path
 
@@ -255,6 +263,51 @@ def _loss(logits: Tensor, classes: Tensor) -> Tensor:
     return cross_entropy(logits, classes) + dice(logits, classes)
 
 
+class Model:
+    """A network on images of a resolution, which are brought to its own.
+
+    Args:
+        network: gives logits.
+        card: its scaling, resolution and threshold.
+        resolution: of the images; None where it is not known.
+    """
+
+    def __init__(self, network: nn.Module, card: ModelCard, resolution: float | None) -> None:
+        self.network, self.card = network.cpu().eval(), card
+        self._factor = resolution / card.resolution if resolution and card.resolution else 1.0
+
+    def probability(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the probability of landslide of an unscaled image, (bands, rows, columns)."""
+        mean, std = (
+            np.array(part, np.float32)[:, None, None] for part in (self.card.mean, self.card.std)
+        )
+        images = torch.from_numpy((values - mean) / std)[None]
+        size = tuple(images.shape[-2:])
+        own = tuple(max(1, round(length * self._factor)) for length in size)
+        if own != size:
+            images = interpolate(images, own, mode="bilinear", antialias=True)
+        with torch.inference_mode(), autocast(torch.device("cpu")):
+            logits = self.network(images)
+        probability = logits.float().softmax(1)[:, 1:]
+        if own != size:
+            probability = interpolate(probability, size, mode="bilinear")
+        result: NDArray[np.float32] = probability[0, 0].numpy()
+        return result
+
+
+def resized(image: Image, side: int) -> Image:
+    """Return an image with as many rows and columns, means of what they cover; as it is with 0."""
+    if not side:
+        return image
+
+    def at_side(band: NDArray[Any]) -> NDArray[np.float32]:
+        picture = Picture.fromarray(band.astype(np.float32))
+        return np.asarray(picture.resize((side, side), Picture.Resampling.BILINEAR))
+
+    values = np.stack([at_side(band) for band in image.values])
+    return Image(image.name, values, at_side(image.truth) >= 0.5, at_side(image.known) >= 0.5)
+
+
 def _validated(network: CompactUNet, card: ModelCard, samples: SampleSet, every: int = 1) -> Scores:
     """Return the counts on validation images, or one of so many, at every threshold.
 
@@ -263,8 +316,8 @@ def _validated(network: CompactUNet, card: ModelCard, samples: SampleSet, every:
     model, scores = Model(network, card, samples.resolution), Scores()
     for sample in _balanced(samples.of_split("validation"))[::every]:
         for side in (0, RESIZED):
-            values, truth, known = read_image(samples, sample, side)
-            scores.add(model.probability(values), truth, known)
+            image = resized(read_image(samples, sample), side)
+            scores.add(model.probability(image.values), image.truth, image.known)
     return scores
 
 

@@ -1,4 +1,6 @@
-"""What `experiments.shipped.measure` shows a network, and how samples are made for training."""
+"""How the models that ship are measured, and how samples are made for their training."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,9 +10,14 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.registry import build
 
 from experiments.shipped.data import RGB, coarsened, of_one_side
-from experiments.shipped.measure import Model, read_image
+from experiments.shipped.figures import Image, corners, count, figures, read_image, table
+from experiments.shipped.measure import CONSTANT, look, measure
+from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images
+from experiments.shipped.train import Model, resized
 
 
 @pytest.fixture
@@ -54,31 +61,170 @@ def model(resolution, of_images=1.0):
     ("resolution", "size"), [(1.0, (40, 60)), (2.0, (20, 30)), (0.5, (80, 120))]
 )
 def test_a_network_sees_the_image_at_its_own_resolution(samples, resolution, size):
-    values, truth, known = read_image(samples, samples.samples[0])
+    image = read_image(samples, samples.samples[0])
     bright = model(resolution)
-    assert (bright(values) == truth).all() and known.all()
+    assert ((bright.probability(image.values) > 0.5) == image.truth).all() and image.known.all()
     assert bright.network.size == size
 
 
 def test_of_unknown_resolution_the_image_stays_as_it_is(samples):
     bright = model(2.0, None)
-    assert bright(read_image(samples, samples.samples[0])[0]).shape == (40, 60)
+    image = read_image(samples, samples.samples[0])
+    assert bright.probability(image.values).shape == (40, 60)
     assert bright.network.size == (40, 60)
 
 
-@pytest.mark.parametrize(
-    ("corner", "landslide"), [((False, False), 12 / 42), ((True, True), 30 / 42)]
-)
-def test_a_corner_keeps_seven_tenths_of_each_side(samples, corner, landslide):
-    values, truth, _ = read_image(samples, samples.samples[0], corner=corner)
-    assert values.shape == (3, 28, 42)
-    assert truth.mean() == pytest.approx(landslide)
-
-
 def test_resized_each_image_has_one_side(samples):
-    values, truth, known = read_image(samples, samples.samples[0], side=64)
+    _, values, truth, known = resized(read_image(samples, samples.samples[0]), 64)
     assert values.shape == (3, 64, 64) and known.all()
     assert truth[:, 33:].all() and not truth[:, :31].any()
+
+
+def picture(name, truth, values=None):
+    truth = np.asarray(truth, bool)
+    shown = np.stack([200.0 * truth] * 3) if values is None else values
+    return Image(name, shown.astype(np.float32), truth, np.ones(truth.shape, bool))
+
+
+def test_a_corner_keeps_seven_tenths_of_each_side_and_is_another_from_image_to_image():
+    truth = np.zeros((40, 60), bool)
+    truth[:, 30:] = True
+    cropped = corners([picture("a", truth)] * 20 + [picture("none", truth & False)])
+    assert len(cropped) == 20 and {each.values.shape for each in cropped} == {(3, 28, 42)}
+    fractions = {round(float(each.truth.mean()) * 42) for each in cropped}
+    assert fractions == {12, 30}
+
+
+def test_figures_are_those_that_are_known_beforehand():
+    """2 of 4 landslide pixels found, 1 false; of two images without one has 1 of 10 false."""
+    truth = np.array([[1, 1, 1, 1, 0, 0, 0, 0, 0, 0]], bool)
+    mask = np.array([[1, 1, 0, 0, 1, 0, 0, 0, 0, 0]], bool)
+    clear = np.zeros((1, 10), bool)
+    sure = np.where(truth, 0.8, 0.1).astype(np.float32)
+    one = np.array([[1] + 9 * [0]], bool)
+    counts = [
+        count(picture("a", truth), mask, sure),
+        count(picture("b", clear), one, 0 * sure),
+        count(picture("c", clear), clear, 0 * sure),
+    ]
+    result = {name: value for name, (value, _) in figures(counts, counts[:1]).items()}
+    assert result["IoU"] == result["IoU on corners"] == 2 / 5
+    assert result["F1 with as many without"] == pytest.approx(4 / (4 + 1.5 + 2))
+    assert result["share with false area"] == 0.5
+    # 4 pixels of .8 that are landslide, 6 of .1 that are none, 10 of 0
+    assert result["ECE"] == pytest.approx((4 * 0.2 + 6 * 0.1) / 20)
+
+
+def test_errors_are_those_of_drawing_images_anew():
+    clear, mapped = np.zeros((1, 10), bool), np.ones((1, 10), bool)
+    truth = picture("a", mapped)
+    others = [count(picture("b", clear), mapped if number % 4 else clear) for number in range(400)]
+    result = figures([count(truth, mapped), *others], [count(truth, mapped)])
+    value, error = result["share with false area"]
+    assert value == 0.75 and error == pytest.approx((0.75 * 0.25 / 400) ** 0.5, rel=0.15)
+    assert result["IoU"] == (1, 0)
+    assert "| x | 1.000 ± 0.000 |" in table({"x": {"IoU": result["IoU"]}})
+
+
+@pytest.mark.parametrize("gap", [GAP, 0])
+def test_a_scene_holds_each_image_whole_and_nothing_twice(gap):
+    rng = np.random.default_rng(0)
+    shapes = [(int(rng.integers(5, 60)), int(rng.integers(5, 60))) for _ in range(30)]
+    images = [np.full((3, *shape), number + 1, np.float32) for number, shape in enumerate(shapes)]
+    raster, corner = lay(images, gap)
+    for number, ((row, col), (height, width)) in enumerate(zip(corner, shapes, strict=True)):
+        assert (raster[:, row : row + height, col : col + width] == number + 1).all()
+    if gap:
+        assert (raster[0] > 0).sum() == sum(height * width for height, width in shapes)
+    else:
+        assert (raster > 0).all()
+
+
+def test_where_no_image_follows_the_last_goes_on_mirrored():
+    low = np.arange(1, 13, dtype=np.float32).reshape(1, 3, 4)
+    raster, (high, lower) = lay([np.full((1, 9, 9), 99, np.float32), low], 0)
+    assert high == (0, 0) and lower == (9, 0) and raster.shape == (1, 12, 10)
+    assert raster[0, 9].tolist() == [1, 2, 3, 4, 4, 3, 2, 1, 1, 2]
+    assert raster[0, :9, 9].tolist() == [99] * 9
+
+
+@pytest.fixture
+def small(tmp_path):
+    """A network that has learnt nothing, of pixels of 1 m, with a temperature."""
+    torch.manual_seed(0)
+    arguments = {"widths": [4, 8], "blocks": 1, "stem": 2}
+    network = build("compact_unet", 3, 2, **arguments).eval()
+    card = replace(model(1.0).card, arguments=arguments, temperature=3.0, threshold=0.5)
+    save_model(tmp_path / "bright.safetensors", network, card)
+    return tmp_path / "bright.safetensors", network, card
+
+
+def test_single_images_are_mapped_as_by_the_network_with_its_temperature(small, tmp_path):
+    path, network, card = small
+    rng = np.random.default_rng(0)
+    values = rng.integers(1, 255, (3, 32, 32)).astype(np.float32)
+    image = picture("a", np.zeros((32, 32)), values)
+    (tmp_path / "w").mkdir()
+    ((sure, mask),) = map_images(path, [image], None, 1.0, tmp_path / "w")
+    with torch.inference_mode():
+        logits = network(torch.from_numpy((values - 100) / 10)[None])[0]
+    expected = (logits / card.temperature).softmax(0)[1].numpy()
+    assert np.abs(sure - expected).max() < 0.02
+    assert (mask == (sure >= 0.5)).all()
+
+
+def test_what_predict_leaves_without_data_counts_as_nothing_mapped(small, samples, tmp_path):
+    """White all over looks like fill that nobody declared."""
+    white = np.full((3, 40, 40), 255, np.float32)
+    rest = np.random.default_rng(0).integers(1, 200, (3, 40, 40)).astype(np.float32)
+    images = [picture("a", np.ones((40, 40)), white), picture("b", np.zeros((40, 40)), rest)]
+    (tmp_path / "w").mkdir()
+    (first, _) = map_images(small[0], images, GAP, 1.0, tmp_path / "w")
+    assert not first[0].any() and not first[1].any()
+
+
+@pytest.fixture
+def tested(tmp_path):
+    """Samples split by a list: landslide in the upper half of two images, none in a third."""
+    (tmp_path / "tested").mkdir()
+    writer, rng = SampleWriter(tmp_path / "tested", RGB), np.random.default_rng(0)
+    for name, split, rows in (("ls_0", "train", 20), ("ls_1", "test", 20), ("nls_0", "test", 0)):
+        labels = np.zeros((40, 40), np.uint16)
+        labels[:rows] = 1
+        values = rng.integers(1, 200, (3, 40, 40)).astype(np.uint8)
+        writer.add(
+            values, np.ones((40, 40), bool), labels, split=split, source=f"{name}.jpg",
+            window=(0, 0, 40, 40), transform=Affine(1, 0, 500, 0, -1, 500),
+        )  # fmt: skip
+    writer.finish(
+        resolution=1.0, crs=None, tile_size=40, split="list bijie.csv", seed=0, sources=["images"],
+        before=(1200, 1200), progress=Progress(),
+    )  # fmt: skip
+    return tmp_path / "tested"
+
+
+def test_each_way_to_map_stands_beside_the_constant_mask(small, tested):
+    result = measure([(small[0], tested), (small[0], tested)])
+    assert (result["images with landslide"], result["images without"]) == (2, 2)
+    assert list(result["ways"]) == [*LAYOUTS, CONSTANT]
+    constant = result["ways"][CONSTANT]
+    assert constant["IoU"] == (1, 0) and constant["IoU on corners"][0] < 1
+    assert constant["share with false area"] == (1, 0)
+    assert 0 < result["ways"]["single images"]["ECE"][0] < 1
+
+
+def test_how_often_a_part_was_looked_at_before_is_noted(small, tested, tmp_path, monkeypatch):
+    (tmp_path / "bijie.csv").write_text("file,fold\nls_0,1\nls_1,0\nnls_0,3\n", encoding="utf-8")
+    monkeypatch.setattr("experiments.shipped.measure.RECIPES", tmp_path)
+    log = tmp_path / "looked_at.csv"
+    log.write_text("date,data,images,model,digest\n", encoding="utf-8")
+    assert [look([(small[0], tested)], log) for _ in range(3)] == [0, 1, 2]
+    lines = log.read_text(encoding="utf-8").splitlines()[1:]
+    assert len(lines) == 3
+    assert lines[0].split(",")[1:4] == ["bijie.csv 0 3", "2", "bright"]
+    assert len({line.split(",")[4] for line in lines}) == 1 and len(lines[0].split(",")[4]) == 12
+    (tmp_path / "bijie.csv").write_text("file,fold\nls_1,1\nnls_0,1\n", encoding="utf-8")
+    assert look([(small[0], tested)], log) == 0
 
 
 def test_samples_of_one_side_show_the_whole_image(samples, tmp_path):
