@@ -20,8 +20,10 @@ from landslide_mapper.landslide_plugin.training.weak.trainweak_command import tr
 from landslide_mapper.models.model_file import load_model
 from landslide_mapper.models.weak import WeakNetwork
 
-from .shipped.data import DATA, PIECE, RGB, add_patch, read_patch
+from .shipped.data import DATA, RGB, add_patch, read_patch
 
+PIECE = 64
+"""Side of a quarter in pixels."""
 MANY = 80
 """Landslide pixels from which a quarter counts as landslide; those with fewer are left out."""
 EACH = 600

@@ -24,6 +24,7 @@ from ..landslide_plugin.setup.listener import Fetch, Listener
 SUFFIX = ".safetensors"
 WEIGHTS = Path(__file__).resolve().parent / "weights"
 """Where the models that ship lie."""
+RECIPES = WEIGHTS.parent / "recipes"
 LIST = "models.json"
 CARD_SUFFIX = ".card.json"
 
@@ -128,9 +129,8 @@ def fetch_model(model: KnownModel, fetch: Fetch, listener: Listener) -> Path:
     if not model.address:
         raise InputError(
             f"There is no address yet that {model.name} can be fetched from. With your own copy of "
-            f"what it learnt from ({model.source}), python -m experiments.shipped.train "
-            f"{model.name} makes such a model in a checkout of the plugin's repository; put the "
-            f"file into {folder}."
+            f"what it learnt from ({model.source}), 'Run a recipe' (landslide:recipe) makes such a "
+            f"model by a recipe of {RECIPES}; put the file into {folder}."
         )
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -1,1 +1,1 @@
-"""The models that ship: their data, training, figures and cards."""
+"""The models that ship: their data, figures and cards."""

@@ -24,12 +24,13 @@ HEAD = """# Models
 
 Written by `python -m experiments.shipped.cards` from the files in `models/weights`;
 `landslide:map` without MODEL takes one of those at hand: that ship with the plugin, or lie in the
-folder `models` beside the engines, where *Fetch a model* and you put them. In a checkout of the
-repository `python -m experiments.shipped.train NAME` trains such a model on your copy of the data
-(`LANDSLIDE_DATA` names its folder), `python -m experiments.shipped.measure` measures it; stack-demo
-comes of *Run a recipe* with `models/recipes/stack-demo.json`. Where a file came about otherwise,
-its training says so. Figures of a model stand beside those of a constant mask, the mean mask of the
-images that it was trained on.
+folder `models` beside the engines, where *Fetch a model* and you put them. *Run a recipe* makes a
+model on your copy of the data, from the beginning to the file, by a recipe of `models/recipes`; of
+these, stack-demo came of `stack-demo.json`. sentinel2-rgb and vhr-rgb are older than recipes: they
+came of a script that an earlier version had, `experiments.shipped.train` of commit 4661f3a. The
+recipes `rgb-10m.json` and `rgb-vhr.json` have taken its place, and give such models, not these very
+weights. In a checkout `python -m experiments.shipped.measure` measures a model. Its figures stand
+beside those of a constant mask, the mean mask of the images that it was trained on.
 """
 WAYS = {
     "zip": "ships with the plugin",

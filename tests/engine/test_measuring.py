@@ -1,6 +1,4 @@
-"""How the models that ship are measured, and how samples are made for their training."""
-
-from dataclasses import replace
+"""How the models that ship are measured, and how samples are made coarser."""
 
 import numpy as np
 import pytest
@@ -13,11 +11,10 @@ from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 
-from experiments.shipped.data import RGB, coarsened, of_one_side
-from experiments.shipped.figures import Image, corners, count, figures, read_image, table
+from experiments.shipped.data import RGB, coarsened
+from experiments.shipped.figures import Image, corners, count, figures, table
 from experiments.shipped.measure import CONSTANT, look, measure
 from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images
-from experiments.shipped.train import Model, resized
 
 
 @pytest.fixture
@@ -38,46 +35,6 @@ def samples(tmp_path):
         before=(1200, 1200), progress=Progress(),
     )  # fmt: skip
     return SampleSet.read(tmp_path / "set")
-
-
-class Remember(torch.nn.Module):
-    """Says that what is bright is landslide, and keeps the size of what it got."""
-
-    def forward(self, images):
-        self.size = tuple(images.shape[-2:])
-        return torch.cat([-images[:, :1], images[:, :1]], 1)
-
-
-def model(resolution, of_images=1.0):
-    card = ModelCard(
-        name="bright", architecture="compact_unet", arguments={}, task="semantic-segmentation",
-        bands=RGB, mean=[100.0] * 3, std=[10.0] * 3, resolution=resolution, tile_size=32,
-        classes=["background", "landslide"],
-    )  # fmt: skip
-    return Model(Remember(), card, of_images)
-
-
-@pytest.mark.parametrize(
-    ("resolution", "size"), [(1.0, (40, 60)), (2.0, (20, 30)), (0.5, (80, 120))]
-)
-def test_a_network_sees_the_image_at_its_own_resolution(samples, resolution, size):
-    image = read_image(samples, samples.samples[0])
-    bright = model(resolution)
-    assert ((bright.probability(image.values) > 0.5) == image.truth).all() and image.known.all()
-    assert bright.network.size == size
-
-
-def test_of_unknown_resolution_the_image_stays_as_it_is(samples):
-    bright = model(2.0, None)
-    image = read_image(samples, samples.samples[0])
-    assert bright.probability(image.values).shape == (40, 60)
-    assert bright.network.size == (40, 60)
-
-
-def test_resized_each_image_has_one_side(samples):
-    _, values, truth, known = resized(read_image(samples, samples.samples[0]), 64)
-    assert values.shape == (3, 64, 64) and known.all()
-    assert truth[:, 33:].all() and not truth[:, :31].any()
 
 
 def picture(name, truth, values=None):
@@ -154,7 +111,11 @@ def small(tmp_path):
     torch.manual_seed(0)
     arguments = {"widths": [4, 8], "blocks": 1, "stem": 2}
     network = build("compact_unet", 3, 2, **arguments).eval()
-    card = replace(model(1.0).card, arguments=arguments, temperature=3.0, threshold=0.5)
+    card = ModelCard(
+        name="bright", architecture="compact_unet", arguments=arguments,
+        task="semantic-segmentation", bands=RGB, mean=[100.0] * 3, std=[10.0] * 3, resolution=1.0,
+        tile_size=32, classes=["background", "landslide"], temperature=3.0, threshold=0.5,
+    )  # fmt: skip
     save_model(tmp_path / "bright.safetensors", network, card)
     return tmp_path / "bright.safetensors", network, card
 
@@ -225,15 +186,6 @@ def test_how_often_a_part_was_looked_at_before_is_noted(small, tested, tmp_path,
     assert len({line.split(",")[4] for line in lines}) == 1 and len(lines[0].split(",")[4]) == 12
     (tmp_path / "bijie.csv").write_text("file,fold\nls_1,1\nnls_0,1\n", encoding="utf-8")
     assert look([(small[0], tested)], log) == 0
-
-
-def test_samples_of_one_side_show_the_whole_image(samples, tmp_path):
-    of_one_side(samples, tmp_path / "anew", 48)
-    anew = SampleSet.read(tmp_path / "anew")
-    values, valid, labels = anew.load(anew.samples[0])
-    assert values.shape == (3, 48, 48) and valid.all() and anew.samples[0].split == "train"
-    assert (labels[:, 25:] > 0).all() and not labels[:, :23].any()
-    assert anew.resolution == pytest.approx(np.sqrt(40 * 60) / 48)
 
 
 def test_coarsened_samples_are_the_mean_of_what_their_pixels_cover(samples, tmp_path):

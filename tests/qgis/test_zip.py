@@ -79,4 +79,4 @@ def test_an_image_for_a_model_that_does_not_ship_is_told_of_it(
 def test_how_to_have_that_model_is_said_without_an_engine(qgis_process):
     done = qgis_process("run", "landslide:fetchmodel", "--", "NAME=vhr-rgb", LANDSLIDE_PYTHON="")
     assert done.returncode == 1
-    assert "python -m experiments.shipped.train vhr-rgb makes such a model" in done.stderr
+    assert "'Run a recipe' (landslide:recipe) makes such a model by a recipe of" in done.stderr

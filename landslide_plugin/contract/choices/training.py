@@ -165,9 +165,9 @@ class Train:
     VIEW_SCALES = Numbers(
         "Views' least and largest share of the side", low=0.1, high=4.0, count=2, default=(0.5, 1.4)
     )
-    LARGEST_SCALE = Number("Largest scale", low=1.0, high=4.0, default=1.25)
+    LARGEST_SCALE = Number("Largest change of scale", low=1.0, high=4.0, default=1.25)
     ENHANCEMENT = Number("Background enhancement (share)", low=0.0, high=1.0)
-    PASTED = Number("Pasted of these (share)", low=0.0, high=1.0, default=0.5)
+    PASTED = Number("Pasted, not spliced (share)", low=0.0, high=1.0, default=0.5)
     PASSES = Whole("Passes over landslide samples", low=1, high=100, default=1)
     SCALES = Numbers("Reading scales", low=1.0, high=16.0, whole=True)
     TILE_SIZE = Whole("Tile size", low=0, high=2048, unit="pixels")

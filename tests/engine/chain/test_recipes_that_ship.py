@@ -4,11 +4,10 @@ import pytest
 from landslide_mapper.landslide_plugin.answer import find_command
 from landslide_mapper.landslide_plugin.chain.recipe import Recipe
 from landslide_mapper.landslide_plugin.request import checked
-from landslide_mapper.models.known_models import WEIGHTS
+from landslide_mapper.models.known_models import RECIPES, WEIGHTS
 from landslide_mapper.models.model_file import load_card
 
-FOLDER = WEIGHTS.parent / "recipes"
-PATHS = sorted(FOLDER.glob("*.json"))
+PATHS = sorted(RECIPES.glob("*.json"))
 
 
 def test_there_are_some():
@@ -25,7 +24,7 @@ def test_its_commands_take_its_parameters(path, tmp_path):
 
 
 def test_the_demo_model_is_what_its_recipe_says():
-    asked = Recipe.read(FOLDER / "stack-demo.json").steps[-1].parameters
+    asked = Recipe.read(RECIPES / "stack-demo.json").steps[-1].parameters
     card = load_card(WEIGHTS / "stack-demo.safetensors")
     assert [asked["limits"]] == card.limits and asked["licence"] == card.licence
     assert asked["architecture"] == card.architecture

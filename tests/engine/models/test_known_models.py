@@ -180,9 +180,10 @@ class TestFetch:
 
     def test_without_an_address_it_says_how_to_make_it(self):
         model = replace(KNOWN["vhr-rgb"], address="")
-        with pytest.raises(
-            InputError, match=r"python -m experiments\.shipped\.train vhr-rgb makes"
-        ):
+        sentence = (
+            r"'Run a recipe' \(landslide:recipe\) makes such a model by a recipe of .*recipes;"
+        )
+        with pytest.raises(InputError, match=sentence):
             fetch_model(model, download(), Told())
 
     def test_a_folder_that_cannot_be_written_is_told(self, tmp_path, monkeypatch):
