@@ -220,7 +220,7 @@ class _CommonPart:
         self._wishes = wishes
         self._threshold = threshold
         self._files = [digest_of(path) for path in models]
-        self._versions = versions_of(members)
+        self._versions = versions_of([member.runtime.name for member in members])
         cards = [member.card for member in members]
         self._calibration = calibration_of(cards, wishes.landslide_fraction)
         self._side = side_of(members, wishes.tile_size, wishes.device)

@@ -15,7 +15,6 @@ from ...models.calibration import Calibration
 from .. import __version__
 from ..contract.errors import InputError
 from ..contract.tags import PLAN
-from .runtimes import Member
 from .tiling import Tiling
 
 FORMAT = 1
@@ -181,10 +180,10 @@ class Plan:
             ) from error
 
 
-def versions_of(members: Sequence[Member]) -> dict[str, str]:
-    """Return the versions of the engine and of the libraries by which members are computed."""
+def versions_of(runtimes: Sequence[str]) -> dict[str, str]:
+    """Return the versions of the engine and of the libraries that runtimes of these names need."""
     packages = {"openvino": "openvino", "onnxruntime": "onnxruntime"}
-    kinds = {member.runtime.name.split()[0] for member in members}
+    kinds = {name.partition(" ")[0] for name in runtimes}
     wanted = [package for kind, package in packages.items() if kind in kinds]
     return {
         "engine": __version__,

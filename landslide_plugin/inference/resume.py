@@ -146,10 +146,10 @@ def content_of(source: Source, bands: Sequence[str]) -> str:
 
     Args:
         source: the stack, as its file declares it.
-        bands: names of those that count.
+        bands: names of those that count, in any order.
     """
-    grid = source.grid
-    facts = [str(grid.crs), list(grid.transform), grid.shape, list(bands)]
+    bands, grid = sorted(bands), source.grid
+    facts = [str(grid.crs), list(grid.transform), grid.shape, bands]
     digest = hashlib.sha256(json.dumps(facts).encode())
     for band in bands:
         digest.update(sampled(source, band).tobytes())

@@ -186,6 +186,7 @@ class Ground:
                 **training, **new, "method": "cam", "encoder": "resnet18", "tile_size": 32,
             },
             "predict": {**mapped, "probability": tif, "mask": str(out / "mask.tif")},
+            "reproduce": {"raster": probability, "output": tif},
             "detect": {"stack": stack, "model": model, "device": "cpu", "output": gpkg},
             "vectorize": {"input": probability, "output": gpkg, "threshold": 0.3},
             "evaluate": {

@@ -177,6 +177,13 @@ INTERFACE = {
         "MODEL": "fileDestination",
         "HTML": "fileDestination",
     },
+    "reproduce": {
+        "RASTER": "raster",
+        "STACK": "raster",
+        "MODELS": "multilayer",
+        "AREA": "source",
+        "OUTPUT": "rasterDestination",
+    },
     "exportmodel": {
         "MODEL": "file",
         "FORMAT": "enum",
@@ -316,6 +323,7 @@ OTHER_OUTPUTS = {
     "recipe": {"RESULT": "outputFile", "STEPS": "outputNumber"},
     "train": dict.fromkeys(("F1", "IOU", "THRESHOLD", "TEST_F1", "TEST_IOU"), "outputNumber"),
     "exportmodel": {"DIFFERENCE": "outputNumber"},
+    "reproduce": dict.fromkeys(("PIXELS", "DIFFERING", "LARGEST"), "outputNumber"),
     "setupengine": {
         **dict.fromkeys(("ENGINE", "PACKAGES", "DEVICE", "FOLDER"), "outputString"),
         **dict.fromkeys(("MEGAPIXELS_PER_SECOND", "SIZE"), "outputNumber"),
@@ -398,7 +406,7 @@ GROUPS = {
         "exportmodel",
         "recipe",
     },
-    "Mapping": {"map", "predict", "detect", "fetchmodel"},
+    "Mapping": {"map", "predict", "reproduce", "detect", "fetchmodel"},
     "Inventory and accuracy": {"vectorize", "evaluate"},
     "": {"demoarea", "setupengine"},
 }

@@ -60,6 +60,7 @@ def commands(engine_python, tmp_path_factory):
         "train": {**light, **TRAINING},
         "trainweak": {**weak, "epochs": 2, "device": "cpu"},
         "predict": {"stack": image, "model": model, "device": "cpu", "tile_size": 64},
+        "reproduce": {"raster": probability},
         "detect": {"stack": image, "model": detector, "device": "cpu"},
         "vectorize": {"input": probability},
         "evaluate": compared,

@@ -26,7 +26,7 @@ from .factors import (
     TerrainFactors,
 )
 from .inventory import Evaluate, Vectorize
-from .mapping import Detect, Map, Predict
+from .mapping import Detect, Map, Predict, Reproduce
 from .training import ExportModel, ImportSamples, Samples, Train, TrainWeak
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "Mosaic",
     "Predict",
     "Recipe",
+    "Reproduce",
     "Samples",
     "SetupEngine",
     "SpectralIndices",

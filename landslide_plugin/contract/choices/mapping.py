@@ -53,6 +53,10 @@ class Predict:
     LANDSLIDE_FRACTION = shared.LANDSLIDE_FRACTION
 
 
+class Reproduce:
+    """Of `reproduce`: the plan says all else."""
+
+
 class Detect:
     """Of `detect`."""
 
