@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import rasterio
+from affine import Affine
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from numpy.typing import NDArray
@@ -14,6 +15,9 @@ from .figures import Image, Mask
 
 GAP = 16
 """Pixels of nodata between images."""
+NORTH, APART = 3_000_000, 2_000
+"""Where the first raster lies, and how far each lies from the next, in metres: none shares ground
+with another."""
 LAYOUTS: dict[str, int | None] = {
     "single images": None,
     "one scene, nodata between": GAP,
@@ -39,8 +43,9 @@ def map_images(
     groups = [[image] for image in images] if gap is None else [images]
     laid = [lay([each.values for each in group], gap or 0) for group in groups]
     paths = [folder / f"scene_{number}.tif" for number in range(len(groups))]
-    for path, (values, _) in zip(paths, laid, strict=True):
-        _write(path, values, resolution, 0 if gap else None)
+    for number, (path, (values, _)) in enumerate(zip(paths, laid, strict=True)):
+        north = NORTH - number * APART
+        _write(path, values, from_origin(500000, north, resolution, resolution), 0 if gap else None)
     predict(
         stack=str(paths[0]),
         more_stacks=[str(path) for path in paths[1:]],
@@ -101,7 +106,7 @@ def lay(images: Sequence[NDArray[np.float32]], gap: int) -> tuple[NDArray[np.uin
     return raster, corners
 
 
-def _write(path: Path, values: NDArray[np.uint8], resolution: float, nodata: int | None) -> None:
+def _write(path: Path, values: NDArray[np.uint8], transform: Affine, nodata: int | None) -> None:
     profile = {
         "driver": "GTiff",
         "count": len(values),
@@ -110,7 +115,7 @@ def _write(path: Path, values: NDArray[np.uint8], resolution: float, nodata: int
         "dtype": "uint8",
         "nodata": nodata,
         "crs": "EPSG:32648",
-        "transform": from_origin(500000, 3000000, resolution, resolution),
+        "transform": transform,
     }
     with rasterio.open(path, "w", tiled=True, **profile) as dataset:
         dataset.write(values)
