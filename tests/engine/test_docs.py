@@ -30,7 +30,7 @@ from landslide_mapper.landslide_plugin.raster import (
 from landslide_mapper.landslide_plugin.samples import sample_writer
 from landslide_mapper.landslide_plugin.setup import machine
 from landslide_mapper.landslide_plugin.training.weak import tasks
-from landslide_mapper.models import weak
+from landslide_mapper.models import smp_networks, weak
 from landslide_mapper.models.known_models import LIST, SUFFIX, WEIGHTS, known_models
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import save_model
@@ -91,6 +91,7 @@ FIGURES = [
     (r"\(2 x (\d+) tiles", tasks.BUFFER),
     (r"the paper's is (\d+)\.", weak.THRESHOLD),
     (r"with (\d+), the paper's, 32 pixels", weak.DEPTH),
+    (r"empty for (\d+), 128, 64, 32, 16", smp_networks.DECODER[0]),
     (r"probability p: 8 \(high\) from ([\d.]+)", max(fields.CONFIDENCE)),
 ]
 """What a sentence says, and the constant it says it of."""
