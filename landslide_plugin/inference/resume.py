@@ -23,6 +23,7 @@ from ..core.system import replace
 from ..outputs.claims import files_of
 from ..outputs.whole import afterwards
 from ..raster import Source
+from ..raster.addresses import stamp
 from ..raster.reflectance import sampled
 from .tiling import Tiling
 from .units import Part, Unit, shapes
@@ -110,9 +111,9 @@ def journal(
 def identity(source: Source) -> list[Any]:
     """Return what tells a raster's content from that of a changed one.
 
-    That is names, sizes and times of all its files, which are those of its sources too where it is
-    a VRT, and which of these lies on top; of what GDAL noted beside it (`.aux.xml`) all but
-    statistics, which QGIS adds to any raster that it shows.
+    That is names, sizes and times of all its files (of one on a server what that says), which are
+    those of its sources too where it is a VRT, and which of these lies on top; of what GDAL noted
+    beside it (`.aux.xml`) all but statistics, which QGIS adds to any raster that it shows.
     """
     virtual = source.dataset.tags(ns="xml:VRT").get("xml:VRT", "")
     files = {Path(name) for name in source.dataset.files}
@@ -123,6 +124,7 @@ def identity(source: Source) -> list[Any]:
             facts.append([str(path), _noted(path)])
         elif path.is_file():
             facts.append([str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns])
+    facts += [[name, stamp(name)] for name in source.dataset.files]
     return [fact for fact in facts if fact[-1]]
 
 

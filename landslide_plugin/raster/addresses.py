@@ -1,14 +1,56 @@
 """Names of files that stand in other files: relative ones, and addresses of the internet."""
 
+import re
+import urllib.request
 from pathlib import Path, PurePosixPath
+
+from ..contract.errors import InputError
 
 _BUCKETS = {"s3": "vsis3", "gs": "vsigs", "az": "vsiaz", "oss": "vsioss"}
 """What an address of an object store begins with, to GDAL's file system for it."""
+
+_STAMPS = ("ETag", "Last-Modified", "Content-Range")
+_PATIENCE = 20.0
+"""Seconds."""
 
 
 def is_address(name: str) -> bool:
     """Whether a name is one of GDAL's file systems or of the internet."""
     return name.startswith("/vsi") or "://" in name
+
+
+def is_remote(name: str) -> bool:
+    """Whether a name is one of a file that lies on a server."""
+    return bool(re.search(r"/vsi(curl|s3|gs|az|adls|oss|swift|webhdfs|hdfs)", name)) or (
+        "://" in name and not name.startswith("file://")
+    )
+
+
+def stamp(name: str) -> str:
+    """Return what a server says of a file that it says otherwise once it is another one.
+
+    Args:
+        name: as GDAL takes it.
+
+    Returns:
+        ETag, time of change and size; "" of files on this machine and in object stores, which want
+        a signature.
+
+    Raises:
+        InputError: the server does not answer, or no more has the file.
+    """
+    address = re.fullmatch(r"/vsicurl/(https?://.+)", name)
+    if address is None:
+        return ""
+    request = urllib.request.Request(address[1], headers={"Range": "bytes=0-0"})  # noqa: S310 - http
+    try:
+        with urllib.request.urlopen(request, timeout=_PATIENCE) as answer:  # noqa: S310  # nosec B310
+            told = [answer.headers.get(key, "") for key in _STAMPS]
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"{address[1]} can't be fetched any more ({error}): check the network and run it again."
+        ) from error
+    return " ".join(told).strip()
 
 
 def beside(file: str | Path, name: str) -> str:

@@ -227,7 +227,7 @@ class Source:
             top, bottom = int(inside.row_off), int(inside.row_off + inside.height)
             raise InputError(
                 f"{self.path} can't be read at rows {top} to {bottom}: "
-                f"{damaged_part(self.dataset, error)} is damaged."
+                f"{damaged_part(self.dataset, error)}"
             ) from error
         for values, band_mask in zip(read, mask, strict=True):
             band_mask &= np.abs(values) < UNDECLARED_FILL  # False for NaN too

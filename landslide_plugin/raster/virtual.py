@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader, MemoryFile
 
 from ..contract.errors import InputError
 from ..core.access import parse_xml
-from .addresses import is_address
+from .addresses import is_address, is_remote
 from .kinds import add_items, described
 from .opening import open_raster
 
@@ -50,12 +50,18 @@ def open_described(name: str, what: str = "raster", depth: int = _DEPTH) -> Data
         return dataset
     _make_absolute(root, name)
     bands = [(band, _sources(band)) for band in root.findall("VRTRasterBand")]
-    paths = dict.fromkeys(path for _, sources in bands for path, _ in sources)
+    firsts = {sources[0][0] for _, sources in bands if sources}
+    paths = dict.fromkeys(
+        path
+        for _, sources in bands
+        for path, _ in sources
+        if path in firsts or not is_remote(path)  # GDAL refuses those when it reads them
+    )
     if not paths:
         return dataset
     files = {path: _File.look(path, name, what, depth - 1) for path in paths}
     for band, sources in bands:
-        _say_of_band(band, [(files[path], number) for path, number in sources], name, what)
+        _say_of_band(band, [(files[one], n) for one, n in sources if one in files], name, what)
     for domain, items in said_alike(file.tags for file in files.values()).items():
         mine = dataset.tags(ns=domain or None)
         add_items(root, {key: items[key] for key in items if key not in mine}, domain)
@@ -91,13 +97,16 @@ def write_virtual(root: ElementTree.Element, path: Path, destination: Path) -> N
 
 
 def damaged_part(dataset: DatasetReader, error: BaseException) -> str:
-    """Return which file of a raster an error of reading tells of."""
+    """Return why an error of reading came: which file of a raster is damaged, or its server."""
     told, cause = "", error.__cause__
     while cause is not None:
         told, cause = f"{told} {cause}", cause.__cause__
     parts = dataset.files if dataset.driver == "VRT" else []
     named = [part for part in parts if PurePath(part).name in told]
-    return f"its file {named[-1]}" if named else "the file"
+    file = f"its file {named[-1]}" if named else "the file"
+    if is_remote(named[-1] if named else dataset.name):
+        return f"{file} could not be fetched, or is damaged on its server: run it again."
+    return f"{file} is damaged."
 
 
 def scene_tags(dataset: DatasetReader) -> Tags:
