@@ -151,7 +151,7 @@ class Numbers(_Range):
         what = "whole numbers" if self.whole else "numbers"
         if self.count and len(value) != self.count and (value or self.default):
             return f"choose {self.count} {what}"
-        if self.whole and not all(float(number).is_integer() for number in value):
+        if self.whole and not all(number % 1 == 0 for number in value):
             return f"choose {what}"
         return super().problem(value)
 

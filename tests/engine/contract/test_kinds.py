@@ -46,6 +46,7 @@ ALL = [(name, key, kind) for name in NAMES for key, kind in kinds_of(name).items
         (Numbers("", low=1.0, whole=True), [1, 2.0], [1, 2.5], "choose whole numbers"),
         (Numbers("", count=2, whole=True), [3, -4], [1], "choose 2 whole numbers"),
         (Numbers("", low=1.0, whole=True), [1], [float("inf")], "choose whole numbers"),
+        (Numbers("", high=9.0, whole=True), [1], [10**400], "choose 9 or less"),
         (Numbers("", above=0.0, unit="m"), [1, 2.5], [1, 0], "choose more than 0 m"),
     ],
 )
