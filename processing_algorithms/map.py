@@ -71,7 +71,8 @@ class MapLandslides(EngineAlgorithm):
         yield (
             QgsProcessingParameterRasterLayer("IMAGE", "Image"),
             "The scene to map, with named bands or of a known sensor; its grid is the result's. "
-            "Where its metadata tell when it was taken, the landslides bear that date.",
+            "Where its metadata tell when it was taken, the landslides bear that date. "
+            "Many files as one image makes one of tiles first, of a DEM's too.",
         )
         yield (
             later(QgsProcessingParameterRasterLayer("DEM", "DEM")),

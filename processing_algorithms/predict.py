@@ -71,7 +71,8 @@ class Predict(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterRasterLayer("STACK", "Stack"),
-            "Raster with the bands that the model lists, in any order.",
+            "Raster with the bands that the model lists, in any order; of tiles one image "
+            "is made by Many files as one image.",
         )
         yield (
             model_file(ANY_MODEL_FILES),

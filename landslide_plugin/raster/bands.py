@@ -7,9 +7,12 @@ the same number from one Landsat to the next, so a bare "B4" says nothing withou
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
+from typing import TYPE_CHECKING
 
 from ..contract.errors import InputError
-from .source import Source
+
+if TYPE_CHECKING:
+    from .source import Source
 
 _SENTINEL2 = {
     "B1": "coastal",
@@ -220,14 +223,14 @@ def is_imagery(name: str) -> bool:
     return name in IMAGERY or re.sub(r"_\d+$", "", name) in IMAGERY
 
 
-def layer_names(source: Source, sensor: str = "auto") -> list[str]:
+def layer_names(source: "Source", sensor: str = "auto") -> list[str]:
     """Return the common names of a raster's bands; a nameless only band is named by its file."""
     if is_nameless(source):
         return [name_from_file(source.file, sensor)]
     return common_names(source.bands, sensor, source.file)
 
 
-def is_nameless(source: Source) -> bool:
+def is_nameless(source: "Source") -> bool:
     """Whether a raster's only band has no name of its own."""
     return len(source.bands) == 1 and not source.dataset.descriptions[0]
 

@@ -3,7 +3,7 @@
 gdalbuildvrt hands on neither the names of bands nor units, classes and metadata.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -15,6 +15,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from ..contract.errors import InputError
 from ..core.access import parse_xml
 from .addresses import is_address, is_remote
+from .bands import name_from_file
 from .kinds import add_items, described
 from .opening import open_raster
 
@@ -62,6 +63,9 @@ def open_described(name: str, what: str = "raster", depth: int = _DEPTH) -> Data
     files = {path: _File.look(path, name, what, depth - 1) for path in paths}
     for band, sources in bands:
         _say_of_band(band, [(files[one], n) for one, n in sources if one in files], name, what)
+    if len(bands) > 1:
+        for band, sources in bands:
+            _name_by_file(band, [files.get(path) for path in {path for path, _ in sources}])
     for domain, items in said_alike(file.tags for file in files.values()).items():
         mine = dataset.tags(ns=domain or None)
         add_items(root, {key: items[key] for key in items if key not in mine}, domain)
@@ -188,6 +192,13 @@ def _sources(band: ElementTree.Element) -> list[tuple[str, int]]:
         return []
     named = [(one.findtext("SourceFilename", ""), one.findtext("SourceBand", "1")) for one in parts]
     return [(path, int(number)) for path, number in named if path and number.isdecimal()]
+
+
+def _name_by_file(band: ElementTree.Element, files: Sequence[_File | None]) -> None:
+    """Give a nameless band that is a file of its own the name that `name_from_file` tells."""
+    file = files[0] if len(files) == 1 else None
+    if file and len(file.names) == 1 and band.find("Description") is None:
+        ElementTree.SubElement(band, "Description").text = name_from_file(file.path)
 
 
 def _say_of_band(

@@ -61,6 +61,14 @@ def test_a_virtual_raster_of_bands_says_the_name_of_each(make_raster, tmp_path):
         assert source.read(bands=["nir"])[0].max() == 2
 
 
+def test_a_virtual_raster_of_files_without_names_takes_those_of_the_files(make_raster, tmp_path):
+    values = np.ones(SHAPE, np.uint16)
+    files = ("T54TWN_20180911T012649_B04_10m", "T54TWN_20180911T012649_B08_10m", "slope")
+    parts = [make_raster(f"{file}.tif", values) for file in files]
+    with Source.open(build_vrt(tmp_path / "all.vrt", *parts, separate=True)) as source:
+        assert source.bands == ["red", "nir", "slope"]
+
+
 def test_what_it_says_itself_counts(tiles, tmp_path):
     path = Path(build_vrt(tmp_path / "whole.vrt", *tiles))
     text = path.read_text().replace(
