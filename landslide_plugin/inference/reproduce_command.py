@@ -8,7 +8,7 @@ from typing import Any
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
-from ..outputs.whole import require_folder
+from ..outputs.whole import require_folder, whole_file
 from ..raster import Source
 from .decide import Scene
 from .obey import difference, obey
@@ -64,8 +64,10 @@ def reproduce(
         )
     _require_same(scene, grid.shape, raster, area)
     tags = origin.with_model(scene.predictor.card.name).tags()
-    map_scene(scene, Outputs(output), progress.part(0, 0.95), area=area, tags=tags)
-    return {"output": output, **_compared(raster, output, progress)}
+    with whole_file(output) as again:  # outputs appear at a command's end, which is too late
+        map_scene(scene, Outputs(str(again)), progress.part(0, 0.95), area=area, tags=tags)
+        compared = _compared(raster, str(again), progress)
+    return {"output": output, **compared}
 
 
 def _require_same(scene: Scene, shape: tuple[int, int], raster: str, area: str) -> None:
@@ -83,9 +85,9 @@ def _require_same(scene: Scene, shape: tuple[int, int], raster: str, area: str) 
         raise InputError(f"{raster} was made of {mapped}: give just that.")
 
 
-def _compared(raster: str, output: str, progress: Progress) -> dict[str, Any]:
+def _compared(raster: str, again: str, progress: Progress) -> dict[str, Any]:
     """Return in what two rasters differ, and tell it."""
-    with Source.open(raster, need_crs=False) as one, Source.open(output, need_crs=False) as other:
+    with Source.open(raster, need_crs=False) as one, Source.open(again, need_crs=False) as other:
         pixels, differing, largest = difference(one, other)
     if not differing:
         progress.message(f"Identical: all {pixels} pixels are the same to the last bit.")

@@ -11,6 +11,7 @@ import pytest
 import rasterio
 import shapely
 import torch
+from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.contract.tags import PLAN
 from landslide_mapper.landslide_plugin.core.progress import Progress
@@ -95,6 +96,13 @@ def test_what_is_made_again_is_the_same_to_the_last_bit(made, options):
     with rasterio.open(raster) as one, rasterio.open(result["output"]) as other:
         np.testing.assert_array_equal(one.read(), other.read())
         assert Plan.of_tags(one.tags(), "") == Plan.of_tags(other.tags(), "")
+
+
+def test_as_a_request_whose_outputs_appear_at_its_end(made):
+    raster = made()
+    request = {"raster": raster, "output": str(Path(raster).with_name("again.tif"))}
+    result = run_command("reproduce", request, Progress())
+    assert result["differing"] == 0 and Path(result["output"]).is_file()
 
 
 def test_models_of_several_files_and_folds_with_kinds_of_landslides(made, tmp_path):
