@@ -52,7 +52,6 @@ def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> Ele
         InputError: a tile is missing, damaged or of other bands, types, units or classes.
         GridError: a tile has no CRS, lies on another grid, or there are several CRSs.
     """
-    protect_too(tile.path for tile in tiles)
     try:
         looked = [Tile.look(one.path) for one in tiles]
         require_one_crs(looked)
@@ -61,6 +60,7 @@ def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> Ele
     except LandslideError as error:
         reason = str(error).replace("The file", "the file", 1)
         raise type(error)(f"The {what} {name} can't be read as one image: {reason}") from error
+    protect_too(tile.path for tile in looked)
     grid = _together(looked)
     with closing(open_described(looked[0].path)) as dataset:
         root = _frame(described(dataset), grid)

@@ -164,6 +164,13 @@ class TestStac:
         (tmp_path / "a.json").write_text(text)
         assert tiles_of(str(tmp_path / "a.json")) is None
 
+    @pytest.mark.parametrize("href", ["\0", "", "/dev/zero", "/vsistdin/", "none.tif", "x" * 9000])
+    def test_an_address_that_is_no_file_is_refused(self, tmp_path, href):
+        item = {"type": "Feature", "assets": {"a": {"href": href, "roles": ["data"]}}}
+        (tmp_path / "a.json").write_text(json.dumps(item))
+        with pytest.raises(InputError):
+            laid(tmp_path / "a.json", tmp_path)
+
 
 def laid(path, tmp_path, *assets, **options):
     output = str(tmp_path / "image.vrt")
