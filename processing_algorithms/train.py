@@ -243,8 +243,9 @@ class Train(EngineAlgorithm):
             "sample is turned, as its heights do, unless turn_directions turns them along. Light "
             "changes in imagery only: light of another scene is a sun, a stretch and a haze, of "
             "which bluer bands get more, for the whole sample; gain, brightness, contrast and "
-            "colour are smaller changes, one by one. Mean filter, gamma and noise each add a copy "
-            "of every sample with landslide, so that landslides are less rare.",
+            "colour are smaller changes, one by one. Edges of a scene let nodata hide a part of "
+            "every fourth sample, as it does in a scene. Mean filter, gamma and noise each add a "
+            "copy of every sample with landslide, so that landslides are less rare.",
         )
         yield (
             advanced(later(asked(choices.Train.VIEW_SCALES))),

@@ -153,6 +153,7 @@ class Train:
             "gamma": "Gamma",
             "noise": "Noise",
             "light": "Light of another scene",
+            "edge": "Edges of a scene",
             "gain": "Gain",
             "brightness": "Brightness",
             "contrast": "Contrast",

@@ -24,6 +24,7 @@ from ...raster.turning import (
     turnings,
 )
 from ...samples.averaging import average
+from ...samples.sample_set import UNKNOWN
 from . import photometry
 from .cutting import Patch, Shape, any_corner, cut, random_corner, warp
 
@@ -31,6 +32,7 @@ FLIP, QUARTER_TURN, ROTATE, SCALE, CROP = "flip", "quarter_turn", "rotate", "sca
 MEAN_FILTER, GAMMA, NOISE = "mean_filter", "gamma", "noise"
 VIEW = "view"
 LIGHT = "light"
+EDGE = "edge"
 GAIN, BRIGHTNESS, CONTRAST, COLOUR = "gain", "brightness", "contrast", "colour"
 TURN_DIRECTIONS = "turn_directions"
 CHEN = (MEAN_FILTER, GAMMA, NOISE)
@@ -40,6 +42,9 @@ LARGEST_ANGLE = 45.0
 """Degrees to either side; quarter turns add the rest of the circle."""
 SMALLEST_CROP = 0.7
 """Share of the tile's side that a crop keeps at least; it is enlarged to the tile."""
+EDGES = 0.25
+"""Share of the tiles that an edge of the scene runs through: few windows of a scene do, but those
+that show nothing else are never learnt from the others."""
 
 
 @dataclass(frozen=True)
@@ -148,6 +153,21 @@ class Augmentation:
         if COLOUR in self.names:
             light = photometry.colour(light, rng)
         return _with(tile, numbers, light)
+
+    def hide(self, tile: Patch, rng: np.random.Generator) -> Patch:
+        """Let some tiles end at an edge, as windows at the edge of a scene or of a hole in it.
+
+        What is beyond a straight line is nodata, at most half of the tile; its direction is any, as
+        that of a satellite's track on a map is. Mirrored ground, with which tiles go on beyond
+        their patch, never shows a network what nodata within a window looks like.
+        """
+        if EDGE not in self.names or rng.random() >= EDGES:
+            return tile
+        down, right = np.indices(tile.shape) - (np.array(tile.shape) - 1).reshape(2, 1, 1) / 2
+        angle = rng.uniform(0, 2 * math.pi)
+        along = math.cos(angle) * down + math.sin(angle) * right
+        shown = along < np.quantile(along, rng.uniform(0.5, 1))
+        return Patch(tile.values * shown, tile.valid & shown, np.where(shown, tile.labels, UNKNOWN))
 
     def copy(
         self,

@@ -237,7 +237,8 @@ class Tiles:
             tile = self._augmented(sample, (self.size, self.size), rng)
         if copied_by:
             tile = self.augmentation.copy(tile, copied_by, self.bands, self.std, rng)
-        return self.augmentation.recolour(tile, self.bands, self.mean, self.std, rng)
+        tile = self.augmentation.recolour(tile, self.bands, self.mean, self.std, rng)
+        return self.augmentation.hide(tile, rng)
 
     def _augmented(self, sample: Sample, shape: Shape, rng: np.random.Generator) -> Patch:
         return self.augmentation.cut(self._patch(sample), shape, self.bands, rng)
