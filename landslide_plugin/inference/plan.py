@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import rasterio
@@ -15,6 +16,7 @@ from ...models.calibration import Calibration
 from .. import __version__
 from ..contract.errors import InputError
 from ..contract.tags import PLAN
+from ..outputs.whole import is_on_the_way
 from .tiling import Tiling
 
 FORMAT = 1
@@ -65,7 +67,7 @@ class Plan:
         members: the models.
         models: their files; one may hold several.
         files: SHA-256 of these, so of cards and weights.
-        path: the stack.
+        path: the stack; empty in a raster whose stack was not kept.
         content: what tells the stack's content from that of another; see `content_of`.
         scaling: scale and offset of bands that are read otherwise than their file declares.
         size: side of the windows in the stack's pixels.
@@ -148,8 +150,12 @@ class Plan:
         return {name: value for name, value in asdict(self).items() if name not in _AFTERWARDS}
 
     def tags(self) -> dict[str, str]:
-        """Return the metadata item of a raster that is made by this plan."""
-        return {PLAN: json.dumps({"format": FORMAT, **asdict(self)}, sort_keys=True)}
+        """Return the metadata item of a raster that is made by this plan.
+
+        A stack that is gone after the run is not named: its path is another one in each.
+        """
+        path = "" if is_on_the_way(Path(self.path)) else self.path
+        return {PLAN: json.dumps({"format": FORMAT, **asdict(self), "path": path}, sort_keys=True)}
 
     @classmethod
     def of_tags(cls, tags: Mapping[str, str], path: str) -> "Plan":

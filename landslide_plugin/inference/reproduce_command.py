@@ -56,6 +56,11 @@ def reproduce(
             "give these, in their order."
         )
     plan = replace(plan, path=stack or plan.path, models=list(models or plan.models))
+    if not plan.path:
+        raise InputError(
+            f"The stack of which {raster} was made was not kept: stack the same layers again, and "
+            "give that as STACK."
+        )
     scene = obey(plan, progress)
     if bands != probability_bands(scene.predictor.card.classes):
         raise InputError(

@@ -54,7 +54,7 @@ def afterwards(path: str | Path, action: Callable[[], None]) -> None:
         action: what to do, such as removing what the output was made from.
     """
     opened = _open.get()
-    if opened and not _is_hidden(Path(path)):
+    if opened and not is_on_the_way(Path(path)):
         opened.afterwards(action)
     else:
         action()
@@ -143,13 +143,14 @@ def end_what_was_killed(folder: Path) -> None:
 def _hand_in(move: Move) -> None:
     """Give a finished output to the open set; without one, or within a hidden folder, move it."""
     opened = _open.get()
-    if opened and not _is_hidden(move.destination):
+    if opened and not is_on_the_way(move.destination):
         opened.add(move)
     else:
         _move(OutputSet([move]))
 
 
-def _is_hidden(path: Path) -> bool:
+def is_on_the_way(path: Path) -> bool:
+    """Whether a file lies in a hidden folder of a run, and is gone after it."""
     return any(part.startswith(PARTIAL_PREFIX) for part in path.parent.parts)
 
 

@@ -13,7 +13,10 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
+from landslide_mapper.landslide_plugin.inference.reproduce_command import reproduce
 from shapely import box
+
+OUTPUTS = ("inventory", "probability")
 
 
 def results(layers):
@@ -56,6 +59,24 @@ def test_terrain_within_the_radii_of_a_model_is_derived(layers, make_model, tmp_
     with rasterio.open(layers["probability"]) as ours, rasterio.open(wanted) as theirs:
         assert ours.read(1).std() > 1e-4
         np.testing.assert_array_equal(ours.read(1), theirs.read(1))
+
+
+def test_a_map_tells_the_same_at_every_run_and_is_made_again_of_its_layers(
+    layers, make_model, tmp_path
+):
+    model, stacked = make_model(["red"]), str(tmp_path / "s.tif")
+    tags = []
+    for name in ("one", "other"):
+        layers |= {key: str(tmp_path / f"{name}{Path(layers[key]).suffix}") for key in OUTPUTS}
+        map_landslides(**layers, model=model)
+        with rasterio.open(layers["probability"]) as probability:
+            tags.append(probability.tags())
+    assert tags[0] == tags[1]
+    asked = {"raster": layers["probability"], "output": str(tmp_path / "again.tif")}
+    with pytest.raises(InputError, match="was not kept: stack the same layers again"):
+        reproduce(**asked, progress=Progress())
+    stack(layers=[layers["image"]], output=stacked, progress=Progress())
+    assert reproduce(**asked, stack=stacked, progress=Progress())["differing"] == 0
 
 
 def test_a_radius_that_the_dem_is_too_small_for_is_refused(layers, make_model):

@@ -139,7 +139,7 @@ def test_bands_of_many_types_are_read_together(tmp_path):
     ]
     with Source.open(separate(tmp_path / "all.vrt", files)) as source:
         values, valid = source.read()
-        pixels, known = source.read_pixels(Window(0, 0, 5, 4), "band_3", np.array([0, 19]))
+        pixels, known = source.read_pixels(Window(0, 0, 5, 4), "uint16", np.array([0, 19]))
     assert values[:, 0, 0].tolist() == list(range(3, 3 + len(NODATA))) and valid.all()
     assert pixels.tolist() == [5, 5] and known.all()
 
