@@ -21,6 +21,7 @@ class Mosaic(EngineAlgorithm):
     ID = "mosaic"
     NAME = "Many files as one image"
     GROUP = "Factor layers"
+    STYLES = {"OUTPUT": "factors"}
     TAGS = ("mosaic", "merge", "tiles", "vrt", "virtual raster", "folder")
     HELP = """
         Makes one image of a folder, list or index of tiles: a virtual raster, which every
