@@ -134,9 +134,7 @@ def _noted(path: Path) -> str:
         text = path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
-    text = re.sub(
-        r'<MDI key="STATISTICS_.*?</MDI>|<Histograms>.*?</Histograms>', "", text, flags=re.S
-    )
+    text = STATISTICS.sub("", text)
     count = 1
     while count:  # what is empty now, from within
         text, count = re.subn(r"<(\w+)[^>]*>\s*</\1>", "", text)

@@ -69,8 +69,8 @@ def test_the_one_that_fits_is_taken(resolution, name):
 def test_a_recipe_learns_in_a_minute(data_dir, tmp_path):
     recipe = json.loads((RECIPES / "rgb-10m.json").read_text(encoding="utf-8"))
     first, last = (step["parameters"] for step in recipe["steps"])
-    first["limit"] = 400
-    last |= {"epochs": 2, "averaging": 0.9, "augmentation": ["flip"], "enhancement": 0.0}
+    first |= {"limit": 400, "split_list": str(RECIPES / "landslide4sense.csv")}
+    last |= {"epochs": 2, "averaging": 0.9, "augmentation": ["flip"]}
     short = tmp_path / "short.json"
     short.write_text(json.dumps(recipe), encoding="utf-8")
     data, work = str(data_dir / "landslide4sense_rgb"), str(tmp_path / "work")
