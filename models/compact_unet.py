@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .layers import Residual, check_widths, convolution, initialize, pad
+from .layers import Residual, check_scales, check_widths, convolution, initialize, pad
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "standard": {},
@@ -69,9 +69,7 @@ class CompactUNet(nn.Module):
         check_widths(widths)
         if not 1 <= blocks <= 100 or stem not in (2, 4):
             raise ValueError(f"{blocks} blocks behind a stem of {stem}")
-        if not 1 <= len(scales) <= 5 or any(scale not in range(1, 17) for scale in scales):
-            raise ValueError(f"scales {list(scales)}")
-        self.scales = tuple(sorted(int(scale) for scale in scales))
+        self.scales = check_scales(scales)
         self.learns_at_one = learns_at_one
         self.reduction = stem
         self.multiple = stem * 2 ** (len(widths) - 1)

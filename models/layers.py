@@ -1,7 +1,8 @@
 """What several networks are made of."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
+import torch
 from torch import Tensor, nn
 
 MOST_LEVELS = 8
@@ -33,6 +34,46 @@ def pad(images: Tensor, multiple: int) -> Tensor:
     right, below = (max(-side % multiple, 2 * multiple - side) for side in (width, height))
     mode = "reflect" if right < width and below < height else "replicate"
     return nn.functional.pad(images, (0, right, 0, below), mode) if right or below else images
+
+
+def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
+    """Return the scales at which a network reads an image, the finest first.
+
+    Raises:
+        ValueError: they are not one to five whole numbers of 1 to 16.
+    """
+    if not 1 <= len(scales) <= 5 or any(scale not in range(1, 17) for scale in scales):
+        raise ValueError(f"scales {list(scales)}")
+    return tuple(sorted(int(scale) for scale in scales))
+
+
+def mean_of_readings(
+    read: Callable[[Tensor], Tensor], images: Tensor, scales: Sequence[int], multiple: int
+) -> Tensor:
+    """Read images as they are and averaged; return logits of the mean of the probabilities.
+
+    As in Chen, L.-C. et al. 2016 ("Attention to Scale", CVPR), but all scales count alike.
+
+    Args:
+        read: gives the logits, (N, classes, H, W), of images whose sides are whole multiples.
+        images: (N, bands, H, W) of any H and W.
+        scales: by how much the images are reduced for each reading.
+        multiple: pixels of the input that become one in the deepest layer.
+
+    Returns:
+        (N, classes, H, W); of one scale alone its logits as they are.
+    """
+    height, width = images.shape[-2:]
+    readings = []
+    for scale in scales:
+        padded = pad(images, multiple * scale)
+        logits = read(nn.functional.avg_pool2d(padded, scale) if scale > 1 else padded)
+        if scale > 1:
+            logits = nn.functional.interpolate(logits, scale_factor=float(scale), mode="bilinear")
+        readings.append(logits[..., :height, :width])
+    if len(readings) == 1:
+        return readings[0]
+    return torch.stack([logits.softmax(1) for logits in readings]).mean(0).clamp(1e-6).log()
 
 
 def convolution(

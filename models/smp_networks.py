@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..landslide_plugin.contract.architectures import ENCODERS
 from ..landslide_plugin.contract.errors import InputError
-from .layers import pad
+from .layers import check_scales, mean_of_readings
 from .pretrained import is_encoder, make_encoder, require_encoder
 
 # isort: split
@@ -53,10 +53,13 @@ class SmpNetwork(nn.Module):
         encoder: name of the encoder.
         pretrained: where the encoder's first weights come from, see `make_encoder`; random when
             empty.
+        scales: by how much an image is reduced for each reading of it; it learns at the first
+            alone, so that what it learns of must come in all sizes.
         settings: of `KIND`, which only subclasses give.
 
     Raises:
         InputError: the encoder doesn't go with this network, or its weights can't be had.
+        ValueError: the scales aren't one to five whole numbers of 1 to 16.
     """
 
     ENCODER = ("network.encoder",)
@@ -70,9 +73,11 @@ class SmpNetwork(nn.Module):
         classes: int,
         encoder: str = "resnet34",
         pretrained: str = "",
+        scales: Sequence[int] = (1,),
         **settings: Any,
     ) -> None:
         super().__init__()
+        self.scales = check_scales(scales)
         self._settings = settings
         require_encoder(encoder)
         theirs = make_encoder(encoder, bands, pretrained).state_dict() if pretrained else {}
@@ -105,9 +110,8 @@ class SmpNetwork(nn.Module):
         Returns:
             float (N, classes, H, W).
         """
-        height, width = images.shape[-2:]
-        logits: Tensor = self.network(pad(images, COARSEST))
-        return logits[..., :height, :width]
+        scales = self.scales[:1] if self.training else self.scales
+        return mean_of_readings(self.network, images, scales, COARSEST)
 
 
 class SmpUnet(SmpNetwork):
@@ -118,6 +122,7 @@ class SmpUnet(SmpNetwork):
         classes: see bands.
         encoder: see bands.
         pretrained: see bands.
+        scales: see bands.
         decoder: channels of each block of the decoder, the deepest first.
     """
 
@@ -129,9 +134,11 @@ class SmpUnet(SmpNetwork):
         classes: int,
         encoder: str = "resnet34",
         pretrained: str = "",
+        scales: Sequence[int] = (1,),
         decoder: Sequence[int] = DECODER,
     ) -> None:
-        super().__init__(bands, classes, encoder, pretrained, decoder_channels=tuple(decoder))
+        channels = tuple(decoder)
+        super().__init__(bands, classes, encoder, pretrained, scales, decoder_channels=channels)
 
 
 class SmpUnetPlusPlus(SmpUnet):
@@ -194,9 +201,14 @@ class SmpSegformer(SmpNetwork):
     KIND = smp.Segformer
 
     def __init__(
-        self, bands: int, classes: int, encoder: str = "mit_b0", pretrained: str = ""
+        self,
+        bands: int,
+        classes: int,
+        encoder: str = "mit_b0",
+        pretrained: str = "",
+        scales: Sequence[int] = (1,),
     ) -> None:
-        super().__init__(bands, classes, encoder, pretrained)
+        super().__init__(bands, classes, encoder, pretrained, scales)
 
 
 class _Assembled(nn.Module):

@@ -148,9 +148,10 @@ class Train(EngineAlgorithm):
         )
         yield (
             advanced(later(asked(choices.Train.SCALES))),
-            "Such as 1, 2, 4 for a compact U-Net that reads an image as it is and averaged to a "
-            "half and a quarter, for landslides of very different sizes. It learns at 1 and is "
-            "measured at all; empty for the backbone's.",
+            "Such as 1, 2, 4 for a network that reads an image as it is and averaged to a half and "
+            "a quarter, for landslides of very different sizes: the compact U-Net, and networks "
+            "with an encoder. It learns at 1, best with augmentation by views, and is measured at "
+            "all; empty for the backbone's.",
         )
         yield (
             advanced(

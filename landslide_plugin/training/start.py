@@ -28,7 +28,7 @@ from ..samples.sample_set import SampleSet
 
 AUTO = "auto"
 MOST_SCALES = 5
-"""Scales at which the compact U-Net reads an image."""
+"""Scales at which a network reads an image."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class Start:
         """Return the network for bands of these names."""
         torch.manual_seed(seed)
         more: dict[str, Any] = {"pretrained": self.pretrained} if self.pretrained else {}
-        more |= {"learns_at_one": True} if self.learns_at_one else {}
+        if self.learns_at_one and "learns_at_one" in argument_names(self.architecture):
+            more["learns_at_one"] = True
         network = build(self.architecture, len(bands), classes, **self.arguments, **more)
         if self.card:
             shapes = network.state_dict()
@@ -101,8 +102,8 @@ class Start:
             check_arguments(self.architecture, arguments)
         except ValueError as error:
             raise InputError(
-                f"{self.architecture} reads an image at one scale alone: choose compact_unet, or "
-                "leave the reading scales empty."
+                f"{self.architecture} reads an image at one scale alone: choose compact_unet or a "
+                "network with an encoder, or leave the reading scales empty."
             ) from error
         return replace(self, arguments=arguments, learns_at_one=True)
 

@@ -8,6 +8,7 @@ import torch
 from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, SEMANTIC
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.models.ensemble import Ensemble
+from landslide_mapper.models.layers import pad
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_model, save_model
 from landslide_mapper.models.registry import (
@@ -221,6 +222,35 @@ def test_a_coarser_reading_adds_half_of_what_it_sees_beyond_and_takes_nothing(sc
     assert parameters(pyramid) == parameters(alone)
 
 
+@pytest.mark.parametrize("size", [(64, 96), (33, 20)])
+def test_a_network_with_an_encoder_averages_the_probabilities_of_its_readings(size):
+    arguments: dict[str, Any] = {"encoder": "resnet18"}
+    reader: Any = build("smp_unet", 2, 3, scales=(1, 4), **arguments).eval()
+    alone = build("smp_unet", 2, 3, **arguments).eval()
+    alone.load_state_dict(reader.state_dict())
+    images = torch.randn(2, 2, *size)
+    with torch.inference_mode():
+        coarse = alone(torch.nn.functional.avg_pool2d(pad(images, 128), 4))
+        enlarged = torch.nn.functional.interpolate(coarse, scale_factor=4.0, mode="bilinear")
+        seen = alone(images).softmax(1), enlarged[..., : size[0], : size[1]].softmax(1)
+        result = reader(images).softmax(1)
+    torch.testing.assert_close(result, sum(seen) / 2)
+    assert (seen[0] - seen[1]).abs().max() > 0.05
+    assert parameters(reader) == parameters(alone)
+
+
+@pytest.mark.parametrize("architecture", ["smp_unet", "smp_unetplusplus", "smp_fpn", "smp_pspnet"])
+def test_such_a_network_learns_at_one_scale(architecture):
+    reader: Any = build(architecture, 2, 2, encoder="resnet18", scales=[2, 1]).train()
+    read = []
+    reader.network.register_forward_pre_hook(lambda _, given: read.append(given[0].shape[-1]))
+    reader(torch.randn(2, 2, 128, 128))
+    assert read == [128]
+    with torch.inference_mode():
+        reader.eval()(torch.randn(2, 2, 128, 128))
+    assert read == [128, 128, 64]
+
+
 SENSELESS: dict[str, list[dict[str, Any]]] = {
     "compact_unet": [
         {"widths": []},
@@ -232,6 +262,7 @@ SENSELESS: dict[str, list[dict[str, Any]]] = {
     "resunet": [{"units": 10**9}],
     "segnet": [{"width": 0}],
     "fcn8s": [{"dense": 0}],
+    "smp_unet": [{"scales": s} for s in ([], [0], [1.5], [1] * 6)],
     "mask_rcnn": [{"depth": 19}, {"norm": "batch"}, {"pretrained": True}],
 }
 

@@ -157,9 +157,13 @@ class TestScales:
         torch.testing.assert_close(network.train()(image), alone.train()(image))
         assert not torch.equal(network.eval()(image), alone.eval()(image))
 
-    def test_the_model_file_reads_at_them(self, make_samples, run):
+    @pytest.mark.parametrize(
+        "network",
+        [{"architecture": "compact_unet"}, {"architecture": "smp_unet", "backbone": "resnet18"}],
+    )
+    def test_the_model_file_reads_at_them(self, make_samples, run, network):
         samples = make_samples(train=4, validation=2)
-        model = run(samples, architecture="compact_unet", scales=[1, 2])
+        model = run(samples, scales=[1, 2], **network)
         loaded = load_model(model)
         assert loaded.network.scales == (1, 2) and loaded.card.arguments["scales"] == [1, 2]
         assert load_model(run(samples, "n", start_from=model)).network.scales == (1, 2)
