@@ -37,6 +37,9 @@ class Vectorize(EngineAlgorithm):
         and least distance to a river (m) are those of the pixels inside; the distance is NULL where
         it is unknown for one of them, as a river may be nearer there.
 
+        Kind: where the raster tells kinds of landslide apart, each is outlined by itself: pixels
+        whose probabilities together reach the threshold, of the kind whose own is the highest.
+
         Confidence: the steps of the USGS inventory from the mean probability p: 8 (high) from 0.9,
         5 (confident) from 0.75, 3 (likely) from 0.6, 2 (probable) from 0.4, 1 (possible) below;
         only as good as the probability is calibrated: by the model's temperature to ground like
@@ -52,7 +55,8 @@ class Vectorize(EngineAlgorithm):
         """Yield each parameter and its help."""
         yield (
             QgsProcessingParameterRasterLayer("INPUT", "Probability or mask"),
-            "Probability from 0 to 1, or a mask with 1 on landslides.",
+            "Probability from 0 to 1, or a mask with 1 on landslides. Of a model that tells "
+            "several kinds of landslide apart, its bands of probability or its mask of classes.",
         )
         yield (
             asked(choices.Vectorize.THRESHOLD),

@@ -55,6 +55,9 @@ FIELDS = {
     ),
     "slide_id": Field("int32", "Landslide", "number shared by the parts of one landslide"),
     "part": Field("object", "Part", "source or runout, where landslides were parted"),
+    "kind": Field(
+        "object", "Kind of landslide", "name of the class, where the raster tells several apart"
+    ),
     "model": Field("object", "Model", "name of the model"),
     "date": Field("object", "Date of the scene", "year-month-day"),
 }

@@ -1,10 +1,12 @@
 """Landslides found in a scene, with what is known of each."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..core.progress import Progress
@@ -108,6 +110,16 @@ def columns_of(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:
     if ELEVATION in results:
         columns["relief_m"] = columns["elev_max"] - columns["elev_min"]
     return columns
+
+
+def joined(frames: Sequence[gpd.GeoDataFrame]) -> gpd.GeoDataFrame:
+    """Return the inventories of several kinds as one; no number is a landslide's of two."""
+    before = 0
+    for frame in frames:
+        frame["slide_id"] += before
+        before = int(frame["slide_id"].max()) if len(frame) else before
+    filled = [frame for frame in frames if len(frame)] or list(frames[:1])
+    return filled[0] if len(filled) == 1 else pd.concat(filled, ignore_index=True)
 
 
 def large_ones(frame: gpd.GeoDataFrame, min_area: float) -> gpd.GeoDataFrame:

@@ -16,6 +16,7 @@ from ..raster import Source
 from ..raster.heights import require_metres
 from ..raster.undeclared import mark_fill
 from .division import PROBABILITY, Layers
+from .kinds import Kind, band_of, check_classes, is_mask, kinds_of, probability_of
 from .morphology import Morphology
 from .outlines import Block, Polygonizer, outline
 from .statistics import Statistics
@@ -23,8 +24,6 @@ from .statistics import Statistics
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
-BAND = "landslide_probability"
-"""What is drawn of a raster of several bands."""
 TERRAIN = {
     "elevation": "bilinear",
     "slope": "bilinear",
@@ -44,18 +43,23 @@ class Scene:
     """A probability raster or a mask, and the terrain on its grid.
 
     A raster of a floating type, or one with a scale, holds probabilities, 0..1. Another of an
-    integer type is a mask: 0 is background, 1 or 255 is landslide.
+    integer type is a mask: 0 is background, 1 or 255 is landslide; one that names several classes
+    holds their numbers.
 
     Args:
-        source: the raster; its band `landslide_probability`, or else its first.
+        source: the raster; its band `landslide_probability`, or else its first, or all of those
+            that tell kinds apart.
         terrain: band name to the factor stack that has it, on the raster's grid; each opened for
             itself, for threads read them at once.
         base: probability from which a pixel is landslide.
+        kind: of the landslides that are wanted; None for all.
     """
 
-    def __init__(self, source: Source, terrain: dict[str, Source], base: float) -> None:
-        self.band = band_of(source)
-        self.source, self.terrain, self.base = source, terrain, base
+    def __init__(
+        self, source: Source, terrain: dict[str, Source], base: float, kind: Kind | None = None
+    ) -> None:
+        self.source, self.terrain, self.base, self.kind = source, terrain, base, kind
+        self._kinds = kinds_of(source) if kind else []
         self.is_mask = is_mask(source)
         self.statistics = {
             layer: Statistics(circular=layer == "aspect") for layer in (PROBABILITY, *terrain)
@@ -69,8 +73,19 @@ class Scene:
             InputError: the raster holds something else.
         """
         with self._turns[PROBABILITY]:
-            (values,), (valid,) = self.source.read(window, [self.band])
-        return _checked(values, self.is_mask, self.source.path), valid
+            values, valid = self.source.read(window, self._bands)
+        path = self.source.path
+        if self.kind is None:
+            return _checked(values[0], self.is_mask, path), valid[0]
+        if self.is_mask:
+            check_classes(values[0], self._kinds, path)
+        else:
+            _checked(values, self.is_mask, path)
+        return probability_of(self.kind, values, self.is_mask), np.all(valid, axis=0)
+
+    @property
+    def _bands(self) -> list[str]:
+        return list(self.source.bands) if self.kind and not self.is_mask else [band_of(self.source)]
 
     def layers(self, window: Window) -> Layers:
         """Return values and validity of probability and terrain, (rows, columns) each."""
@@ -146,18 +161,6 @@ class Scene:
             counted = _has_terrain(name, values, counted)
             summaries[name] = self.statistics[name].summary(number, values, counted)
         return outlined, summaries
-
-
-def is_mask(source: Source) -> bool:
-    """Return whether a raster holds whole numbers, not probabilities; see `Scene`."""
-    index = source.index_of(band_of(source)) - 1
-    scaled = (source.dataset.scales[index], source.dataset.offsets[index]) != (1, 0)
-    return bool(np.dtype(source.dataset.dtypes[index]).kind != "f" and not scaled)
-
-
-def band_of(source: Source) -> str:
-    """Return the name of the band of probabilities, or else of the first."""
-    return BAND if BAND in source.bands else source.bands[0]
 
 
 def open_terrain(

@@ -16,11 +16,12 @@ from ..raster.threshold import USUAL, Threshold, threshold_tag
 from ..vector.layers import require_vector_output
 from .attributes import make_inventory
 from .division import ELEVATION, Divider
-from .find import columns_of, find_landslides, large_ones
+from .find import columns_of, find_landslides, joined, large_ones
+from .kinds import BAND, Kind, band_of, is_mask, kinds_of
 from .layer import write_inventory
 from .morphology import NEARLY, Brush, Morphology
 from .polygons import simplified, smoothed, to_map
-from .trace import BAND, Scene, band_of, is_mask, open_terrain
+from .trace import Scene, open_terrain
 
 
 def vectorize(
@@ -49,7 +50,8 @@ def vectorize(
 
     Pixels that share an edge make one landslide. Statistics are those of its pixels whose
     probability is at or above `grow`, whatever opening and closing, filled holes and simpler lines
-    do to the polygon. The steps follow each other as the parameters do.
+    do to the polygon. The steps follow each other as the parameters do. Where the raster tells
+    kinds of landslides apart, see `kinds`, each is outlined by itself.
 
     Args:
         input: the raster; its band `landslide_probability`, or else its first; see `Scene`.
@@ -89,40 +91,44 @@ def vectorize(
     with ExitStack() as stack:
         source = _open(input, stack, progress)
         threshold, base = _thresholds(source, threshold, grow, progress)
-        scene = Scene(
-            source, open_terrain(factors, source, stack, fill, progress) if factors else {}, base
-        )
+        terrain = open_terrain(factors, source, stack, fill, progress) if factors else {}
+        kinds: list[Kind | None] = [*kinds_of(source)] or [None]
+        scenes = [Scene(source, terrain, base, kind) for kind in kinds]
         grid = source.grid
-        _check_layers(scene, split, parts)
+        _check_layers(scenes[0], split, parts)
         morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
         sizes = {"opening": opening, "closing": closing, "simplification": simplify}
         _tell_metres(grid, sizes, progress)
         divider = Divider(
             grid=grid, split=split, depth=split_depth, parts=parts, least_area=min_area, base=base
         )
-        traced = find_landslides(
-            scene, threshold, max_hole, morphology, divider, progress.part(0, 0.85)
-        )
-        shaped = smoothed(simplified(traced.polygons, simplify / grid.resolution), smooth)
-        progress.update(0.88)
-        tags = scene.source.dataset.tags()
-        columns = columns_of(scene, traced.groups, len(shaped))
-        columns |= {"slide_id": traced.slide, "part": traced.part}
-        columns["model"] = model or tags.get(MODEL) or None
-        columns["date"] = dated or scene_date(scene.source) or None
-        outlines, is_true = to_map(shaped, grid), not grid.keeps_crs_metres
-        frame = make_inventory(outlines, grid.crs, columns, north_is_true=is_true)
-    progress.update(0.95)
-    frame = large_ones(frame, min_area)
+        told = {
+            "model": model or source.dataset.tags().get(MODEL) or None,
+            "date": dated or scene_date(source) or None,
+        }
+        frames = []
+        for number, scene in enumerate(scenes):
+            part = progress.part(0.95 * number / len(scenes), 0.95 * (number + 1) / len(scenes))
+            traced = find_landslides(
+                scene, threshold, max_hole, morphology, divider, part.part(0, 0.9)
+            )
+            shaped = smoothed(simplified(traced.polygons, simplify / grid.resolution), smooth)
+            part.update(0.93)
+            columns = columns_of(scene, traced.groups, len(shaped)) | told
+            columns |= {"slide_id": traced.slide, "part": traced.part}
+            columns["kind"] = scene.kind.name if scene.kind else None
+            outlines, is_true = to_map(shaped, grid), not grid.keeps_crs_metres
+            frames.append(make_inventory(outlines, grid.crs, columns, north_is_true=is_true))
+    frame = large_ones(joined(frames), min_area)
     if frame.empty:
         progress.message(
             f"No landslide of {min_area:g} m² or more at threshold {threshold:g}: the layer is "
             "empty."
         )
-    told = origin.with_model(str(columns["model"] or "")).tags()
-    if not scene.is_mask:
-        told |= threshold_tag(threshold)
-    write_inventory(frame, output, progress, told)
+    tags = origin.with_model(str(told["model"] or "")).tags()
+    if not scenes[0].is_mask:
+        tags |= threshold_tag(threshold)
+    write_inventory(frame, output, progress, tags)
     progress.update(1)
     count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())
     return {"output": output, "count": count, "area_m2": area}
@@ -134,7 +140,9 @@ def _open(path: str, stack: ExitStack, progress: Progress) -> Source:
         progress.warning(f"{path} has no CRS: areas and lengths are in its own units.")
     else:
         require_north_up(source.grid.transform, path)
-    if len(source.bands) > 1 and band_of(source) != BAND:
+    if kinds := kinds_of(source):
+        progress.message(f"Kinds of landslide: {', '.join(kind.name for kind in kinds)}.")
+    elif len(source.bands) > 1 and band_of(source) != BAND:
         progress.warning(
             f"Of the {len(source.bands)} bands of {path} the first, {source.bands[0]}, is drawn "
             "alone; for another export it first."
