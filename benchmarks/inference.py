@@ -23,11 +23,11 @@ import torch
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from landslide_plugin.worker import register_package, set_up_gdal
+from landslide_plugin.worker import register_package
 
 register_package()
-set_up_gdal()
 
+from landslide_mapper.landslide_plugin.core.gdal_options import set_up_gdal  # noqa: E402
 from landslide_mapper.landslide_plugin.core.progress import Progress  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.decide import Wishes, decide  # noqa: E402
 from landslide_mapper.landslide_plugin.inference.predict_command import predict  # noqa: E402
@@ -39,6 +39,8 @@ from landslide_mapper.models.model_file import load_model, save_model  # noqa: E
 from landslide_mapper.models.registry import backbone_arguments, build  # noqa: E402
 
 from .timing import describe_machine, run  # noqa: E402
+
+set_up_gdal()
 
 NETWORKS = {
     "U-Net ResNet34": ("smp_unet", "resnet34"),

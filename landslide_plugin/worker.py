@@ -20,22 +20,6 @@ from typing import Any, TextIO
 
 PACKAGE = "landslide_mapper"
 
-PATIENCE = {
-    "GDAL_HTTP_CONNECTTIMEOUT": "6",
-    "GDAL_HTTP_LOW_SPEED_TIME": "6",  # seconds with less than a byte in each
-    "GDAL_HTTP_LOW_SPEED_LIMIT": "1",
-    "GDAL_HTTP_TIMEOUT": "600",
-}
-"""How long GDAL waits for a server, in seconds: up to four times, for a file and what is beside."""
-
-SERVERS = {
-    "GDAL_HTTP_MAX_RETRY": "2",
-    "GDAL_HTTP_RETRY_DELAY": "1",  # seconds, doubled each time
-    "GDAL_INGESTED_BYTES_AT_OPEN": "32768",  # the header of most COGs, in one request
-    "CPL_VSIL_CURL_CACHE_SIZE": "67108864",  # bytes; windows overlap
-}
-"""How GDAL reads files on servers, block by block; a busy one (429, 5xx) is asked again."""
-
 
 def register_package() -> None:
     """Make the checkout importable as `landslide_mapper`, whatever its folder is called.
@@ -57,22 +41,15 @@ def register_package() -> None:
     spec.loader.exec_module(module)
 
 
-def set_up_gdal() -> None:
-    """Bound GDAL's memory and patience, let it decompress in parallel; what the user set stays."""
-    os.environ.setdefault("GDAL_CACHEMAX", "128")  # MB; else 5 % of the memory, however much it is
-    os.environ.setdefault("GDAL_NUM_THREADS", "ALL_CPUS")
-    for name, value in {**PATIENCE, **SERVERS}.items():
-        os.environ.setdefault(name, value)
-
-
 def main() -> int:
     """Run the request on stdin; return the exit status, see `answer`."""
     request, report = _claim_stdin(), _claim_stdout()
-    set_up_gdal()
     sys.path[:] = [entry for entry in sys.path if Path(entry or ".") != Path(__file__).parent]
     register_package()
+    from landslide_mapper.landslide_plugin.core.gdal_options import set_up_gdal
     from landslide_mapper.landslide_plugin.core.interruption import watch
 
+    set_up_gdal()
     watch("SIGTERM", "SIGINT", "SIGBREAK")  # the last on Windows alone
 
     def send(event: dict[str, Any]) -> None:

@@ -20,6 +20,7 @@ from .parameters import (
     advanced,
     area,
     asked,
+    crew,
     device,
     field,
     fill,
@@ -132,6 +133,7 @@ class MapLandslides(EngineAlgorithm):
         yield device(), DEVICE_HELP
         yield advanced(later(asked(choices.Map.LANDSLIDE_FRACTION))), FRACTION_HELP
         yield fill(), FILL_HELP
+        yield from crew()
         yield (
             QgsProcessingParameterVectorDestination("INVENTORY", "Landslide inventory", polygon),
             "Valid polygons, one for each landslide, with their attributes.",

@@ -95,6 +95,22 @@ def scaling(scale: OptionalNumber, offset: OptionalNumber) -> Declaration:
         yield advanced(parameter), told
 
 
+def crew() -> Declaration:
+    """Yield who computes beside the engine's own process, and the help."""
+    yield (
+        advanced(later(asked(shared.WORKERS))),
+        """Processes that the windows are shared out to, each with one thread and a model of its
+        own in memory; 0 for none. They want Dask, which comes with the engine. Pixels stay the
+        same, but for the last digit where PyTorch computes.""",
+    )
+    yield (
+        advanced(later(asked(shared.SCHEDULER))),
+        """Such as tcp://10.0.0.5:8786: its workers compute, on any number of machines that see
+        all files under the same paths. Who runs the scheduler can run programs here, so give
+        one that you trust. Empty for none. See docs/scale.md.""",
+    )
+
+
 def later(parameter: Parameter) -> Parameter:
     """Let models saved before the parameter existed stay valid: it may be left out."""
     parameter.setFlags(parameter.flags() | QgsProcessingParameterDefinition.Flag.FlagOptional)

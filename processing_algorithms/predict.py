@@ -16,6 +16,7 @@ from .parameters import (
     advanced,
     area,
     asked,
+    crew,
     device,
     files,
     fill,
@@ -131,6 +132,7 @@ class Predict(EngineAlgorithm):
             FRACTION_HELP,
         )
         yield fill(), FILL_HELP
+        yield from crew()
         yield (
             QgsProcessingParameterRasterDestination("PROBABILITY", "Landslide probability"),
             """A float32 GeoTIFF from 0 to 1, nodata -9999; for a model of several kinds of

@@ -6,7 +6,7 @@ from qgis.core import (
 )
 
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, area, files
+from .parameters import Declaration, area, crew, files
 
 
 class Reproduce(EngineAlgorithm):
@@ -49,6 +49,7 @@ class Reproduce(EngineAlgorithm):
             "Those that it was made by, in their order; empty if they lie where they did.",
         )
         yield area("The area that was mapped"), "The polygons, if it was made of some only."
+        yield from crew()
         yield (
             QgsProcessingParameterRasterDestination("OUTPUT", "Made again"),
             "The probability raster, made again.",

@@ -49,6 +49,8 @@ def map(
     landslide_fraction: Annotated[
         float | None, Map.LANDSLIDE_FRACTION
     ] = Map.LANDSLIDE_FRACTION.default,
+    scheduler: Annotated[str, Map.SCHEDULER] = Map.SCHEDULER.default,
+    workers: Annotated[int, Map.WORKERS] = Map.WORKERS.default,
     origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -80,6 +82,8 @@ def map(
         device: "auto", "cpu", "cuda" or "mps".
         fill: "auto" or "keep": fill that image or DEM do not declare is nodata, or kept.
         landslide_fraction: see `predict`.
+        scheduler: see `predict`.
+        workers: see `predict`.
         origin: what the outputs tell of the run.
         progress: where progress goes.
 
@@ -130,6 +134,8 @@ def map(
             fill="keep",  # the stack declares it
             threshold=threshold,
             landslide_fraction=landslide_fraction,
+            scheduler=scheduler,
+            workers=workers,
             origin=origin,
             progress=progress.part(0.45, 0.9),
         )

@@ -170,10 +170,17 @@ class Text(Kind):
     Attributes:
         default: what is taken where none is given; "" where the text may be left out.
         hints: texts that forms offer, while scripts may give others.
+        begins: what a text begins with, one of these; with anything where there are none.
     """
 
     default: str = ""
     hints: tuple[str, ...] = ()
+    begins: tuple[str, ...] = ()
+
+    def problem(self, value: str) -> str:
+        """Return how to mend a text that begins otherwise, or "" where it doesn't or is empty."""
+        fits = not value or not self.begins or value.startswith(self.begins)
+        return "" if fits else f"it begins with {' or '.join(self.begins)}"
 
 
 @dataclass(frozen=True, eq=False)

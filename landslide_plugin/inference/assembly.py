@@ -1,12 +1,15 @@
 """Units put together to the rows of a raster, with the sums of a run without units."""
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
+from ..contract.errors import OutputError
+from ..core.progress import Progress
 from .accumulator import Weights
 from .tiling import Tiling
 from .units import Part, Unit
@@ -18,6 +21,16 @@ these is compressed and written once."""
 Write = Callable[[NDArray[np.float32], NDArray[np.bool_], Window], None]
 """Gets finished rows: values, float32, (channels, rows, columns), validity, bool, (rows, columns),
 and their window; every row once, from top to bottom. The arrays are written anew afterwards."""
+
+
+class Kept(Protocol):
+    """Units that are finished already, and room for those that are finished now."""
+
+    def keep(self, unit: Unit, part: Part) -> None:
+        """Keep a unit."""
+
+    def load(self, unit: Unit) -> Part | None:
+        """Return what is kept of a unit; None where nothing is."""
 
 
 class Assembly:
@@ -94,3 +107,55 @@ class Assembly:
         np.clip(block, 0, 1, out=block)  # weights sum to one but for the last digit
         np.copyto(block, 0, where=~valid)
         self._write(block, valid, Window(0, self._rows - count, block.shape[2], count))
+
+
+class Completion:
+    """Adds units to an assembly as soon as all above them are finished, whoever finished them.
+
+    Args:
+        assembly: of the raster, still empty.
+        units: all of the raster.
+        kept: where finished units are kept; those of a run that was broken off are there already.
+
+    Attributes:
+        missing: units that are still to be computed, top to bottom.
+    """
+
+    def __init__(self, assembly: Assembly, units: Sequence[Unit], kept: Kept | None) -> None:
+        self._assembly = assembly
+        self._units = units
+        self._kept = kept
+        self.missing = [unit for unit in units if kept is None or kept.load(unit) is None]
+        self._awaited = {unit.number for unit in self.missing}
+
+    def begin(self, progress: Progress) -> None:
+        """Add what is kept from the first row on, and tell of a run that was broken off."""
+        self._add_kept()
+        if self.missing and len(self.missing) < len(self._units):
+            progress.message(
+                f"Going on from row {self.missing[0].top} of {self._units[-1].bottom} of a run "
+                "that was broken off."
+            )
+
+    def computed(self, unit: Unit, part: Part) -> None:
+        """Keep and add a unit; units come top to bottom."""
+        if self._kept is not None:
+            self._kept.keep(unit, part)
+        self._assembly.add(unit, part)
+        self._add_kept()
+
+    def noticed(self, unit: Unit) -> None:
+        """Take note of a unit that somebody else has kept; units come in any order."""
+        self._awaited.discard(unit.number)
+        self._add_kept()
+
+    def _add_kept(self) -> None:
+        """Add the units that are kept, up to the next one that is not."""
+        while (number := self._assembly.next) < len(self._units) and number not in self._awaited:
+            part = self._kept.load(self._units[number]) if self._kept is not None else None
+            if part is None:
+                raise OutputError(
+                    "Rows that were kept of a run that was broken off were changed while they were "
+                    "read: start it once more."
+                )
+            self._assembly.add(self._units[number], part)

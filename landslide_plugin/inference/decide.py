@@ -31,7 +31,11 @@ from .tiling import Tiling
 
 @dataclass(frozen=True, kw_only=True)
 class Wishes:
-    """What a user leaves open or asks for; see the parameters of `predict`."""
+    """What a user leaves open or asks for; see the parameters of `predict`.
+
+    Attributes:
+        threads: that PyTorch is to compute with; 0 for those it has here.
+    """
 
     device: torch.device
     runtime: str = "auto"
@@ -43,6 +47,7 @@ class Wishes:
     uncertainty: bool = False
     fill: str = "auto"
     landslide_fraction: float | None = None
+    threads: int = 0
 
 
 @dataclass(frozen=True)
@@ -254,6 +259,7 @@ class _CommonPart:
             threshold=self._threshold,
             temperature=self._calibration.temperature,
             shift=self._calibration.shift,
+            threads=wishes.threads or torch.get_num_threads(),
         )
         return Scene(plan, predictor.resampled(side if plan.is_resampled else 0), fitted.fill)
 

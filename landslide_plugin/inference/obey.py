@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from ...models.device import pick_device
 from ..contract.errors import InputError
@@ -30,6 +31,8 @@ def obey(plan: Plan, progress: Progress) -> Scene:
     """
     _require_versions(plan)
     _require_files(plan)
+    if plan.threads and not all(one.runtime.startswith("openvino") for one in plan.members):
+        torch.set_num_threads(plan.threads)
     wish = Wish(device=pick_device(plan.device), progress=progress)
     with Source.open(plan.path, what="stack", need_crs=False) as source:
         _require_content(plan, source)
@@ -68,8 +71,8 @@ def _require_versions(plan: Plan) -> None:
     ]
     if others:
         raise InputError(
-            f"The raster was made by {', '.join(others)}: other versions may give other numbers, "
-            "so take an engine of these."
+            f"The plan is of {', '.join(others)}: other versions may give other numbers, so take "
+            "an engine of these."
         )
 
 
@@ -79,13 +82,12 @@ def _require_files(plan: Plan) -> None:
             same = digest_of(path) == digest
         except OSError as error:
             raise InputError(
-                f"The model file {path}, by which the raster was made, can't be read: give MODELS, "
-                "the files where they are now."
+                f"The model file {path}, which the plan names, can't be read: give MODELS, the "
+                "files where they are now."
             ) from error
         if not same:
             raise InputError(
-                f"The model file {path} is another one than that by which the raster was made: "
-                "give MODELS, that file."
+                f"The model file {path} is another one than the plan's: give MODELS, that file."
             )
 
 
@@ -93,8 +95,8 @@ def _require_content(plan: Plan, source: Source) -> None:
     bands = list(dict.fromkeys(band for one in plan.members for band in one.bands))
     if content_of(source, [band for band in bands if band in source.bands]) != plan.content:
         raise InputError(
-            f"The stack {source.path} is another one than that of which the raster was made, or "
-            "was changed since: give STACK, that stack."
+            f"The stack {source.path} is another one than the plan's, or was changed since: give "
+            "STACK, that stack."
         )
 
 

@@ -21,8 +21,8 @@ from .tiling import Tiling
 
 FORMAT = 1
 """Of what is written; a plan of another one is not read."""
-_AFTERWARDS = ("threshold", "temperature", "shift", "models", "path")
-"""What changes nothing of the values that windows get."""
+_AFTERWARDS = ("threshold", "temperature", "shift", "models", "path", "threads")
+"""What changes nothing of the values that windows get, but for threads the last digit."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +81,8 @@ class Plan:
         threshold: probability from which a pixel is landslide.
         temperature: of the calibration, as is `shift`.
         shift: see `Calibration`.
+        threads: that PyTorch computes with, whose sums they decide (by 2e-7 of a probability;
+            OpenVINO's don't depend on them); 0 where it is not told.
     """
 
     versions: Mapping[str, str]
@@ -102,6 +104,7 @@ class Plan:
     threshold: float = 0.5
     temperature: float = 1.0
     shift: float = 0.0
+    threads: int = 0
 
     def __post_init__(self) -> None:
         """Check that numbers are such as a plan may have.
@@ -114,6 +117,7 @@ class Plan:
             "side": (16, 2**16),
             "shared": (0, self.size - 1),
             "batch_size": (1, 2**16),
+            "threads": (0, 2**16),
         }
         for name, (low, high) in ranges.items():
             value = getattr(self, name)

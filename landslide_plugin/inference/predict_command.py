@@ -10,6 +10,7 @@ from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder
 from ..raster.declared import unique_names
+from .crew import hired
 from .decide import Wishes, decide
 from .scene import Outputs, map_scene
 
@@ -35,6 +36,8 @@ def predict(
     landslide_fraction: Annotated[
         float | None, Predict.LANDSLIDE_FRACTION
     ] = Predict.LANDSLIDE_FRACTION.default,
+    scheduler: Annotated[str, Predict.SCHEDULER] = Predict.SCHEDULER.default,
+    workers: Annotated[int, Predict.WORKERS] = Predict.WORKERS.default,
     origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -72,6 +75,10 @@ def predict(
         landslide_fraction: of the scenes' area, to which probabilities are brought from that of the
             models' patches; None leaves them as the models' temperatures make them. The threshold
             stays.
+        scheduler: address of Dask's scheduler, whose workers compute; they see all files under the
+            same paths. Empty for none.
+        workers: processes on this machine that compute where there is no scheduler, each by one
+            thread; 0 computes here. The pixels are the same.
         origin: what the outputs tell of the run.
         progress: told of each batch.
 
@@ -79,7 +86,8 @@ def predict(
         probability, mask and uncertainty, the paths; None for those that weren't asked for.
 
     Raises:
-        InputError: a missing or unfit input, or windows that are too small.
+        InputError: a missing or unfit input, or windows that are too small, or workers or their
+            scheduler don't serve.
         GridError: stack and model, or stack and area, don't fit.
         ModelFileError: a bad model file, the stack lacks bands of the model, or the model does not
             say the fraction of its patches that one was given for.
@@ -100,12 +108,16 @@ def predict(
         uncertainty=bool(uncertainty),
         fill=fill,
         landslide_fraction=landslide_fraction,
+        threads=1 if scheduler or workers else 0,
     )
-    scenes = decide([model, *more_models], stacks, wishes, progress)
-    tags = origin.with_model(scenes[0].predictor.card.name).tags()
-    for number, (scene, written) in enumerate(zip(scenes, _written(outputs, stacks), strict=True)):
-        part = progress.part(number / len(stacks), (number + 1) / len(stacks))
-        map_scene(scene, written, part, area=area, tags=tags)
+    with hired(scheduler, workers) as crew:
+        scenes = decide([model, *more_models], stacks, wishes, progress)
+        tags = origin.with_model(scenes[0].predictor.card.name).tags()
+        for number, (scene, written) in enumerate(
+            zip(scenes, _written(outputs, stacks), strict=True)
+        ):
+            part = progress.part(number / len(stacks), (number + 1) / len(stacks))
+            map_scene(scene, written, part, area=area, tags=tags, crew=crew)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from math import isfinite
-from typing import Any
+from typing import Annotated, Any
 
+from ..contract.choices import Reproduce
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import require_folder, whole_file
 from ..raster import Source
+from .crew import hired
 from .decide import Scene
 from .obey import difference, obey
 from .plan import Plan
@@ -24,6 +26,8 @@ def reproduce(
     stack: str = "",
     models: Sequence[str] = (),
     area: str = "",
+    scheduler: Annotated[str, Reproduce.SCHEDULER] = Reproduce.SCHEDULER.default,
+    workers: Annotated[int, Reproduce.WORKERS] = Reproduce.WORKERS.default,
     origin: Provenance = NO_ORIGIN,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -35,6 +39,8 @@ def reproduce(
         stack: where the stack lies now; where the plan says when empty.
         models: where the model files lie now, in their order; where the plan says when empty.
         area: the polygons that were mapped, if any.
+        scheduler: see `predict`.
+        workers: see `predict`.
         origin: what the output tells of the run.
         progress: told of each batch, and of what differs.
 
@@ -69,8 +75,10 @@ def reproduce(
         )
     _require_same(scene, grid.shape, raster, area)
     tags = origin.with_model(scene.predictor.card.name).tags()
+    part = progress.part(0, 0.95)
     with whole_file(output) as again:  # outputs appear at a command's end, which is too late
-        map_scene(scene, Outputs(str(again)), progress.part(0, 0.95), area=area, tags=tags)
+        with hired(scheduler, workers) as crew:
+            map_scene(scene, Outputs(str(again)), part, area=area, tags=tags, crew=crew)
         compared = _compared(raster, str(again), progress)
     return {"output": output, **compared}
 

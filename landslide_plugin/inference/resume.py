@@ -8,8 +8,8 @@ for the same output.
 import hashlib
 import json
 import math
-import os
 import re
+import secrets
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -43,10 +43,13 @@ class Journal:
         tiling: the windows.
         channels: values a pixel.
         width: columns of the output.
+
+    Attributes:
+        folder: as given.
     """
 
     def __init__(self, folder: Path, tiling: Tiling, channels: int, width: int) -> None:
-        self._folder = folder
+        self.folder = folder
         self._tiling = tiling
         self._channels = channels
         self._width = width
@@ -54,7 +57,7 @@ class Journal:
     def keep(self, unit: Unit, part: Part) -> None:
         """Keep a finished unit: a file that is whole or not there."""
         path = self._path(unit)
-        unfinished = path.with_suffix(f".{os.getpid()}.part")
+        unfinished = path.with_suffix(f".{secrets.token_hex(4)}.part")  # of many machines
         kept = part.values.tobytes() + part.above.tobytes()
         with unfinished.open("wb") as file:
             file.write(hashlib.sha256(kept).digest())
@@ -77,7 +80,7 @@ class Journal:
         return Part(numbers[:first].reshape(values), numbers[first:].reshape(above))
 
     def _path(self, unit: Unit) -> Path:
-        return self._folder / f"unit-{unit.number:06d}.f32"
+        return self.folder / f"unit-{unit.number:06d}.f32"
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
@@ -18,12 +19,15 @@ from ..core.progress import Progress
 from ..raster import Grid, RasterWriter, Source
 from ..raster.scene_date import scene_date
 from ..raster.threshold import threshold_tag
-from .assembly import Write
+from .assembly import Assembly, Completion, Write
+from .crew import Crew
 from .decide import Scene
+from .order import Order
 from .plan import Plan
 from .predictor import Predictor
 from .resume import Journal, identity, journal
 from .semantic import map_probability
+from .units import units_of
 from .windows import Area, Reader
 
 PROBABILITY_BAND = "landslide_probability"
@@ -52,6 +56,7 @@ def map_scene(
     *,
     area: str = "",
     tags: Mapping[str, str] | None = None,
+    crew: Crew | None = None,
 ) -> None:
     """Write the rasters of one scene; going on from the rows that a broken run has finished.
 
@@ -61,10 +66,11 @@ def map_scene(
         progress: told of it.
         area: polygons outside which nothing is wanted; empty for everywhere.
         tags: metadata items of all rasters, beside the plan.
+        crew: workers that compute; None for none but this process.
 
     Raises:
         InputError: the stack or the area is damaged or unfit, or was changed meanwhile, or the
-            memory is too small.
+            memory is too small, or workers or their scheduler don't serve.
         GridError: the area lies elsewhere.
         OutputError: an output can't be written.
     """
@@ -80,7 +86,12 @@ def map_scene(
             journal(outputs.probability, key, tiling, channels, source.grid.width) as kept,
             open_outputs(outputs, source, scene.predictor.card, plan, told) as write,
         ):
-            _compute(scene.predictor, source, wanted, plan, kept, write, progress)
+            part = progress.part(0, 0.98)
+            if crew is None:
+                _compute(scene.predictor, source, wanted, plan, kept, write, part)
+            else:
+                order = Order.of(plan, wanted.binary().hex() if wanted else "", channels)
+                _have_computed(crew, order, source.grid, kept, write, part)
             if identity(source) != before:
                 raise InputError(
                     f"The stack {source.path} was changed while it was mapped: map it again once "
@@ -120,8 +131,21 @@ def _compute(
         batch_size=plan.batch_size,
         device=plan.device,
         kept=kept,
-        progress=progress.part(0, 0.98),
+        progress=progress,
     )
+
+
+def _have_computed(
+    crew: Crew, order: Order, grid: Grid, kept: Journal, write: Write, progress: Progress
+) -> None:
+    """Hand over the rows that are kept, and those that workers keep."""
+    plan, shape = order.plan, (order.channels, grid.height, grid.width)
+    tiling = plan.tiling(grid.shape)
+    units = units_of(tiling, plan.batch_size)
+    assembly = Assembly(tiling, units, shape, torch.device(plan.device), write)
+    completion = Completion(assembly, units, kept)
+    completion.begin(progress)
+    crew.compute(order, kept, completion.missing, completion.noticed, progress)
 
 
 @contextmanager

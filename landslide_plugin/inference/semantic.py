@@ -5,35 +5,25 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ..contract.errors import InputError, OutputError
+from ..contract.errors import InputError
 from ..core.ahead import read_ahead
 from ..core.progress import Progress
 from ..raster import Grid
 from .accumulator import Accumulator, Finished
-from .assembly import Assembly, Write
+from .assembly import Assembly, Completion, Kept, Write
 from .predictor import Predictor
 from .sizes import batch_for
 from .tiling import Tiling
-from .units import Part, Unit, units_of
+from .units import Unit, units_of
 from .windows import Input, Reader
 
 ENOUGH_PIXELS = 10**6
 """Valid pixels after which a stack can be told to be far from the training's statistics."""
-
-
-class Kept(Protocol):
-    """Units that are finished already, and room for those that are finished now."""
-
-    def keep(self, unit: Unit, part: Part) -> None:
-        """Keep a unit."""
-
-    def load(self, unit: Unit) -> Part | None:
-        """Return what is kept of a unit; None where nothing is."""
 
 
 def map_probability(
@@ -72,38 +62,14 @@ def map_probability(
     device = torch.device(device)
     batch_size = batch_size or batch_for(tiling.size, device, predictor.side_by_side)
     units = list(units) or units_of(tiling, batch_size)
-    missing = [unit for unit in units if kept is None or kept.load(unit) is None]
-    numbers = {unit.number for unit in missing}
     shape = predictor.channels, grid.height, grid.width
-    assembly = Assembly(tiling, units, shape, device, write)
-
-    def add_kept() -> None:
-        """Add the units that are kept, up to the next one that is not."""
-        while kept is not None and assembly.next < len(units) and assembly.next not in numbers:
-            part = kept.load(units[assembly.next])
-            if part is None:
-                raise OutputError(
-                    "Rows that were kept of a run that was broken off were changed while they were "
-                    "read: start it once more."
-                )
-            assembly.add(units[assembly.next], part)
-
-    def finished(unit: Unit, part: Part) -> None:
-        if kept is not None:
-            kept.keep(unit, part)
-        assembly.add(unit, part)
-        add_kept()
-
-    add_kept()
-    if missing and len(missing) < len(units):
-        progress.message(
-            f"Going on from row {missing[0].top} of {grid.height} of a run that was broken off."
-        )
+    completion = Completion(Assembly(tiling, units, shape, device, write), units, kept)
+    completion.begin(progress)
     compute_units(
         predictor,
         reader,
-        missing,
-        finished,
+        completion.missing,
+        completion.computed,
         tiling=tiling,
         width=grid.width,
         batch_size=batch_size,

@@ -66,7 +66,12 @@ class Area:
 
     def digest(self) -> str:
         """Return what tells this area from others."""
-        return hashlib.sha256(shapely.to_wkb(self._geometry)).hexdigest()
+        return hashlib.sha256(self.binary()).hexdigest()
+
+    def binary(self) -> bytes:
+        """Return the polygons as well-known binary."""
+        binary: bytes = shapely.to_wkb(self._geometry)
+        return binary
 
     def mask(self, window: Window) -> NDArray[np.bool_]:
         """Return which pixels of a window have their centre in the area, bool, (rows, columns)."""

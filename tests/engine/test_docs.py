@@ -5,9 +5,8 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from landslide_mapper.landslide_plugin import worker
 from landslide_mapper.landslide_plugin.contract import architectures, fields
-from landslide_mapper.landslide_plugin.core import system
+from landslide_mapper.landslide_plugin.core import gdal_options, system
 from landslide_mapper.landslide_plugin.evaluation import objects
 from landslide_mapper.landslide_plugin.factors import (
     distance,
@@ -71,7 +70,7 @@ FIGURES = [
     (r"valid where these have at least (half) of the weight", warped.HALF),
     (
         r"given up after (\d+) seconds|not in (\d+) seconds",
-        worker.PATIENCE["GDAL_HTTP_LOW_SPEED_TIME"],
+        gdal_options.PATIENCE["GDAL_HTTP_LOW_SPEED_TIME"],
     ),
     (r"Windows takes (?:paths of )?(\d+) characters", system.LONGEST_PATH),
     (r"needs macOS (\d+)|For macOS (\d+)|or macOS (\d+)", machine.OLDEST_MACOS),

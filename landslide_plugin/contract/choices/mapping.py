@@ -28,6 +28,8 @@ class Map:
     DEVICE = shared.DEVICE
     FILL = shared.FILL
     LANDSLIDE_FRACTION = shared.LANDSLIDE_FRACTION
+    SCHEDULER = shared.SCHEDULER
+    WORKERS = shared.WORKERS
 
 
 class Predict:
@@ -51,10 +53,15 @@ class Predict:
     )
     FILL = shared.FILL
     LANDSLIDE_FRACTION = shared.LANDSLIDE_FRACTION
+    SCHEDULER = shared.SCHEDULER
+    WORKERS = shared.WORKERS
 
 
 class Reproduce:
     """Of `reproduce`: the plan says all else."""
+
+    SCHEDULER = shared.SCHEDULER
+    WORKERS = shared.WORKERS
 
 
 class Detect:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..kinds import Choice, Number, OptionalNumber, Texts, Whole
+from ..kinds import Choice, Number, OptionalNumber, Text, Texts, Whole
 
 DEVICE = Choice(
     "Device",
@@ -48,4 +48,6 @@ THRESHOLD = OptionalNumber("Threshold", low=0.0, high=1.0)
 LANDSLIDE_FRACTION = OptionalNumber("Landslide fraction of the scene", low=1e-6, high=0.999)
 MIN_AREA = Number("Smallest landslide", low=0.0, unit="m2")
 TILE_SIZE = Whole("Tile size", low=0, high=8192, unit="pixels")
+SCHEDULER = Text("Scheduler of Dask (address)", begins=("tcp://", "tls://"))
+WORKERS = Whole("Workers on this machine", low=0, high=1024)
 BANDS = Texts("Bands")

@@ -12,6 +12,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError, Output
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
+from landslide_mapper.landslide_plugin.inference import crew
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.reproduce_command import reproduce
 from shapely import box
@@ -119,6 +120,15 @@ def test_the_image_is_opened_once_for_its_facts(layers, make_model, monkeypatch)
     monkeypatch.setattr(rasterio, "open", counting)
     map_landslides(**layers, model=make_model(["red", "nir", "ndvi"]))
     assert opened.count(layers["image"]) == 1 + 2
+
+
+def test_workers_that_are_not_there_are_told_and_nothing_is_written(
+    layers, make_model, monkeypatch
+):
+    monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.5)
+    with pytest.raises(InputError, match=r"tcp://127\.0\.0\.1:9 does not answer"):
+        map_landslides(**layers, model=make_model(["nir"]), scheduler="tcp://127.0.0.1:9")
+    assert results(layers) == []
 
 
 def test_a_missing_output_folder_is_one_sentence(layers, make_model):

@@ -175,7 +175,7 @@ def rewrite(raster, change):
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda plan: plan["versions"].update(torch="1.0"), r"made by torch 1\.0 \(here "),
+        (lambda plan: plan["versions"].update(torch="1.0"), r"plan is of torch 1\.0 \(here "),
         (lambda plan: plan["versions"].update(abacus="3"), r"abacus 3 \(here none\)"),
         (lambda plan: plan["versions"].pop("gdal"), r"gdal none \(here "),
         (lambda plan: plan["files"].append("00"), "can't be read"),
@@ -199,7 +199,7 @@ def test_a_stack_that_was_changed_since_is_refused(made, stack):
     raster = made()
     with rasterio.open(stack, "r+") as dataset:
         dataset.write(dataset.read() + 1)
-    with pytest.raises(InputError, match="another one than that of which the raster was made"):
+    with pytest.raises(InputError, match="another one than the plan's"):
         again(raster)
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio.shutil
-from landslide_mapper.landslide_plugin import worker
 from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core import gdal_options
 from landslide_mapper.landslide_plugin.inference.resume import identity
 from landslide_mapper.landslide_plugin.raster import Source
 from rasterio.windows import Window
@@ -22,8 +22,8 @@ SHAPE = (600, 700)
 def server(tmp_path, monkeypatch):
     """A folder and the address that it is served at."""
     for name, value in {
-        **worker.PATIENCE,
-        **worker.SERVERS,
+        **gdal_options.PATIENCE,
+        **gdal_options.SERVERS,
         "GDAL_HTTP_RETRY_DELAY": "0.1",
     }.items():
         monkeypatch.setenv(name, value)

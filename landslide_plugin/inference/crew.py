@@ -1,0 +1,280 @@
+"""Workers of Dask that compute the units of maps: in processes here, or those of a scheduler.
+
+They get a folder's name and a number, and leave files; see `unit_work`.
+"""
+
+import os
+import pkgutil
+import signal
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from .. import __version__
+from ..contract.errors import InputError
+from ..core.access import require_allowed
+from ..core.progress import Progress
+from .order import Order
+from .resume import Journal
+from .unit_task import compute_unit
+from .units import Unit
+
+UNITS_AHEAD = 2
+"""Units a worker that are handed to the scheduler; the others wait here."""
+RETRIES = 2
+FILE_SECONDS = 90.0
+"""A network drive may show a file that much later."""
+_CONNECT_SECONDS = 10.0
+_CLOSE_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+_COUNT_SECONDS = 2.0
+_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)
+"""Windows has the latter alone, which is as sudden there."""
+_SPEAKING = ("dask", "distributed", "landslide_mapper")
+"""Packages that speak with each other, so must be of one version."""
+_ENGINE = f"{__package__.rpartition('.')[0]}:__version__"
+
+_WORKER = Path(__file__).resolve().parents[1] / "worker.py"
+_PRELOAD = f"from runpy import run_path; run_path({str(_WORKER)!a})['register_package']()"
+"""What processes here run first, so that the plugin is a package to them whatever its folder."""
+
+
+class Crew:
+    """Workers that are at hand.
+
+    Args:
+        client: Dask's.
+        address: the scheduler's.
+    """
+
+    def __init__(self, client: Any, address: str) -> None:
+        self._client = client
+        self._address = address
+        self._counted = -_COUNT_SECONDS
+        self._workers: set[str] = set()
+
+    def compute(
+        self,
+        order: Order,
+        journal: Journal,
+        units: Sequence[Unit],
+        noticed: Callable[[Unit], None],
+        progress: Progress,
+    ) -> None:
+        """Have units computed into a journal.
+
+        Args:
+            order: the map's.
+            journal: the map's, in a folder that workers see too.
+            units: to compute; those on top are begun first.
+            noticed: told of each unit that is finished, as soon as it is in the journal.
+            progress: told of each unit, and of what workers warn of.
+
+        Raises:
+            InputError: a worker is not fit for the map, workers died, or the scheduler was lost.
+            OutputError: from `noticed`.
+        """
+        with order.given(journal.folder), self._lost_in_a_sentence():
+            self._require_gpu(order)
+            self._compute(order, journal, deque(units), noticed, progress)
+
+    def _compute(
+        self,
+        order: Order,
+        journal: Journal,
+        waiting: deque[Unit],
+        noticed: Callable[[Unit], None],
+        progress: Progress,
+    ) -> None:
+        running: dict[Any, Unit] = {}
+        total, warned = len(waiting), False
+        progress.message(f"{total} units for the workers of {self._address}.")
+        options = {"resources": {"GPU": 1}} if order.plan.device == "cuda" else {}
+        while waiting or running:
+            while waiting and len(running) < UNITS_AHEAD * max(1, self._count(progress)):
+                unit = waiting.popleft()
+                future = self._client.submit(
+                    compute_unit, str(journal.folder.absolute()), unit.number,
+                    pure=False, retries=RETRIES, **options,
+                )  # fmt: skip
+                running[future] = unit
+            finished = [future for future in running if future.done()]
+            for future in finished:
+                unit = running.pop(future)
+                told = self._told(future, unit)
+                _await_unit(journal, unit, told["worker"], progress)
+                noticed(unit)
+                if told["warnings"] and not warned:
+                    warned = True
+                    progress.warning(told["warnings"][0])
+            progress.update(1 - (len(waiting) + len(running)) / total)
+            if not finished:
+                time.sleep(_POLL_SECONDS)
+
+    def _told(self, future: Any, unit: Unit) -> dict[str, Any]:
+        """Return what a worker tells of a unit, or raise what it could not be computed for."""
+        from distributed import KilledWorker
+
+        rows = f"rows {unit.top} to {unit.bottom - 1}"
+        if future.status in ("cancelled", "lost"):
+            raise ConnectionError(f"{future.key} is {future.status}")
+        try:
+            told: dict[str, Any] = future.result()
+        except KilledWorker as error:
+            raise InputError(
+                f"Unit {unit.number} ({rows}) was at work when worker after worker ended, for want "
+                "of memory perhaps: give them more, or choose smaller tiles or batches; finished "
+                "units are kept."
+            ) from error
+        if "refused" in told:
+            raise InputError(f"The worker {told['worker']} refuses: {told['refused']}")
+        return told
+
+    def _count(self, progress: Progress) -> int:
+        """Return how many workers there are; tell when there are none, check those that are new."""
+        if time.monotonic() - self._counted >= _COUNT_SECONDS:
+            before, workers = self._workers, set(self._infos())
+            if not workers and (before or self._counted < 0):
+                progress.message(f"The scheduler {self._address} has no worker yet: waiting.")
+            if new := sorted(workers - before):
+                _require_versions(self._client, self._address, new)
+            self._workers, self._counted = workers, time.monotonic()
+        return len(self._workers)
+
+    def _infos(self) -> dict[str, Any]:
+        """Return what the scheduler says of each worker, by its address."""
+        infos: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        return infos
+
+    def _require_gpu(self, order: Order) -> None:
+        offered = [info["resources"] for info in self._infos().values()]
+        if order.plan.device == "cuda" and offered and not any("GPU" in one for one in offered):
+            raise InputError(
+                f"No worker of {self._address} offers a GPU, which the map is planned for: start "
+                'workers with --resources "GPU=1", or choose the device cpu.'
+            )
+
+    @contextmanager
+    def _lost_in_a_sentence(self) -> Iterator[None]:
+        from distributed.client import ClosedClientError
+
+        try:
+            yield
+        except (ConnectionError, TimeoutError, ClosedClientError) as error:
+            raise InputError(
+                f"The scheduler {self._address} was lost: finished units are kept, so start the "
+                "same run again once it is back, or without it."
+            ) from error
+
+
+@contextmanager
+def hired(scheduler: str, workers: int) -> Iterator[Crew | None]:
+    """Yield workers; None where none are asked for.
+
+    Args:
+        scheduler: address of Dask's scheduler, whose workers are taken; empty for none.
+        workers: processes to start here where there is no scheduler; each computes by one thread.
+
+    Raises:
+        InputError: the scheduler does not answer, or its protocol is not allowed.
+    """
+    require_allowed(scheduler)
+    if scheduler:
+        with _client(scheduler, scheduler) as client:
+            yield Crew(client, scheduler)
+    elif workers:
+        with _embedded(workers) as cluster, _client(cluster, "here") as client:
+            yield Crew(client, "this machine")
+    else:
+        yield None
+
+
+@contextmanager
+def _embedded(workers: int) -> Iterator[Any]:
+    from distributed import LocalCluster
+
+    cluster = LocalCluster(
+        n_workers=workers,
+        threads_per_worker=1,
+        dashboard_address="127.0.0.1:0",  # else a fixed port
+        memory_limit=0,  # as without workers
+        preload=[_PRELOAD],
+        resources={"GPU": 1},
+    )
+    try:
+        yield cluster
+    finally:
+        for nanny in cluster.workers.values():  # whose processes have nothing to lose
+            nanny.auto_restart = False
+            with suppress(OSError):
+                if nanny.pid:
+                    os.kill(nanny.pid, _AT_ONCE)
+        with suppress(TimeoutError):
+            cluster.close(timeout=_CLOSE_SECONDS)
+
+
+@contextmanager
+def _client(scheduler: Any, name: str) -> Iterator[Any]:
+    from distributed import Client
+
+    try:
+        client = Client(scheduler, timeout=_CONNECT_SECONDS, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(
+            f"The scheduler {name} does not answer ({error}): start it, or check the address and "
+            "the network."
+        ) from error
+    try:
+        yield client
+    finally:
+        client.close(timeout=_CLOSE_SECONDS)
+
+
+def _require_versions(client: Any, address: str, workers: Sequence[str]) -> None:
+    """Refuse a scheduler or workers that another Dask runs, or without an engine of this version.
+
+    A worker that can't import what it is sent would say nothing, for ever.
+    """
+    told, engine = client.get_versions(check=False), {address: _engine_of_scheduler(client)}
+    engine |= client.run(pkgutil.resolve_name, _ENGINE, workers=workers, on_error="return")
+    packages = {address: told["scheduler"]["packages"]}
+    packages |= {one: told["workers"][one]["packages"] for one in workers if one in told["workers"]}
+    ours = {**told["client"]["packages"], "landslide_mapper": __version__}
+    for who, theirs in packages.items():
+        if isinstance(engine[who], ImportError | AttributeError):
+            raise InputError(
+                f"What runs at {who} can't import the engine ({engine[who]}): start scheduler and "
+                "workers by the engine's Python, with PYTHONPATH naming the folder that "
+                "landslide_mapper lies in."
+            )
+        theirs = {**theirs, "landslide_mapper": engine[who]}
+        for package in _SPEAKING:
+            if theirs[package] != ours[package]:
+                raise InputError(
+                    f"What runs at {who} has {package} {theirs[package]} (here {ours[package]}): "
+                    "start it by an engine of this version."
+                )
+
+
+def _engine_of_scheduler(client: Any) -> Any:
+    try:
+        return client.run_on_scheduler(pkgutil.resolve_name, _ENGINE)
+    except (ImportError, AttributeError) as error:
+        return error
+
+
+def _await_unit(journal: Journal, unit: Unit, worker: str, progress: Progress) -> None:
+    """Wait until a unit that a worker has kept is to be seen here."""
+    until = time.monotonic() + FILE_SECONDS
+    while journal.load(unit) is None:
+        if time.monotonic() > until:
+            raise InputError(
+                f"The worker {worker} says that unit {unit.number} is finished, but it is not in "
+                f"{journal.folder}: that folder must be the same one for all workers."
+            )
+        progress.update(0)
+        time.sleep(_POLL_SECONDS)
+        os.listdir(journal.folder)  # has a network drive look again
