@@ -106,6 +106,16 @@ class Predict(EngineAlgorithm):
             of its own.""",
         )
         yield (
+            advanced(
+                later(
+                    QgsProcessingParameterRasterLayer("LIGHT", "Scene of the light", optional=True)
+                )
+            ),
+            """The raster of a whole scene or region, of which the stacks are parts. A model that is
+            fitted to the scene's light takes it from there, so that parts that are mapped one by
+            one get the same; empty for the light of the stacks of this run.""",
+        )
+        yield (
             advanced(asked(choices.Predict.TILE_SIZE)),
             """Width and height of the window in pixels of the model's resolution; 0 chooses by
             model and device.""",

@@ -35,6 +35,7 @@ class Wishes:
 
     Attributes:
         threads: that PyTorch is to compute with; 0 for those it has here.
+        light: raster of the scene whose light the stacks are in; empty for that of the stacks.
     """
 
     device: torch.device
@@ -48,6 +49,7 @@ class Wishes:
     fill: str = "auto"
     landslide_fraction: float | None = None
     threads: int = 0
+    light: str = ""
 
 
 @dataclass(frozen=True)
@@ -134,10 +136,15 @@ def decide(
         members = open_members(models, source, wish, wishes.tile_size)
     joint = Predictor(members, turns=wishes.turns, uncertainty=wishes.uncertainty)
     threshold = _threshold(wishes.threshold, [member.card for member in members], progress)
-    step = lattice_step(grids)
+    step = lattice_step([_grid_of(wishes.light)] if wishes.light else grids)
     fitted = [_fit(path, members, joint.card, wishes.fill, step, progress) for path in stacks]
+    lit_as = fitted
+    if wishes.light and any(member.card.scene for member in members):
+        lit_as = [_fit(wishes.light, members, joint.card, wishes.fill, step, progress)]
+    elif wishes.light:
+        progress.message(f"No model is fitted to a scene's light: {wishes.light} has no effect.")
     common = _CommonPart(models, members, wishes, threshold)
-    return [common.scene(one) for one in _in_one_light(fitted, progress)]
+    return [common.scene(one) for one in _in_one_light(fitted, lit_as, progress)]
 
 
 def _grid_of(path: str) -> Grid:
@@ -177,14 +184,16 @@ def _fit(
         )
 
 
-def _in_one_light(fitted: Sequence[_Fitted], progress: Progress) -> list[_Fitted]:
-    """Return stacks whose cards are in the light of all of them, where they are fitted to one."""
+def _in_one_light(
+    fitted: Sequence[_Fitted], lit_as: Sequence[_Fitted], progress: Progress
+) -> list[_Fitted]:
+    """Return stacks whose cards are in the light of all of some, where they are fitted to one."""
     cards = {tuple(card.bands): card for card in fitted[0].cards if card.scene}
     lights = {
-        bands: light_of([one.pixels[bands] for one in fitted], card, progress)
+        bands: light_of([one.pixels[bands] for one in lit_as], card, progress)
         for bands, card in cards.items()
     }
-    days = sorted({one.date for one in fitted if one.date})
+    days = sorted({one.date for one in [*fitted, *lit_as] if one.date})
     if lights and len(days) > 1:
         progress.warning(
             f"The stacks are of {len(days)} days, {days[0]} to {days[-1]}, and get one light: map "

@@ -32,6 +32,7 @@ def predict(
     area: str = "",
     more_models: Sequence[str] = (),
     more_stacks: Sequence[str] = (),
+    light: str = "",
     fill: Annotated[str, Predict.FILL] = Predict.FILL.default,
     landslide_fraction: Annotated[
         float | None, Predict.LANDSLIDE_FRACTION
@@ -71,6 +72,9 @@ def predict(
         more_models: files of further models to average with.
         more_stacks: further stacks; their rasters are written beside those of the first, with the
             stack's name added to theirs.
+        light: raster of the whole scene, of which the stacks are parts: models that are fitted to a
+            scene's light take it from there, so that parts mapped in other runs have the same;
+            empty to take it from the stacks.
         fill: "auto" or "keep": fill that a stack does not declare is nodata, or is kept.
         landslide_fraction: of the scenes' area, to which probabilities are brought from that of the
             models' patches; None leaves them as the models' temperatures make them. The threshold
@@ -107,6 +111,7 @@ def predict(
         turns=tta,
         uncertainty=bool(uncertainty),
         fill=fill,
+        light=light,
         landslide_fraction=landslide_fraction,
         threads=1 if scheduler or workers else 0,
     )

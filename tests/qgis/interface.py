@@ -261,6 +261,7 @@ INTERFACE = {
         "TTA": "boolean",
         "MORE_MODELS": "multilayer",
         "MORE_STACKS": "multilayer",
+        "LIGHT": "raster",
         "FILL": "enum",
         "PROBABILITY": "rasterDestination",
         "MASK": "rasterDestination",

@@ -109,6 +109,23 @@ def test_all_stacks_of_a_job_get_one_light(make_raster, tmp_path, model):
     assert plans["p.tif"].members[0].mean != alone.members[0].mean
 
 
+def test_a_part_that_is_mapped_alone_may_get_the_light_of_the_whole(make_raster, tmp_path, model):
+    whole, *stacks = cut(make_raster, image(), {"whole": (0, 0, 96, 96), **PARTS})
+    wanted = plans_of(predicted(tmp_path, [whole], model)[0])["p.tif"]
+    for stack in stacks:
+        lit = plans_of(predicted(tmp_path, [stack], model, light=whole)[0])["p.tif"]
+        assert lit.members == wanted.members and lit.path == stack
+
+
+def test_a_model_with_a_light_of_its_own_takes_no_other(make_raster, tmp_path, model):
+    torch.manual_seed(0)
+    save_model(model, build("fc_densenet", 2, 2, **SMALL), replace(CARD, scene={}))
+    whole, left, _ = cut(make_raster, image(), {"whole": (0, 0, 96, 96), **PARTS})
+    folder, said = predicted(tmp_path, [left], model, light=whole)
+    assert f"No model is fitted to a scene's light: {whole} has no effect." in said
+    assert plans_of(folder)["p.tif"].members[0].mean == CARD.mean
+
+
 @settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(st.integers(1, 95), max_size=2, unique=True),
