@@ -1,6 +1,7 @@
 """How large windows and batches are, and at which resolution a model reads."""
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 
 import torch
@@ -113,10 +114,13 @@ def example_side(card: ModelCard, tile_size: int, device: torch.device) -> int:
 
 
 def windows_of(grids: Sequence[Grid], card: ModelCard, tile_size: int, device: torch.device) -> int:
-    """Return how many windows of the side `EXAMPLE_SIDE` stacks make."""
-    side = tile_size or side_for(card, device)
-    count = sum(
-        len(Tiling(grid.shape, max(16, round(side / resolution_ratio(grid, card)))))
-        for grid in grids
-    )
-    return math.ceil(count * (side / EXAMPLE_SIDE) ** 2)
+    """Return how many windows of the side `EXAMPLE_SIDE` stacks make, on the mean of their sides.
+
+    Stacks smaller than a window have sides of their own, for each of which a runtime has to prepare
+    the network anew.
+    """
+    pixels: Counter[int] = Counter()
+    for grid in grids:
+        size, side = window_sides(grid, card, tile_size or side_for(card, device), fixed=False)
+        pixels[side] += len(Tiling(grid.shape, size)) * side**2
+    return math.ceil(pixels.total() / len(pixels) / EXAMPLE_SIDE**2)

@@ -180,7 +180,9 @@ def test_stacks_of_several_days_are_warned_of(make_raster, tmp_path, model):
 
 
 def test_the_runtime_is_chosen_by_the_work_of_all_stacks(make_raster, model, monkeypatch):
-    stacks = cut(make_raster, image(), PARTS)
+    halves = {"left": (0, 0, 300, 256), "right": (0, 256, 300, 256)}
+    stacks = cut(make_raster, image(300, 512), halves)
+    small = cut(make_raster, image(300, 512), {"64": (0, 0, 64, 64), "256": (0, 0, 256, 256)})
     counts = []
 
     def opened(models, source, wish, size):
@@ -188,9 +190,10 @@ def test_the_runtime_is_chosen_by_the_work_of_all_stacks(make_raster, model, mon
         return open_members(models, source, wish, size)
 
     monkeypatch.setattr(decide_module, "open_members", opened)
-    for job in (stacks, stacks[:1], stacks[1:]):
+    for job in (stacks, stacks[:1], stacks[1:], [*stacks, *stacks, *small]):
         decide([model], job, Wishes(device=CPU, tile_size=256), Progress())
-    assert counts == [2, 1, 1]
+    # of the last job a half, as it has windows of two sides
+    assert counts == [4, 2, 2, 5]
 
 
 def test_a_stack_is_known_wherever_it_lies_and_another_is_another(make_raster):
