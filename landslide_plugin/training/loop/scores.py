@@ -1,6 +1,7 @@
 """Pixel figures on validation data for every threshold at once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,8 +9,23 @@ from numpy.typing import NDArray
 from ...evaluation import metrics
 from ...evaluation.metrics import Confusion
 
-BINS = 200
-"""Thresholds are told apart in steps of 1 / BINS."""
+STEPS = 200
+"""Thresholds are told apart in steps of 1 / STEPS."""
+
+
+def _thresholds() -> NDArray[np.float64]:
+    """Return the lower ends of all bins: the steps, and finer ones within the first and the last.
+
+    Of rare landslides, or from a network that is too sure of itself, most probabilities lie there,
+    and their order would be lost: down to 5e-7 from the end.
+    """
+    tail = 10 ** -(np.arange(1, 129) / 32) / STEPS
+    return np.concatenate([[0], tail[::-1], np.arange(1, STEPS) / STEPS, 1 - tail])
+
+
+THRESHOLDS = _thresholds()
+EDGES = THRESHOLDS.astype(np.float32)
+"""The same, as exact as probabilities are."""
 LOWEST, HIGHEST = 0.02, 0.98
 """Wide, as cross entropy gives rare landslides low probabilities; the very ends are left out, as
 nearly all or none of an unseen area would lie beyond them."""
@@ -20,10 +36,10 @@ class Curve:
     """Figures by threshold, lowest first; NaN where undefined.
 
     Attributes:
-        threshold: 0..1, float64 (BINS + 1,).
-        precision: float64 (BINS + 1,).
-        recall: float64 (BINS + 1,).
-        f1: float64 (BINS + 1,).
+        threshold: `THRESHOLDS`, then 1, float64 (n,).
+        precision: float64 (n,).
+        recall: float64 (n,).
+        f1: float64 (n,).
     """
 
     threshold: NDArray[np.float64]
@@ -43,8 +59,8 @@ class Scores:
     """Counts known pixels by class and probability."""
 
     def __init__(self) -> None:
-        self._background = np.zeros(BINS, np.int64)
-        self._landslide = np.zeros(BINS, np.int64)
+        self._background = np.zeros(len(EDGES), np.int64)
+        self._landslide = np.zeros(len(EDGES), np.int64)
 
     def add(
         self,
@@ -59,9 +75,9 @@ class Scores:
             landslide: the truth, same shape.
             labelled: where the truth is known; the rest counts for nothing.
         """
-        bins = np.clip((probability * BINS).astype(np.int64), 0, BINS - 1)
-        self._background += np.bincount(bins[labelled & ~landslide], minlength=BINS)
-        self._landslide += np.bincount(bins[labelled & landslide], minlength=BINS)
+        bins = np.searchsorted(EDGES, np.clip(probability, 0, 1), side="right") - 1
+        self._background += np.bincount(bins[labelled & ~landslide], minlength=len(EDGES))
+        self._landslide += np.bincount(bins[labelled & landslide], minlength=len(EDGES))
 
     def __add__(self, other: "Scores") -> "Scores":
         """Return the counts of both, such as those of all folds."""
@@ -72,11 +88,11 @@ class Scores:
 
     def best_threshold(self) -> float:
         """Return the threshold with the highest F1; of equals the one nearest to 0.5."""
-        thresholds = np.arange(round(LOWEST * BINS), round(HIGHEST * BINS) + 1)
-        scores = np.nan_to_num(self.curve().f1[thresholds])
+        steps = np.arange(round(LOWEST * STEPS), round(HIGHEST * STEPS) + 1)
+        scores = np.nan_to_num(self.curve().f1[_bin(steps / STEPS)])
         best = np.flatnonzero(np.isclose(scores, scores.max(), rtol=0, atol=1e-12))
-        nearest = best[np.argmin(np.abs(thresholds[best] - BINS / 2))]
-        return float(thresholds[nearest] / BINS)
+        nearest = best[np.argmin(np.abs(steps[best] - STEPS / 2))]
+        return float(steps[nearest] / STEPS)
 
     def figures(self, threshold: float) -> dict[str, float | None]:
         """Return f1, iou, precision, recall and overall accuracy (oa); None where undefined."""
@@ -91,7 +107,7 @@ class Scores:
 
     def confusion(self, threshold: float) -> Confusion:
         """Return the counts with pixels from a threshold on taken as landslide."""
-        first = round(threshold * BINS)
+        first = _bin(round(threshold * STEPS) / STEPS)
         return Confusion(
             tp=int(self._landslide[first:].sum()),
             fp=int(self._background[first:].sum()),
@@ -108,8 +124,13 @@ class Scores:
         total = hit[0]
         with np.errstate(invalid="ignore"):
             return Curve(
-                threshold=np.arange(BINS + 1) / BINS,
+                threshold=np.append(THRESHOLDS, 1),
                 precision=hit / (hit + false),
                 recall=hit / np.float64(total),
                 f1=2 * hit / (hit + false + total),
             )
+
+
+def _bin(threshold: float | NDArray[np.float64]) -> Any:
+    """Return the number of the first bin that a threshold of a whole step lets through."""
+    return np.searchsorted(EDGES, np.asarray(threshold, np.float32))

@@ -106,6 +106,20 @@ def test_curve_agrees_with_scikit_learn():
     assert curve.f1[at] == pytest.approx(f1(scores.confusion(0.4)))
 
 
+@pytest.mark.parametrize("shift", [-9, 9], ids=["rare", "too sure"])
+def test_the_order_of_probabilities_near_the_ends_counts(shift):
+    """In 200 equal steps alone the average precision, .92, was .52 and .50."""
+    reference = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(0)
+    truth = rng.random(20_000) < 0.5
+    logit = rng.normal(size=20_000) + 2 * truth + shift
+    probability = (1 / (1 + np.exp(-logit))).astype(np.float32)
+    scores = Scores()
+    scores.add(probability, truth, np.ones(20_000, bool))
+    expected = reference.average_precision_score(truth, probability)
+    assert scores.curve().average_precision == pytest.approx(expected, abs=0.01)
+
+
 def test_scores_of_folds_add_up():
     rng = np.random.default_rng(4)
     parts = [Scores(), Scores()]
