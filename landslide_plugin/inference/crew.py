@@ -3,12 +3,14 @@
 They get a folder's name and a number, and leave files; see `unit_work`.
 """
 
+import math
 import os
 import pkgutil
 import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -29,13 +31,19 @@ FILE_SECONDS = 90.0
 """A network drive may show a file that much later."""
 _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
-_POLL_SECONDS = 0.05
+_POLL_SECONDS = 0.1
 _COUNT_SECONDS = 2.0
 _AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)
 """Windows has the latter alone, which is as sudden there."""
 _SPEAKING = ("dask", "distributed", "landslide_mapper")
 """Packages that speak with each other, so must be of one version."""
 _ENGINE = f"{__package__.rpartition('.')[0]}:__version__"
+
+_SETTINGS = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+}
+"""No profile of what workers do; and no memory given back that is wanted in a moment: an eighth."""
 
 _WORKER = Path(__file__).resolve().parents[1] / "worker.py"
 _PRELOAD = f"from runpy import run_path; run_path({str(_WORKER)!a})['register_package']()"
@@ -48,12 +56,22 @@ class Crew:
     Args:
         client: Dask's.
         address: the scheduler's.
+        revive: starts workers anew that were lost for good; called where there are too few.
+        wanted: workers that there should be.
     """
 
-    def __init__(self, client: Any, address: str) -> None:
+    def __init__(
+        self,
+        client: Any,
+        address: str,
+        revive: Callable[[int], None] = lambda _: None,
+        wanted: int = 0,
+    ) -> None:
         self._client = client
         self._address = address
-        self._counted = -_COUNT_SECONDS
+        self._revive = revive
+        self._wanted = wanted
+        self._counted = -math.inf
         self._workers: set[str] = set()
 
     def compute(
@@ -91,7 +109,7 @@ class Crew:
     ) -> None:
         running: dict[Any, Unit] = {}
         total, warned = len(waiting), False
-        progress.message(f"{total} units for the workers of {self._address}.")
+        progress.message(f"Units for the workers of {self._address}: {total}.")
         options = {"resources": {"GPU": 1}} if order.plan.device == "cuda" else {}
         while waiting or running:
             while waiting and len(running) < UNITS_AHEAD * max(1, self._count(progress)):
@@ -119,10 +137,10 @@ class Crew:
         from distributed import KilledWorker
 
         rows = f"rows {unit.top} to {unit.bottom - 1}"
-        if future.status in ("cancelled", "lost"):
-            raise ConnectionError(f"{future.key} is {future.status}")
         try:
             told: dict[str, Any] = future.result()
+        except CancelledError as error:
+            raise _LostError from error
         except KilledWorker as error:
             raise InputError(
                 f"Unit {unit.number} ({rows}) was at work when worker after worker ended, for want "
@@ -137,10 +155,13 @@ class Crew:
         """Return how many workers there are; tell when there are none, check those that are new."""
         if time.monotonic() - self._counted >= _COUNT_SECONDS:
             before, workers = self._workers, set(self._infos())
-            if not workers and (before or self._counted < 0):
+            new, first = sorted(workers - before), self._counted < 0
+            if not workers and (before or first):
                 progress.message(f"The scheduler {self._address} has no worker yet: waiting.")
-            if new := sorted(workers - before):
+            if new or first:
                 _require_versions(self._client, self._address, new)
+            if len(workers) < self._wanted:
+                self._revive(self._wanted)
             self._workers, self._counted = workers, time.monotonic()
         return len(self._workers)
 
@@ -163,11 +184,17 @@ class Crew:
 
         try:
             yield
-        except (ConnectionError, TimeoutError, ClosedClientError) as error:
+        except (_LostError, OSError, ClosedClientError) as error:
+            if isinstance(error, OSError) and self._client.status == "running":
+                raise  # a disk's
             raise InputError(
                 f"The scheduler {self._address} was lost: finished units are kept, so start the "
                 "same run again once it is back, or without it."
             ) from error
+
+
+class _LostError(Exception):
+    """What was asked of a scheduler is asked of nobody any more."""
 
 
 @contextmanager
@@ -187,23 +214,25 @@ def hired(scheduler: str, workers: int) -> Iterator[Crew | None]:
             yield Crew(client, scheduler)
     elif workers:
         with _embedded(workers) as cluster, _client(cluster, "here") as client:
-            yield Crew(client, "this machine")
+            yield Crew(client, "this machine", cluster.scale, workers)
     else:
         yield None
 
 
 @contextmanager
 def _embedded(workers: int) -> Iterator[Any]:
+    import dask
     from distributed import LocalCluster
 
-    cluster = LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        dashboard_address="127.0.0.1:0",  # else a fixed port
-        memory_limit=0,  # as without workers
-        preload=[_PRELOAD],
-        resources={"GPU": 1},
-    )
+    with dask.config.set(_SETTINGS):
+        cluster = LocalCluster(
+            n_workers=workers,
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # else a fixed port
+            memory_limit=0,  # as without workers
+            preload=[_PRELOAD],
+            resources={"GPU": 1},
+        )
     try:
         yield cluster
     finally:
@@ -238,19 +267,23 @@ def _require_versions(client: Any, address: str, workers: Sequence[str]) -> None
 
     A worker that can't import what it is sent would say nothing, for ever.
     """
-    told, engine = client.get_versions(check=False), {address: _engine_of_scheduler(client)}
-    engine |= client.run(pkgutil.resolve_name, _ENGINE, workers=workers, on_error="return")
-    packages = {address: told["scheduler"]["packages"]}
-    packages |= {one: told["workers"][one]["packages"] for one in workers if one in told["workers"]}
+    engines = {address: _engine_of_scheduler(client)}
+    if workers:
+        engines |= client.run(pkgutil.resolve_name, _ENGINE, workers=workers, on_error="return")
+    told = client.get_versions(check=False)
+    packages = {one: info["packages"] for one, info in told["workers"].items() if info}
+    packages[address] = told["scheduler"]["packages"]
     ours = {**told["client"]["packages"], "landslide_mapper": __version__}
-    for who, theirs in packages.items():
-        if isinstance(engine[who], ImportError | AttributeError):
+    for who, engine in engines.items():
+        if isinstance(engine, ImportError | AttributeError):
             raise InputError(
-                f"What runs at {who} can't import the engine ({engine[who]}): start scheduler and "
+                f"What runs at {who} can't import the engine ({engine}): start scheduler and "
                 "workers by the engine's Python, with PYTHONPATH naming the folder that "
                 "landslide_mapper lies in."
             )
-        theirs = {**theirs, "landslide_mapper": engine[who]}
+        if isinstance(engine, Exception) or who not in packages:  # it has died meanwhile
+            continue
+        theirs = {**packages[who], "landslide_mapper": engine}
         for package in _SPEAKING:
             if theirs[package] != ours[package]:
                 raise InputError(
@@ -269,7 +302,7 @@ def _engine_of_scheduler(client: Any) -> Any:
 def _await_unit(journal: Journal, unit: Unit, worker: str, progress: Progress) -> None:
     """Wait until a unit that a worker has kept is to be seen here."""
     until = time.monotonic() + FILE_SECONDS
-    while journal.load(unit) is None:
+    while not journal.holds(unit):
         if time.monotonic() > until:
             raise InputError(
                 f"The worker {worker} says that unit {unit.number} is finished, but it is not in "

@@ -64,6 +64,10 @@ class Journal:
             file.write(kept)
         replace(unfinished, path)
 
+    def holds(self, unit: Unit) -> bool:
+        """Return whether a unit is kept, whatever its file holds."""
+        return self._path(unit).is_file()
+
     def load(self, unit: Unit) -> Part | None:
         """Return what is kept of a unit; None where nothing is, or not as it was written."""
         values, above = shapes(unit, self._tiling, self._channels, self._width)

@@ -12,8 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import dask
 import geopandas as gpd
 import numpy as np
+import psutil
 import pytest
 import rasterio
 import shapely
@@ -129,7 +131,7 @@ def test_the_pixels_are_those_of_one_process(map_by, cluster, overlap):
     here, _ = map_by("here", overlap=overlap)
     there, said = map_by("there", overlap=overlap, scheduler=cluster.scheduler_address)
     assert same(there, here)
-    assert any("units for the workers of tcp://" in text for text in said)
+    assert any("Units for the workers of tcp://" in text for text in said)
     assert (here[0] == -9999).any() and here[0].max() > here[0][here[0] >= 0].min()
 
 
@@ -145,7 +147,7 @@ def test_what_is_made_again_by_workers_is_the_same(map_by, cluster, tmp_path):
         scheduler=cluster.scheduler_address, progress=Progress(said.append),
     )  # fmt: skip
     assert made["differing"] == 0
-    assert any("units for the workers of tcp://" in event.get("text", "") for event in said)
+    assert any("Units for the workers of tcp://" in event.get("text", "") for event in said)
 
 
 def test_an_area_is_the_drivers_to_read(map_by, cluster, tmp_path):
@@ -180,6 +182,20 @@ def test_a_worker_that_is_killed_costs_its_unit_alone(map_by, cluster, whole, tm
             os.kill(cluster.workers[busy[0].name].pid, signal.SIGKILL)
 
     maps, _ = map_by("map", hear, scheduler=cluster.scheduler_address)
+    assert killed and same(maps, whole)
+
+
+def test_a_worker_that_nothing_starts_again_is_replaced(map_by, whole):
+    """Dask gives up one that is away for long; here for a moment."""
+    killed = []
+
+    def hear(event):
+        for child in psutil.Process().children(recursive=True):
+            if event.get("percent", 0) > 10 and not killed and "spawn_main" in str(child.cmdline()):
+                killed.append(child.kill())
+
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "1ms"}):
+        maps, _ = map_by("map", hear, workers=1)
     assert killed and same(maps, whole)
 
 
@@ -309,7 +325,7 @@ def test_a_worker_that_does_not_see_a_file_tells_which(map_by, cluster, monkeypa
 
 def test_a_folder_that_is_another_one_for_workers_is_told(map_by, cluster, monkeypatch):
     monkeypatch.setattr(crew, "FILE_SECONDS", 0.0)
-    monkeypatch.setattr(Journal, "load", lambda *_: None)
+    monkeypatch.setattr(Journal, "holds", lambda *_: False)
     said = refusal(map_by, cluster.scheduler_address)
     assert "must be the same one for all workers" in said
 
