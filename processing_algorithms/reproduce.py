@@ -24,8 +24,8 @@ class Reproduce(EngineAlgorithm):
         When: to check a map that came from elsewhere or long ago, or that a machine computes as
         another one does.
 
-        Method: models, runtime and precision, light, units, windows, batches, threshold and
-        calibration are those that the raster's metadata say (LANDSLIDE_PLAN). Where the versions of
+        Method: models, runtime and precision, light, units, windows, batches, threads, threshold
+        and calibration are those that the raster's metadata say (LANDSLIDE_PLAN). Where versions of
         engine and libraries, a model file or the stack are others, nothing is computed. The stack
         is known by its grid, its bands and some of its pixels. On one machine the result is the
         same to the last bit; another kind of processor may round otherwise.
