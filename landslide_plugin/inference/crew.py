@@ -206,7 +206,8 @@ def hired(scheduler: str, workers: int) -> Iterator[Crew | None]:
         workers: processes to start here where there is no scheduler; each computes by one thread.
 
     Raises:
-        InputError: the scheduler does not answer, or its protocol is not allowed.
+        InputError: the scheduler does not answer, its protocol is not allowed, or workers can't be
+            started here.
     """
     require_allowed(scheduler)
     if scheduler:
@@ -224,15 +225,21 @@ def _embedded(workers: int) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    with dask.config.set(_SETTINGS):
-        cluster = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            dashboard_address="127.0.0.1:0",  # else a fixed port
-            memory_limit=0,  # as without workers
-            preload=[_PRELOAD],
-            resources={"GPU": 1},
-        )
+    try:
+        with dask.config.set(_SETTINGS):
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                dashboard_address="127.0.0.1:0",  # else a fixed port
+                memory_limit=0,  # as without workers
+                preload=[_PRELOAD],
+                resources={"GPU": 1},
+            )
+    except (OSError, RuntimeError) as error:
+        raise InputError(
+            f"The {workers} workers can't be started on this machine ({error}), for want of memory "
+            "perhaps: choose fewer, or 0 for none."
+        ) from error
     try:
         yield cluster
     finally:

@@ -403,6 +403,17 @@ class TestScheduler:
             run_command("predict", request, Progress())
 
 
+def test_workers_that_end_while_they_are_started_are_told_of(map_by, monkeypatch):
+    import distributed
+
+    def fails(**options):
+        raise RuntimeError("Nanny failed to start.")
+
+    monkeypatch.setattr(distributed, "LocalCluster", fails)
+    with pytest.raises(InputError, match=r"The 2 workers can't be started .*choose fewer, or 0"):
+        map_by("p", workers=2)
+
+
 def test_dask_is_imported_where_workers_are_asked_for(map_by, monkeypatch, whole):
     monkeypatch.setitem(sys.modules, "distributed", None)
     assert same(map_by("here")[0], whole)
