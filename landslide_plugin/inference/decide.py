@@ -19,7 +19,7 @@ from ..raster.declared import Scaling
 from ..raster.fill import Fill
 from ..raster.scene_date import scene_date
 from .fit import fit_units, open_stack
-from .light import in_light, lattice_pixels, lattice_step, light_of
+from .light import in_light, in_other_units, lattice_pixels, lattice_step, light_of
 from .members import open_members
 from .plan import MemberPlan, Plan, versions_of
 from .predictor import Predictor
@@ -193,6 +193,12 @@ def _in_one_light(
         bands: light_of([one.pixels[bands] for one in lit_as], card, progress)
         for bands, card in cards.items()
     }
+    for one in fitted if lit_as is not fitted else ():
+        if any(in_other_units(one.pixels[bands], light) for bands, light in lights.items()):
+            progress.warning(
+                f"{one.path} is no part of the scene {lit_as[0].path} that the light is taken "
+                "from, or its values are in other units: give both in the same ones."
+            )
     days = sorted({one.date for one in [*fitted, *lit_as] if one.date})
     if lights and len(days) > 1:
         progress.warning(

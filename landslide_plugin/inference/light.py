@@ -22,6 +22,8 @@ PERCENTILES = (2.0, 98.0)
 """What counts as low and as high."""
 LOOKED_AT = 1_000_000
 """Pixels of a scene, evenly spread, that the percentiles are taken from."""
+UNIT = 20.0
+"""Between high values of a scene and of a part of it there is no larger factor, as a rule."""
 _MEGABYTES = 64.0
 
 
@@ -99,6 +101,20 @@ def light_of(pixels: Sequence[NDArray[np.float32]], card: ModelCard, progress: P
         f"training: {told}."
     )
     return Light(low, high)
+
+
+def in_other_units(pixels: NDArray[np.float32], light: Light) -> bool:
+    """Return whether pixels can't be of a scene of this light, as of 0..1 where it is of 0..10000.
+
+    Args:
+        pixels: (bands, n).
+        light: the scene's.
+    """
+    if not pixels.size:
+        return False
+    high = np.abs(np.percentile(pixels, PERCENTILES[1], axis=1))
+    ratio = np.maximum(high, 1e-12) / np.maximum(np.abs(light.high), 1e-12)
+    return bool((np.maximum(ratio, 1 / ratio) > UNIT).any())
 
 
 def in_light(card: ModelCard, light: Light) -> ModelCard:

@@ -30,48 +30,21 @@ from landslide_mapper.landslide_plugin.inference.plan import Plan, versions_of
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.reproduce_command import reproduce
 from landslide_mapper.landslide_plugin.inference.resume import PREFIX, Journal
-from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import save_model
-from landslide_mapper.models.registry import build
+
+from .noise import parameters_in, write_model
 
 WORKER = Path(__file__).resolve().parents[3] / "landslide_plugin" / "worker.py"
 pytestmark = pytest.mark.usefixtures("one_thread")
 UNITS = 6
 OUTPUTS = "probability", "mask", "uncertainty"
-SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
-CARD = ModelCard(
-    name="small", architecture="fc_densenet", arguments=SMALL, task="semantic-segmentation",
-    bands=["a", "b"], mean=[0.0, 0.0], std=[1.0, 1.0], resolution=10.0, tile_size=64,
-    classes=["background", "landslide"],
-)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
 def given(one_thread, tmp_path_factory):
-    """Parameters of a run with small networks of random weights, on noise with a hole."""
+    """Parameters of a run with two small networks."""
     folder = tmp_path_factory.mktemp("given")
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        network = build("fc_densenet", 2, 2, **SMALL)
-        save_model(folder / f"{seed}.safetensors", network, CARD)
-    values = np.random.default_rng(0).normal(size=(2, 1100, 100)).astype("float32")
-    values[:, 500:560, 50:90] = -9999
-    with rasterio.open(
-        folder / "stack.tif", "w", driver="GTiff", count=2, height=1100, width=100,
-        dtype="float32", nodata=-9999, crs="EPSG:32632",
-        transform=rasterio.transform.from_origin(500000, 5000000, 10, 10),
-    ) as stack:  # fmt: skip
-        stack.write(values)
-        stack.descriptions = ("a", "b")
-    return {
-        "stack": str(folder / "stack.tif"),
-        "model": str(folder / "0.safetensors"),
-        "more_models": [str(folder / "1.safetensors")],
-        "device": "cpu",
-        "runtime": "torch",
-        "tile_size": 64,
-        "batch_size": 2,
-    }
+    other = write_model(folder / "other.safetensors", seed=1)
+    return {**parameters_in(folder), "more_models": [other]}
 
 
 @pytest.fixture(scope="module")

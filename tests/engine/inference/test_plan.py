@@ -117,6 +117,14 @@ def test_a_part_that_is_mapped_alone_may_get_the_light_of_the_whole(make_raster,
         assert lit.members == wanted.members and lit.path == stack
 
 
+@pytest.mark.parametrize("factor, warned", [(1, False), (1e-4, True), (255, True)])
+def test_a_light_in_other_units_is_warned_of(make_raster, tmp_path, model, factor, warned):
+    whole, *_ = cut(make_raster, image(), {"whole": (0, 0, 96, 96)})
+    left, *_ = cut(make_raster, image() * np.float32(factor), {"left": (0, 0, 96, 40)})
+    _, said = predicted(tmp_path, [left], model, light=whole)
+    assert any(f"{left} is no part of the scene {whole}" in text for text in said) == warned
+
+
 def test_a_model_with_a_light_of_its_own_takes_no_other(make_raster, tmp_path, model):
     torch.manual_seed(0)
     save_model(model, build("fc_densenet", 2, 2, **SMALL), replace(CARD, scene={}))

@@ -16,7 +16,6 @@ import numpy as np
 import pytest
 import rasterio
 import rasterio.shutil
-import torch
 from landslide_mapper.landslide_plugin.contract.errors import (
     InputError,
     LandslideError,
@@ -27,45 +26,19 @@ from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.resume import PREFIX, identity
 from landslide_mapper.landslide_plugin.outputs.claims import sweep
 from landslide_mapper.landslide_plugin.raster import Source
-from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import save_model
-from landslide_mapper.models.registry import build
+
+from .noise import parameters_in
 
 WORKER = Path(__file__).resolve().parents[3] / "landslide_plugin" / "worker.py"
 TIMES = int(os.environ.get("LANDSLIDE_INTERRUPTIONS", "2"))
 """Interruptions of each kind; more for a thorough run."""
 pytestmark = pytest.mark.usefixtures("one_thread")
-SMALL = {"growth_rate": 4, "layers": [1, 1], "middle_layers": 1, "first_channels": 8}
 
 
 @pytest.fixture(scope="module")
 def given(one_thread, tmp_path_factory):
-    """Parameters of a run with a small network of random weights, on noise."""
-    folder = tmp_path_factory.mktemp("given")
-    card = ModelCard(
-        name="small", architecture="fc_densenet", arguments=SMALL, task="semantic-segmentation",
-        bands=["a", "b"], mean=[0.0, 0.0], std=[1.0, 1.0], resolution=10.0, tile_size=64,
-        classes=["background", "landslide"],
-    )  # fmt: skip
-    torch.manual_seed(0)
-    save_model(folder / "small.safetensors", build("fc_densenet", 2, 2, **SMALL), card)
-    values = np.random.default_rng(0).normal(size=(2, 1100, 100)).astype("float32")
-    values[:, 500:560, 50:90] = -9999
-    with rasterio.open(
-        folder / "stack.tif", "w", driver="GTiff", count=2, height=1100, width=100,
-        dtype="float32", nodata=-9999, crs="EPSG:32632",
-        transform=rasterio.transform.from_origin(500000, 5000000, 10, 10),
-    ) as stack:  # fmt: skip
-        stack.write(values)
-        stack.descriptions = ("a", "b")
-    return {
-        "stack": str(folder / "stack.tif"),
-        "model": str(folder / "small.safetensors"),
-        "device": "cpu",
-        "runtime": "torch",
-        "tile_size": 64,
-        "batch_size": 2,  # six units, of four batches each
-    }
+    """Parameters of a run with a small network."""
+    return parameters_in(tmp_path_factory.mktemp("given"))
 
 
 @pytest.fixture(scope="module")
