@@ -145,8 +145,8 @@ class Predict(EngineAlgorithm):
         yield from crew()
         yield (
             QgsProcessingParameterRasterDestination("PROBABILITY", "Landslide probability"),
-            """A float32 GeoTIFF from 0 to 1, nodata -9999; for a model of several kinds of
-            landslide one band a kind.""",
+            """A cloud-optimized float32 GeoTIFF from 0 to 1, nodata -9999; for a model of several
+            kinds of landslide one band a kind.""",
         )
         yield (
             QgsProcessingParameterRasterDestination("MASK", "Landslide mask", optional=True),

@@ -22,7 +22,7 @@ DRIVERS = "LANDSLIDE_DRIVERS"
 PROTOCOLS = "LANDSLIDE_PROTOCOLS"
 """What may stand before a local path, parted by commas, such as "vsizip,gpkg,https"; "" = none."""
 
-_NEEDED_DRIVERS = {"GTiff", "MEM", "VRT"}
+_NEEDED_DRIVERS = {"COG", "GTiff", "MEM", "VRT"}
 """Without these nothing can be written, rasterized, or told of classes; see `is_format_allowed`."""
 _POINTERS = (
     "<VRTDataset", "<OGRVRT", "<GDAL_WM", "<WMS_", "<WMT_", "<WCS_GDAL", "<GDALTileIndex",

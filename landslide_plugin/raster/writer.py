@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio.enums import Resampling
+from rasterio import shutil
+from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from ..contract.errors import OutputError
+from ..core.system import replace
 from ..outputs.whole import whole_file
 from .grid import Grid
 
@@ -28,8 +30,8 @@ COMPRESSIONS: dict[str, dict[str, Any]] = {
 }
 """Name to GDAL's creation options; all are lossless."""
 
-SCREEN = 512
-"""Pixels of the longer side from which on a raster gets a smaller copy."""
+_TILE = 256
+"""Pixels along a side of a tile."""
 
 
 class RasterWriter:
@@ -45,8 +47,8 @@ class RasterWriter:
         tags: metadata items of the file: its origin, see `Provenance.tags`, and others.
         classes: value to name, for one categorical band.
         compress: a key of `COMPRESSIONS`.
-        overviews: how pixels are joined in smaller copies for display, "average" or "nearest";
-            none are made when empty.
+        overviews: how pixels are joined in smaller copies for display, "average" or "nearest":
+            the file is a cloud-optimized GeoTIFF then; a plain one, without copies, when empty.
     """
 
     def __init__(
@@ -71,7 +73,7 @@ class RasterWriter:
         if self._compression:
             self._compression["predictor"] = 3 if dtype == "float32" else 2
         self._overviews = overviews
-        self._overviewed = False
+        self._optimized = False
         self._stack = ExitStack()
 
     def __enter__(self) -> "RasterWriter":
@@ -160,8 +162,8 @@ class RasterWriter:
             transform=self.grid.transform,
             nodata=self.nodata,
             tiled=True,
-            blockxsize=256,
-            blockysize=256,
+            blockxsize=_TILE,
+            blockysize=_TILE,
             interleave="band",  # tiles of one band each: less to move, one band reads fast
             bigtiff="if_safer",
             **self._compression,
@@ -175,26 +177,35 @@ class RasterWriter:
         try:
             with _late_errors() as errors:
                 self._dataset.close()
-                self._add_overviews()
+                self._optimize()
             if errors:
                 return self._write_error()
             with rasterio.open(self._partial) as written:
                 last = Window(self.grid.width - 1, self.grid.height - 1, 1, 1)
                 written.read(window=last)  # of all bands at once: rasterio looks at all each time
-        except RasterioError:
+        except (RasterioError, CPLE_BaseError):  # the latter from a copy
             return self._write_error()
         return None
 
-    def _add_overviews(self) -> None:
-        """Halve the sides until the longer one fits a screen."""
-        longer = max(self.grid.shape)
-        levels = [2**n for n in range(1, 16) if longer >> (n - 1) > SCREEN]
-        if not self._overviews or not levels or self._overviewed:
+    def _optimize(self) -> None:
+        """Make a cloud-optimized GeoTIFF of the file: smaller copies first, then the pixels."""
+        if not self._overviews or self._optimized:
             return
-        self._overviewed = True
-        options = {"ZSTD_LEVEL_OVERVIEW": "1", "GDAL_NUM_THREADS": "ALL_CPUS"}
-        with rasterio.Env(**options), rasterio.open(self._partial, "r+") as written:
-            written.build_overviews(levels, Resampling[self._overviews])
+        self._optimized = True
+        optimized = self._partial.with_name(f"{self._partial.name}.cog")
+        shutil.copy(
+            self._partial,
+            optimized,
+            driver="COG",
+            blocksize=_TILE,
+            compress=self._compression.get("compress", "none"),
+            level=self._compression.get("zstd_level", 1),
+            predictor="yes",
+            overview_resampling=self._overviews,
+            num_threads="all_cpus",
+            bigtiff="if_safer",
+        )
+        replace(optimized, self._partial)
 
     def _describe(self) -> None:
         self._dataset.update_tags(**self._tags)

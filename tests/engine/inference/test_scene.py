@@ -326,7 +326,11 @@ def test_a_stack_of_bytes_for_a_model_of_reflectance_is_warned_of(make_raster, r
     assert result["p.tif"][0].shape == (1, 1200, 900)
 
 
-def test_rasters_that_are_larger_than_a_screen_have_overviews(make_raster, run, model):
-    run(make_raster("s.tif", noise(40, 1200), bands=["a", "b"]), model("x"), tile_size=512)
-    with rasterio.open(Path(run.folder, "p.tif")) as dataset:
-        assert dataset.overviews(1) == [2, 4]
+def test_rasters_are_cloud_optimized(make_raster, run, model):
+    mask = str(Path(run.folder, "m.tif"))
+    stack = make_raster("s.tif", noise(40, 1200), bands=["a", "b"])
+    run(stack, model("x"), tile_size=512, mask=mask)
+    for name in ("p.tif", "m.tif"):
+        with rasterio.open(Path(run.folder, name)) as dataset:
+            assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert dataset.overviews(1) == [2, 4, 8]

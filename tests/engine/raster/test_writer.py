@@ -8,6 +8,7 @@ from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter, Source
 from landslide_mapper.landslide_plugin.raster.writer import NODATA
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
+from rasterio.windows import Window
 
 UTM = CRS.from_epsg(32632)
 
@@ -30,11 +31,14 @@ def write_noise(path, side, rows=256, dtype="uint8", noisy_rows=None, quiet=7):
 
 
 class TestContent:
+    @pytest.mark.parametrize("overviews", ["", "nearest"])
     @pytest.mark.parametrize("dtype", sorted(NODATA))
-    def test_every_type_comes_back_with_its_nodata(self, tmp_path, dtype):
+    def test_every_type_comes_back_with_its_nodata(self, tmp_path, dtype, overviews):
         values = np.random.default_rng(1).integers(0, 100, (2, 300, 300)).astype(dtype)
         valid = np.random.default_rng(2).random((300, 300)) > 0.3
-        with RasterWriter(tmp_path / "a.tif", square(300), ["a", "b"], dtype) as writer:
+        with RasterWriter(
+            tmp_path / "a.tif", square(300), ["a", "b"], dtype, overviews=overviews
+        ) as writer:
             for window in writer.grid.row_blocks(70):
                 part = slice(window.row_off, window.row_off + window.height)
                 writer.write(values[:, part], window, valid[part])
@@ -48,16 +52,35 @@ class TestContent:
         assert np.array_equal(mask, np.stack([valid, valid]))
         assert np.array_equal(read[mask], values[np.stack([valid, valid])])
 
-    def test_names_classes_and_tags(self, tmp_path):
+    @pytest.mark.parametrize("overviews", ["", "nearest"])
+    def test_names_classes_units_and_tags(self, tmp_path, overviews):
         with RasterWriter(
-            tmp_path / "a.tif", square(10), ["lithology"], "int16", {"NOTE": "x"}, {1: "shale"}
-        ) as writer:
+            tmp_path / "a.tif", square(10), ["lithology"], "int16", {"NOTE": "x"}, {1: "shale"},
+            overviews=overviews,
+        ) as writer:  # fmt: skip
             writer.write(np.ones((10, 10), np.int16), next(writer.grid.row_blocks(10)))
+            writer.tag_band(1, {"STATISTICS_MEAN": "1"})
+            writer.set_unit(1, "m")
         with rasterio.open(tmp_path / "a.tif") as dataset:
             tags = dataset.tags()
             assert dataset.descriptions == ("lithology",) and dataset.crs == UTM
-            assert dataset.tags(1)["class_1"] == "shale"
+            assert dataset.tags(1) == {"class_1": "shale", "STATISTICS_MEAN": "1"}
+            assert dataset.units == ("m",)
         assert tags == {"AREA_OR_POINT": "Area", "NOTE": "x"}
+        assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+    def test_smaller_copies_are_of_valid_pixels_alone(self, tmp_path):
+        values = np.full((1024, 1024), 0.5, np.float32)
+        valid = np.arange(1024)[:, np.newaxis] >= np.array([[512]])
+        with RasterWriter(tmp_path / "a.tif", square(1024), ["p"], overviews="average") as writer:
+            writer.write(values, Window(0, 0, 1024, 1024), np.broadcast_to(valid, values.shape))
+        with rasterio.open(tmp_path / "a.tif") as dataset:
+            assert dataset.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
+            assert dataset.overviews(1) == [2, 4]
+        with rasterio.open(tmp_path / "a.tif", overview_level=1) as dataset:
+            small = dataset.read(1)
+        assert small.shape == (256, 256)
+        assert (small[:128] == NODATA["float32"]).all() and (small[128:] == 0.5).all()
 
     def test_replaces_what_stood_there(self, tmp_path):
         for side in (300, 20):
@@ -129,6 +152,17 @@ class TestFullDisk:
                 writer.write(block, window)
                 written += 256
         assert written < 2048  # half of the rows; the disk holds an eighth
+
+    def test_a_file_that_fits_once_but_not_beside_its_optimized_copy(self, small_disk):
+        path = small_disk / "a.tif"
+        path.write_bytes(b"old")
+        noise = np.random.default_rng(0).integers(0, 255, (1300, 1300)).astype("uint8")
+        with (
+            pytest.raises(OutputError, match="disk is full"),
+            RasterWriter(path, square(1300), ["a"], "uint8", overviews="nearest") as writer,
+        ):
+            writer.write(noise, Window(0, 0, 1300, 1300))
+        assert path.read_bytes() == b"old" and list(small_disk.iterdir()) == [path]
 
     def test_what_fits_is_written(self, small_disk):
         assert write_noise(small_disk / "a.tif", 1400) == 1400
