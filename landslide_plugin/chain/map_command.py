@@ -11,6 +11,7 @@ from ..contract.choices import Map
 from ..core.progress import Listening, Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.stack_command import stack
+from ..inference.crew import require_scheduler
 from ..inference.predict_command import predict
 from ..inventory.vectorize_command import vectorize
 from ..outputs.whole import require_folder, scratch_folder, whole_file
@@ -19,7 +20,7 @@ from ..vector.layers import require_vector_output
 from .choice import Choice, choose_model
 from .derive import Derivation, Derived, derive
 from .image import Image
-from .plan import Given, plan
+from .plan import Given, Plan, plan
 from .report import Mapped, map_report
 
 
@@ -97,21 +98,17 @@ def map(
     require_vector_output(inventory)
     for path in (probability, html):
         require_folder(path or probability)
+    require_scheduler(scheduler)
     progress = heard = Listening(progress)
     given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
     scene = Image.read(image, sensor)
-    chosen = _model(model, scene, given, progress)
-    model, card = str(chosen.path), chosen.card
+    chosen, wanted = _chosen(model, scene, given, progress)
+    card = chosen.card
     origin = origin.with_model(card.name)
-    wanted = plan(card.bands, given)
-    scene.require(wanted)
-    progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
-    if smoothing is None:
-        smoothing = _smoothing(card, progress) if dem else 0.0
     settings = Derivation(
         geology_field=geology_field,
         sensor=sensor,
-        smoothing=smoothing,
+        smoothing=_smoothing(smoothing, card, progress) if dem else 0.0,
         stream_area=stream_area,
         z_unit=z_unit,
         fill=fill,
@@ -128,7 +125,7 @@ def map(
         stacked = _stacked(derived, area, settings, folder, progress.part(0.3, 0.45))
         predict(
             stack=stacked["output"],
-            model=model,
+            model=str(chosen.path),
             probability=str(mapped),
             device=device,
             fill="keep",  # the stack declares it
@@ -192,26 +189,32 @@ def _stacked(
     )
 
 
-def _model(model: str, image: Image, given: Given, progress: Progress) -> Choice:
-    """Return the model given, or one that ships; tell which and where it does not work."""
+def _chosen(model: str, image: Image, given: Given, progress: Progress) -> tuple[Choice, Plan]:
+    """Return the model given, or one that ships, and what it wants; tell which, why and of what."""
     if model:
         card = load_card(model)
         reason = f"The model {card.name} was given: {Path(model).name}."
-        return Choice(Path(model), card, reason, card.limits)
-    choice = choose_model(image.bands, image.resolution, given, synthetic=image.synthetic)
-    progress.message(choice.reason)
-    for limit in choice.limits:
-        progress.warning(limit)
-    return choice
+        choice = Choice(Path(model), card, reason, card.limits)
+    else:
+        choice = choose_model(image.bands, image.resolution, given, synthetic=image.synthetic)
+        progress.message(choice.reason)
+        for limit in choice.limits:
+            progress.warning(limit)
+    card = choice.card
+    wanted = plan(card.bands, given)
+    image.require(wanted)
+    progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
+    return choice, wanted
 
 
-def _smoothing(card: ModelCard, progress: Progress) -> float:
-    """Return the metres that the DEM of the model's training was smoothed by, 0 if not stated."""
-    value = card.training.get("smoothing")
-    if isinstance(value, int | float) and math.isfinite(value) and value > 0:
+def _smoothing(asked: float | None, card: ModelCard, progress: Progress) -> float:
+    """Return the metres asked for, or those of the model's training; 0 where that says nothing."""
+    value = card.training.get("smoothing") if asked is None else asked
+    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
+        return 0.0
+    if asked is None:
         progress.message(f"The DEM is smoothed by {value:g} m, as in the model's training.")
-        return float(value)
-    return 0.0
+    return float(value)
 
 
 def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:

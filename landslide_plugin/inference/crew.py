@@ -74,6 +74,15 @@ class Crew:
         self._counted = -math.inf
         self._workers: set[str] = set()
 
+    def require_fit(self) -> None:
+        """Refuse a scheduler or workers of other versions, or without the engine.
+
+        Raises:
+            InputError: they are, or the scheduler was lost.
+        """
+        with self._lost_in_a_sentence():
+            _require_versions(self._client, self._address, sorted(self._infos()))
+
     def compute(
         self,
         order: Order,
@@ -218,6 +227,20 @@ def hired(scheduler: str, workers: int) -> Iterator[Crew | None]:
             yield Crew(client, "this machine", cluster.scale, workers)
     else:
         yield None
+
+
+def require_scheduler(scheduler: str) -> None:
+    """Refuse a scheduler before other work, which its workers only come after.
+
+    Args:
+        scheduler: its address; empty for none.
+
+    Raises:
+        InputError: it does not answer, its protocol is not allowed, or what runs there is not fit.
+    """
+    with hired(scheduler, 0) as crew:
+        if crew:
+            crew.require_fit()
 
 
 @contextmanager

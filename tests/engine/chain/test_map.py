@@ -122,13 +122,31 @@ def test_the_image_is_opened_once_for_its_facts(layers, make_model, monkeypatch)
     assert opened.count(layers["image"]) == 1 + 2
 
 
-def test_workers_that_are_not_there_are_told_and_nothing_is_written(
+def test_workers_that_are_not_there_are_told_before_anything_is_derived(
     layers, make_model, monkeypatch
 ):
     monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.5)
+    said = []
     with pytest.raises(InputError, match=r"tcp://127\.0\.0\.1:9 does not answer"):
-        map_landslides(**layers, model=make_model(["nir"]), scheduler="tcp://127.0.0.1:9")
-    assert results(layers) == []
+        map_landslides(
+            **{**layers, "progress": Progress(said.append)},
+            model=make_model(["nir"]), scheduler="tcp://127.0.0.1:9",
+        )  # fmt: skip
+    assert results(layers) == [] and said == []
+
+
+def test_a_scheduler_of_another_version_is_told_before_anything_is_derived(
+    layers, make_model, monkeypatch
+):
+    said = []
+    with crew._embedded(0) as lonely:
+        monkeypatch.setattr(crew, "__version__", "9.9")
+        with pytest.raises(InputError, match=r"has landslide_mapper .* \(here 9\.9\)"):
+            map_landslides(
+                **{**layers, "progress": Progress(said.append)},
+                model=make_model(["nir"]), scheduler=lonely.scheduler_address,
+            )  # fmt: skip
+    assert said == []
 
 
 def test_a_missing_output_folder_is_one_sentence(layers, make_model):
