@@ -24,7 +24,7 @@ from ...models.registry import (
 )
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..samples.sample_set import SampleSet
+from ..samples.sample_set import CLASSES, SampleSet
 
 AUTO = "auto"
 MOST_SCALES = 5
@@ -73,16 +73,23 @@ class Start:
             more["learns_at_one"] = True
         network = build(self.architecture, len(bands), classes, **self.arguments, **more)
         if self.card:
-            shapes = network.state_dict()
+            of_bands = self._of_bands() if bands != self.card.bands else set()
             network.load_state_dict(
                 {
-                    name: value
-                    if value.shape == shapes[name].shape
-                    else for_bands(value, self.card.bands, bands)
+                    name: for_bands(value, self.card.bands, bands) if name in of_bands else value
                     for name, value in self.weights.items()
                 }
             )
         return network
+
+    def _of_bands(self) -> set[str]:
+        """Return the names of the weights that hold something for each band."""
+        with torch.device("meta"):  # where nothing is allocated
+            one, other = (
+                build(self.architecture, count, 2, **self.arguments).state_dict()
+                for count in (1, 2)
+            )
+        return {name for name, value in one.items() if value.shape != other[name].shape}
 
     def reading_at(self, scales: Sequence[float]) -> "Start":
         """Return the start of a network that reads an image at these scales; its own without any.
@@ -179,7 +186,7 @@ def find_start(
 
     Raises:
         InputError: there is no such architecture or backbone, or none pretrained, it has no
-            dropout, or the model is an ensemble.
+            dropout, or the model is an ensemble or tells kinds of landslides apart.
         ModelFileError: the model file can't be read.
     """
     if not start_from:
@@ -198,6 +205,11 @@ def find_start(
         raise InputError(
             f"{start_from} holds {card.members} networks whose answers are averaged: start from a "
             "model of one network."
+        )
+    if len(card.classes) != len(CLASSES):
+        raise InputError(
+            f"{start_from} tells {', '.join(card.classes[1:])} apart, and samples know landslides "
+            "of one kind alone: start from a model of these."
         )
     return Start(
         card.architecture,

@@ -98,8 +98,8 @@ class Train:
     )
     """Each word is a function's in `training/loop/losses.py`."""
 
-    ALPHA = Number("Weight of background in the focal loss", above=0.0, high=1.0, default=0.25)
-    """Chen et al. 2022, section 3.3; landslide weighs 1 - alpha."""
+    ALPHA = Number("Weight of background in the focal loss", above=0.0, high=0.99, default=0.25)
+    """Chen et al. 2022, section 3.3; landslide weighs 1 - alpha, and not nothing."""
 
     GAMMA = Number("Focus of the focal loss", low=0.0, high=10.0, default=1.75)
     """Chen et al. 2022, section 3.3."""

@@ -14,7 +14,10 @@ from landslide_mapper.landslide_plugin.training.start import find_start
 from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_file import load_card, load_model, save_model
+from landslide_mapper.models.registry import build
 from safetensors.torch import load_file
+
+from ..inference.noise import CARD, SMALL
 
 pytestmark = pytest.mark.usefixtures("tiny")
 RANDOM = "random by patch"
@@ -138,6 +141,21 @@ def test_a_model_of_fewer_bands_is_widened_by_name_and_answers_as_before(make_sa
     assert [card.mean[2], card.mean[0]] == load_card(first).mean
 
 
+@pytest.mark.parametrize("architecture", ["fc_densenet", "compact_unet"])
+def test_bands_in_another_order_keep_their_weights(make_samples, run, architecture):
+    samples = make_samples(train=4, validation=2, bands=("slope", "ndvi", "tpi"))
+    asked = {"architecture": architecture, "bands": ["slope", "ndvi"]}
+    first = run(samples, "first", **asked)[0]["model"]
+    before = load_file(first)
+    start = find_start("", "", "auto", "", first)
+    for bands in (["ndvi", "slope"], ["ndvi", "tpi"]):
+        after = start.network(bands, 2, seed=0).state_dict()
+        (name,) = (name for name in before if not torch.equal(before[name], after[name]))
+        torch.testing.assert_close(after[name][:, 0], before[name][:, 1], rtol=0, atol=0)
+        wanted = before[name][:, 0] if "slope" in bands else torch.zeros_like(before[name][:, 0])
+        torch.testing.assert_close(after[name][:, 1], wanted, rtol=0, atol=0)
+
+
 def test_a_band_that_is_left_out_drops_out_of_the_model(make_samples, run):
     samples = make_samples(train=4, validation=2)
     first = run(samples, "first")[0]["model"]
@@ -187,6 +205,14 @@ def test_unfit_starts_are_refused(make_samples, run, tmp_path, change, sentence)
     path = str(tmp_path / f"{kind}.safetensors")
     with pytest.raises(InputError, match=sentence):
         run(samples, **{**change, "start_from": path})
+
+
+def test_a_model_of_several_kinds_of_landslides_is_no_start(tmp_path):
+    path = tmp_path / "kinds.safetensors"
+    card = replace(CARD, classes=["background", "slide", "fall"])
+    save_model(path, build("fc_densenet", 2, 3, **SMALL), card)
+    with pytest.raises(InputError, match="tells slide, fall apart, and samples know landslides of"):
+        find_start("", "", "auto", "", str(path))
 
 
 @pytest.mark.parametrize(

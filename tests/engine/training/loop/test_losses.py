@@ -69,6 +69,11 @@ def test_alpha_gamma_and_class_weights_go_to_the_losses_that_have_them():
     assert tuned("dice", **settings)(*at).item() == LOSSES["dice"](*at).item()
 
 
+def test_an_alpha_that_leaves_landslide_no_weight_is_refused():
+    assert not Train.ALPHA.problem(0.99)
+    assert Train.ALPHA.problem(1.0) == "choose more than 0 and at most 0.99"
+
+
 def test_dice():
     assert loss("dice") == pytest.approx(1 - (2 * (0.9 + 0.6) + 1) / ((0.9 + 0.2 + 0.6) + 2 + 1))
 
