@@ -193,11 +193,14 @@ def _in_one_light(
         bands: light_of([one.pixels[bands] for one in lit_as], card, progress)
         for bands, card in cards.items()
     }
-    for one in fitted if lit_as is not fitted else ():
+    scene = "of the other stacks, with which it gets one light"
+    if lit_as is not fitted:
+        scene = f"{lit_as[0].path} that the light is taken from"
+    for one in fitted:
         if any(in_other_units(one.pixels[bands], light) for bands, light in lights.items()):
             progress.warning(
-                f"{one.path} is no part of the scene {lit_as[0].path} that the light is taken "
-                "from, or its values are in other units: give both in the same ones."
+                f"{one.path} is no part of the scene {scene}, or its values are in other units: "
+                "give all in the same ones."
             )
     days = sorted({one.date for one in [*fitted, *lit_as] if one.date})
     if lights and len(days) > 1:

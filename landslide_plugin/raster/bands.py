@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePath
 from typing import TYPE_CHECKING
 
+from ..contract.choices import SpectralIndices, TerrainFactors
 from ..contract.errors import InputError
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ IMAGERY = {
     "gray",
 } - {"thermal", "thermal2", "water_vapour", "cirrus"}
 """Common names of bands that hold reflected light."""
+
+_DERIVED = {*TerrainFactors.FACTORS.words, *SpectralIndices.INDICES.words, "dem"}
 
 _ALIASES = {
     "blue": "blue",
@@ -263,6 +266,14 @@ def native_name_in_file(stem: str) -> str:
     """Return the sensor's own name of a band at the end of a file's name; "" for none."""
     band = _BAND_AT_END.search(stem)
     return re.sub("band", "B", band.group(1), flags=re.IGNORECASE) if band else ""
+
+
+def band_in_path(path: str) -> str:
+    """Return the band that a file's name ends with, a sensor's, nir or slope; "" for none."""
+    stem = PurePath(path.replace("\\", "/")).stem
+    native = native_name_in_file(stem)
+    last = common_name(re.split(r"[_\W]", stem)[-1].lower())
+    return native or (last if last in IMAGERY or last in _DERIVED else "")
 
 
 def find_bands(

@@ -13,7 +13,7 @@ from ..contract.tags import DATE
 from ..outputs.whole import protect_too
 from .grid import Grid
 from .kinds import add_items, described
-from .tile import ALPHA, Tile, require_one_crs
+from .tile import ALPHA, Tile, require_one_band, require_one_crs
 from .tiles import Named, tiles_of
 from .virtual import in_memory, open_described, said_alike
 
@@ -49,7 +49,8 @@ def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> Ele
         whole what all tiles say alike; where no tile lies is no valid pixel.
 
     Raises:
-        InputError: a tile is missing, damaged or of other bands, types, units or classes.
+        InputError: a tile is missing, damaged or of other bands, types, units or classes, or tiles
+            of the same ground hold different bands, as their names say.
         GridError: a tile has no CRS, lies on another grid, or there are several CRSs.
     """
     try:
@@ -57,6 +58,7 @@ def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> Ele
         require_one_crs(looked)
         for tile in looked[1:]:
             tile.require_like(looked[0])
+        require_one_band(looked)
     except LandslideError as error:
         reason = str(error).replace("The file", "the file", 1)
         raise type(error)(f"The {what} {name} can't be read as one image: {reason}") from error

@@ -12,6 +12,7 @@ from rasterio.io import DatasetReader
 
 from ..contract.errors import GridError, InputError
 from .addresses import is_address
+from .bands import band_in_path
 from .declared import band_numbers, scaling_of
 from .grid import Grid, require_north_up
 from .kinds import kinds_of
@@ -32,6 +33,7 @@ class Tile:
         grid: its grid.
         crs: its CRS, with heights where it tells of these.
         bands: names; of a band of opacity `ALPHA`.
+        told: the band that the file's name tells where its only one has no name; else "".
         types: of the bands.
         units: of the bands but that of opacity, with scale and offset.
         classes: of the bands, by whatever tells.
@@ -45,6 +47,7 @@ class Tile:
     grid: Grid
     crs: CRS
     bands: tuple[str, ...]
+    told: str
     types: tuple[str, ...]
     units: tuple[str, ...]
     classes: Any
@@ -72,6 +75,7 @@ class Tile:
                 grid=Grid.of(dataset),
                 crs=dataset.crs,
                 bands=tuple(names.get(number, ALPHA) for number in dataset.indexes),
+                told="" if any(dataset.descriptions) or dataset.count > 1 else band_in_path(path),
                 types=dataset.dtypes,
                 units=tuple(f"{one.scale:g} {one.offset:g} {one.unit}".strip() for one in scaling),
                 classes=_classes(dataset),
@@ -153,6 +157,23 @@ def require_one_crs(tiles: Sequence[Tile]) -> None:
             f"its files are of {len(zones)} CRSs ({'; '.join(told)}): give those of one CRS at a "
             "time, or warp all to one (gdalwarp -t_srs)."
         )
+
+
+def require_one_band(tiles: Sequence[Tile]) -> None:
+    """Refuse files of the same ground whose names tell different bands: one would hide the others.
+
+    Raises:
+        InputError: there are such.
+    """
+    of_ground: dict[tuple[tuple[int, int], tuple[int, int]], Tile] = {}
+    for tile in (one for one in tiles if one.told):
+        first = of_ground.setdefault((tile.offset(tiles[0].grid), tile.grid.shape), tile)
+        if tile.told != first.told:
+            raise InputError(
+                f"{tile.path} holds the band {tile.told} of the ground of which {first.path} holds "
+                f"{first.told}, as their names say: give the bands as layers of Stack layers, or "
+                "put them side by side (gdalbuildvrt -separate)."
+            )
 
 
 def _classes(dataset: DatasetReader) -> Any:

@@ -1,5 +1,6 @@
 """What names many files at once: a folder, a list of paths, a tile index, or STAC."""
 
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,9 +78,11 @@ def _in_list(file: Path) -> list[str]:
     """Return the paths in a text file; none where its first line is no path, as in a text grid."""
     if file.suffix.lower() != ".txt":
         return []
-    with file.open(encoding="utf-8", errors="replace") as opened:
-        lines = [line.strip() for line in opened.read(_LONGEST).splitlines()]
-    paths = [line for line in lines if line]
+    with file.open("rb") as opened:
+        content = opened.read(_LONGEST)
+    encoding = "utf-16" if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
+    lines = [line.strip() for line in content.decode(encoding, "replace").splitlines()]
+    paths = [line.strip('"') for line in lines if line]  # Windows copies paths with these
     first = paths[0] if paths else ""
     is_path = is_address(first) or first.lower().endswith((*RASTERS, ".vrt"))
     return paths if is_path or (first and Path(beside(file, first)).is_file()) else []

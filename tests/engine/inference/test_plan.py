@@ -125,6 +125,20 @@ def test_a_light_in_other_units_is_warned_of(make_raster, tmp_path, model, facto
     assert any(f"{left} is no part of the scene {whole}" in text for text in said) == warned
 
 
+@pytest.mark.parametrize("factor, warned", [(1, False), (1e-4, True), (255, True)])
+def test_stacks_in_different_units_with_one_light_are_warned_of(
+    make_raster, tmp_path, model, factor, warned
+):
+    images = image(), image() * np.float32(factor)
+    stacks = [
+        cut(make_raster, values, {name: part})[0]
+        for values, (name, part) in zip(images, PARTS.items(), strict=True)
+    ]
+    _, said = predicted(tmp_path, stacks, model)
+    told = "is no part of the scene of the other stacks, with which it gets one light, or its"
+    assert any(told in text for text in said) == warned
+
+
 def test_a_model_with_a_light_of_its_own_takes_no_other(make_raster, tmp_path, model):
     torch.manual_seed(0)
     save_model(model, build("fc_densenet", 2, 2, **SMALL), replace(CARD, scene={}))

@@ -118,6 +118,12 @@ class TestReadAsTheWhole:
         assert look(tmp_path)[2].tolist() == [[[1, 1, 1, 2]] * 4]  # by name
         assert (look(tmp_path / "list.txt")[2] == 1).all()  # as listed
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+    def test_lists_are_read_as_windows_writes_them(self, make_raster, tmp_path, encoding):
+        make_raster("ä b.tif", np.ones((4, 4), np.uint8))
+        (tmp_path / "list.txt").write_text(f'"{tmp_path}/ä b.tif"\r\nä b.tif\r\n', encoding)
+        assert (look(tmp_path / "list.txt")[2] == 1).all()
+
     def test_tiles_whose_nodata_differ_keep_their_values(self, make_raster, tmp_path):
         east = from_origin(500020, 5000000, 10, 10)
         make_raster("a.tif", np.array([[0, 7]], np.uint8), nodata=7)
@@ -228,3 +234,22 @@ class TestRefused:
         )
         with Source.open(tmp_path / "dem.txt", need_crs=False) as source:
             assert source.read()[0].tolist() == [[[5, 6]]]
+
+
+@pytest.mark.parametrize("ends", [("B02", "B03"), ("slope", "aspect"), ("RED", "NIR")])
+def test_files_of_one_scene_with_a_band_each_are_no_tiles(make_raster, tmp_path, ends):
+    (tmp_path / "scene").mkdir()
+    for end in ends:
+        make_raster(f"scene/T33TUM_20200101_{end}.tif", np.ones((4, 4), np.uint16))
+    with pytest.raises(InputError, match=r"of the ground of which .* give the bands as layers of"):
+        look(tmp_path / "scene")
+
+
+@pytest.mark.parametrize("names", [("a_B1", "a_B2"), ("T33_B02", "T34_B02"), ("x_2020", "x_2021")])
+def test_sheets_tiles_of_one_band_and_other_days_are_tiles(make_raster, tmp_path, names):
+    (tmp_path / "scene").mkdir()
+    for number, name in enumerate(names):
+        left = 500000 if "2021" in name else 500000 + 40 * number
+        transform = from_origin(left, 5000000, 10, 10)
+        make_raster(f"scene/{name}.tif", np.ones((4, 4), np.uint16), transform=transform)
+    assert look(tmp_path / "scene")[2].all()
