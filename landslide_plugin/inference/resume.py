@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
+from ..core.addresses import stamp
 from ..core.system import replace
 from ..outputs.claims import files_of
 from ..outputs.whole import afterwards
 from ..raster import Source
-from ..raster.addresses import stamp
 from ..raster.reflectance import sampled
 from .tiling import Tiling
 from .units import Part, Unit, shapes

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..contract.errors import InputError
 from ..core.access import require_allowed
-from .addresses import beside, is_address
+from ..core.addresses import beside, is_address
 
 _LARGEST = 2**28
 """Bytes of a file of items that are read."""

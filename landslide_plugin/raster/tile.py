@@ -11,7 +11,7 @@ from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from ..contract.errors import GridError, InputError
-from .addresses import is_address
+from ..core.addresses import is_address
 from .bands import band_in_path
 from .declared import band_numbers, scaling_of
 from .grid import Grid, require_north_up

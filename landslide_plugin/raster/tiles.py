@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.access import require_allowed
-from .addresses import beside, is_address
+from ..core.addresses import beside, is_address
 from .stac import Item, item_of, of_asset, read_items
 from .tile_index import LOCATION, read_index, read_parquet
 

@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader, MemoryFile
 
 from ..contract.errors import InputError
 from ..core.access import parse_xml
-from .addresses import is_address, is_remote
+from ..core.addresses import is_address, is_remote
 from .bands import name_from_file
 from .kinds import add_items, described
 from .opening import open_raster

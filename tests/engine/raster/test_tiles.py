@@ -11,9 +11,9 @@ import pystac
 import pytest
 from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core.addresses import beside
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
-from landslide_mapper.landslide_plugin.raster.addresses import beside
 from landslide_mapper.landslide_plugin.raster.scene_date import scene_date
 from landslide_mapper.landslide_plugin.raster.tiles import tiles_of
 from rasterio.transform import from_origin
