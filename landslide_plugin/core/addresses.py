@@ -1,7 +1,8 @@
-"""Names of files that stand in other files: relative ones, and addresses of the internet."""
+"""Names of files that stand in other files or folders: relative ones, addresses of the internet."""
 
 import re
 import urllib.request
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path, PurePosixPath
 
 from ..contract.errors import InputError
@@ -12,6 +13,8 @@ _BUCKETS = {"s3": "vsis3", "gs": "vsigs", "az": "vsiaz", "oss": "vsioss"}
 _STAMPS = ("ETag", "Last-Modified", "Content-Range")
 _PATIENCE = 20.0
 """Seconds."""
+_LONGEST = 2**24
+"""Bytes of a list that are read."""
 
 
 def is_address(name: str) -> bool:
@@ -67,3 +70,38 @@ def beside(file: str | Path, name: str) -> str:
     if is_address(str(file)):
         return str(PurePosixPath(str(file)).parent / name)
     return str(Path(file).parent / name)
+
+
+def names_in(file: Path, endings: tuple[str, ...]) -> list[str]:
+    """Return the names in a text file, one a line; none where it is no list of such.
+
+    Args:
+        file: the list, which ends in .txt; what is relative in it lies `beside` it.
+        endings: of names of files that need not lie here; what follows a bar is none of them.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    if file.suffix.lower() != ".txt":
+        return []
+    with file.open("rb") as opened:
+        content = opened.read(_LONGEST)
+    encoding = "utf-16" if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig"
+    lines = [line.strip() for line in content.decode(encoding, "replace").splitlines()]
+    names = [line.strip('"') for line in lines if line]  # Windows copies paths with these
+    first = names[0].split("|")[0] if names else ""  # a text grid begins with no name
+    is_name = is_address(first) or first.lower().endswith(endings)
+    return names if is_name or (first and Path(beside(file, first)).is_file()) else []
+
+
+def files_in(folder: Path, endings: tuple[str, ...]) -> list[str]:
+    """Return the paths of a folder's files with some endings, by name.
+
+    Raises:
+        OSError: it can't be read.
+    """
+    return sorted(
+        str(file)
+        for file in folder.iterdir()
+        if file.suffix.lower() in endings and not file.name.startswith(".") and file.is_file()
+    )

@@ -17,12 +17,15 @@ from shapely import GeometryType, STRtree, box, get_type_id
 
 from ..contract.errors import InputError
 from ..core.access import no_answer, require_allowed
+from ..core.addresses import beside, files_in, names_in
 from ..core.progress import Progress
+from ..vector.files import LAYERS
 from ..vector.layers import read_vector
 from ..vector.shapes import refuse_both
 from .grid import Grid
 from .source import Source
 from .threshold import carried
+from .tiles import RASTERS
 
 UNLABELLED = -1
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
@@ -199,12 +202,24 @@ def least_landslide(
 def is_raster(path: str | Path) -> bool:
     """Whether a path is a raster: it opens as one, or its ending says that it should.
 
+    Of a folder or a list its files tell.
+
     Raises:
-        InputError: a GeoPackage holds a raster and vector layers, and the path names none of them.
+        InputError: a GeoPackage or a folder holds rasters and vector layers, and the path names
+            none of them.
     """
     if "|layername=" in str(path) or "|layerid=" in str(path):
         return False
     require_allowed(str(path))
+    if os.path.isdir(path) and (rasters := files_in(Path(path), RASTERS)):
+        if layers := files_in(Path(path), LAYERS):
+            raise InputError(
+                f"The folder {path} holds rasters ({Path(rasters[0]).name}) and vector layers "
+                f"({Path(layers[0]).name}): list those that are meant in a text file."
+            )
+        return True
+    if named := names_in(Path(path), (*RASTERS, ".vrt", *LAYERS)):
+        return is_raster(beside(path, named[0]))
     try:
         with rasterio.open(path) as dataset:
             opens = bool(dataset.count or dataset.subdatasets)

@@ -1,17 +1,16 @@
 """Tile indexes: layers of footprints whose field names the file of each."""
 
 from collections.abc import Mapping
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from ..contract.errors import InputError
 from ..core.access import is_format_allowed
+from ..vector.parquet import is_parquet, require_parquet
 
 LOCATION = "location"
 """The field that names the files, as gdaltindex has it."""
 _VECTORS = (".gpkg", ".shp", ".fgb", ".geojson")
-_PARQUET = (".parquet", ".geoparquet")
 
 
 def read_index(file: Path) -> list[str]:
@@ -41,13 +40,9 @@ def read_parquet(file: Path) -> list[Mapping[str, Any]]:
     Raises:
         InputError: no package that reads it is installed, or it is damaged.
     """
-    if file.suffix.lower() not in _PARQUET:
+    if not is_parquet(file):
         return []
-    if find_spec("pyarrow") is None:
-        raise InputError(
-            f"The engine's Python lacks the package pyarrow, which reads {file}: install it there, "
-            "or save the footprints as a GeoPackage."
-        )
+    require_parquet(file)
     from pyarrow import ArrowException
     from pyarrow.parquet import ParquetFile
 

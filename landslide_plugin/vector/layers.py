@@ -1,13 +1,16 @@
 """Reading and writing vector layers."""
 
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pyogrio
 import pyogrio.raw
+from pandas.api.types import is_numeric_dtype
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
 
@@ -15,7 +18,20 @@ from ..contract.errors import InputError, OutputError
 from ..core.access import formats
 from ..core.progress import Progress
 from ..outputs.whole import require_folder, whole_file
-from .shapes import locate, no_crs, no_geometry, placed, require_some, unreadable, usable
+from .copies import copies
+from .files import files_of
+from .parquet import is_parquet, read_geoparquet
+from .shapes import (
+    brought,
+    locate,
+    no_geometry,
+    placed,
+    require_crs,
+    require_some,
+    tell_copies,
+    unreadable,
+    usable,
+)
 
 
 def read_vector(
@@ -31,9 +47,11 @@ def read_vector(
     """Read a layer, repair what is invalid, bring it to a CRS.
 
     Args:
-        source: a file, or `file|layername=name` as QGIS writes it.
+        source: a file, or `file|layername=name` as QGIS writes it; or what `files_of` knows as
+            several files, of which what `copies` tells counts once where the fields wanted say the
+            same.
         what: the layer's role in messages, such as "rivers".
-        crs: the CRS wanted; the layer's own when None.
+        crs: the CRS wanted; the layer's own, of several files the first one's, when None.
         kinds: geometry kinds wanted, of "Polygon", "LineString", "Point" (multi ones included);
             features of other kinds are dropped with a warning.
         columns: the fields wanted; all when None.
@@ -47,33 +65,83 @@ def read_vector(
         InputError: missing, unreadable, a field is not there, or no usable feature.
         GridError: the layer has no CRS and one is wanted.
     """
-    path, layer = locate(source, what, progress)
-    try:
-        frame = pyogrio.read_dataframe(path, force_2d=True, layer=layer, on_invalid="fix")
-    except (DataSourceError, DataLayerError) as error:
-        raise unreadable(source, what, error) from error
+    told, names, asked = progress or Progress(), files_of(source), columns or []
+    frames = [_read(name, what, asked, progress) for name in names]
+    read = np.concatenate([np.asarray(frame.geometry.array) for frame in frames])
+    geometries, origin = usable(read, what, kinds, told)
+    if not (len(read) == 0 and may_be_empty):
+        require_some(geometries, source, what, kinds)
+    file = np.repeat(np.arange(len(names)), [len(frame) for frame in frames])[origin]
+    table = _joined(frames, names, what, asked).iloc[origin]
+    wanted = next((frame.crs for frame in frames if frame.crs), None) if crs is None else crs
+    if wanted is not None:
+        wanted = CRS.from_user_input(wanted)
+        named = zip(frames, names, strict=True)
+        systems = [require_crs(frame.crs, name, what) for frame, name in named]
+        geometries = brought(geometries, file, systems, wanted)
+    if crs is not None and len(geometries):
+        finite = placed(geometries, source, what, told)
+        geometries, file, table = geometries[finite], file[finite], table[finite]
+    frame = gpd.GeoDataFrame(table.reset_index(drop=True), geometry=geometries, crs=wanted)
+    if len(names) == 1 or frame.empty:
+        return frame
+    first, second = copies(geometries, file, wanted is not None and wanted.is_geographic)
+    values = frame[asked].astype(str).to_numpy()
+    same = (values[first] == values[second]).all(axis=1)
+    return frame.drop(tell_copies(second[same], what, told)).reset_index(drop=True)
+
+
+def _read(
+    source: str, what: str, columns: Sequence[str], progress: Progress | None
+) -> gpd.GeoDataFrame:
+    """Return a file as it is, 2-D.
+
+    Raises:
+        InputError: missing, unreadable, no layer of geometries, or a field is not there.
+    """
+    if is_parquet(source):
+        geometries, crs, table = read_geoparquet(source)
+        frame = table.to_pandas()
+        if geometries is not None:
+            frame = gpd.GeoDataFrame(frame, geometry=geometries, crs=crs)
+    else:
+        path, layer = locate(source, what, progress)
+        try:
+            frame = pyogrio.read_dataframe(path, force_2d=True, layer=layer, on_invalid="fix")
+        except (DataSourceError, DataLayerError) as error:
+            raise unreadable(source, what, error) from error
     if "geometry" not in frame:
         raise no_geometry(source, what)
-    for column in columns or []:
+    for column in columns:
         if column not in frame:
             fields = ", ".join(name for name in frame.columns if name != "geometry")
-            raise InputError(f"The {what} layer has no field {column}; it has: {fields}.")
-    geometries, origin = usable(
-        np.asarray(frame.geometry.array), what, kinds, progress or Progress()
-    )
-    if not (frame.empty and may_be_empty):
-        require_some(geometries, source, what, kinds)
-    frame = frame.iloc[origin].set_geometry(
-        gpd.GeoSeries(geometries, frame.index[origin], frame.crs)
-    )
-    if crs is not None:
-        if frame.crs is None:
-            raise no_crs(source, what)
-        frame = frame.to_crs(CRS.from_user_input(crs))
-        if len(frame):
-            shapes = np.asarray(frame.geometry.array)
-            frame = frame[placed(shapes, source, what, progress or Progress())]
-    return frame.reset_index(drop=True)
+            raise InputError(f"The {what} layer {source} has no field {column}; it has: {fields}.")
+    return frame
+
+
+def _joined(
+    frames: Sequence[gpd.GeoDataFrame], names: Sequence[str], what: str, columns: Sequence[str]
+) -> pd.DataFrame:
+    """Return the fields of several files below each other; what a file lacks is null there.
+
+    Raises:
+        InputError: a field that is wanted holds numbers in one and text in another.
+    """
+    for column in columns:
+        named = zip(frames, names, strict=True)
+        kinds = {_kind(frame[column]): name for frame, name in named if frame[column].notna().any()}
+        if len(kinds) > 1:
+            (kind, name), (other, another) = kinds.items()
+            raise InputError(
+                f"The field {column} of the {what} holds {kind} in {name} and {other} in "
+                f"{another}: bring it to one type."
+            )
+    tables = [frame.drop(columns="geometry") for frame in frames if len(frame)]
+    return pd.concat(tables or [frames[0].drop(columns="geometry")], ignore_index=True)
+
+
+def _kind(values: "pd.Series[Any]") -> str:
+    return "numbers" if is_numeric_dtype(values) else "text"
 
 
 def write_vector(

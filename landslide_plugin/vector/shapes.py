@@ -19,6 +19,9 @@ from pyproj import CRS, Transformer
 from ..contract.errors import GridError, InputError
 from ..core.access import formats, no_answer, require_allowed
 from ..core.progress import Progress
+from .copies import copies
+from .files import files_of
+from .parquet import is_parquet, read_geoparquet
 
 Geometries = NDArray[np.object_]
 
@@ -63,7 +66,8 @@ def read_shapes(
     """Read the geometries of a layer, repaired, 2-D, none empty, in a CRS.
 
     Args:
-        source: a file, or `file|layername=name` as QGIS writes it.
+        source: a file, or `file|layername=name` as QGIS writes it; or what `files_of` knows as
+            several files, of which what `copies` tells counts once.
         what: the layer's role in messages, such as "rivers".
         crs: the CRS wanted.
         kinds: see `usable`.
@@ -73,25 +77,72 @@ def read_shapes(
         InputError: missing, unreadable, or no usable feature.
         GridError: the layer has no CRS.
     """
-    path, layer = locate(source, what, progress)
-    try:
-        meta, _, encoded, _ = pyogrio.raw.read(path, layer=layer, columns=[], force_2d=True)
-    except (DataSourceError, DataLayerError) as error:
-        raise unreadable(source, what, error) from error
-    if encoded is None:
-        raise no_geometry(source, what)
-    read = shapely.from_wkb(encoded, on_invalid="fix")
-    geometries, _ = usable(read, what, kinds, progress or Progress())
+    told = progress or Progress()
+    names = files_of(source)
+    read = [_read(name, what, progress) for name in names]
+    geometries, origin = usable(np.concatenate([each for each, _ in read]), what, kinds, told)
     require_some(geometries, source, what, kinds)
-    if not meta["crs"]:
-        raise no_crs(source, what)
-    theirs, wanted = CRS.from_user_input(meta["crs"]), CRS.from_user_input(crs)
-    if theirs == wanted:
+    file = np.repeat(np.arange(len(names)), [len(each) for each, _ in read])[origin]
+    systems = [
+        require_crs(system, name, what) for (_, system), name in zip(read, names, strict=True)
+    ]
+    wanted = CRS.from_user_input(crs)
+    geometries = brought(geometries, file, systems, wanted)
+    finite = placed(geometries, source, what, told)
+    geometries, file = geometries[finite], file[finite]
+    if len(names) == 1:
         return geometries
-    transformer = Transformer.from_crs(theirs, wanted, always_xy=True)
-    moved: Geometries = shapely.transform(geometries, transformer.transform, interleaved=False)
-    finite = placed(moved, source, what, progress or Progress())
-    return moved[finite]
+    _, copied = copies(geometries, file, wanted.is_geographic)
+    return np.delete(geometries, tell_copies(copied, what, told))
+
+
+def _read(source: str, what: str, progress: Progress | None) -> tuple[Geometries, CRS | None]:
+    """Return the geometries of a file as they are, 2-D, and their CRS."""
+    if is_parquet(source):
+        geometries, crs, _ = read_geoparquet(source)
+    else:
+        path, layer = locate(source, what, progress)
+        try:
+            meta, _, encoded, _ = pyogrio.raw.read(path, layer=layer, columns=[], force_2d=True)
+        except (DataSourceError, DataLayerError) as error:
+            raise unreadable(source, what, error) from error
+        geometries = None if encoded is None else shapely.from_wkb(encoded, on_invalid="fix")
+        crs = CRS.from_user_input(meta["crs"]) if meta["crs"] else None
+    if geometries is None:
+        raise no_geometry(source, what)
+    return geometries, crs
+
+
+def brought(
+    geometries: Geometries, file: NDArray[np.intp], systems: Sequence[CRS], wanted: CRS
+) -> Geometries:
+    """Bring geometries of several files to one CRS.
+
+    Args:
+        geometries: valid ones.
+        file: the number of each one's file.
+        systems: CRS of each file.
+        wanted: the CRS.
+    """
+    moved = geometries.copy()
+    for system in set(systems) - {wanted}:
+        numbers = [number for number, each in enumerate(systems) if each == system]
+        those = np.isin(file, numbers)
+        transformer = Transformer.from_crs(system, wanted, always_xy=True)
+        moved[those] = shapely.transform(
+            geometries[those], transformer.transform, interleaved=False
+        )
+    return moved
+
+
+def tell_copies(copied: NDArray[np.intp], what: str, progress: Progress) -> NDArray[np.intp]:
+    """Return which features are copies, each once, and say how many count no second time."""
+    once = np.unique(copied)
+    if len(once):
+        progress.message(
+            f"{len(once)} features of the {what} lie in several files: they count once."
+        )
+    return once
 
 
 def locate(
@@ -156,16 +207,19 @@ def _exists(path: str | Path) -> bool:
 
 
 def fields_of(source: str | Path, what: str) -> list[str]:
-    """Return the names of a layer's fields.
+    """Return the names of a layer's fields; of several files' those of the first one.
 
     Raises:
         InputError: see `locate`, or it can't be read.
     """
-    path, layer = locate(source, what)
+    first = files_of(source)[0]
+    if is_parquet(first):
+        return [str(name) for name in read_geoparquet(first)[2].column_names]
+    path, layer = locate(first, what)
     try:
         return [str(name) for name in pyogrio.read_info(path, layer=layer)["fields"]]
     except (DataSourceError, DataLayerError) as error:
-        raise unreadable(source, what, error) from error
+        raise unreadable(first, what, error) from error
 
 
 def refuse_both(path: str | Path) -> None:
@@ -284,6 +338,12 @@ def no_geometry(source: str | Path, what: str) -> InputError:
     return InputError(f"The {what} layer {source} has no geometry: choose another layer.")
 
 
-def no_crs(source: str | Path, what: str) -> GridError:
-    """Return the error of a layer of unknown place."""
-    return GridError(f"The {what} layer {source} has no CRS: assign its projection first.")
+def require_crs(crs: CRS | None, source: str | Path, what: str) -> CRS:
+    """Return a layer's CRS.
+
+    Raises:
+        GridError: it has none.
+    """
+    if crs is None:
+        raise GridError(f"The {what} layer {source} has no CRS: assign its projection first.")
+    return crs

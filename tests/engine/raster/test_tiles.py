@@ -181,7 +181,7 @@ def laid(path, tmp_path, *assets, **options):
 class TestParquet:
     def test_a_package_that_is_missing_is_named(self, tmp_path, monkeypatch):
         monkeypatch.setattr(
-            "landslide_mapper.landslide_plugin.raster.tile_index.find_spec", lambda name: None
+            "landslide_mapper.landslide_plugin.vector.parquet.find_spec", lambda name: None
         )
         (tmp_path / "index.parquet").write_bytes(b"PAR1")
         with pytest.raises(InputError, match="lacks the package pyarrow"):

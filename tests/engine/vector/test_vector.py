@@ -145,7 +145,8 @@ class TestOneLayerOfSeveral:
         (tmp_path / "a.kml").write_text(f"<kml><Document>{kml}</Document></kml>")
         for layer, x in (("one", 1.0), ("two", 2.0)):
             frame = gpd.GeoDataFrame(geometry=[Point(x, 0)], crs=4326)
-            frame.to_file(tmp_path / "a.sqlite", layer=layer, mode="w" if x == 1 else "a")
+            mode = "w" if x == 1 else "a"
+            frame.to_file(tmp_path / "a.sqlite", driver="SQLite", layer=layer, mode=mode)
         for name in ("a.kml", "a.sqlite"):
             frame, (warning,) = messages(tmp_path / name)
             taken = {1.0: "one", 2.0: "two"}[frame.geometry[0].x]
