@@ -20,6 +20,7 @@ from ..raster.grid import Grid
 from ..raster.landslides import Polygons, is_raster
 from ..raster.source import Source
 from ..raster.threshold import Threshold
+from ..raster.undeclared import mark_unknown
 from ..raster.validity import UNDECLARED_FILL
 from ..vector.layers import read_vector
 
@@ -127,9 +128,9 @@ class Layer:
             GridError: no CRS.
         """
         if is_raster(path):
-            return cls(
-                path, what, files.enter_context(Source.open(path, what=what, zero_is_data=True))
-            )
+            source = files.enter_context(Source.open(path, what=what, zero_is_data=True))
+            mark_unknown(source, source.bands[0], progress)
+            return cls(path, what, source)
         return cls.polygons(path, what, progress, may_be_empty=True)
 
     @classmethod
@@ -308,5 +309,7 @@ def _looked_at(raster: Source) -> NDArray[np.float64]:
     looked = raster.dataset.read(1, out_shape=(height, width), masked=True).compressed()
     values = np.unique(looked[np.isfinite(looked)]).astype(np.float64)
     values = values[np.abs(values) < UNDECLARED_FILL]
+    if raster.fill:
+        values = np.setdiff1d(values, list(raster.fill.voids.get(1, ())))
     scaled: NDArray[np.float64] = values * raster.dataset.scales[0] + raster.dataset.offsets[0]
     return scaled

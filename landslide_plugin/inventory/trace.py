@@ -43,8 +43,8 @@ class Scene:
     """A probability raster or a mask, and the terrain on its grid.
 
     A raster of a floating type, or one with a scale, holds probabilities, 0..1. Another of an
-    integer type is a mask: 0 is background, 1 or 255 is landslide; one that names several classes
-    holds their numbers.
+    integer type is a mask: 0 is background, 1 or 255 is landslide (see `mark_unknown` for both);
+    one that names several classes holds their numbers.
 
     Args:
         source: the raster; its band `landslide_probability`, or else its first, or all of those

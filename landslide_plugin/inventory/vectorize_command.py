@@ -13,6 +13,7 @@ from ..raster import Source
 from ..raster.grid import Grid, require_north_up, tell_metres
 from ..raster.scene_date import scene_date
 from ..raster.threshold import USUAL, Threshold, threshold_tag
+from ..raster.undeclared import mark_unknown
 from ..vector.layers import require_vector_output
 from .attributes import make_inventory
 from .division import ELEVATION, Divider
@@ -140,6 +141,7 @@ def _open(path: str, stack: ExitStack, progress: Progress) -> Source:
         progress.warning(f"{path} has no CRS: areas and lengths are in its own units.")
     else:
         require_north_up(source.grid.transform, path)
+    mark_unknown(source, band_of(source), progress)
     if kinds := kinds_of(source):
         progress.message(f"Kinds of landslide: {', '.join(kind.name for kind in kinds)}.")
     elif len(source.bands) > 1 and band_of(source) != BAND:

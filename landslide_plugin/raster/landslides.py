@@ -26,6 +26,7 @@ from .grid import Grid
 from .source import Source
 from .threshold import carried
 from .tiles import RASTERS
+from .undeclared import mark_unknown
 
 UNLABELLED = -1
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
@@ -163,7 +164,7 @@ class Mask:
 def least_landslide(
     mask: Source, asked: float | None, remedy: str, progress: Progress
 ) -> float | None:
-    """Return the value from which a raster of landslides says so.
+    """Return the value from which a raster of landslides says so; see `mark_unknown` too.
 
     Args:
         mask: the raster; what matters is its first band.
@@ -184,6 +185,7 @@ def least_landslide(
             f"Of the {len(mask.bands)} bands of {mask.path} the first, {band}, alone says where "
             "landslides are: export the one that does if it is another."
         )
+    mark_unknown(mask, band, progress)
     scaling = mask.scaling[band]
     whole = not mask.dataset.dtypes[mask.index_of(band) - 1].startswith("float")
     if asked is not None or (whole and (scaling.scale, scaling.offset) == (1, 0)):

@@ -1,10 +1,13 @@
-"""Looks for undeclared fill in open rasters, and has it count as nodata."""
+"""Looks for undeclared fill in open rasters and masks, and has it count as nodata."""
 
 import math
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from rasterio.enums import Compression
 from rasterio.windows import Window
 
@@ -23,6 +26,10 @@ _ELEVATION = re.compile(r"(^|[\W_\d])(dem|dsm|dtm|elevation|srtm|aw3d30)([\W_\d]
 _NUMBERED = re.compile(r"(band|sr_b|b|layer|channel)[\s_-]?\d+a?", re.I)
 MOST_TOLD = 3
 """Files that a sentence names."""
+
+CLASSES = 16
+"""Whole numbers above 0 and up to this are those of classes."""
+MASKED = 255.0
 
 _LOSSY = ("JPEG", "WEBP", "JP2OpenJPEG", Compression.jpeg, Compression.webp)
 _MEGABYTES = 64
@@ -74,6 +81,59 @@ def mark_fill(
             f"{'; '.join(told[:MOST_TOLD])}{more}. Choose FILL = keep "
             f"({FILL.label}: {FILL.words['keep']}) to take them as values."
         )
+
+
+def mark_unknown(mask: Source, band: str, progress: Progress) -> None:
+    """Have what stands for nothing in a mask of whole numbers count as nodata, and say so.
+
+    These are numbers below 0, and 255 as `stands_for_unknown` says. A mask that declares another
+    value than 0 as nodata is believed.
+
+    Args:
+        mask: all of it is read once.
+        band: its name.
+        progress: where it is said.
+
+    Raises:
+        InputError: the file is damaged.
+    """
+    index = mask.index_of(band)
+    kind, nodata = np.dtype(mask.dataset.dtypes[index - 1]), mask.dataset.nodatavals[index - 1]
+    scaling = mask.scaling[band]
+    if kind.kind not in "iu" or (scaling.scale, scaling.offset) != (1, 0) or nodata:
+        return
+    counts: Counter[float] = Counter()
+    for window in mask.grid.windows(_MEGABYTES, 1):
+        (values,), (valid,) = mask.read_stored(window, [index])
+        for value, count in zip(*counted(values[valid].astype(kind)), strict=True):
+            counts[float(value)] += int(count)
+    below = [value for value in counts if value < 0]
+    above = sorted(value for value in counts if value > 0)
+    voids = below + ([MASKED] if stands_for_unknown(above) else [])
+    if not voids or len(below) > CLASSES:
+        return
+    mask.fill = Fill(voids={index: {one: counts[one] for one in voids}}, pixels=counts.total())
+    progress.warning(
+        f"{mask.fill.describe()} of {mask.path} mean that nothing is known there, as it seems: "
+        "declare the value as nodata (gdal_edit -a_nodata), or set it to 1 or 0 if it means that."
+    )
+
+
+def stands_for_unknown(values: Sequence[float]) -> bool:
+    """Return whether 255 among the values of a mask is what is not known, beside classes.
+
+    Args:
+        values: those above 0, in order.
+    """
+    return len(values) > 1 and values[-1] == MASKED and values[-2] <= CLASSES
+
+
+def counted(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
+    """Return the different values of whole numbers and how often each occurs."""
+    if values.dtype == np.uint8:
+        counts = np.bincount(values.ravel(), minlength=256)
+        return np.flatnonzero(counts), counts[counts > 0]
+    return np.unique(values, return_counts=True)
 
 
 def find_fill(

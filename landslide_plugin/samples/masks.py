@@ -14,6 +14,7 @@ from rasterio.io import DatasetReader
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..raster.undeclared import MASKED, counted, stands_for_unknown
 from ..raster.validity import UNDECLARED_FILL
 from .tile_files import RASTERS, open_array, open_tile
 
@@ -122,7 +123,7 @@ class MaskSurvey:
         if value.dtype.kind == "f" and not self._fractions:
             self._fractions = bool((value != np.floor(value)).any())
         if not self._fractions:
-            for one, count in zip(*_counted(value), strict=True):
+            for one, count in zip(*counted(value), strict=True):
                 self._counts[float(one)] = self._counts.get(float(one), 0) + int(count)
 
     @property
@@ -173,18 +174,14 @@ class MaskSurvey:
         named = ", ".join(f"{value:g}" for value in values[:_NAMED])
         more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
         told = f"The masks hold the values {named}{more} beside 0"
-        if self._has_unknown(values):
+        if stands_for_unknown(values):
             progress.warning(f"{told}: 255 is taken as not known, what is below for landslide.")
-            return MaskRule(unknown=255)
+            return MaskRule(unknown=MASKED)
         progress.warning(
             f"{told}: each is taken for landslide. If one of them is not, set it to 0, or declare "
             "it as nodata."
         )
         return PLAIN
-
-    def _has_unknown(self, values: list[float]) -> bool:
-        """Return whether 255 stands for what is not known, beside numbers of classes."""
-        return len(values) > 1 and values[-1] == 255 and values[-2] <= _MANY
 
     def _is_blurred(self) -> bool:
         """Return whether values lie about 0 and the highest, as blurred edges leave them.
@@ -306,11 +303,3 @@ def _bands_first(array: NDArray[Any]) -> NDArray[Any]:
         return array[np.newaxis]
     axis = 0 if array.shape[0] <= min(array.shape[1:]) else 2
     return np.moveaxis(array, axis, 0)
-
-
-def _counted(value: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
-    """Return the different values and how often each occurs."""
-    if value.dtype == np.uint8:
-        counts = np.bincount(value, minlength=256)
-        return np.flatnonzero(counts), counts[counts > 0]
-    return np.unique(value, return_counts=True)

@@ -178,6 +178,21 @@ def test_whole_numbers_above_one_are_warned_of(make_raster):
     assert any("whole numbers up to 255" in text for text in warnings)
 
 
+@pytest.mark.parametrize("nothing", [255, -1])
+def test_what_stands_for_nothing_in_a_mask_is_not_compared(make_raster, nothing):
+    ours, truth = masks(6)
+    whole = ours.astype(np.int16), truth.astype(np.int16)
+    for number, part in enumerate(whole):
+        part[10 * number : 10 * number + 10] = nothing
+    events = []
+    paths = [make_raster(f"{name}.tif", part) for name, part in zip("pr", whole, strict=True)]
+    values = run(*paths, events)
+    expected = Confusion.of(ours[20:] > 0, truth[20:] > 0)
+    assert (values["tp"], values["tn"]) == (expected.tp, expected.tn)
+    assert sum(f"{nothing} on" in event.get("text", "") for event in events) == 2
+    assert not any("whole numbers up to" in event.get("text", "") for event in events)
+
+
 def test_bad_input(make_raster, make_polygons, tmp_path):
     ours, truth = masks(7)
     good, other = make_raster("p.tif", ours), make_raster("r.tif", truth)

@@ -106,6 +106,18 @@ def test_a_mask_has_no_probabilities(make_raster, run, on):
     assert frame[["prob_mean", "prob_max"]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("nothing, kind", [(255, "uint8"), (-1, "int16"), (-9999, "int16")])
+def test_what_stands_for_nothing_in_a_mask_is_no_landslide_and_that_is_said(
+    make_raster, run, nothing, kind
+):
+    mask = np.zeros((20, 20), kind)
+    mask[3:6, 3:6] = 1
+    mask[10:] = nothing
+    frame, said = run(make_raster("m.tif", mask))
+    assert frame.geometry.area.tolist() == [900]
+    assert any(text.startswith(f"{nothing} on 50 % of the pixels") for text in said)
+
+
 def test_a_mask_whose_nodata_is_255(make_raster, run):
     mask = np.full((20, 20), 255, "uint8")
     mask[3:6, 3:6] = 1

@@ -8,12 +8,14 @@ from affine import Affine
 from hypothesis import example, given
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.landslides import (
     UNLABELLED,
     Mask,
     Polygons,
     is_raster,
+    least_landslide,
 )
 from landslide_mapper.landslide_plugin.raster.source import Source
 from rasterio.crs import CRS
@@ -47,6 +49,24 @@ def test_tiny_polygon_is_not_swallowed_by_a_large_one():
     ids = polygons(box(16, 71, 19, 74), box(0, 0, 100, 100)).ids(WHOLE)
     assert ids[2, 1] == 1
     assert (ids == 2).sum() == 99
+
+
+@pytest.mark.parametrize("nothing", [255, -1])
+def test_what_stands_for_nothing_beside_numbers_of_landslides_is_not_known(make_raster, nothing):
+    numbers = np.array([[0, 1, 2], [0, nothing, nothing]], np.int16)
+    said = []
+    with Source.open(make_raster("m.tif", numbers)) as mask:
+        assert least_landslide(mask, None, "", Progress(said.append)) is None
+        ids = Mask(mask).ids(Window(0, 0, 3, 2))
+    assert ids.tolist() == [[0, 1, 1], [0, UNLABELLED, UNLABELLED]]
+    (text,) = [event["text"] for event in said]
+    assert text.startswith(f"{nothing} on 33 % of the pixels of")
+
+
+def test_a_mask_of_255_alone_is_one(make_raster):
+    with Source.open(make_raster("m.tif", np.array([[0, 255]], np.uint8))) as mask:
+        assert least_landslide(mask, None, "", Progress()) is None
+        assert Mask(mask).ids(Window(0, 0, 2, 1)).tolist() == [[0, 1]]
 
 
 def test_overlap_goes_to_the_later():
