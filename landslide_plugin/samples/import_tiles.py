@@ -30,6 +30,8 @@ from .splits import (
 )
 from .tile_files import TileHeader, read_header, read_tile
 
+ALIKE = 1.1
+"""Factor between pixel sizes from which on they are others."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 
 
@@ -104,6 +106,7 @@ def find_tiles(
         _tile(image, mask, bands, root, survey, holds=not masks and image not in inside)
         for image, mask, root in looked
     ]
+    _require_alike(tiles)
     if masks:
         rule = survey.rule(instances, progress)
         tiles = tiles if rule == PLAIN else [_read_by(rule, tile) for tile in tiles]
@@ -161,13 +164,12 @@ class TileImport:
         for tile, index, number in progress.part(0.3, 1).track(assigned, len(tiles)):
             if index != DROPPED:
                 self._write(tile, SPLITS[index], int(number), writer)
-        first = tiles[0].header
         names = {tile.header.crs.to_string() if tile.header.crs else None for tile in tiles}
         return writer.finish(
             split=kind,
             seed=self.seed,
             tile_size=size,
-            resolution=self.resolution or first.resolution,
+            resolution=_resolution(tiles, self.resolution, progress),
             crs=names.pop() if len(names) == 1 else None,
             sources=list(dict.fromkeys(filter(None, self.folders))),
             before=None if by_image else _pixels(tiles),
@@ -251,6 +253,47 @@ def _outline(header: TileHeader) -> shapely.Polygon:
     height, width = header.shape
     corners = ((0, 0), (width, 0), (width, height), (0, height))
     return shapely.Polygon([header.transform * corner for corner in corners])
+
+
+def _require_alike(tiles: Sequence[Tile]) -> None:
+    """Refuse images that hold numbers of several kinds, which are in other units.
+
+    Raises:
+        InputError: they do.
+    """
+    first = tiles[0]
+    for tile in tiles:
+        if tile.header.numbers != first.header.numbers:
+            raise InputError(
+                f"{tile.image} holds {tile.header.numbers}, and {first.image} "
+                f"{first.header.numbers}, so that their units differ: bring all images to one type."
+            )
+
+
+def _resolution(tiles: Sequence[Tile], asked: float, progress: Progress) -> float | None:
+    """Return how wide the pixels are: as asked for, else as the files say, None where none does.
+
+    Raises:
+        InputError: nothing is asked for, and files say different things.
+    """
+    said = sorted(tile.header.resolution for tile in tiles if tile.header.resolution)
+    if not said:
+        return asked or None
+    low, high = said[0], said[-1]
+    told = f"pixels of {low:.3g}{f' to {high:.3g}' if high > ALIKE * low else ''} m"
+    if asked:
+        if high > ALIKE * asked or ALIKE * low < asked:
+            progress.warning(
+                f"The images have {told}, as their files say, and RESOLUTION says {asked:g} m: "
+                "that counts."
+            )
+        return asked
+    if high > ALIKE * low:
+        raise InputError(
+            f"The images have {told}: import those of each size by themselves, or say by "
+            "RESOLUTION which counts."
+        )
+    return tiles[0].header.resolution or low
 
 
 def _masked(images: Path, masks: Path, missing: str, progress: Progress) -> dict[Path, Path | None]:

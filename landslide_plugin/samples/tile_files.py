@@ -35,6 +35,7 @@ class TileHeader:
     Attributes:
         bands: their number.
         shape: rows and columns.
+        numbers: what kind they are: "bytes", larger "whole numbers" or "decimal numbers".
         crs: None where it has no georeference.
         transform: of the pixels; the identity without georeference.
         resolution: metres a pixel; None without CRS.
@@ -42,6 +43,7 @@ class TileHeader:
 
     bands: int
     shape: tuple[int, int]
+    numbers: str
     crs: CRS | None = None
     transform: Affine = Affine.identity()  # noqa: RUF009  an Affine can't be changed
     resolution: float | None = None
@@ -64,13 +66,14 @@ def read_header(path: Path, what: str, bands: int) -> TileHeader:
             return TileHeader(
                 bands=len(source.bands),
                 shape=source.grid.shape,
+                numbers=_numbers(source.dataset.dtypes[0], _is_scaled(source)),
                 crs=crs,
                 transform=source.grid.transform,
                 resolution=source.grid.resolution if crs else None,
             )
     with open_array(path, what) as array:
         shape = _bands_first(array.shape, bands)
-        return TileHeader(bands=shape[0], shape=(shape[1], shape[2]))
+        return TileHeader(bands=shape[0], shape=(shape[1], shape[2]), numbers=_numbers(array.dtype))
 
 
 def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray[Any], NDArray[np.bool_]]:
@@ -90,7 +93,7 @@ def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray[Any], NDArray[
     if path.suffix.lower() in RASTERS:
         with open_tile(path, what) as source:
             values, valid = source.read()
-            is_byte = source.dataset.dtypes[0] == "uint8"
+            is_byte = source.dataset.dtypes[0] == "uint8" and not _is_scaled(source)
         return (values.astype(np.uint8) if is_byte else values), valid
     with open_array(path, what) as array:
         read = np.asarray(array)
@@ -104,6 +107,19 @@ def read_tile(path: Path, what: str, bands: int) -> tuple[NDArray[Any], NDArray[
         values = read.astype(np.float32)
     valid = np.abs(values) < UNDECLARED_FILL  # False for NaN too
     return np.where(valid, values, 0).astype(np.float32), valid
+
+
+def _is_scaled(source: Source) -> bool:
+    """Whether a tile's file declares a scale or an offset of its numbers."""
+    return any((one.scale, one.offset) != (1, 0) for one in source.scaling.values())
+
+
+def _numbers(kind: Any, scaled: bool = False) -> str:
+    """Return what kind of numbers a type holds; see `TileHeader`."""
+    kind = np.dtype(kind)
+    if scaled or kind.kind == "f":
+        return "decimal numbers"
+    return "bytes" if kind.itemsize == 1 else "whole numbers"
 
 
 def _bands_first(shape: tuple[int, ...], bands: int) -> tuple[int, ...]:

@@ -186,7 +186,7 @@ def test_what_stands_for_nothing_in_a_mask_is_not_compared(make_raster, nothing)
         part[10 * number : 10 * number + 10] = nothing
     events = []
     paths = [make_raster(f"{name}.tif", part) for name, part in zip("pr", whole, strict=True)]
-    values = run(*paths, events)
+    values = run(paths[0], paths[1], events)
     expected = Confusion.of(ours[20:] > 0, truth[20:] > 0)
     assert (values["tp"], values["tn"]) == (expected.tp, expected.tn)
     assert sum(f"{nothing} on" in event.get("text", "") for event in events) == 2
