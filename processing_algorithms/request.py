@@ -178,7 +178,9 @@ def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:
 
 
 def _missing_file(text: str) -> str:
-    return "" if os.path.exists(text) else f"{text} does not exist: check the path."
+    return (
+        "" if "://" in text or os.path.exists(text) else f"{text} does not exist: check the path."
+    )
 
 
 def _is_null(given: Any) -> bool:
@@ -204,7 +206,8 @@ def _plain_value(
     if isinstance(definition, QgsProcessingParameterExpression):
         return _field_name(algorithm.parameterAsString(*values).strip())
     if isinstance(definition, QgsProcessingParameterFile):
-        return os.path.abspath(algorithm.parameterAsFile(*values))
+        path = algorithm.parameterAsFile(*values)
+        return path if "://" in path else os.path.abspath(path)  # an address is none
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
         return [os.path.abspath(path) for path in algorithm.parameterAsFileList(*values)]
     if isinstance(definition, QgsProcessingParameterRange):

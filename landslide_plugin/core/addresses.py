@@ -3,7 +3,8 @@
 import re
 import urllib.request
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from pathlib import Path, PurePosixPath
+from pathlib import Path
+from urllib.parse import urljoin
 
 from ..contract.errors import InputError
 
@@ -56,20 +57,40 @@ def stamp(name: str) -> str:
     return " ".join(told).strip()
 
 
-def beside(file: str | Path, name: str) -> str:
-    """Return a name as GDAL takes it: what is relative lies beside the file that holds it."""
+def web_address(name: str) -> str:
+    """Return the address of http or https that a name is, also as GDAL writes it; else ""."""
+    address = name.removeprefix("/vsicurl/")
+    return address if address.lower().startswith(("http://", "https://")) else ""
+
+
+def as_gdal(name: str) -> str:
+    """Return a name as GDAL takes it, in a virtual raster too; a path stays as it is."""
+    if address := web_address(name):
+        return f"/vsicurl/{address}"
     scheme, _, rest = name.partition("://")
-    if rest and scheme in ("http", "https"):
-        return f"/vsicurl/{name}"
     if rest and scheme in _BUCKETS:
         return f"/{_BUCKETS[scheme]}/{rest}"
-    if rest and scheme == "file":
-        return rest
+    return rest if rest and scheme == "file" else name
+
+
+def beside(file: str | Path, name: str) -> str:
+    """Return a name as GDAL takes it: what is relative lies beside the file that holds it."""
     if is_address(name):
-        return name
-    if is_address(str(file)):
-        return str(PurePosixPath(str(file)).parent / name)
-    return str(Path(file).parent / name)
+        return as_gdal(name)
+    if address := web_address(str(file)):
+        try:
+            return as_gdal(urljoin(address, name))
+        except ValueError:  # brackets that are no address: who opens it tells
+            return as_gdal(f"{address}/{name}")
+    if not is_address(str(file)):
+        return str(Path(file).parent / name)
+    steps = as_gdal(str(file)).split("/")[:-1]
+    for step in name.split("/"):
+        if step == "..":
+            steps = steps[:-1]
+        elif step != ".":
+            steps.append(step)
+    return "/".join(steps)
 
 
 def names_in(file: Path, endings: tuple[str, ...]) -> list[str]:

@@ -37,8 +37,8 @@ def mosaic(
     Args:
         output: VRT on the grid of the files; bands say what those of the files say. Files in its
             folder, or in one within that, may move along with it.
-        input: a folder of rasters, a text file of their paths, a tile index, or STAC; see
-            `tiles_of`.
+        input: a folder of rasters, a text file of their paths, a tile index, or STAC, also by
+            its address; see `tiles_of`.
         tiles: rasters, beside or instead of it.
         assets: of STAC's items, which make the image, each its bands in this order; the only one
             when empty.

@@ -1,6 +1,7 @@
 """STAC: the files that items name, by their assets.
 
-Source: SpatioTemporal Asset Catalog 1.0 and 1.1, items, item collections, collections.
+Source: SpatioTemporal Asset Catalog 1.0 and 1.1, items, item collections, collections; STAC API
+1.0 for the pages of an answer.
 """
 
 import json
@@ -11,11 +12,14 @@ from typing import Any
 
 from ..contract.errors import InputError
 from ..core.access import require_allowed
-from ..core.addresses import beside, is_address
+from ..core.addresses import beside, web_address
+from ..core.fetch import fetch_json
 
 _LARGEST = 2**28
 """Bytes of a file of items that are read."""
-_ITEM, _ITEMS, _PARENTS = "Feature", "FeatureCollection", ("Collection", "Catalog")
+_ITEM, _PARENTS = "Feature", ("Collection", "Catalog")
+_MOST_PAGES = 1000
+"""Of a server's answer that are asked for."""
 _TIMES = ("datetime", "start_datetime")
 _NO_DATA = {"thumbnail", "overview", "metadata", "visual"}
 """Roles of assets that are no measurements."""
@@ -51,17 +55,30 @@ class Item:
     assets: Mapping[str, Asset]
 
 
-def read_items(file: Path) -> list[Item]:
+def read_items(name: str | Path) -> list[Item]:
     """Return the items of a JSON file; none where it holds no STAC.
 
     Args:
-        file: an item, items, or a collection whose items lie in files that it links to.
+        name: an item, items, or a collection that links to its items; a file, or an address of the
+            web, which may be that of a search. What a search answers page by page is asked for to
+            its end.
 
     Raises:
-        InputError: an item that it links to can't be read.
+        InputError: an item that it links to can't be read; a server does not answer, answers
+            without items, or without end.
     """
-    told = _json(file) if file.suffix.lower() in (".json", ".geojson") else None
-    return list(_items(told, file)) if told else []
+    name = str(name)
+    if address := web_address(name):
+        told = fetch_json(address)
+        items = list(_items(told, address)) if isinstance(told, dict) else []
+        if isinstance(told, dict) and not items:
+            raise InputError(
+                f"{address} answers without STAC items: give the address of items, of a collection "
+                "or of a search, and check what it asks for (collections, bbox, datetime)."
+            )
+        return items
+    told = _json(name) if name.lower().endswith((".json", ".geojson")) else None
+    return list(_items(told, name)) if told else []
 
 
 def of_asset(items: Sequence[Item], key: str, name: str) -> list[tuple[Item, Asset]]:
@@ -91,7 +108,7 @@ def of_asset(items: Sequence[Item], key: str, name: str) -> list[tuple[Item, Ass
     return [(item, item.assets[key]) for item in items]
 
 
-def item_of(told: Mapping[str, Any], file: Path) -> Item:
+def item_of(told: Mapping[str, Any], file: str | Path) -> Item:
     """Return an item as its JSON tells it, the rasters of data among its assets.
 
     Args:
@@ -108,27 +125,82 @@ def item_of(told: Mapping[str, Any], file: Path) -> Item:
     return Item(str(told.get("id", "")), str(day)[:10], assets)
 
 
-def _items(told: Mapping[str, Any], file: Path) -> Iterator[Item]:
-    kind = told.get("type")
-    for one in [told] if kind == "Feature" else _listed(told, "features"):
-        if "assets" in one:
-            yield item_of(one, file)
-    for link in _listed(told, "links") if kind in ("Collection", "Catalog") else ():
-        if link.get("rel") == "item":
-            where = beside(file, str(link.get("href", "")))
-            item = None if is_address(where) else _json(Path(where))
-            if item is None:
-                raise InputError(
-                    f"The item {where} of {file} can't be read: save items beside their collection."
-                )
-            yield item_of(item, Path(where))
+def _items(told: Mapping[str, Any], name: str) -> Iterator[Item]:
+    """Yield the items that a JSON object holds or leads to."""
+    if told.get("type") in _PARENTS:
+        links = _listed(told, "links")
+        where = {key: _linked(links, key, name) for key in ("item", "items")}
+        for file in where["item"]:
+            yield item_of(_linked_json(file, name), file)
+        if where["item"] or not where["items"]:
+            return
+        name = where["items"][0]
+        told = _linked_json(name, name)
+    for page, address in _pages(told, name):
+        for one in [page] if page.get("type") == _ITEM else _listed(page, "features"):
+            if "assets" in one:
+                yield item_of(one, address)
 
 
-def _json(file: Path) -> dict[str, Any] | None:
-    """Return a JSON object of a file; None where it holds none."""
-    require_allowed(str(file))
+def _pages(told: Mapping[str, Any], name: str) -> Iterator[tuple[Mapping[str, Any], str]]:
+    """Yield an answer of a server and those that follow it, each with its address.
+
+    Raises:
+        InputError: one can't be fetched or holds no items, or there is no end; or a file is the
+            first of several.
+    """
+    following, body, asked = _next(told), dict[str, Any](), set[str]()
+    count, matched = len(_listed(told, "features")), told.get("numberMatched")
+    if following and not web_address(name) and isinstance(matched, int) and matched > count:
+        raise InputError(
+            f"{name} holds {count} of the {matched} items that its server tells of: save all of "
+            "them, or give the address of the search."
+        )
+    yield told, name
+    while following and web_address(name):
+        where = beside(name, str(following.get("href", "")))
+        address = web_address(where) or where
+        posted = str(following.get("method", "")).upper() == "POST"
+        body = {**(body if following.get("merge") else {}), **_mapping(following.get("body"))}
+        question = f"{address} {json.dumps(body, sort_keys=True) if posted else ''}"
+        if question in asked or len(asked) == _MOST_PAGES:
+            raise InputError(
+                f"{name} answers page after page without an end ({len(asked) + 1} so far): ask for "
+                "less (bbox, datetime, a larger limit)."
+            )
+        asked.add(question)
+        told, name = _mapping(fetch_json(address, body if posted else None)), address
+        if "features" not in told:
+            raise InputError(f"{address}, the next page of items, holds none: ask for them again.")
+        yield told, name
+        following = _next(told)
+
+
+def _next(told: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    return next((one for one in _listed(told, "links") if one.get("rel") == "next"), None)
+
+
+def _linked(links: Sequence[Mapping[str, Any]], rel: str, name: str) -> list[str]:
+    return [beside(name, str(one.get("href", ""))) for one in links if one.get("rel") == rel]
+
+
+def _linked_json(where: str, name: str) -> Mapping[str, Any]:
+    told = _json(where)
+    if told is None:
+        raise InputError(
+            f"The item {where} of {name} can't be read: save items beside their collection."
+        )
+    return told
+
+
+def _json(name: str) -> dict[str, Any] | None:
+    """Return a JSON object of a file or an address; None where it holds none."""
+    if address := web_address(name):
+        told = fetch_json(address)
+        return told if isinstance(told, dict) else None
+    require_allowed(name)
     try:
-        with file.open(encoding="utf-8") as opened:
+        with Path(name).open(encoding="utf-8") as opened:
             told = json.loads(opened.read(_LARGEST))
     except (OSError, ValueError, RecursionError):
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.access import require_allowed
-from ..core.addresses import beside, files_in, names_in
+from ..core.addresses import beside, files_in, names_in, web_address
 from .stac import Item, item_of, of_asset, read_items
 from .tile_index import LOCATION, read_index, read_parquet
 
@@ -34,14 +34,20 @@ def tiles_of(name: str, asset: str = "") -> list[Named] | None:
     Args:
         name: a folder, whose rasters are taken by name, those in folders within it not; a text
             file of a path a line; a tile index, whose field `location` names files; a STAC item,
-            items or collection; GeoParquet of either. What is relative lies beside the file.
+            items or collection, also of a server, or its search; GeoParquet of either. What is
+            relative lies beside the file.
         asset: which file of STAC's items is meant; the only one when empty.
 
     Raises:
-        InputError: STAC with several assets of which none is chosen, or without the one that is;
-            an index without files; GeoParquet where no package reads it.
+        InputError: STAC with several assets of which none is chosen, or without the one that is,
+            or a server that does not answer; an index without files; GeoParquet where no package
+            reads it.
     """
     path = Path(name)
+    if address := web_address(name):
+        is_raster = address.partition("?")[0].lower().endswith((*RASTERS, ".vrt"))
+        items = [] if is_raster else read_items(name)
+        return _of_items(items, asset, name) if items else None
     try:
         if path.is_dir():
             return [Named(file) for file in files_in(path, RASTERS)] or None

@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader, MemoryFile
 
 from ..contract.errors import InputError
 from ..core.access import parse_xml
-from ..core.addresses import is_address, is_remote
+from ..core.addresses import beside, is_address, is_remote
 from .bands import name_from_file
 from .kinds import add_items, described
 from .opening import open_raster
@@ -178,11 +178,11 @@ class _File:
 
 def _make_absolute(root: ElementTree.Element, name: str) -> None:
     """Have a VRT name its files so that it may lie elsewhere."""
-    folder = str(PurePath(name).parent if is_address(name) else Path(name).absolute().parent)
+    file = name if is_address(name) else Path(name).absolute()
     for element in root.iter():
         if element.get("relativeToVRT") == "1":
             element.set("relativeToVRT", "0")
-            element.text = f"{folder}/{element.text}"
+            element.text = beside(file, element.text or "")
 
 
 def _sources(band: ElementTree.Element) -> list[tuple[str, int]]:

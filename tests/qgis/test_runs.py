@@ -1,5 +1,7 @@
 """Runs of the algorithms that derive layers and measure maps, as a script calls them."""
 
+import re
+
 import numpy as np
 import processing
 import pytest
@@ -236,6 +238,13 @@ def test_tiles_become_one_image_that_qgis_shows_and_algorithms_read(engine, dem,
     ]
     parts, whole = (read_raster(one["OUTPUT"]) for one in results)
     np.testing.assert_array_equal(parts["slope"], whole["slope"])
+
+
+def test_the_address_of_a_search_reaches_the_engine_as_it_is(engine, tmp_path):
+    address = "http://127.0.0.1:9/search?limit=1"
+    parameters = {"INPUT": address, "OUTPUT": str(tmp_path / "image.vrt")}
+    with pytest.raises(QgsProcessingException, match=re.escape(f"{address} can't be fetched")):
+        processing.run("landslide:mosaic", parameters)
 
 
 def test_an_image_of_tiles_that_is_no_vrt_is_refused(engine, tiles, tmp_path):

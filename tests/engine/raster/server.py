@@ -1,5 +1,8 @@
 """A server of files with ranges: `python server.py FOLDER` prints its port and serves till killed.
 
+A query is part of a file's name, and so is, after a #, what is posted. A file that begins with ->
+sends to the address behind that.
+
 It is a process of its own, as rasterio holds Python's lock while GDAL waits for an answer. Each
 request goes to `log.txt` in the folder; where `busy` is, all answers are 503.
 """
@@ -28,21 +31,32 @@ class Ranges(BaseHTTPRequestHandler):
         if wanted and part:
             status = 206
             part = content[int(wanted[1]) : int(wanted[2] or len(content)) + 1]
-        sent = len(part) if self.command == "GET" else 0
+        sent = 0 if self.command == "HEAD" else len(part)
         with (FOLDER / "log.txt").open("a") as log:
             log.write(f"{self.command} {self.path} {status} {sent}\n")
+        if part.startswith(b"->"):
+            status = 302
         self.send_response(status)
+        if status == 302:
+            self.send_header("Location", part[2:].decode())
         if wanted and part:
             last = int(wanted[1]) + len(part) - 1
             self.send_header("Content-Range", f"bytes {wanted[1]}-{last}/{len(content)}")
         self.send_header("ETag", f'"{hashlib.md5(content).hexdigest()}"')  # noqa: S324
+        kind = "application/geo+json" if content.startswith(b"{") else "image/tiff"
+        self.send_header("Content-Type", kind)
         self.send_header("Accept-Ranges", "bytes")
         self.send_header("Content-Length", str(len(part)))
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(part)
 
     do_HEAD = do_GET
+
+    def do_POST(self):
+        """Send the file of a question."""
+        self.path += "#" + self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.do_GET()
 
     def log_message(self, *words):
         """Say nothing."""

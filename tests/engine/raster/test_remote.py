@@ -1,14 +1,11 @@
 """Rasters on a server: read by blocks, refused where it does not answer, known when they change."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import rasterio.shutil
 from landslide_mapper.landslide_plugin.contract.errors import InputError
-from landslide_mapper.landslide_plugin.core import gdal_options
 from landslide_mapper.landslide_plugin.inference.resume import identity
 from landslide_mapper.landslide_plugin.raster import Source
 from rasterio.windows import Window
@@ -16,26 +13,6 @@ from rasterio.windows import Window
 from .tiling import build_vrt, cut
 
 SHAPE = (600, 700)
-
-
-@pytest.fixture
-def server(tmp_path, monkeypatch):
-    """A folder and the address that it is served at."""
-    for name, value in {
-        **gdal_options.PATIENCE,
-        **gdal_options.SERVERS,
-        "GDAL_HTTP_RETRY_DELAY": "0.1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    folder = tmp_path / "served"
-    folder.mkdir()
-    script = str(Path(__file__).with_name("server.py"))
-    with subprocess.Popen(
-        [sys.executable, script, str(folder)], stdout=subprocess.PIPE, text=True
-    ) as process:
-        assert process.stdout
-        yield folder, f"http://127.0.0.1:{int(process.stdout.readline())}"
-        process.kill()
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ import pystac
 import pytest
 from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
-from landslide_mapper.landslide_plugin.core.addresses import beside
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.landslide_plugin.raster.scene_date import scene_date
@@ -207,18 +206,3 @@ class TestParquet:
         (tmp_path / "index.parquet").write_bytes(b"PAR1")
         with pytest.raises(InputError, match="can't be read: it is damaged"):
             Source.open(tmp_path / "index.parquet")
-
-
-@pytest.mark.parametrize(
-    ("name", "expected"),
-    [
-        ("b.tif", "/data/b.tif"),
-        ("/other/b.tif", "/other/b.tif"),
-        ("https://a.org/b.tif", "/vsicurl/https://a.org/b.tif"),
-        ("s3://bucket/b.tif", "/vsis3/bucket/b.tif"),
-        ("/vsizip/a.zip/b.tif", "/vsizip/a.zip/b.tif"),
-        ("file:///other/b.tif", "/other/b.tif"),
-    ],
-)
-def test_names_in_a_file_are_as_gdal_takes_them(name, expected):
-    assert beside("/data/list.txt", name) == expected
