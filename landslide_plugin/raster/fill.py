@@ -334,6 +334,10 @@ class _Collar:
     highest: float = 0.0
 
     def add(self, values: Floats, valid: Mask) -> None:
+        if not valid.any():  # as in most of a country's rectangle
+            nothing = np.zeros(valid.shape[1:], bool)
+            self.pieces.add(nothing, nothing)
+            return
         inside = (values >= np.float32(self.low)) & (values <= np.float32(self.high))
         same = np.all(inside, axis=0) & np.any(valid, axis=0)
         near = np.all(values >= self.alike if self.low else values <= self.alike, axis=0)
