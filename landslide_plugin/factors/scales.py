@@ -21,6 +21,7 @@ from ..core.progress import Progress
 from ..raster.grid import Grid
 from ..raster.source import Source
 from ..raster.writer import NODATA
+from .chunks import by_threads
 from .flow import NEIGHBOURS
 from .neighbourhood import Floats
 from .smoothing import tiles
@@ -34,6 +35,8 @@ _NAME = re.compile(rf"(?:{'|'.join(FACTORS)})_(\d+(?:\.\d+)?(?:e[+-]\d+)?)m")
 _BYTES_PER_PIXEL = 110
 _ALIKE = 1e-3
 """Relative difference of a pixel's size from that of its tile, see `smoothing.tiles`."""
+_ROWS_A_CHUNK = 50
+"""Of a radius: larger ones get smaller chunks, so that threads end within a cancel's seconds."""
 _ON_THE_CIRCLE = 1 + 1e-6
 """Of the radius: what lies on the circle counts, whatever the rounding."""
 
@@ -110,8 +113,7 @@ def derive_within(
             slice(columns.start, columns.stop + 2 * across),
         )
         ground = _Ground(heights[around], valid[around], (down, across), size, radius)
-        result[0][part], result[1][part] = ground.position_and_relief()
-        result[2][part] = ground.openness()
+        ground.derive(result[:3, rows, columns])
     wide = math.hypot(smoothing, radius / 2)
     smooth, inside = read_heights(dem, top - 1, bottom + 1, wide, to_metres)
     result[3:] = derive(Block(smooth, inside, dem.grid.part(window)), CURVATURES)
@@ -138,54 +140,70 @@ class _Ground:
         size: tuple[float, float],
         radius: float,
     ) -> None:
-        self._heights, self._valid, self._margin = heights, valid, margin
-        self._size, self._radius = size, radius
-        self._shape = (heights.shape[0] - 2 * margin[0], heights.shape[1] - 2 * margin[1])
-        self._centre = self._moved(heights, 0, 0)
+        self._heights, self._margin, self._size, self._radius = heights, margin, size, radius
+        self._above = np.where(valid, heights, -np.inf)
+        self._below = np.where(valid, heights, np.inf)
+        self._sums = np.pad(np.cumsum(heights * valid, axis=1, dtype=float), ((0, 0), (1, 0)))
+        self._counts = np.pad(np.cumsum(valid, axis=1), ((0, 0), (1, 0)))
 
-    def position_and_relief(self) -> tuple[Floats, Floats]:
+    def derive(self, values: Floats) -> None:
+        """Fill position, relief and openness, (3, rows, columns), by threads."""
+
+        def derive_rows(rows: slice) -> None:
+            values[0, rows], values[1, rows] = self._position_and_relief(rows)
+            values[2, rows] = self._openness(rows)
+
+        rows, columns = values.shape[1:]
+        by_threads(derive_rows, rows, columns * math.ceil(self._margin[0] / _ROWS_A_CHUNK))
+
+    def _position_and_relief(self, rows: slice) -> tuple[Floats, Floats]:
         """Return a pixel's height above the mean of the others, and the highest less the lowest."""
-        sums = np.pad(np.cumsum(self._heights * self._valid, axis=1, dtype=float), ((0, 0), (1, 0)))
-        counts = np.pad(np.cumsum(self._valid, axis=1), ((0, 0), (1, 0)))
-        above = np.where(self._valid, self._heights, -np.inf)
-        below = np.where(self._valid, self._heights, np.inf)
-        total, count = np.zeros(self._shape), np.zeros(self._shape)
-        highest, lowest = self._centre.copy(), self._centre.copy()
+        centre = self._moved(self._heights, rows)
+        total, count = np.zeros(centre.shape), np.zeros(centre.shape)
+        highest, lowest = centre.copy(), centre.copy()
+        inner = slice(self._margin[1], self._margin[1] + centre.shape[1])
         for down, across in self._disc():
-            rows = slice(self._margin[0] + down, self._margin[0] + down + self._shape[0])
-            for line, whole in ((sums, total), (counts, count)):
-                whole += self._moved(line, down, across + 1) - self._moved(line, down, -across)
-            inner = slice(self._margin[1], self._margin[1] + self._shape[1])
-            width = 2 * across + 1
-            np.maximum(highest, maximum_filter1d(above[rows], width)[:, inner], out=highest)
-            np.minimum(lowest, minimum_filter1d(below[rows], width)[:, inner], out=lowest)
-        mean = (total - self._centre) / np.maximum(count - 1, 1)
-        position = np.where(count > 1, self._centre - mean, 0).astype(np.float32)
+            for line, whole in ((self._sums, total), (self._counts, count)):
+                right = self._moved(line, rows, down, across + 1)
+                whole += right - self._moved(line, rows, down, -across)
+            lines, width = self._lines(rows, down), 2 * across + 1
+            np.maximum(highest, maximum_filter1d(self._above[lines], width)[:, inner], out=highest)
+            np.minimum(lowest, minimum_filter1d(self._below[lines], width)[:, inner], out=lowest)
+        mean = (total - centre) / np.maximum(count - 1, 1)
+        position = np.where(count > 1, centre - mean, 0).astype(np.float32)
         return position, highest - lowest
 
-    def openness(self) -> Floats:
+    def _openness(self, rows: slice) -> Floats:
         """Return the positive openness in degrees (Yokoyama et al. 2002, equation 4).
 
         The mean, over eight directions, of the angle from the zenith to the highest the ground
         rises within the radius. Directions in which nothing is known are left out.
         """
-        above = np.where(self._valid, self._heights, -np.inf)
-        angles, count = np.zeros(self._shape), np.zeros(self._shape)
+        centre = self._moved(self._heights, rows)
+        angles, count = np.zeros(centre.shape), np.zeros(centre.shape)
         for row, column in NEIGHBOURS[1:]:
             step = math.hypot(row * self._size[0], column * self._size[1])
-            steepest = np.full(self._shape, -np.inf)
+            steepest = np.full(centre.shape, -np.inf)
             for number in range(1, math.floor(self._radius * _ON_THE_CIRCLE / step) + 1):
-                rise = self._moved(above, number * row, number * column) - self._centre
+                rise = self._moved(self._above, rows, number * row, number * column) - centre
                 np.maximum(steepest, rise / (number * step), out=steepest)
             seen = steepest > -np.inf
             angles += np.where(seen, 90 - np.degrees(np.arctan(steepest)), 0)
             count += seen
         return np.where(count > 0, angles / np.maximum(count, 1), 90).astype(np.float32)
 
-    def _moved(self, values: NDArray[Any], down: int, across: int) -> NDArray[Any]:
-        """Return what lies some rows below and columns to the right of each pixel."""
-        top, left = self._margin[0] + down, self._margin[1] + across
-        return values[top : top + self._shape[0], left : left + self._shape[1]]
+    def _moved(
+        self, values: NDArray[Any], rows: slice, down: int = 0, across: int = 0
+    ) -> NDArray[Any]:
+        """Return what lies some rows below and columns to the right of the pixels of some rows."""
+        left = self._margin[1] + across
+        width = self._heights.shape[1] - 2 * self._margin[1]
+        return values[self._lines(rows, down), left : left + width]
+
+    def _lines(self, rows: slice, down: int) -> slice:
+        """Return the rows, margin counted, that lie some rows below."""
+        top = self._margin[0] + down
+        return slice(top + rows.start, top + rows.stop)
 
     def _disc(self) -> Iterator[tuple[int, int]]:
         """Yield each row of the pixels within the radius, and its pixels to each side."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import correlate1d
 
 from ..raster.grid import Grid
+from .chunks import by_threads
 
 _TRUNCATE = 4
 _SAME = 1e-3
@@ -93,10 +94,19 @@ def _convolved(
         start = max(span.start - reach, 0)
         around.append(slice(start, min(span.stop + reach, length)))
         centre.append(slice(span.start - start, span.stop - start))
-    result = values[tuple(around)].astype(np.float64)
-    for axis, kernel in enumerate(kernels):
-        result = correlate1d(result, kernel, axis=axis, mode="constant")
-    return result[tuple(centre)]
+    down = _along(values[tuple(around)].T, kernels[0])[:, centre[0]].T
+    return _along(down, kernels[1])[:, centre[1]]
+
+
+def _along(values: NDArray[Any], kernel: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Convolve each line of an array, by threads; what is outside counts 0."""
+    result = np.empty(values.shape)
+
+    def convolve(lines: slice) -> None:
+        correlate1d(values[lines], kernel, axis=1, mode="constant", output=result[lines])
+
+    by_threads(convolve, *values.shape)
+    return result
 
 
 def _kernel(sigma: float, longest: int) -> NDArray[np.float64]:

@@ -20,6 +20,7 @@ from ..raster.grid import Grid
 from ..raster.source import Source
 from ..raster.surface import Pixels
 from ..raster.writer import NODATA
+from .chunks import by_threads, chunks
 from .neighbourhood import NOTHING, Floats, Neighbourhood, mend
 from .smoothing import halo_rows, smooth
 from .terrain import FACTORS
@@ -27,9 +28,6 @@ from .terrain import FACTORS
 Blocks = Iterator[tuple[Window, Floats, NDArray[np.bool_]]]
 
 _BLOCK_MEGABYTES = 96
-_CHUNK_PIXELS = 1 << 18
-"""Of what a thread derives at once: fewer, and threads wait for each other between calls of numpy;
-many more, and their arrays leave the cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,11 +56,11 @@ class Block:
         """Validity without the margin, (rows, columns)."""
         return self.valid[1:-1, 1:-1]
 
-    def part(self, start: int, stop: int) -> "Block":
+    def part(self, rows: slice) -> "Block":
         """Return some of the rows with their margin, not copied."""
-        around = slice(start, stop + 2)
-        grid = self.grid.part(Window(0, start, self.grid.width, stop - start))
-        return Block(self.heights[around], self.valid[around], grid, self.catchment[start:stop])
+        around = slice(rows.start, rows.stop + 2)
+        grid = self.grid.part(Window(0, rows.start, self.grid.width, rows.stop - rows.start))
+        return Block(self.heights[around], self.valid[around], grid, self.catchment[rows])
 
 
 def stream_factors(
@@ -97,7 +95,8 @@ def stream_factors(
             block = _read_block(dem, window, smoothing, catchment, to_metres)
             shape = (len(names), *block.shape)
             values = next(buffers)[: math.prod(shape)].reshape(shape)
-            jobs = [pool.submit(work) for work in _works(block, names, values)]
+            work = partial(_derive_rows, block, names, values)
+            jobs = [pool.submit(work, rows) for rows in chunks(*block.shape)]
             if begun is not None:
                 yield begun()
             begun = partial(_finish, window, values, block.inside, jobs)
@@ -119,8 +118,7 @@ def derive(block: Block, names: Sequence[str]) -> Floats:
         (factors, rows, columns), nodata where not valid.
     """
     values = np.empty((len(names), *block.shape), np.float32)
-    for work in _works(block, names, values):
-        work()
+    by_threads(partial(_derive_rows, block, names, values), *block.shape)
     return values
 
 
@@ -167,16 +165,9 @@ def _finish(
     return window, values, valid
 
 
-def _works(block: Block, names: Sequence[str], values: Floats) -> Iterator[Callable[[], None]]:
-    """Yield what is to do to fill `values`, by some rows each."""
-    rows, columns = block.shape
-    step = max(_CHUNK_PIXELS // columns, 8)
-    for start in range(0, rows, step):
-        stop = min(start + step, rows)
-        yield partial(_derive_rows, block.part(start, stop), names, values[:, start:stop])
-
-
-def _derive_rows(block: Block, names: Sequence[str], values: Floats) -> None:
+def _derive_rows(whole: Block, names: Sequence[str], values: Floats, rows: slice) -> None:
+    """Fill some rows of `values`, (factors, rows, columns)."""
+    block, values = whole.part(rows), values[:, rows]
     pixels = block.grid.pixels(columns=np.arange(block.grid.width))
     pixels = pixels.each(lambda sizes: sizes.astype(np.float32))
     _derive_open(block, pixels, names, values)

@@ -3,7 +3,7 @@
 Each landslide is looked at by itself, in the window of pixels around it.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -15,6 +15,7 @@ from rasterio.windows import Window
 
 from ..core.progress import Progress
 from ..raster import Grid
+from ..raster.surface import Pixels
 from .polygons import junctions, neighbours
 from .watershed import (
     RUNOUT,
@@ -81,18 +82,25 @@ class Divider:
     def __bool__(self) -> bool:
         return self.split != "none" or self.parts
 
+    @property
+    def layers(self) -> list[str]:
+        """The layers by which landslides are cut up."""
+        by = {"probability": {PROBABILITY}, "drainage": {ELEVATION}}.get(self.split, set())
+        return sorted(by | ({ELEVATION} if self.parts else set()))
+
+    def smallest(self, row: float, column: float) -> int:
+        """Return the pixels of the smallest landslide that may be cut up where it lies."""
+        return 2 if self.parts else 2 * self._least(row, column)
+
     def labels(self, inside: Mask, layers: Layers, row: float, column: float) -> Ints:
         """Return the number of the piece of each pixel, 0 outside.
 
         Twice the number of the landslide, from 1, plus 1 for runout.
         """
-        pixel = self.grid.ground.pixels_at(np.array([row]), np.array([column]))
-        dx, dy = pixel.width.item(), pixel.height.item()
         pieces = inside.astype(np.int64)
         if self.split != "none":
-            surface = self._surface(inside, layers, dx, dy)
-            least = max(int(np.ceil(self.least_area / pixel.area.item())), 4)
-            pieces = basins(surface, inside, self.depth, least)
+            surface = self._surface(inside, layers, self._pixel(row, column))
+            pieces = basins(surface, inside, self.depth, self._least(row, column))
         labels = 2 * pieces
         if self.parts and layers[ELEVATION][1][inside].all():
             elevation = smooth(*layers[ELEVATION])
@@ -101,9 +109,15 @@ class Divider:
                 labels += (source_and_runout(elevation, mine) == RUNOUT) & mine
         return labels
 
-    def _surface(self, inside: Mask, layers: Layers, dx: float, dy: float) -> NDArray[np.float64]:
+    def _pixel(self, row: float, column: float) -> Pixels:
+        return self.grid.ground.pixels_at(np.array([row]), np.array([column]))
+
+    def _least(self, row: float, column: float) -> int:
+        return max(int(np.ceil(self.least_area / self._pixel(row, column).area.item())), 4)
+
+    def _surface(self, inside: Mask, layers: Layers, pixel: Pixels) -> NDArray[np.float64]:
         if self.split == "necks":
-            return distance_to_edge(inside, dx, dy)
+            return distance_to_edge(inside, pixel.width.item(), pixel.height.item())
         if self.split == "probability":
             return np.maximum(smooth(*layers[PROBABILITY]) - self.base, 0)
         elevation = smooth(*layers[ELEVATION])
@@ -132,7 +146,7 @@ class _Collected:
 def divide(
     polygons: NDArray[np.object_],
     divider: Divider,
-    read: Callable[[Window], Layers],
+    read: Callable[[Window, Sequence[str] | None], Layers],
     measure: Callable[[Ints, Layers], None],
     progress: Progress,
 ) -> Divided:
@@ -141,7 +155,8 @@ def divide(
     Args:
         polygons: in pixel coordinates, object, (n,).
         divider: how.
-        read: gives the layers of a window, which may reach over the raster's edge.
+        read: gives layers of a window, which may reach over the raster's edge, by their names; all
+            for None.
         measure: is told of the pixels of all pieces: their number, from 1, in the order of those
             that are not `whole`, 0 outside; and the window's layers.
         progress: told of each landslide.
@@ -153,15 +168,15 @@ def divide(
         window = Window(
             left - MARGIN, top - MARGIN, right - left + 2 * MARGIN, bottom - top + 2 * MARGIN
         )
+        middle = (top + bottom) / 2, (left + right) / 2
         labels = np.zeros(1, np.int64)
         if window.width * window.height > LARGEST_WINDOW:
             too_large += 1
-        elif polygon.area > 1:
+        elif polygon.area >= divider.smallest(*middle):
             move = Affine.translation(window.col_off, window.row_off)
             shape = int(window.height), int(window.width)
             inside = geometry_mask([polygon], shape, move, invert=True)
-            layers = read(window)
-            labels = divider.labels(inside, layers, (top + bottom) / 2, (left + right) / 2)
+            labels = divider.labels(inside, read(window, divider.layers), *middle)
         kinds = np.unique(labels[labels > 0])
         if len(kinds) < 2:
             divided.add(polygon, index, slides + 1, None, True)
@@ -172,7 +187,7 @@ def divide(
                 paired = kind ^ 1 in kinds
                 part = PART_NAMES[SOURCE + kind % 2] if paired else None
                 divided.add(piece, index, slides + kind // 2, part, False)
-            measure(np.where(labels > 0, numbers + pieces, 0), layers)
+            measure(np.where(labels > 0, numbers + pieces, 0), read(window, None))
             pieces += len(kinds)
             slides += int(kinds[-1]) // 2
         progress.update((index + 1) / len(polygons))

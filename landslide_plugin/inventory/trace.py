@@ -1,8 +1,8 @@
 """Reading a probability raster or a mask block by block, traced and measured on the way."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,7 +64,6 @@ class Scene:
         self.statistics = {
             layer: Statistics(circular=layer == "aspect") for layer in (PROBABILITY, *terrain)
         }
-        self._turns = {layer: Lock() for layer in (PROBABILITY, *terrain)}
 
     def probability(self, window: Window) -> tuple[NDArray[np.float32], Mask]:
         """Return probabilities, 0 or 1 for a mask, and their validity, (rows, columns).
@@ -72,8 +71,7 @@ class Scene:
         Raises:
             InputError: the raster holds something else.
         """
-        with self._turns[PROBABILITY]:
-            values, valid = self.source.read(window, self._bands)
+        values, valid = self.source.read(window, self._bands)
         path = self.source.path
         if self.kind is None:
             return _checked(values[0], self.is_mask, path), valid[0]
@@ -87,10 +85,16 @@ class Scene:
     def _bands(self) -> list[str]:
         return list(self.source.bands) if self.kind and not self.is_mask else [band_of(self.source)]
 
-    def layers(self, window: Window) -> Layers:
-        """Return values and validity of probability and terrain, (rows, columns) each."""
-        return {PROBABILITY: self.probability(window)} | {
-            name: self._terrain(name, window) for name in self.terrain
+    def layers(self, window: Window, names: Sequence[str] | None = None) -> Layers:
+        """Return values and validity of probability and terrain, (rows, columns) each.
+
+        Args:
+            window: pixels of the raster.
+            names: of those that are wanted; all when None.
+        """
+        return {
+            name: self.probability(window) if name == PROBABILITY else self._terrain(name, window)
+            for name in ((PROBABILITY, *self.terrain) if names is None else names)
         }
 
     def measure(self, numbers: Ints, layers: Layers) -> None:
@@ -124,8 +128,7 @@ class Scene:
         return polygonizer.finish()
 
     def _terrain(self, name: str, window: Window) -> tuple[NDArray[np.float32], Mask]:
-        with self._turns[name]:
-            (values,), (valid,) = self.terrain[name].read(window, [name])
+        (values,), (valid,) = self.terrain[name].read(window, [name])
         return values, _has_terrain(name, values, valid)
 
     def _block(
@@ -156,8 +159,7 @@ class Scene:
         summaries = {PROBABILITY: self.statistics[PROBABILITY].summary(number, values, counted)}
         del probability, valid
         for name in self.terrain if pixels.size else ():
-            with self._turns[name]:
-                values, counted = self.terrain[name].read_pixels(window, name, pixels)
+            values, counted = self.terrain[name].read_pixels(window, name, pixels)
             counted = _has_terrain(name, values, counted)
             summaries[name] = self.statistics[name].summary(number, values, counted)
         return outlined, summaries

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
+from threading import Lock
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,8 @@ _CLASS = "class_"
 
 class Source:
     """An open raster whose windows are read as float32 with a validity mask.
+
+    Threads may read at once: GDAL is asked by one after the other, what follows is side by side.
 
     Attributes:
         grid: its grid.
@@ -61,6 +64,7 @@ class Source:
         self._numbers = numbers
         self.scaling = scaling_of(dataset, numbers)
         self._zero_is_data = zero_is_data
+        self._turn = Lock()
         roles = dataset.colorinterp
         self._alpha = roles.index(ColorInterp.alpha) + 1 if ColorInterp.alpha in roles else 0
 
@@ -213,22 +217,23 @@ class Source:
         Raises:
             InputError: the file is damaged.
         """
-        try:
-            read = choose(self._values(indexes, inside))
-            mask = valid_by_nodata(self.dataset, read, indexes)
-            if mask is None:
-                mask = choose(self.dataset.read_masks(indexes, window=inside)) > 0
-            for values, band_mask, index in zip(read, mask, indexes, strict=True):
-                if self._zero_is_data and self.dataset.nodatavals[index - 1] == 0:
-                    band_mask |= values == 0
-            if self._alpha:  # GDAL's masks know alpha in files of 2 or 4 bands only
-                mask &= choose(self.dataset.read([self._alpha], window=inside)) > 0
-        except (RasterioError, OSError) as error:
-            top, bottom = int(inside.row_off), int(inside.row_off + inside.height)
-            raise InputError(
-                f"{self.path} can't be read at rows {top} to {bottom}: "
-                f"{damaged_part(self.dataset, error)}"
-            ) from error
+        with self._turn:
+            try:
+                read = choose(self._values(indexes, inside))
+                mask = valid_by_nodata(self.dataset, read, indexes)
+                if mask is None:
+                    mask = choose(self.dataset.read_masks(indexes, window=inside)) > 0
+                for values, band_mask, index in zip(read, mask, indexes, strict=True):
+                    if self._zero_is_data and self.dataset.nodatavals[index - 1] == 0:
+                        band_mask |= values == 0
+                if self._alpha:  # GDAL's masks know alpha in files of 2 or 4 bands only
+                    mask &= choose(self.dataset.read([self._alpha], window=inside)) > 0
+            except (RasterioError, OSError) as error:
+                top, bottom = int(inside.row_off), int(inside.row_off + inside.height)
+                raise InputError(
+                    f"{self.path} can't be read at rows {top} to {bottom}: "
+                    f"{damaged_part(self.dataset, error)}"
+                ) from error
         for values, band_mask in zip(read, mask, strict=True):
             band_mask &= np.abs(values) < UNDECLARED_FILL  # False for NaN too
         return read, mask

@@ -17,7 +17,9 @@ from shapely.geometry import box
 
 from ..contract.errors import GridError, InputError
 from ..contract.tags import DATE
+from ..core.ahead import read_ahead
 from ..core.progress import Progress
+from ..core.system import cores
 from ..vector.layers import read_vector
 from .bands import layer_names
 from .declared import unique_names
@@ -30,7 +32,9 @@ from .statistics import BandStatistics, table
 from .undeclared import mark_fill
 from .writer import RasterWriter
 
-_BLOCK_MEGABYTES = 32
+_BLOCK_MEGABYTES = 16
+MOST_THREADS = 4
+"""That read and resample blocks; each holds one, and one is written."""
 
 
 class LayerStack:
@@ -240,8 +244,9 @@ def write_stack(
     done = 0
     dated = {DATE: stack.date} if stack.date else {}
     with RasterWriter(path, stack.grid, stack.bands, tags={**(tags or {}), **dated}) as writer:
-        for window in stack.windows():
-            values, masks = stack.read(window)
+        windows = list(stack.windows())
+        blocks = read_ahead(stack.read, windows, min(MOST_THREADS, cores()))
+        for window, (values, masks) in zip(windows, blocks, strict=True):
             valid = np.all(masks, axis=0)
             writer.write(values, window, valid)
             pixels = int(stack.inside(window).sum())

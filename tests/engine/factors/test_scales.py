@@ -1,11 +1,14 @@
 """Terrain within a radius: known surfaces, any pixels, holes, blocks; against scipy."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.factors import scales, terrain_blocks
+from landslide_mapper.landslide_plugin.factors import chunks, scales, smoothing, terrain_blocks
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
 from rasterio.transform import from_origin
 from scipy.ndimage import generic_filter
@@ -134,6 +137,36 @@ def test_blocks_do_not_show(make_raster, tmp_path, monkeypatch, crs, rows):
     parted = run(path, tmp_path / "parted.tif", [45, 90])
     for name, band in whole.items():
         np.testing.assert_array_equal(parted[name], band, err_msg=name)
+
+
+@pytest.mark.parametrize("crs", [32632, 4326])
+def test_threads_work_on_it_and_do_not_show(make_raster, tmp_path, monkeypatch, crs):
+    heights = np.random.default_rng(3).normal(500, 30, (50, 30)).astype(np.float32)
+    heights[20:24, 5:9] = -9999
+    transform = from_origin(10, 60, 3e-4, 2e-4) if crs == 4326 else from_origin(5e5, 5e6, 10, 20)
+    path = make_raster("dem.tif", heights, transform=transform, crs=crs, nodata=-9999)
+    working = set()
+
+    def noted(function):
+        def noting(*arguments, **options):
+            working.add((function.__name__, threading.get_ident()))
+            time.sleep(1e-4)  # has the other threads begin
+            return function(*arguments, **options)
+
+        return noting
+
+    for module, name in ((scales, "maximum_filter1d"), (smoothing, "correlate1d")):
+        monkeypatch.setattr(module, name, noted(getattr(module, name)))
+    monkeypatch.setattr(chunks, "cores", lambda: 1)
+    alone = run(path, tmp_path / "alone.tif", [45, 90], smoothing=20)
+    working.clear()
+    monkeypatch.setattr(chunks, "cores", lambda: 3)
+    shared = run(path, tmp_path / "shared.tif", [45, 90], smoothing=20)
+    for name, band in alone.items():
+        np.testing.assert_array_equal(shared[name], band, err_msg=name)
+    for name in ("maximum_filter1d", "correlate1d"):
+        threads = {thread for function, thread in working if function == name}
+        assert len(threads - {threading.get_ident()}) > 1, name
 
 
 def test_on_degrees_metres_are_those_of_the_ground(make_raster, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from landslide_mapper.landslide_plugin.factors import terrain, terrain_blocks
+from landslide_mapper.landslide_plugin.factors import chunks, terrain, terrain_blocks
 from landslide_mapper.landslide_plugin.factors.neighbourhood import FLAT_ASPECT
 from rasterio.transform import from_origin
 
@@ -185,7 +185,7 @@ class TestRims:
         path = make_raster("dem.tif", heights, crs=crs, transform=transform, nodata=-9999)
         whole = run(path, tmp_path / "whole.tif", smoothing=smoothing)
         monkeypatch.setattr(terrain_blocks, "_BLOCK_MEGABYTES", 1e-6)  # blocks of 256 rows
-        monkeypatch.setattr(terrain_blocks, "_CHUNK_PIXELS", 1)  # chunks of 8 rows
+        monkeypatch.setattr(chunks, "_PIXELS", 1)  # chunks of 8 rows
         blocks = run(path, tmp_path / "blocks.tif", smoothing=smoothing)
         for name in ALL:
             difference = np.abs(whole[name] - blocks[name])

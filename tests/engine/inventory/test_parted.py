@@ -4,10 +4,13 @@ import functools
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import pytest
 import shapely
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inventory.division import Divider
+from landslide_mapper.landslide_plugin.inventory.trace import Scene
 from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from landslide_mapper.landslide_plugin.raster import Grid
 from landslide_mapper.landslide_plugin.request import checked
@@ -127,6 +130,29 @@ def test_valleys_part_along_the_divide(make_raster, run):
     frame, _ = run(make_raster("p.tif", probability), split="drainage", factors=factors)
     assert len(frame) == 2
     assert frame.geometry.area.min() > 0.45 * frame.geometry.area.sum()
+
+
+@pytest.mark.parametrize("split", ["probability", "necks"])
+def test_what_is_too_small_to_part_is_not_looked_at(make_raster, run, monkeypatch, split):
+    """Two pieces of the smallest area don't fit into it; looked at, it stays whole."""
+    path, seen = make_raster("p.tif", noise(seed=1, sigma=2)), []
+    layers = Scene.layers
+
+    def noted(scene, window, names):
+        seen.append(names)
+        return layers(scene, window, names)
+
+    monkeypatch.setattr(Scene, "layers", noted)
+    given = {"threshold": 0.6, "split": split, "split_depth": 0.05, "min_area": 2000}
+    frame, _ = run(path, **given)
+    looked_at, parted = len(seen), seen.count(None)
+    assert {tuple(names) for names in seen if names is not None} == {
+        ("prob",) if split == "probability" else ()
+    }
+    monkeypatch.setattr(Divider, "smallest", lambda *_: 2)
+    everything, _ = run(path, **given)
+    pd.testing.assert_frame_equal(everything, frame)
+    assert 0 < 2 * parted < looked_at < len(seen) - looked_at
 
 
 def test_source_and_runout(make_raster, run):

@@ -1,5 +1,9 @@
 """Stacks: one validity mask, names, classes, statistics, and bad input."""
 
+import threading
+import time
+from collections import Counter
+
 import numpy as np
 import pytest
 import rasterio
@@ -88,6 +92,40 @@ class TestValidity:
         for name, values in whole.items():
             np.testing.assert_array_equal(np.ma.getmaskarray(values), blocks[name].mask)
             np.testing.assert_allclose(values, blocks[name], atol=1e-4)
+
+    def test_threads_read_it_and_do_not_show(self, make_raster, tmp_path, monkeypatch):
+        """GDAL is asked for a file's pixels by one of them at a time."""
+        paths = [
+            make_raster("one.tif", noise(1, (2, 600, 700)), bands=["a", "b"]),
+            make_raster(
+                "two.tif",
+                noise(2, (1200, 1300)),
+                crs=32633,
+                transform=from_origin(21500, 5027000, 10, 10),
+            ),
+        ]
+        monkeypatch.setattr(stack_module, "_BLOCK_MEGABYTES", 1e-6)  # blocks of 256 x 256
+        monkeypatch.setattr(stack_module, "cores", lambda: 1)
+        alone, table = run(paths, tmp_path / "alone.tif")
+        reading, most, threads, values_of = Counter(), Counter(), set(), Source._values
+
+        def noted(source, *arguments):
+            reading[source.path] += 1
+            most[source.path] = max(most[source.path], reading[source.path])
+            threads.add(threading.get_ident())
+            time.sleep(0.01)  # has the other threads come
+            values = values_of(source, *arguments)
+            reading[source.path] -= 1
+            return values
+
+        monkeypatch.setattr(Source, "_values", noted)
+        monkeypatch.setattr(stack_module, "cores", lambda: 3)
+        shared, table_of_threads = run(paths, tmp_path / "shared.tif")
+        assert table == table_of_threads
+        for name, values in alone.items():
+            np.testing.assert_array_equal(np.ma.getmaskarray(values), shared[name].mask)
+            np.testing.assert_array_equal(values, shared[name])
+        assert len(threads) > 2 and set(most.values()) == {1}
 
 
 class TestStatistics:
