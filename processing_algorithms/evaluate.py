@@ -63,7 +63,8 @@ class Evaluate(EngineAlgorithm):
             QgsProcessingParameterMultipleLayers(
                 "PREDICTED", "Maps to judge", QgsProcessing.SourceType.TypeMapLayer
             ),
-            "Probability, mask or polygons of each map; one map or several.",
+            "Probability, mask or polygons of each map; one map or several. A raster that tells "
+            "kinds of landslide apart is landslide where it is of any.",
         )
         yield (
             polygons_or_raster("REFERENCE", "Reference landslides"),

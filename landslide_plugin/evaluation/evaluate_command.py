@@ -44,7 +44,8 @@ def evaluate(
     The comparison is made on the pixels of the first raster, or on pixels chosen for polygons;
     only where all maps and the reference are known and inside the area. A raster of whole numbers
     is landslide above 0, one of fractions at or above the threshold: of several maps each its own
-    where none is given.
+    where none is given. One that tells kinds of landslides apart, see `kinds`, is landslide where
+    it is of any; of others' bands `landslide_probability` counts, or else the first.
 
     Args:
         predicted: the maps to judge, each raster (mask or probability) or polygons.

@@ -1,5 +1,6 @@
 """The maps that are compared, each raster or polygons, and the grid that they are compared on."""
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from shapely import box
 
 from ..contract.errors import GridError, InputError
 from ..core.progress import Progress
+from ..inventory.kinds import band_of, is_mask, kinds_of, probability_of_any
 from ..raster.grid import Grid
 from ..raster.landslides import Polygons, is_raster
 from ..raster.source import Source
@@ -83,23 +85,37 @@ class PolygonReader:
 
 
 class RasterReader:
-    """The first band of a raster; neighbouring landslide pixels (of eight) are one landslide.
+    """Bands of a raster; neighbouring landslide pixels (of eight) are one landslide.
 
     Args:
         source: the raster, on the grid.
         threshold: least probability of landslide; None for a mask, landslide above 0.
+        bands: names of the one that tells landslides, or of all that tell kinds of landslides; the
+            first when empty.
+        of_kinds: whether they tell kinds, as `kinds_of` says; a pixel is landslide if it is of any.
     """
 
     ids_are_global = False
 
-    def __init__(self, source: Source, threshold: float | None) -> None:
+    def __init__(
+        self,
+        source: Source,
+        threshold: float | None,
+        bands: Sequence[str] = (),
+        of_kinds: bool = False,
+    ) -> None:
         self._source = source
         self.threshold = threshold
         self.is_probability = threshold is not None
+        self._bands = list(bands) or source.bands[:1]
+        self._of_kinds = of_kinds
 
     def read(self, window: Window) -> Reading:
         """Return components of landslide pixels, numbered within the window."""
-        (values,), (valid,) = self._source.read(window, self._source.bands[:1])
+        read, masks = self._source.read(window, self._bands)
+        values, valid = read[0], np.all(masks, axis=0)
+        if self._of_kinds:
+            values = probability_of_any(read, not self.is_probability)
         landslide = values > 0 if self.threshold is None else values >= self.threshold
         ids: NDArray[np.int32] = label(landslide & valid, _EIGHT_NEIGHBOURS)[0].astype(np.int32)
         return Reading(ids, valid, values if self.is_probability else None)
@@ -129,7 +145,7 @@ class Layer:
         """
         if is_raster(path):
             source = files.enter_context(Source.open(path, what=what, zero_is_data=True))
-            mark_unknown(source, source.bands[0], progress)
+            mark_unknown(source, band_of(source), progress)
             return cls(path, what, source)
         return cls.polygons(path, what, progress, may_be_empty=True)
 
@@ -269,13 +285,17 @@ def _raster(
     layer: Layer, raster: Source, grid: Grid, threshold: float | None, progress: Progress
 ) -> RasterReader:
     """Return a raster as mask or probability, which its type and a thinned copy tell."""
-    if len(raster.bands) > 1:
-        progress.message(f"Of the {layer.what} the first band, {raster.bands[0]}, is taken.")
-    values = _looked_at(raster)
+    kinds, bands = kinds_of(raster), [band_of(raster)]
+    if kinds:
+        bands = bands if is_mask(raster) else raster.bands
+        names = ", ".join(kind.name for kind in kinds)
+        progress.message(f"The {layer.what} is landslide where it is of any kind: {names}.")
+    elif len(raster.bands) > 1:
+        progress.message(f"Of the {layer.what} the band {bands[0]} is taken.")
+    values = np.unique(np.concatenate([_looked_at(raster, band) for band in bands]))
     low, high = (values[0], values[-1]) if values.size else (0, 0)
     view = raster.on(grid, "nearest")
-    scaled = (raster.dataset.scales[0], raster.dataset.offsets[0]) != (1, 0)
-    if np.dtype(raster.dataset.dtypes[0]).kind == "f" or scaled:
+    if not is_mask(raster):
         if low < 0 or high > 1:
             coded = ", dividing it by 255" if low >= 0 and 100 < high <= 255 else ""
             raise InputError(
@@ -284,9 +304,9 @@ def _raster(
             )
         wanted = Threshold.of(raster, threshold)
         progress.message(f"The {layer.what} is landslide where it is at least {wanted}.")
-        return RasterReader(view, wanted.value)
+        return RasterReader(view, wanted.value, bands, bool(kinds))
     if (
-        raster.dataset.dtypes[0] == "uint8"
+        raster.dataset.dtypes[raster.index_of(bands[0]) - 1] == "uint8"
         and values.size > _MANY_VALUES
         and layer.what != REFERENCE
     ):
@@ -295,21 +315,23 @@ def _raster(
             f"{high:g}, as a probability in 0..255 does: divide it by 255 for a probability from 0 "
             "to 1, or make it a mask of 0 and 1."
         )
-    if high > 1:
+    if high > 1 and not kinds:
         progress.warning(
             f"The {layer.what} {raster.path} holds whole numbers up to {high:g}: every value above "
             "0 is taken as landslide; declare its nodata value if one of them means that."
         )
-    return RasterReader(view, None)
+    return RasterReader(view, None, bands, bool(kinds))
 
 
-def _looked_at(raster: Source) -> NDArray[np.float64]:
-    """Return the different values of a thinned copy, in order, as the scale declares them."""
+def _looked_at(raster: Source, band: str) -> NDArray[np.float64]:
+    """Return the different values of a band's thinned copy, in order, as its scale declares."""
+    index = raster.index_of(band)
     height, width = (min(side, _LOOK) for side in raster.grid.shape)
-    looked = raster.dataset.read(1, out_shape=(height, width), masked=True).compressed()
+    looked = raster.dataset.read(index, out_shape=(height, width), masked=True).compressed()
     values = np.unique(looked[np.isfinite(looked)]).astype(np.float64)
     values = values[np.abs(values) < UNDECLARED_FILL]
     if raster.fill:
-        values = np.setdiff1d(values, list(raster.fill.voids.get(1, ())))
-    scaled: NDArray[np.float64] = values * raster.dataset.scales[0] + raster.dataset.offsets[0]
+        values = np.setdiff1d(values, list(raster.fill.voids.get(index, ())))
+    scale, offset = raster.dataset.scales[index - 1], raster.dataset.offsets[index - 1]
+    scaled: NDArray[np.float64] = values * scale + offset
     return scaled

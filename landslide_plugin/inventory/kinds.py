@@ -62,13 +62,30 @@ def kinds_of(source: Source) -> list[Kind]:
     return kinds if len(kinds) > 1 else []
 
 
+def probability_of_any(values: NDArray[np.float32], is_mask: bool) -> NDArray[np.float32]:
+    """Return the probability of landslide of whatever kind; 0 or 1 for a mask.
+
+    Args:
+        values: (1, rows, columns) of a mask, else (kinds, rows, columns), 0..1; 0 where invalid.
+        is_mask: whether they are numbers of classes.
+
+    Returns:
+        float32, (rows, columns).
+    """
+    if is_mask:
+        marked: NDArray[np.float32] = ((values[0] > 0) & (values[0] != NODATA)).astype(np.float32)
+        return marked
+    together: NDArray[np.float32] = values.sum(axis=0).clip(max=1)
+    return together
+
+
 def probability_of(kind: Kind, values: NDArray[np.float32], is_mask: bool) -> NDArray[np.float32]:
     """Return the probability of landslide where it is of a kind, else 0; 0 or 1 for a mask.
 
     Args:
         kind: the kind.
-        values: (1, rows, columns) of a mask, else (kinds, rows, columns), 0..1; 0 where invalid.
-        is_mask: whether they are numbers of classes.
+        values: see `probability_of_any`.
+        is_mask: likewise.
 
     Returns:
         float32, (rows, columns).
@@ -77,7 +94,7 @@ def probability_of(kind: Kind, values: NDArray[np.float32], is_mask: bool) -> ND
         marked: NDArray[np.float32] = (values[0] == kind.number).astype(np.float32)
         return marked
     of_it = values.argmax(axis=0) + 1 == kind.number
-    result: NDArray[np.float32] = np.where(of_it, values.sum(axis=0), 0).clip(max=1)
+    result: NDArray[np.float32] = np.where(of_it, probability_of_any(values, is_mask), 0)
     return result
 
 

@@ -9,7 +9,11 @@ from hypothesis.extra.numpy import arrays
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.scene import classified, probability_bands
-from landslide_mapper.landslide_plugin.inventory.kinds import Kind, probability_of
+from landslide_mapper.landslide_plugin.inventory.kinds import (
+    Kind,
+    probability_of,
+    probability_of_any,
+)
 from landslide_mapper.landslide_plugin.inventory.vectorize_command import vectorize
 from landslide_mapper.landslide_plugin.raster import RasterWriter, Source
 from rasterio.windows import Window
@@ -112,3 +116,8 @@ def test_kinds_are_those_of_the_mask(values, threshold):
     for number in (1, 2, 3):
         sure = probability_of(Kind("", number), values, False)
         np.testing.assert_array_equal(sure >= threshold, marks == number)
+    any_kind = probability_of_any(values, False)
+    np.testing.assert_array_equal(any_kind >= threshold, marks > 0)
+    np.testing.assert_array_equal(
+        probability_of_any(marks[None].astype(np.float32), True), marks > 0
+    )
