@@ -28,6 +28,8 @@ _POINTERS = (
     "<VRTDataset", "<OGRVRT", "<GDAL_WM", "<WMS_", "<WMT_", "<WCS_GDAL", "<GDALTileIndex",
 )  # fmt: skip
 """How files begin that tell where the data lie."""
+_NO_ANSWERS = ("CURL error", "HTTP response code", "bucket does not exist")
+"""What GDAL says of servers."""
 _HEAD = 4096
 _LONGEST = 2**24
 _DEPTH = 5
@@ -101,13 +103,20 @@ def require_ending(file: Path) -> None:
 
 
 def no_answer(error: BaseException) -> str:
-    """Return what to say of a server that did not answer; "" for other errors."""
-    if "CURL error" not in str(error):
-        return ""
-    return (
-        f"can't be fetched ({str(error).strip().rstrip('.')}): check the address and the network, "
-        "or download it first"
-    )
+    """Return what to say of a server that did not answer, or said no; "" for other errors."""
+    told = str(error).strip().rstrip(".")
+    if "NO_SIGN_REQUEST" in told or "InvalidCredentials" in told:
+        return (
+            "can't be fetched: its object store wants keys, and the engine has none: set them in "
+            "its environment (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY of S3), or "
+            "AWS_NO_SIGN_REQUEST=YES for what is open to all"
+        )
+    if any(words in told for words in _NO_ANSWERS):
+        return (
+            f"can't be fetched ({told}): check the address, the network and the keys, or download "
+            "it first"
+        )
+    return ""
 
 
 def is_format_allowed(driver: str) -> bool:

@@ -1,12 +1,14 @@
 """Names of files that stand in other files or folders: relative ones, addresses of the internet."""
 
+import os
 import re
 import urllib.request
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
-from pathlib import Path
+from pathlib import Path, PurePath
 from urllib.parse import urljoin
 
 from ..contract.errors import InputError
+from .access import require_allowed
 
 _BUCKETS = {"s3": "vsis3", "gs": "vsigs", "az": "vsiaz", "oss": "vsioss"}
 """What an address of an object store begins with, to GDAL's file system for it."""
@@ -103,7 +105,7 @@ def names_in(file: Path, endings: tuple[str, ...]) -> list[str]:
     Raises:
         OSError: it can't be read.
     """
-    if file.suffix.lower() != ".txt":
+    if file.suffix.lower() != ".txt" or not os.path.isfile(file):
         return []
     with file.open("rb") as opened:
         content = opened.read(_LONGEST)
@@ -115,14 +117,42 @@ def names_in(file: Path, endings: tuple[str, ...]) -> list[str]:
     return names if is_name or (first and Path(beside(file, first)).is_file()) else []
 
 
-def files_in(folder: Path, endings: tuple[str, ...]) -> list[str]:
-    """Return the paths of a folder's files with some endings, by name.
+def is_folder(name: str | Path) -> bool:
+    """Whether a name is that of a folder: here, or with a slash at its end in a store, archive."""
+    text = str(name)
+    in_store = is_address(text) and text.endswith("/") and not web_address(text)
+    return in_store or os.path.isdir(text)
+
+
+def files_in(folder: str | Path, endings: tuple[str, ...]) -> list[str]:
+    """Return the paths of a folder's files with some endings, by name; not those deeper down.
 
     Raises:
         OSError: it can't be read.
+        InputError: it lies in a store or archive that can't be listed, or is not allowed.
     """
+    files = _in_store(str(folder)) if is_address(str(folder)) else _here(Path(folder))
     return sorted(
-        str(file)
-        for file in folder.iterdir()
-        if file.suffix.lower() in endings and not file.name.startswith(".") and file.is_file()
+        file
+        for file in files
+        if file.lower().endswith(endings) and not PurePath(file).name.startswith(".")
     )
+
+
+def _here(folder: Path) -> list[str]:
+    return [str(file) for file in folder.iterdir() if file.is_file()]
+
+
+def _in_store(folder: str) -> list[str]:
+    from pyogrio import vsi_listtree  # here: it takes a moment
+
+    require_allowed(folder)
+    name = as_gdal(folder).rstrip("/")
+    try:
+        files = vsi_listtree(f"{name}/")
+    except OSError as error:
+        raise InputError(
+            f"The folder {folder} can't be listed: check its name, the network, and the keys in "
+            "the engine's environment."
+        ) from error
+    return [file for file in files if file.rpartition("/")[0] == name]

@@ -19,11 +19,12 @@ from typing import Any
 
 import numpy as np
 
-from ..core.addresses import stamp
+from ..core.addresses import is_remote, stamp
 from ..core.system import replace
 from ..outputs.claims import files_of
 from ..outputs.whole import afterwards
 from ..raster import Source
+from ..raster.layout import layout
 from ..raster.reflectance import sampled
 from .tiling import Tiling
 from .units import Part, Unit, shapes
@@ -118,7 +119,8 @@ def journal(
 def identity(source: Source) -> list[Any]:
     """Return what tells a raster's content from that of a changed one.
 
-    That is names, sizes and times of all its files (of one on a server what that says), which are
+    That is names, sizes and times of all its files (of one on a server what that says, or where the
+    file's blocks lie), which are
     those of its sources too where it is a VRT, and which of these lies on top; of what GDAL noted
     beside it (`.aux.xml`) all but statistics, which QGIS adds to any raster that it shows.
     """
@@ -131,7 +133,8 @@ def identity(source: Source) -> list[Any]:
             facts.append([str(path), _noted(path)])
         elif path.is_file():
             facts.append([str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns])
-    facts += [[name, stamp(name)] for name in source.dataset.files]
+    for name in source.dataset.files:
+        facts.append([name, stamp(name) or (layout(name) if is_remote(name) else "")])
     return [fact for fact in facts if fact[-1]]
 
 

@@ -17,7 +17,7 @@ from shapely import GeometryType, STRtree, box, get_type_id
 
 from ..contract.errors import InputError
 from ..core.access import no_answer, require_allowed
-from ..core.addresses import beside, files_in, names_in
+from ..core.addresses import beside, files_in, is_folder, names_in
 from ..core.progress import Progress
 from ..vector.files import LAYERS
 from ..vector.layers import read_vector
@@ -213,8 +213,8 @@ def is_raster(path: str | Path) -> bool:
     if "|layername=" in str(path) or "|layerid=" in str(path):
         return False
     require_allowed(str(path))
-    if os.path.isdir(path) and (rasters := files_in(Path(path), RASTERS)):
-        if layers := files_in(Path(path), LAYERS):
+    if is_folder(path) and (rasters := files_in(path, RASTERS)):
+        if layers := files_in(path, LAYERS):
             raise InputError(
                 f"The folder {path} holds rasters ({Path(rasters[0]).name}) and vector layers "
                 f"({Path(layers[0]).name}): list those that are meant in a text file."

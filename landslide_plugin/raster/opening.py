@@ -69,6 +69,11 @@ def _why_unreadable(name: str, what: str, error: Exception) -> str:
         return f"The {what} {name} does not exist: check the path."
     if folder:
         return f"The {what} {name} is a folder without rasters: choose the one that holds them."
+    if is_remote(name):
+        return (
+            f"The {what} {name} is not on its server, or no raster that can be read{formats()}: "
+            "check the address."
+        )
     return (
         f"The {what} {name} is not a raster that can be read: it is damaged or of another kind"
         f"{formats()}."

@@ -11,7 +11,7 @@ from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
 
 from ..contract.errors import GridError, InputError
-from ..core.addresses import is_address
+from ..core.addresses import as_gdal, is_address
 from .bands import band_in_path
 from .declared import band_numbers, scaling_of
 from .grid import Grid, require_north_up
@@ -29,7 +29,7 @@ class Tile:
     """What a file says of itself.
 
     Attributes:
-        path: of the file, absolute where it is no address.
+        path: of the file, absolute or as GDAL takes it.
         grid: its grid.
         crs: its CRS, with heights where it tells of these.
         bands: names; of a band of opacity `ALPHA`.
@@ -71,7 +71,7 @@ class Tile:
             names = {number: band for band, number in numbers.items()}
             scaling = scaling_of(dataset, numbers).values()
             return cls(
-                path=path if is_address(path) else str(Path(path).absolute()),
+                path=as_gdal(path) if is_address(path) else str(Path(path).absolute()),
                 grid=Grid.of(dataset),
                 crs=dataset.crs,
                 bands=tuple(names.get(number, ALPHA) for number in dataset.indexes),

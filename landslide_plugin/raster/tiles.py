@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.access import require_allowed
-from ..core.addresses import beside, files_in, names_in, web_address
+from ..core.addresses import beside, files_in, is_folder, names_in, web_address
 from .stac import Item, item_of, of_asset, read_items
 from .tile_index import LOCATION, read_index, read_parquet
 
@@ -32,10 +32,10 @@ def tiles_of(name: str, asset: str = "") -> list[Named] | None:
     """Return the files that a name stands for; None where it is that of a raster, or of nothing.
 
     Args:
-        name: a folder, whose rasters are taken by name, those in folders within it not; a text
-            file of a path a line; a tile index, whose field `location` names files; a STAC item,
-            items or collection, also of a server, or its search; GeoParquet of either. What is
-            relative lies beside the file.
+        name: a folder, whose rasters are taken by name, those in folders within it not; one of an
+            object store or archive ends in a slash; a text file of a path a line; a tile index,
+            whose field `location` names files; a STAC item, items or collection, also of a server,
+            or its search; GeoParquet of either. What is relative lies beside the file.
         asset: which file of STAC's items is meant; the only one when empty.
 
     Raises:
@@ -49,8 +49,8 @@ def tiles_of(name: str, asset: str = "") -> list[Named] | None:
         items = [] if is_raster else read_items(name)
         return _of_items(items, asset, name) if items else None
     try:
-        if path.is_dir():
-            return [Named(file) for file in files_in(path, RASTERS)] or None
+        if is_folder(name):
+            return [Named(file) for file in files_in(name, RASTERS)] or None
         if not path.is_file():
             return None
     except OSError:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ..core.access import require_allowed
-from ..core.addresses import beside, files_in, names_in
+from ..core.addresses import beside, files_in, is_folder, names_in
 from ..outputs.whole import protect_too
 from .parquet import PARQUET
 
@@ -15,16 +15,17 @@ def files_of(source: str | Path) -> list[str]:
     """Return the files of a layer, in the order in which their features follow each other.
 
     Args:
-        source: a folder, whose layers are taken by name, those in folders within it not; a text
-            file of a path a line; or anything else, which is a layer itself.
+        source: a folder, whose layers are taken by name, those in folders within it not; one of an
+            object store or archive ends in a slash; a text file of a path a line; or anything else,
+            which is a layer itself.
 
     Raises:
         InputError: a list that may not be read.
     """
     path = Path(source)
     try:
-        if path.is_dir():
-            files = files_in(path, LAYERS)
+        if is_folder(source):
+            files = files_in(source, LAYERS)
         else:
             require_allowed(str(source))
             files = [beside(path, name) for name in names_in(path, LAYERS)]

@@ -5,9 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio.shutil
+from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import InputError
-from landslide_mapper.landslide_plugin.inference.resume import identity
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference import resume
+from landslide_mapper.landslide_plugin.inference.resume import content_of, identity
 from landslide_mapper.landslide_plugin.raster import Source
+from landslide_mapper.landslide_plugin.raster.tile import Tile
+from landslide_mapper.landslide_plugin.vector.shapes import read_shapes
 from rasterio.windows import Window
 
 from .tiling import build_vrt, cut
@@ -94,3 +99,46 @@ def test_one_that_was_replaced_is_another(server, cog, make_raster):
         (server[0] / "scene.tif").unlink()
         with pytest.raises(InputError, match="can't be fetched any more"):
             identity(source)
+
+
+def test_one_whose_server_says_nothing_is_told_by_where_its_blocks_lie(
+    server, cog, make_raster, monkeypatch
+):
+    """As object stores do, but to those who sign."""
+    monkeypatch.setattr(resume, "stamp", lambda name: "")
+    with Source.open(cog[1]) as source:
+        source.read()
+        before = identity(source)
+        assert identity(source) == before
+        with Source.open(cog[0]) as here:
+            values = here.read()[0].astype(np.uint16)
+        values[:, 200:220, 300:320] = 7  # none of the pixels that tell a stack's content
+        other = make_raster("other.tif", values, nodata=0, bands=["red", "nir"])
+        options = {"driver": "COG", "blocksize": 128, "compress": "deflate", "overviews": "none"}
+        rasterio.shutil.copy(other, str(server[0] / "scene.tif"), **options)
+        assert content_of(source, ["red"]) == content_of(Source.open(cog[0]), ["red"])
+        assert identity(source) != before
+
+
+def test_an_object_store_without_keys_is_told_of(monkeypatch, tmp_path):
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_NO_SIGN_REQUEST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CPL_AWS_AUTODETECT_EC2", "NO")
+    for name in ("s3://bucket/a.tif", "/vsis3/bucket/a.tif"):
+        with pytest.raises(InputError, match=rf"raster {name} can't be fetched: its object store"):
+            Source.open(name)
+    with pytest.raises(InputError, match="its object store wants keys"):
+        read_shapes("/vsis3/bucket/a.fgb", "rivers", crs=32632)
+
+
+def test_an_address_without_a_file_is_told_of(server):
+    with pytest.raises(InputError, match=r"a\.tif (is not on its server|can't be fetched \(HTTP)"):
+        Source.open(f"{server[1]}/a.tif")
+
+
+def test_addresses_are_named_in_a_virtual_raster_as_gdal_reads_them_by_blocks(cog, tmp_path):
+    output = str(tmp_path / "image.vrt")
+    run_command("mosaic", {"tiles": [cog[1]], "output": output}, Progress())
+    assert f">/vsicurl/{cog[1]}<" in Path(output).read_text()
+    assert Tile.look(cog[1]).path == f"/vsicurl/{cog[1]}"

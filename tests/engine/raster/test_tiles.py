@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 from datetime import UTC, datetime
+from zipfile import ZipFile
 
 import geopandas as gpd
 import numpy as np
@@ -11,6 +12,7 @@ import pystac
 import pytest
 from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
+from landslide_mapper.landslide_plugin.core.access import PROTOCOLS
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from landslide_mapper.landslide_plugin.raster.scene_date import scene_date
@@ -70,6 +72,31 @@ def collection(tiles, tmp_path, *keys):
 def values_of(path):
     with Source.open(path) as source:
         return source.read()[0][0].tolist()
+
+
+class TestFolder:
+    """One of an archive, as of an object store: GDAL lists both."""
+
+    @pytest.fixture
+    def archive(self, red, tmp_path):
+        with ZipFile(tmp_path / "tiles.zip", "w") as file:
+            for path, name in zip(red, ("red/2.tif", "red/1.TIF"), strict=True):
+                file.write(path, name)
+            file.write(red[0], "red/deeper/0.tif")
+            file.writestr("red/readme.txt", "no raster")
+        return f"/vsizip/{tmp_path}/tiles.zip/red/"
+
+    def test_its_files_by_name_and_none_of_folders_within_it(self, archive):
+        named = tiles_of(archive) or []
+        assert [one.path for one in named] == [f"{archive}1.TIF", f"{archive}2.tif"]
+        assert values_of(archive) == [[1, 1, 2, 2]]  # the eastern one on top
+
+    def test_one_that_can_not_be_listed_is_refused(self, archive, monkeypatch):
+        with pytest.raises(InputError, match=r"folder .*/none/ can't be listed: check its"):
+            Source.open(f"{archive}none/")
+        monkeypatch.setenv(PROTOCOLS, "")
+        with pytest.raises(InputError, match="uses vsizip, which is not allowed here"):
+            Source.open(archive)
 
 
 class TestIndex:

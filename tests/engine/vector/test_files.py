@@ -1,5 +1,7 @@
 """Vector layers of several files: one layer, whatever the files' CRS; what two hold counts once."""
 
+import shutil
+
 import geopandas as gpd
 import numpy as np
 import pandas as pd
@@ -101,6 +103,12 @@ class TestOneLayer:
         (tmp_path / "roads.gdb").mkdir()
         assert files_of(tmp_path / "roads.gdb") == [str(tmp_path / "roads.gdb")]
 
+    def test_a_folder_of_an_archive(self, save, folder, tmp_path):
+        save("a.fgb", [Point(X, Y)])
+        save("b.fgb", [Point(X + 1, Y)])
+        archive = shutil.make_archive(str(tmp_path / "rivers"), "zip", folder)
+        assert (read_vector(f"/vsizip/{archive}/", "rivers").geometry.x - X).tolist() == [0, 1]
+
     @pytest.mark.parametrize("source", ["layer", "list.txt"])
     def test_its_files_are_not_written_over(self, save, make_raster, tmp_path, source):
         path = save("a.gpkg", [LineString([(X, Y), (X + 9, Y)])])
@@ -119,6 +127,12 @@ class TestRefused:
             read_vector(folder, "rivers")
         with pytest.raises(InputError, match=r"layer .*b\.gpkg can't be read as a vector layer"):
             read_shapes(folder, "rivers", crs=UTM)
+
+    def test_a_list_that_is_missing(self, tmp_path):
+        for name in ("none.txt", "x" * 300 + ".txt"):
+            assert not is_raster(tmp_path / name)
+            with pytest.raises(InputError, match=r"layer .*txt does not exist"):
+                read_vector(tmp_path / name, "rivers")
 
     def test_one_that_a_list_names_and_nobody_has(self, save, tmp_path):
         save("a.gpkg", [Point(X, Y)])
