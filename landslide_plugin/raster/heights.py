@@ -19,6 +19,8 @@ _MULTIPLES = {
     "mm": 1e-3, "millimetre": 1e-3, "cm": 1e-2, "centimetre": 1e-2, "dm": 0.1, "decimetre": 0.1,
     "m": 1.0, "mtr": 1.0, "metre": 1.0, "km": 1e3, "kilometre": 1e3,
 }  # fmt: skip
+_COUNT = re.compile(r"\s*(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)[\s*]*(?=[a-z])", re.IGNORECASE)
+"""What a unit may begin with, such as 0.1 m."""
 _CLOSE = 1e-9
 """Metres; the two feet differ by 6e-7."""
 
@@ -70,6 +72,10 @@ def require_metres(source: Source, names: Sequence[str] | None = None) -> None:
 
 def length_of(unit: str) -> float | None:
     """Return the length in metres of a unit as files spell it; None of another or no unit."""
+    count = _COUNT.match(unit)
+    if count:
+        one = length_of(unit[count.end() :])
+        return one and one * float(count.group(1).replace(",", "."))
     words = re.sub(r"[^a-z]+", " ", unit.lower()).replace("meter", "metre").split()
     if {"ft", "foot", "feet", "usft", "ftus"} & set(words):
         surveyed = {"us", "survey", "usft", "ftus"} & set(words)

@@ -169,7 +169,7 @@ def least_landslide(
     Args:
         mask: the raster; what matters is its first band.
         asked: by the user; None to leave it to the raster.
-        remedy: what to do where decimal values are probabilities without a threshold.
+        remedy: what to do where values are probabilities without a threshold.
         progress: told what is taken.
 
     Returns:
@@ -185,17 +185,20 @@ def least_landslide(
             f"Of the {len(mask.bands)} bands of {mask.path} the first, {band}, alone says where "
             "landslides are: export the one that does if it is another."
         )
-    mark_unknown(mask, band, progress)
+    values = mark_unknown(mask, band, progress)
+    if asked is not None:
+        return asked
     scaling = mask.scaling[band]
     whole = not mask.dataset.dtypes[mask.index_of(band) - 1].startswith("float")
-    if asked is not None or (whole and (scaling.scale, scaling.offset) == (1, 0)):
-        return asked
-    threshold = carried(mask)
+    plain = whole and (scaling.scale, scaling.offset) == (1, 0)
+    threshold = None if plain else carried(mask)
     if threshold is None:
-        progress.warning(
-            f"{mask.path} has decimal values, and all above 0 are taken for landslide: if these "
-            f"are probabilities, {remedy}."
-        )
+        if not plain or len(values) > 1:
+            kind = f"whole numbers up to {values[-1]:g}" if plain else "decimal values"
+            progress.warning(
+                f"{mask.path} has {kind}, and all above 0 are taken for landslide: if these are "
+                f"probabilities, {remedy}."
+            )
         return None
     progress.message(f"{mask.path} is landslide where it is at least {threshold}.")
     return threshold.value

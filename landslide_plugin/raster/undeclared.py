@@ -83,7 +83,7 @@ def mark_fill(
         )
 
 
-def mark_unknown(mask: Source, band: str, progress: Progress) -> None:
+def mark_unknown(mask: Source, band: str, progress: Progress) -> list[float]:
     """Have what stands for nothing in a mask of whole numbers count as nodata, and say so.
 
     These are numbers below 0, and 255 as `stands_for_unknown` says. A mask that declares another
@@ -94,14 +94,17 @@ def mark_unknown(mask: Source, band: str, progress: Progress) -> None:
         band: its name.
         progress: where it is said.
 
+    Returns:
+        The other values above 0, in order; none where they are decimal numbers.
+
     Raises:
         InputError: the file is damaged.
     """
     index = mask.index_of(band)
     kind, nodata = np.dtype(mask.dataset.dtypes[index - 1]), mask.dataset.nodatavals[index - 1]
     scaling = mask.scaling[band]
-    if kind.kind not in "iu" or (scaling.scale, scaling.offset) != (1, 0) or nodata:
-        return
+    if kind.kind not in "iu" or (scaling.scale, scaling.offset) != (1, 0):
+        return []
     counts: Counter[float] = Counter()
     for window in mask.grid.windows(_MEGABYTES, 1):
         (values,), (valid,) = mask.read_stored(window, [index])
@@ -110,13 +113,14 @@ def mark_unknown(mask: Source, band: str, progress: Progress) -> None:
     below = [value for value in counts if value < 0]
     above = sorted(value for value in counts if value > 0)
     voids = below + ([MASKED] if stands_for_unknown(above) else [])
-    if not voids or len(below) > CLASSES:
-        return
+    if nodata or not voids or len(below) > CLASSES:
+        return above
     mask.fill = Fill(voids={index: {one: counts[one] for one in voids}}, pixels=counts.total())
     progress.warning(
         f"{mask.fill.describe()} of {mask.path} mean that nothing is known there, as it seems: "
         "declare the value as nodata (gdal_edit -a_nodata), or set it to 1 or 0 if it means that."
     )
+    return [value for value in above if value not in voids]
 
 
 def stands_for_unknown(values: Sequence[float]) -> bool:

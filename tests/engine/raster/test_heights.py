@@ -63,7 +63,8 @@ def derived(path, tmp_path, **parameters):
         ("US survey foot", US_FOOT), ("us_survey_foot", US_FOOT), ("us-ft", US_FOOT),
         ("ftUS", US_FOOT), ("US survey feet", US_FOOT), ("Foot_US", US_FOOT), ("USft", US_FOOT),
         ("cm", 0.01), ("centimetres", 0.01), ("decimeter", 0.1), ("mm", 0.001), ("km", 1000),
-        ("", None), ("degree", None), ("dB", None), ("unknown", None), ("%", None),
+        ("0.1 m", 0.1), ("0,1m", 0.1), ("10 cm", 0.1), ("1e-3 m", 0.001), ("m (EGM96)", 1),
+        ("2 dB", None), ("", None), ("degree", None), ("dB", None), ("unknown", None), ("%", None),
     ],
 )  # fmt: skip
 def test_units_as_files_spell_them(unit, metres):

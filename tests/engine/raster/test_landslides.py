@@ -59,8 +59,17 @@ def test_what_stands_for_nothing_beside_numbers_of_landslides_is_not_known(make_
         assert least_landslide(mask, None, "", Progress(said.append)) is None
         ids = Mask(mask).ids(Window(0, 0, 3, 2))
     assert ids.tolist() == [[0, 1, 1], [0, UNLABELLED, UNLABELLED]]
+    assert said[0]["text"].startswith(f"{nothing} on 33 % of the pixels of")
+
+
+@pytest.mark.parametrize("nodata", [None, 255])
+def test_whole_numbers_that_may_be_probabilities_are_said_to_be_landslide(make_raster, nodata):
+    said = []
+    with Source.open(make_raster("m.tif", np.array([[0, 30, 80]], np.uint8), nodata=nodata)) as one:
+        assert least_landslide(one, None, "say from which on", Progress(said.append)) is None
+        assert least_landslide(one, 50, "", Progress(said.append)) == 50
     (text,) = [event["text"] for event in said]
-    assert text.startswith(f"{nothing} on 33 % of the pixels of")
+    assert "has whole numbers up to 80, and all above 0 are taken for landslide" in text
 
 
 def test_a_mask_of_255_alone_is_one(make_raster):
