@@ -65,9 +65,9 @@ def find_landslides(
     polygons, groups = scene.trace(morphology, progress.part(0, traced))
     # None that doesn't reach the threshold, and none that closing alone has made.
     highest = scene.statistics[PROBABILITY].result(groups, len(polygons))["max"]
-    polygons, groups = _kept(polygons, groups, highest >= threshold)
+    polygons, groups = _kept(polygons, groups, highest >= np.float32(threshold))  # as pixels are
     polygons, owner = without_holes(polygons, max_hole, scene.source.grid)
-    groups = np.where(groups >= 0, owner[groups], -1)
+    groups = _renumbered(groups, owner)
     polygons, groups = _kept(polygons, groups, owner == np.arange(len(owner)))
     if not divider:
         whole = np.arange(1, len(polygons) + 1)
@@ -82,10 +82,8 @@ def find_landslides(
         progress.warning(f"{cut.too_large} landslides are too large to be cut up: left whole.")
     number = np.full(len(polygons), -1)
     number[cut.origin[cut.whole]] = np.flatnonzero(cut.whole)
-    kept = np.where(groups >= 0, number[groups], -1)
-    return TracedLandslides(
-        cut.polygons, cut.slide, cut.part, np.concatenate([kept, np.flatnonzero(~cut.whole)])
-    )
+    groups = np.concatenate([_renumbered(groups, number), np.flatnonzero(~cut.whole)])
+    return TracedLandslides(cut.polygons, cut.slide, cut.part, groups)
 
 
 def _kept(
@@ -93,7 +91,12 @@ def _kept(
 ) -> tuple[NDArray[np.object_], Ints]:
     """Return the polygons that are kept, and the groups numbered accordingly."""
     number = np.where(keep, np.cumsum(keep) - 1, -1)
-    return polygons[keep], np.where(groups >= 0, number[groups], -1) if len(keep) else groups
+    return polygons[keep], _renumbered(groups, number)
+
+
+def _renumbered(groups: Ints, number: Ints) -> Ints:
+    """Return the groups of polygons of other numbers, -1 for none; all are, without polygons."""
+    return np.where(groups >= 0, number[groups], -1) if len(number) else np.full_like(groups, -1)
 
 
 def columns_of(scene: Scene, groups: Ints, count: int) -> dict[str, Any]:

@@ -106,6 +106,23 @@ def test_a_mask_has_no_probabilities(make_raster, run, on):
     assert frame[["prob_mean", "prob_max"]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("options", [{}, {"split": "necks"}])
+def test_nothing_that_reaches_the_threshold_from_which_it_grows_is_an_empty_layer(
+    make_raster, run, options
+):
+    probability = np.zeros((20, 20), np.float32)
+    probability[3:6, 3:6] = 0.8
+    path = make_raster("p.tif", probability)
+    assert run(path, threshold=0.9, grow=0.5, **options)[0].empty
+
+
+@pytest.mark.parametrize("threshold", [0.9, 0.695])
+def test_a_landslide_just_at_the_threshold_is_one(make_raster, run, threshold):
+    probability = np.zeros((20, 20), np.float32)
+    probability[3:6, 3:6] = threshold
+    assert len(run(make_raster("p.tif", probability), threshold=threshold)[0]) == 1
+
+
 @pytest.mark.parametrize("nothing, kind", [(255, "uint8"), (-1, "int16"), (-9999, "int16")])
 def test_what_stands_for_nothing_in_a_mask_is_no_landslide_and_that_is_said(
     make_raster, run, nothing, kind
