@@ -84,7 +84,7 @@ def map_scene(
         told = {**(tags or {}), **plan.tags()}
         with (
             journal(outputs.probability, key, tiling, channels, source.grid.width) as kept,
-            open_outputs(outputs, source, scene.predictor.card, plan, told) as write,
+            open_outputs(outputs, source, scene.predictor.card, plan, told, progress) as write,
         ):
             part = progress.part(0, 0.98)
             if crew is None:
@@ -150,7 +150,12 @@ def _have_computed(
 
 @contextmanager
 def open_outputs(
-    outputs: Outputs, source: Source, card: ModelCard, plan: Plan, tags: Mapping[str, str]
+    outputs: Outputs,
+    source: Source,
+    card: ModelCard,
+    plan: Plan,
+    tags: Mapping[str, str],
+    progress: Progress,
 ) -> Iterator[Write]:
     """Yield a function that writes finished rows to all rasters; they appear together at the end.
 
@@ -158,7 +163,8 @@ def open_outputs(
 
     With two classes the mask says landslide from the threshold on; with more, it gives the
     likeliest class but the background where all these together reach the threshold. Probability and
-    mask carry the threshold, and the scene's date where it is known.
+    mask carry the threshold, and the scene's date where it is known. Where nothing was mapped, that
+    is said.
     """
     grid, classes, threshold = source.grid, card.classes, plan.threshold
     bands, date = probability_bands(classes), scene_date(source)
@@ -176,11 +182,14 @@ def open_outputs(
                 outputs.mask, grid, ["landslide"], "uint8", told, names, overviews="nearest"
             )
         )
+    mapped = 0
     with ExitStack() as stack:
         for writer in writers:
             stack.enter_context(writer)
 
         def write(values: NDArray[np.float32], valid: NDArray[np.bool_], window: Window) -> None:
+            nonlocal mapped
+            mapped += int(valid.sum())
             values = plan.calibration.of_raster(values, len(bands))
             probabilities = values[: len(bands)]
             blocks: list[NDArray[Any]] = [probabilities]
@@ -192,6 +201,11 @@ def open_outputs(
                 writer.write(block, window, valid)
 
         yield write
+        if not mapped:
+            progress.warning(
+                f"{source.path} has no pixel{' in the area' if plan.area else ''} that is valid in "
+                f"{', '.join(card.bands)} at once: nothing was mapped. Check its nodata values."
+            )
         for writer in writers:
             writer.finish()
 

@@ -144,6 +144,14 @@ def test_nodata_in_a_needed_band_is_nodata_in_both(make_raster, run):
     np.testing.assert_array_equal(mask == 255, expected)
 
 
+def test_a_stack_without_a_valid_pixel_is_mapped_as_nothing_and_that_is_said(make_raster, run):
+    bands = layers()
+    bands["slope"][:35], bands["red"][35:] = -9999, -9999
+    probability, _, said = run(stack_of(make_raster, bands, nodata=-9999))
+    assert (probability == -9999).all()
+    assert any("has no pixel that is valid in" in text for text in said)
+
+
 @pytest.mark.parametrize("shape", [(5, 7), (1, 1), (33, 31)])
 def test_a_raster_smaller_than_the_window(make_raster, run, shape):
     probability, _, _ = run(stack_of(make_raster, layers(*shape)))
