@@ -8,7 +8,7 @@ import shapely
 from affine import Affine
 from rasterio.io import DatasetReader
 
-from ..contract.errors import GridError, LandslideError
+from ..contract.errors import GridError, InputError, LandslideError
 from ..contract.tags import DATE
 from ..outputs.whole import protect_too
 from .grid import Grid
@@ -59,6 +59,7 @@ def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> Ele
         for tile in looked[1:]:
             tile.require_like(looked[0])
         require_one_band(looked)
+        _require_one_unit(tiles)
     except LandslideError as error:
         reason = str(error).replace("The file", "the file", 1)
         raise type(error)(f"The {what} {name} can't be read as one image: {reason}") from error
@@ -103,11 +104,32 @@ def _grid_of(image: ElementTree.Element) -> tuple[str | None, ...]:
     return (*size, image.findtext("GeoTransform"), image.findtext("SRS"))
 
 
+def _require_one_unit(tiles: Sequence[Named]) -> None:
+    """Refuse files whose list says that their numbers are reflectance in different ways.
+
+    Raises:
+        InputError: they are.
+    """
+    stated = [(one.path, one.units) for one in tiles if one.units]
+    for path, units in stated:
+        first, wanted = stated[0]
+        if (units.scale, units.offset) != (wanted.scale, wanted.offset):
+            raise InputError(
+                f"{path} is reflectance by value x {units.scale:g} {units.offset:+g}, and {first} "
+                f"by value x {wanted.scale:g} {wanted.offset:+g}, as their items say: bring it to "
+                "the same, or leave it out."
+            )
+
+
 def _say_as_named(root: ElementTree.Element, tiles: Sequence[Named]) -> None:
-    """Add the name of the only band and the scene's day, where files don't tell but their list."""
+    """Add the only band's name and units, and the day, where files don't tell but their list."""
     band, *more = root.findall("VRTRasterBand")
     if tiles[0].band and not more and band.find("Description") is None:
         ElementTree.SubElement(band, "Description").text = tiles[0].band
+    units = tiles[0].units if all(one.units for one in tiles) and not more else None
+    if units and band.find("Scale") is None and band.get("dataType", "Byte") != "Byte":
+        ElementTree.SubElement(band, "Scale").text = repr(units.scale)
+        ElementTree.SubElement(band, "Offset").text = repr(units.offset)
     told = any(item.get("key") == DATE for item in root.findall("Metadata/MDI"))
     if tiles[0].day and not told and len({tile.day for tile in tiles}) == 1:
         add_items(root, {DATE: tiles[0].day})

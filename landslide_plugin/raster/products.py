@@ -11,7 +11,7 @@ import math
 import re
 import tarfile
 import zipfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from pathlib import Path, PurePath, PurePosixPath
@@ -166,17 +166,27 @@ def _by_item(path: str, band: str, index: int, tags: Mapping[str, str]) -> Units
         of_file = [one for one in assets if PurePath(str(one.get("href", ""))).name == name]
         if not of_file and len(items) > 1 and not name.startswith(str(item.get("id"))):
             continue
-        properties = dict(item.get("properties") or {})
-        applied = _of_properties(properties)
-        if applied is not None and applied.told.endswith("true"):
-            return applied
-        for asset in of_file:
-            stated = _of_asset(asset, index)
-            if stated is not None:
-                return stated
-        if applied is not None:
-            return applied
+        said = units_in_item(item, of_file, index)
+        if said is not None:
+            return said
     return None
+
+
+def units_in_item(
+    item: Mapping[str, Any], assets: Sequence[Mapping[str, Any]], index: int
+) -> Units | None:
+    """Return what a STAC item says of a band of imagery; None where it says nothing.
+
+    Args:
+        item: the item.
+        assets: its assets that hold the band.
+        index: of the band in the file, from 0.
+    """
+    applied = _of_properties(dict(item.get("properties") or {}))
+    if applied is not None and applied.told.endswith("true"):
+        return applied
+    stated = (_of_asset(asset, index) for asset in assets)
+    return next((one for one in stated if one is not None), applied)
 
 
 def _of_asset(asset: Mapping[str, Any], index: int) -> Units | None:

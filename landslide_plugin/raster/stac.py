@@ -14,6 +14,8 @@ from ..contract.errors import InputError
 from ..core.access import require_allowed
 from ..core.addresses import beside, web_address
 from ..core.fetch import fetch_json
+from .bands import common_name, is_imagery
+from .products import Units, units_in_item
 
 _LARGEST = 2**28
 """Bytes of a file of items that are read."""
@@ -34,10 +36,12 @@ class Asset:
     Attributes:
         href: where it is.
         band: its name, where it is one and the item says it, such as "red"; else "".
+        units: how its numbers become reflectance, where it is a band of imagery and that is said.
     """
 
     href: str
     band: str
+    units: Units | None
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ def item_of(told: Mapping[str, Any], file: str | Path) -> Item:
     """
     properties = _mapping(told.get("properties"))
     assets = {
-        key: Asset(beside(file, one["href"]), _band(one))
+        key: Asset(beside(file, one["href"]), _band(one), _units(told, one))
         for key, one in _mapping(told.get("assets")).items()
         if isinstance(one, Mapping) and isinstance(one.get("href"), str) and _is_data(one)
     }
@@ -221,6 +225,11 @@ def _is_data(asset: Mapping[str, Any]) -> bool:
     roles = {str(role) for role in roles} if isinstance(roles, list) else set()
     kind = str(asset.get("type", ""))
     return not roles & _NO_DATA and ("data" in roles or kind.startswith(_PIXELS))
+
+
+def _units(item: Mapping[str, Any], asset: Mapping[str, Any]) -> Units | None:
+    imagery = is_imagery(common_name(_band(asset)))
+    return units_in_item(item, [asset], 0) if imagery else None
 
 
 def _band(asset: Mapping[str, Any]) -> str:

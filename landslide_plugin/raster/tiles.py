@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ..core.access import require_allowed
 from ..core.addresses import beside, files_in, is_folder, names_in, web_address
+from .products import Units
 from .stac import Item, item_of, of_asset, read_items
 from .tile_index import LOCATION, read_index, read_parquet
 
@@ -21,11 +22,13 @@ class Named:
         path: as GDAL takes it.
         day: of its scene, year-month-day, where what names it tells that too; else "".
         band: name of its band, likewise.
+        units: of that band, likewise.
     """
 
     path: str
     day: str = ""
     band: str = ""
+    units: Units | None = None
 
 
 def tiles_of(name: str, asset: str = "") -> list[Named] | None:
@@ -67,4 +70,4 @@ def tiles_of(name: str, asset: str = "") -> list[Named] | None:
 
 def _of_items(items: Sequence[Item], asset: str, name: str) -> list[Named]:
     chosen = of_asset(items, asset, name)
-    return [Named(one.href, item.day, one.band or asset) for item, one in chosen]
+    return [Named(one.href, item.day, one.band or asset, one.units) for item, one in chosen]

@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader, MemoryFile
 from ..contract.errors import InputError
 from ..core.access import parse_xml
 from ..core.addresses import beside, is_address, is_remote
-from .bands import name_from_file
+from .bands import band_in_path, name_from_file
 from .kinds import add_items, described
 from .opening import open_raster
 
@@ -201,6 +201,26 @@ def _name_by_file(band: ElementTree.Element, files: Sequence[_File | None]) -> N
         ElementTree.SubElement(band, "Description").text = name_from_file(file.path)
 
 
+def _require_one_told(band: ElementTree.Element, what: str) -> None:
+    """Refuse files of the same ground whose names tell different bands; see `tile`.
+
+    Raises:
+        InputError: there are such: one would hide the others.
+    """
+    of_ground: dict[tuple[tuple[str, str], ...], str] = {}
+    for source in (one for one in band if one.tag in _SOURCES):
+        extent, path = source.find("DstRect"), source.findtext("SourceFilename", "")
+        told = band_in_path(path)
+        if extent is None or not told:
+            continue
+        first = of_ground.setdefault(tuple(sorted(extent.items())), path)
+        if band_in_path(first) != told:
+            raise InputError(
+                f"{what} is made of {first} and {path} for the same ground, which hold different "
+                "bands, as their names say: put them side by side (gdalbuildvrt -separate)."
+            )
+
+
 def _say_of_band(
     band: ElementTree.Element, sources: list[tuple[_File, int]], whole: str, what: str
 ) -> None:
@@ -214,6 +234,8 @@ def _say_of_band(
     names = {file.names[number - 1]: file for file, number in sources if number <= len(file.names)}
     names.pop("", None)
     number = band.get("band", "1")
+    if band.find("Description") is None:
+        _require_one_told(band, f"Band {number} of the {what} {whole}")
     if band.find("Description") is None and len(names) > 1:
         (one, first), (other, second) = list(names.items())[:2]
         raise InputError(

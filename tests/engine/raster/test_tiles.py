@@ -15,6 +15,7 @@ from landslide_mapper.landslide_plugin.contract.errors import GridError, InputEr
 from landslide_mapper.landslide_plugin.core.access import PROTOCOLS
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
+from landslide_mapper.landslide_plugin.raster.reflectance import reflectance_units
 from landslide_mapper.landslide_plugin.raster.scene_date import scene_date
 from landslide_mapper.landslide_plugin.raster.tiles import tiles_of
 from rasterio.transform import from_origin
@@ -44,6 +45,28 @@ def tiles(make_raster, tmp_path):
 @pytest.fixture
 def red(tiles):
     return [tiles["west", "B04"], tiles["east", "B04"]]
+
+
+@pytest.fixture
+def items_that_say(tiles, make_raster, tmp_path):
+    """Return a function that writes items of numbers of 1500, with properties and an offset."""
+
+    def write(said):
+        for name, left in (("west", 0), ("east", 20)):
+            transform = from_origin(500000 + left, 5000000, 10, 10)
+            numbers = np.full((2, 2), 1500, np.uint16)
+            make_raster(f"tiles/{name}_B04.tif", numbers, transform=transform)
+        path = collection(tiles, tmp_path, "B04")
+        told = json.loads(path.read_text())
+        for item in told["features"]:
+            properties, offset = said[item["id"]]
+            item["properties"] |= properties
+            if offset is not None:
+                item["assets"]["b04"]["raster:bands"] = [{"scale": 1e-4, "offset": offset}]
+        path.write_text(json.dumps(told))
+        return path
+
+    return write
 
 
 def items_of(tiles, keys):
@@ -168,6 +191,29 @@ class TestStac:
         with Source.open(laid(path, tmp_path, "b08", "b04")) as source:
             assert source.bands == ["nir", "red"]
             assert source.read()[0].tolist() == [[[11, 11, 11, 12]], WANTED]
+
+    @pytest.mark.parametrize(
+        ("properties", "offset", "mean"),
+        [
+            ({}, -0.1, 0.05),
+            ({"earthsearch:boa_offset_applied": True}, -0.1, 0.15),
+            ({"s2:processing_baseline": "05.09"}, None, 0.05),
+            ({"s2:processing_baseline": "03.01"}, None, 0.15),
+        ],
+    )
+    def test_reflectance_is_what_items_say(self, items_that_say, properties, offset, mean):
+        with Source.open(items_that_say(dict.fromkeys(DATES, (properties, offset)))) as source:
+            assert source.read()[0].mean() == pytest.approx(mean)
+            units = reflectance_units(source, "red")
+            assert units and units.told == "the file declares it"
+
+    @pytest.mark.parametrize(
+        "said", [({}, -0.1), ({"s2:processing_baseline": "05.09"}, None)], ids=str
+    )
+    def test_items_that_say_different_offsets_are_no_one_image(self, items_that_say, said):
+        path = items_that_say({"west": ({"s2:processing_baseline": "03.01"}, None), "east": said})
+        with pytest.raises(InputError, match=r"by value x 0\.0001 -0\.1, and .*as their items say"):
+            Source.open(path)
 
     def test_assets_on_several_grids_are_refused(self, tiles, tmp_path, make_raster):
         coarse = from_origin(500000, 5000000, 20, 20)

@@ -32,6 +32,17 @@ def tiles(whole, tmp_path):
     return cut(whole, tmp_path / "tiles", checkerboard(SHAPE, (20,), (30,)))
 
 
+def test_bands_in_a_file_each_that_lie_on_each_other_are_refused(make_raster, tmp_path):
+    files = [
+        make_raster(f"S2_{band}.tif", np.full((4, 4), value, np.uint16))
+        for band, value in (("B02", 1), ("B03", 2))
+    ]
+    with pytest.raises(InputError, match=r"S2_B03\.tif for the same ground, which hold different"):
+        Source.open(build_vrt(tmp_path / "on.vrt", *files))
+    with Source.open(build_vrt(tmp_path / "beside.vrt", *files, separate=True)) as source:
+        assert source.read()[0][:, 0, 0].tolist() == [1, 2]
+
+
 def test_a_virtual_raster_of_tiles_says_what_they_say(whole, tiles, tmp_path):
     path = build_vrt(tmp_path / "whole.vrt", *tiles)
     with Source.open(path) as source, Source.open(whole) as one:
