@@ -12,7 +12,7 @@ from qgis.core import (
 
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, asked, later, rasters
+from .parameters import Declaration, advanced, asked, later, rasters, text
 
 
 class Mosaic(EngineAlgorithm):
@@ -32,10 +32,11 @@ class Mosaic(EngineAlgorithm):
 
         Method: nothing is copied or resampled. The files need the same CRS, size and position of
         pixels, bands, types, units and classes, and may be of any size; what differs is named.
-        Tiles of several CRSs, such as UTM zones, are one image for each. Where files overlap, a
-        band's first or newest valid pixel counts; between them is nodata. Bands keep names, units
-        and classes, which GDAL's own Build virtual raster does not hand on. The image tells what
-        all files tell alike, such as their date.
+        Tiles of several CRSs, such as UTM zones, are one image for each, by ZONE; Landslide
+        inventory from raster makes one inventory of their maps. Where files overlap, a band's first
+        or newest valid pixel counts; between them is nodata. Bands keep names, units and classes,
+        which GDAL's own Build virtual raster does not hand on. The image tells what all files tell
+        alike, such as their date.
 
         Files in the folder of the virtual raster, or in one within that, may be moved with it.
 
@@ -63,6 +64,11 @@ class Mosaic(EngineAlgorithm):
             advanced(asked(choices.Mosaic.ASSETS)),
             "Of STAC items, the keys of those that make the image, each its bands in this order, "
             "separated by commas, such as blue, green, red; empty where there is one only.",
+        )
+        yield (
+            later(advanced(text("ZONE", "CRS of the files to take"))),
+            "Of files of several CRSs, such as UTM zones, take those of this one, such as "
+            "EPSG:32654; empty takes all, which have to be of one.",
         )
         yield (
             asked(choices.Mosaic.ORDER),

@@ -8,7 +8,7 @@ from qgis.core import (
 
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import FILL_HELP, Declaration, advanced, asked, fill, later, text
+from .parameters import FILL_HELP, Declaration, advanced, asked, fill, later, rasters, text
 
 
 class Vectorize(EngineAlgorithm):
@@ -37,6 +37,10 @@ class Vectorize(EngineAlgorithm):
         and least distance to a river (m) are those of the pixels inside; the distance is NULL where
         it is unknown for one of them, as a river may be nearer there.
 
+        Several rasters, such as those of neighbouring UTM zones, are one inventory in the CRS of
+        the first: where landslides of different rasters overlap the larger one stands; one of
+        which more than half lies in such is left out, of others that part is cut off.
+
         Kind: where the raster tells kinds of landslide apart, each is outlined by itself: pixels
         whose probabilities together reach the threshold, of the kind whose own is the highest.
 
@@ -57,6 +61,11 @@ class Vectorize(EngineAlgorithm):
             QgsProcessingParameterRasterLayer("INPUT", "Probability or mask"),
             "Probability from 0 to 1, or a mask with 1 on landslides. Of a model that tells "
             "several kinds of landslide apart, its bands of probability or its mask of classes.",
+        )
+        yield (
+            later(advanced(rasters("MORE_INPUTS", "Further rasters"))),
+            "Such as those of the next UTM zones, for one inventory: a landslide that several show "
+            "counts once.",
         )
         yield (
             asked(choices.Vectorize.THRESHOLD),

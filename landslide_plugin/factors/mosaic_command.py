@@ -1,8 +1,12 @@
 """The command that makes one image of many files."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
+
+from rasterio.crs import CRS
+from rasterio.errors import CRSError
 
 from ..contract.choices import Mosaic
 from ..contract.errors import InputError
@@ -15,7 +19,7 @@ from ..raster.reflectance import day_in_path
 from ..raster.scene_date import scene_date
 from ..raster.source import Source
 from ..raster.tiles import Named, tiles_of
-from ..raster.virtual import in_memory, write_virtual
+from ..raster.virtual import in_memory, open_described, write_virtual
 
 _MEGABYTES = 64
 _MOST_TOLD = 3
@@ -27,6 +31,7 @@ def mosaic(
     input: str = "",
     tiles: Sequence[str] = (),
     assets: Annotated[Sequence[str], Mosaic.ASSETS] = Mosaic.ASSETS.default,
+    zone: str = "",
     order: Annotated[str, Mosaic.ORDER] = Mosaic.ORDER.default,
     missing: Annotated[str, Mosaic.MISSING] = Mosaic.MISSING.default,
     origin: Provenance = NO_ORIGIN,
@@ -42,6 +47,7 @@ def mosaic(
         tiles: rasters, beside or instead of it.
         assets: of STAC's items, which make the image, each its bands in this order; the only one
             when empty.
+        zone: CRS of the files to take, such as "EPSG:32654"; empty takes all.
         order: which valid pixel of a band counts where files overlap: "first" as they are given,
             in a folder by name; "newest" by the scene's date in STAC or metadata, else in the path.
         missing: "refused", or "nodata" to leave out, with a warning, files that are missing or
@@ -66,6 +72,8 @@ def mosaic(
         if missing == "nodata":
             part = progress.part(number / len(keys), (number + 1) / len(keys))
             files[key] = _whole(files[key], part)
+        if zone:
+            files[key] = _of_zone(files[key], zone)
         if not files[key]:
             raise InputError("No file is left to read: give a folder in INPUT, or files in TILES.")
         if order == "newest":  # the first of a day stays the first
@@ -99,6 +107,29 @@ def _named(name: str, asset: str) -> list[Named]:
             "path in each line, a tile index or STAC."
         )
     return named
+
+
+def _of_zone(files: Sequence[Named], zone: str) -> list[Named]:
+    """Return the files of one CRS.
+
+    Raises:
+        InputError: it is none, or no file is of it; or one that can't be opened.
+    """
+    try:
+        wanted = CRS.from_user_input(zone)
+    except CRSError as error:
+        raise InputError(
+            f"ZONE is {zone}, which is no CRS: write it as EPSG:32654, say."
+        ) from error
+    systems = []
+    for file in files:
+        with closing(open_described(file.path, "file")) as dataset:
+            systems.append(dataset.crs)
+    taken = [file for file, crs in zip(files, systems, strict=True) if crs == wanted]
+    if files and not taken:
+        names = dict.fromkeys(crs.to_string() if crs else "no CRS" for crs in systems)
+        raise InputError(f"No file is of the CRS {zone}; they are of {', '.join(names)}.")
+    return taken
 
 
 def _require_lasting(tiles: Sequence[str]) -> None:

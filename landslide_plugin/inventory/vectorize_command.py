@@ -1,11 +1,15 @@
 """The command vectorize: a probability raster or a mask becomes the inventory."""
 
 import datetime
+from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import dataclass
 from typing import Annotated, Any
 
+import geopandas as gpd
+
 from ..contract.choices import Vectorize
-from ..contract.errors import InputError
+from ..contract.errors import GridError, InputError
 from ..contract.tags import MODEL
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
@@ -23,12 +27,14 @@ from .layer import write_inventory
 from .morphology import NEARLY, Brush, Morphology
 from .polygons import simplified, smoothed, to_map
 from .trace import Scene, open_terrain
+from .zones import counted_once
 
 
 def vectorize(
     *,
     input: str,
     output: str,
+    more_inputs: Sequence[str] = (),
     threshold: Annotated[float | None, Vectorize.THRESHOLD] = Vectorize.THRESHOLD.default,
     grow: Annotated[float | None, Vectorize.GROW] = Vectorize.GROW.default,
     min_area: Annotated[float, Vectorize.MIN_AREA] = Vectorize.MIN_AREA.default,
@@ -57,6 +63,8 @@ def vectorize(
     Args:
         input: the raster; its band `landslide_probability`, or else its first; see `Scene`.
         output: the polygon layer to write.
+        more_inputs: further rasters, such as of the next UTM zone; the inventory is in the CRS of
+            the first, and what rasters that overlap both show counts once; see `counted_once`.
         threshold: probability that a landslide reaches somewhere, 0..1; None takes the one that
             the raster carries, else its model's, else 0.5. Of no effect on masks.
         grow: probability down to which it then extends, at most `threshold`; that when None.
@@ -84,55 +92,160 @@ def vectorize(
     Raises:
         InputError: `grow` is above the threshold, the input holds no probabilities or mask, or the
             factors lack the bands needed.
-        GridError: the factors lie elsewhere.
+        GridError: the factors lie elsewhere, or one of several rasters has no CRS.
         OutputError: the output can't be written.
     """
-    dated = _date(date)
+    wishes = _Wishes(
+        threshold=threshold,
+        grow=grow,
+        min_area=min_area,
+        max_hole=max_hole,
+        opening=opening,
+        closing=closing,
+        split=split,
+        split_depth=split_depth,
+        parts=parts,
+        simplify=simplify,
+        smooth=smooth,
+        factors=factors,
+        model=model,
+        date=_date(date),
+        fill=fill,
+    )
     require_vector_output(output)
+    paths = [input, *more_inputs]
+    drawn = [
+        _drawn(
+            path,
+            wishes,
+            progress.part(0.95 * number / len(paths), 0.95 * (number + 1) / len(paths)),
+        )
+        for number, path in enumerate(paths)
+    ]
+    frame = drawn[0].frame
+    if more_inputs:
+        _require_crs(drawn, paths)
+        frame = counted_once(
+            [one.frame for one in drawn], min(one.pixel for one in drawn), progress
+        )
+    frame = large_ones(frame, min_area)
+    if frame.empty:
+        progress.message(
+            f"No landslide of {min_area:g} m² or more at threshold {drawn[0].threshold:g}: the "
+            "layer is empty."
+        )
+    tags = origin.with_model(drawn[0].model).tags()
+    if not drawn[0].is_mask:
+        tags |= threshold_tag(drawn[0].threshold)
+    write_inventory(frame, output, progress, tags)
+    progress.update(1)
+    count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())
+    return {"output": output, "count": count, "area_m2": area}
+
+
+@dataclass(frozen=True)
+class _Wishes:
+    """What `vectorize` was asked for, by the same names."""
+
+    threshold: float | None
+    grow: float | None
+    min_area: float
+    max_hole: float
+    opening: float
+    closing: float
+    split: str
+    split_depth: float
+    parts: bool
+    simplify: float
+    smooth: int
+    factors: str
+    model: str
+    date: str
+    fill: str
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """The landslides of a raster, small ones too.
+
+    Attributes:
+        frame: as `make_inventory` makes it.
+        threshold: that they reach.
+        is_mask: whether the raster is one.
+        model: its name; "" where nothing tells it.
+        pixel: square metres of a pixel.
+    """
+
+    frame: gpd.GeoDataFrame
+    threshold: float
+    is_mask: bool
+    model: str
+    pixel: float
+
+
+def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
+    """Draw the landslides of one raster."""
     with ExitStack() as stack:
-        source = _open(input, stack, progress)
-        threshold, base = _thresholds(source, threshold, grow, progress)
-        terrain = open_terrain(factors, source, stack, fill, progress) if factors else {}
+        source = _open(path, stack, progress)
+        threshold, base = _thresholds(source, wishes.threshold, wishes.grow, progress)
+        terrain = (
+            open_terrain(wishes.factors, source, stack, wishes.fill, progress)
+            if wishes.factors
+            else {}
+        )
         kinds: list[Kind | None] = [*kinds_of(source)] or [None]
         scenes = [Scene(source, terrain, base, kind) for kind in kinds]
         grid = source.grid
-        _check_layers(scenes[0], split, parts)
-        morphology = Morphology(Brush(opening, grid, "opening"), Brush(closing, grid, "closing"))
-        sizes = {"opening": opening, "closing": closing, "simplification": simplify}
-        _tell_metres(grid, sizes, progress)
+        _check_layers(scenes[0], wishes.split, wishes.parts)
+        sizes = {name: getattr(wishes, name) for name in ("opening", "closing")}
+        morphology = Morphology(*(Brush(size, grid, name) for name, size in sizes.items()))
+        _tell_metres(grid, sizes | {"simplification": wishes.simplify}, progress)
         divider = Divider(
-            grid=grid, split=split, depth=split_depth, parts=parts, least_area=min_area, base=base
+            grid=grid,
+            split=wishes.split,
+            depth=wishes.split_depth,
+            parts=wishes.parts,
+            least_area=wishes.min_area,
+            base=base,
         )
         told = {
-            "model": model or source.dataset.tags().get(MODEL) or None,
-            "date": dated or scene_date(source) or None,
+            "model": wishes.model or source.dataset.tags().get(MODEL) or None,
+            "date": wishes.date or scene_date(source) or None,
         }
         frames = []
         for number, scene in enumerate(scenes):
-            part = progress.part(0.95 * number / len(scenes), 0.95 * (number + 1) / len(scenes))
+            part = progress.part(number / len(scenes), (number + 1) / len(scenes))
             traced = find_landslides(
-                scene, threshold, max_hole, morphology, divider, part.part(0, 0.9)
+                scene, threshold, wishes.max_hole, morphology, divider, part.part(0, 0.9)
             )
-            shaped = smoothed(simplified(traced.polygons, simplify / grid.resolution), smooth)
+            simple = simplified(traced.polygons, wishes.simplify / grid.resolution)
+            shaped = smoothed(simple, wishes.smooth)
             part.update(0.93)
             columns = columns_of(scene, traced.groups, len(shaped)) | told
             columns |= {"slide_id": traced.slide, "part": traced.part}
             columns["kind"] = scene.kind.name if scene.kind else None
             outlines, is_true = to_map(shaped, grid), not grid.keeps_crs_metres
             frames.append(make_inventory(outlines, grid.crs, columns, north_is_true=is_true))
-    frame = large_ones(joined(frames), min_area)
-    if frame.empty:
-        progress.message(
-            f"No landslide of {min_area:g} m² or more at threshold {threshold:g}: the layer is "
-            "empty."
-        )
-    tags = origin.with_model(str(told["model"] or "")).tags()
-    if not scenes[0].is_mask:
-        tags |= threshold_tag(threshold)
-    write_inventory(frame, output, progress, tags)
-    progress.update(1)
-    count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())
-    return {"output": output, "count": count, "area_m2": area}
+    return _Drawn(
+        frame=joined(frames),
+        threshold=threshold,
+        is_mask=scenes[0].is_mask,
+        model=str(told["model"] or ""),
+        pixel=grid.resolution**2,
+    )
+
+
+def _require_crs(drawn: Sequence[_Drawn], paths: Sequence[str]) -> None:
+    """Refuse to bring rasters together of which one does not say where it lies.
+
+    Raises:
+        GridError: one has no CRS.
+    """
+    for one, path in zip(drawn, paths, strict=True):
+        if one.frame.crs is None:
+            raise GridError(
+                f"{path} has no CRS, so it can't be one inventory with others: assign it."
+            )
 
 
 def _open(path: str, stack: ExitStack, progress: Progress) -> Source:

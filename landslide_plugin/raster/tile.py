@@ -154,8 +154,8 @@ def require_one_crs(tiles: Sequence[Tile]) -> None:
             for _, those in zones[:_MOST_NAMED]
         ]
         raise GridError(
-            f"its files are of {len(zones)} CRSs ({'; '.join(told)}): give those of one CRS at a "
-            "time, or warp all to one (gdalwarp -t_srs)."
+            f"its files are of {len(zones)} CRSs ({'; '.join(told)}): make an image of each by "
+            "ZONE of Many files as one image, or warp all to one (gdalwarp -t_srs)."
         )
 
 

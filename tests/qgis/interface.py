@@ -123,6 +123,7 @@ INTERFACE = {
         "INPUT": "file",
         "TILES": "multilayer",
         "ASSETS": "string",
+        "ZONE": "string",
         "ORDER": "enum",
         "MISSING": "enum",
         "OUTPUT": "rasterDestination",
@@ -281,6 +282,7 @@ INTERFACE = {
     },
     "vectorize": {
         "INPUT": "raster",
+        "MORE_INPUTS": "multilayer",
         "THRESHOLD": "number",
         "GROW": "number",
         "MIN_AREA": "number",

@@ -7,7 +7,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 from landslide_mapper.landslide_plugin.answer import run_command
-from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Source
 from rasterio.transform import from_origin
@@ -112,3 +112,29 @@ def test_no_tile_is_its_output(tiles, tmp_path, make_raster):
     east = make_raster("east.vrt", np.ones((1, 1, 4)), transform=from_origin(600000, 5e6, 10, 10))
     with pytest.raises(InputError, match="is an input of this run"):
         run(east, tiles=[east])
+
+
+class TestZone:
+    @pytest.fixture
+    def zones(self, tiles, make_raster):
+        """The three files, and one of the next zone."""
+        make_raster("tiles/4_20180905.tif", np.full((1, 1, 2), 4, np.uint8), "EPSG:32633", nodata=0)
+        with rasterio.open(tiles / "4_20180905.tif", "r+") as dataset:
+            dataset.descriptions = ["red"]
+        return tiles
+
+    def test_files_of_one_crs_are_taken(self, zones, tmp_path):
+        for zone, expected in (("EPSG:32632", [1, 1, 2, 3]), ("epsg:32633", [4, 4])):
+            assert run(tmp_path / "image.vrt", input=str(zones), zone=zone)[0] == expected
+            with Source.open(tmp_path / "image.vrt") as source:
+                assert source.grid.crs == rasterio.crs.CRS.from_user_input(zone)
+
+    def test_without_it_the_sentence_tells_of_it(self, zones, tmp_path):
+        with pytest.raises(GridError, match=r"of 2 CRSs .*: make an image of each by ZONE"):
+            run(tmp_path / "image.vrt", input=str(zones))
+
+    def test_one_that_no_file_has(self, zones, tmp_path):
+        with pytest.raises(InputError, match=r"32654; they are of EPSG:32632, EPSG:32633\."):
+            run(tmp_path / "image.vrt", input=str(zones), zone="EPSG:32654")
+        with pytest.raises(InputError, match="ZONE is north, which is no CRS"):
+            run(tmp_path / "image.vrt", input=str(zones), zone="north")

@@ -177,7 +177,7 @@ class TestRefused:
             ({"transform": from_origin(500045, 5000000, 10, 10)}, "lies 0.5 pixels beside"),
             (
                 {"crs": "EPSG:32633"},
-                r"of 2 CRSs \(EPSG:32632 of a.tif; EPSG:32633 of b.tif\): give those of one",
+                r"of 2 CRSs \(EPSG:32632 of a.tif; EPSG:32633 of b.tif\): make an image of each",
             ),
             ({"crs": None}, "b.tif has no CRS"),
         ],

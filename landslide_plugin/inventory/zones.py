@@ -1,0 +1,99 @@
+"""Inventories of rasters that overlap, such as those of neighbouring UTM zones, as one."""
+
+from collections.abc import Sequence
+
+import geopandas as gpd
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+
+from ..core.progress import Progress
+from .find import joined
+from .measures import extents, measures
+
+_SAME = 0.5
+"""Fraction of a landslide in larger ones of other rasters from which it is one of these."""
+
+Geometries = NDArray[np.object_]
+
+
+def counted_once(
+    frames: Sequence[gpd.GeoDataFrame], speck: float, progress: Progress
+) -> gpd.GeoDataFrame:
+    """Return the inventories of several rasters as one, without ground that it would have twice.
+
+    Where landslides of different rasters overlap the larger one stands: a raster's edge cuts what
+    another one has whole. One of which more than half lies in larger ones is left out; of others
+    that part is cut off, and the rest is measured anew.
+
+    Args:
+        frames: as `make_inventory` makes them, each in its raster's CRS.
+        speck: square metres below which what a cut leaves is nothing.
+        progress: told how many are left out and cut.
+
+    Returns:
+        The landslides in the first one's CRS, with the attributes that each has of its raster.
+    """
+    crs = frames[0].crs
+    raster = np.repeat(np.arange(len(frames)), [len(frame) for frame in frames])
+    frame = joined([frame.to_crs(crs) for frame in frames])
+    if frame.empty:
+        return frame
+    shapes = np.asarray(frame.geometry.array)
+    shapes = np.where(shapely.is_valid(shapes), shapes, shapely.make_valid(shapes))
+    _, first, slide = np.unique(frame["slide_id"], return_index=True, return_inverse=True)
+    rows = np.split(np.argsort(slide, kind="stable"), np.cumsum(np.bincount(slide))[:-1])
+    whole = np.array([shapely.union_all(shapes[mine]) for mine in rows], object)
+    covers, again = _covers(whole, raster[first])
+    cut = ~shapely.is_missing(covers)
+    told = f"{int(again.sum())} landslides that several rasters show count once"
+    progress.message(f"{told}; {int(cut.sum())} were cut where a larger one of another raster is.")
+    shapes[cut[slide]] = shapely.difference(shapes[cut[slide]], covers[slide][cut[slide]])
+    stands = ~again[slide]
+    frame = frame.set_geometry(gpd.GeoSeries(shapes, frame.index, crs))
+    frame["was_cut"] = cut[slide]
+    frame = frame[stands].explode(ignore_index=True)
+    return _measured(frame[frame.geom_type == "Polygon"], speck)
+
+
+def _covers(whole: Geometries, raster: NDArray[np.intp]) -> tuple[Geometries, NDArray[np.bool_]]:
+    """Return what larger landslides of other rasters cover of each, and which are these again.
+
+    Args:
+        whole: the landslides, object, (n,).
+        raster: the number of each one's raster, (n,).
+    """
+    areas = shapely.area(whole)
+    position = np.empty(len(whole), int)
+    position[np.argsort(-areas, kind="stable")] = np.arange(len(whole))
+    small, large = shapely.STRtree(whole).query(whole, predicate="intersects")
+    counts = (raster[small] != raster[large]) & (position[large] < position[small])
+    order = np.argsort(position[small[counts]], kind="stable")
+    small, large = small[counts][order], large[counts][order]
+    covers, again, left = (
+        np.full(len(whole), None, object),
+        np.zeros(len(whole), bool),
+        whole.copy(),
+    )
+    for those in np.split(np.arange(len(small)), np.flatnonzero(np.diff(small)) + 1):
+        if not len(those):
+            continue
+        one, over = small[those[0]], large[those]
+        cover = shapely.union_all(left[over[~again[over]]])
+        inside = shapely.area(shapely.intersection(whole[one], cover))
+        again[one] = inside > _SAME * areas[one]
+        if inside and not again[one]:
+            covers[one], left[one] = cover, shapely.difference(whole[one], cover)
+    return covers, again
+
+
+def _measured(frame: gpd.GeoDataFrame, speck: float) -> gpd.GeoDataFrame:
+    """Return an inventory whose cut landslides are measured anew, without specks of these."""
+    frame = frame.reset_index(drop=True)
+    rows = np.flatnonzero(frame.pop("was_cut"))
+    shapes = np.asarray(frame.geometry.array)[rows]
+    area, perimeter = measures(shapes, frame.crs)
+    length, width = extents(shapes, frame.crs, frame["aspect_mean"].to_numpy(float)[rows])
+    names = ["area_m2", "perimeter_m", "length_m", "width_m"]
+    frame.loc[rows, names] = np.stack([area, perimeter, length, width], axis=1)
+    return frame.drop(rows[area < speck]).reset_index(drop=True)
