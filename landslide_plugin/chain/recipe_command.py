@@ -31,8 +31,8 @@ def recipe(
     """Run the steps of a recipe; those that are done already are passed over.
 
     A step is done if it, and all before it, were run to their end with the same parameters into the
-    same folder; whether its data have changed since, or what it made is gone, is not looked at. A
-    training that was broken off goes on from its checkpoint.
+    same folder; whether its data have changed since, or what it made is gone, is not looked at, but
+    for the result. A training that was broken off goes on from its checkpoint.
 
     Args:
         recipe: JSON file; see the module `recipe`.
@@ -64,13 +64,16 @@ def recipe(
         done = noted if isinstance(noted, list) else []
         for number, step in enumerate(ready.steps):
             name = f"Step {number + 1} of {len(ready.steps)}, {step.command}"
-            if done[: number + 1] == digests[: number + 1]:
+            is_done = done[: number + 1] == digests[: number + 1]
+            gone = ready.result in step.parameters.values() and not Path(ready.result).exists()
+            if is_done and not gone:
                 progress.message(f"{name}: done before.")
                 continue
             progress.message(f"{name}.")
             part = progress.part(number / len(ready.steps), (number + 1) / len(ready.steps))
             _run(step, name, part)
-            _note(work, digests[: number + 1])
+            if not is_done:
+                _note(work, digests[: number + 1])
             ran += 1
     progress.update(1.0)
     return {"folder": str(work), "result": ready.result, "steps": ran}

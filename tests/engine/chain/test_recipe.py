@@ -54,6 +54,15 @@ def test_what_is_done_is_passed_over_and_only_what_changed_runs_again(cook, tmp_
     assert (tmp_path / "work" / "area" / "dem.tif").stat().st_mtime_ns == before
 
 
+def test_a_result_that_is_gone_is_made_again(cook, tmp_path):
+    cook(AREA, TERRAIN)
+    (tmp_path / "work" / "terrain.tif").unlink()
+    values, said = cook(AREA, TERRAIN)
+    assert values["steps"] == 1 and "Step 1 of 2, demoarea: done before." in said
+    assert (tmp_path / "work" / "terrain.tif").is_file()
+    assert cook(AREA, TERRAIN)[0]["steps"] == 0
+
+
 def test_a_broken_run_goes_on_at_the_step_that_failed(cook, tmp_path, monkeypatch):
     ran = []
 
