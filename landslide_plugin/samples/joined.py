@@ -8,11 +8,14 @@ import shapely
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
+from ..raster.bands import is_imagery
 from ..raster.reflectance import REFLECTANCE
 from .sample_set import Further, Sample, SampleSet
 
 _ALIKE = 0.1
 """How much pixel sizes may differ, as part of the first's."""
+_LIKELY = 10
+"""Factor between the deviations of a band in two sets from which on its units differ, as a rule."""
 
 
 def join(
@@ -46,6 +49,7 @@ def join(
         raise InputError("A folder of samples is given twice: weigh it instead.")
     for other in sets[1:]:
         _require_alike(first, other)
+        _warn_of_units(first, other, progress)
     bands = [band for band in first.bands if all(band in other.bands for other in sets)]
     if not bands:
         raise InputError(
@@ -100,6 +104,22 @@ def _require_alike(first: SampleSet, other: SampleSet) -> None:
                 f"The band {band} is reflectance in one of {first.folder} and {other.folder} and "
                 "of unknown units in the other: make that one anew from a stack in reflectance."
             )
+
+
+def _warn_of_units(first: SampleSet, other: SampleSet, progress: Progress) -> None:
+    """Tell of bands of imagery that vary much more in one set than in another."""
+    spread = dict(zip(other.bands, other.std, strict=True))
+    strange = [
+        band
+        for band, std in zip(first.bands, first.std, strict=True)
+        if is_imagery(band) and band in spread and not 1 / _LIKELY < spread[band] / std < _LIKELY
+    ]
+    if strange:
+        progress.warning(
+            f"The numbers of {', '.join(strange)} vary more than {_LIKELY} times as much in one of "
+            f"{first.folder} and {other.folder} as in the other, as in other units: make both in "
+            "the same ones."
+        )
 
 
 def _warn_of_shared_ground(first: SampleSet, samples: list[Sample], progress: Progress) -> None:

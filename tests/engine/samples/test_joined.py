@@ -29,7 +29,7 @@ def write(tmp_path):
         labels[:, : change.get("landslide", 2)] = 1
         for number, split in enumerate(SPLITS):
             values = np.stack(
-                [random.normal(level + 10 * ord(band), 1 + level, (8, 8)) for band in bands]
+                [random.normal(level + 10 * ord(band[0]), 1 + level, (8, 8)) for band in bands]
             )
             writer.add(
                 values.astype(np.float32), np.ones((8, 8), bool), labels, split=split,
@@ -66,6 +66,15 @@ def test_bands_are_found_by_name_and_patches_in_their_folder(write):
         for one, two in zip(joined.load(sample), sets[number].load(own, ["a", "b"]), strict=True):
             assert (one == two).all()
         assert Path(joined.image_path(sample)).parent.parent == sets[number].folder
+
+
+@pytest.mark.parametrize("band, level, warned", [("red", 99, 1), ("red", 3, 0), ("a", 99, 0)])
+def test_imagery_that_is_in_other_units_as_it_seems_is_warned_of(write, band, level, warned):
+    events = []
+    sets = [write("one", (band, "b")), write("two", (band, "b"), level=level)]
+    join(sets, [], False, Progress(events.append))
+    told = f"The numbers of {band} vary more than 10 times as much in one of"
+    assert any(event.get("text", "").startswith(told) for event in events) == bool(warned)
 
 
 def test_the_first_folder_alone_judges_unless_asked(write):
