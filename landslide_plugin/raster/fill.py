@@ -31,6 +31,8 @@ NEAR = 0.5
 """No other value lies within this share of a void's size around it, or it is data."""
 FEW = 0.01
 """So many others for each pixel of a void are overlooked."""
+SHORE = 50.0
+"""Metres around 0 in which a DEM that reaches the sea has ground; in others 0 is a void."""
 GROUND = (-500.0, 9000.0)
 """Lowest and highest elevation of ground in metres: the Dead Sea's shore, Mount Everest's top."""
 PLANETS = (-12_000.0, 22_000.0)
@@ -176,9 +178,11 @@ class Search:
 
     def __init__(self, sought: Sought, window: Window, rows: int) -> None:
         self._voids = {
-            index: {void: _Void() for void in VOIDS if _may_be_void(void, kind)}
+            index: {v: _Void(NEAR * abs(v)) for v in VOIDS if _may_be_void(v, kind)}
             for index, kind in sought.types.items()
         }
+        for index, (metre, _) in sought.elevations.items():
+            self._voids[index][0.0] = _Void(SHORE * abs(metre), beside_ground=True)
         self._elevations = {
             index: _Elevations(*units) for index, units in sought.elevations.items()
         }
@@ -222,12 +226,8 @@ class Search:
     def finish(self) -> Fill:
         """Return what was found."""
         voids = {
-            index: {
-                void: seen.count
-                for void, seen in candidates.items()
-                if seen.count and seen.near <= FEW * seen.count
-            }
-            for index, candidates in self._voids.items()
+            index: {void: one.count for void, one in each.items() if one.is_fill}
+            for index, each in self._voids.items()
         }
         measured = {index: seen.limits() for index, seen in self._elevations.items()}
         limits = {index: seen for index, seen in measured.items() if seen}
@@ -242,18 +242,27 @@ class Search:
 
 @dataclass
 class _Void:
-    """How many pixels hold a value, and how many one near it."""
+    """How many pixels hold a value, one near it, and any other."""
 
+    margin: float
+    beside_ground: bool = False
     count: int = 0
     near: int = 0
+    others: int = 0
+
+    @property
+    def is_fill(self) -> bool:
+        few = min(self.count, self.others) if self.beside_ground else self.count
+        return few > 0 and self.near <= FEW * few
 
     def add(self, void: float, values: Floats, low: float, high: float) -> None:
-        margin = NEAR * abs(void)
-        if high <= void - margin or low >= void + margin:
+        first, last = void - self.margin, void + self.margin
+        self.others += values.size
+        if high <= first or low >= last:
             return
-        near = values[(values > void - margin) & (values < void + margin)]
+        near = values[(values > first) & (values < last)]
         equal = near == np.float32(void)
-        self.count += int(equal.sum())
+        self.count, self.others = self.count + int(equal.sum()), self.others - int(equal.sum())
         self.near += int((~equal & ~np.isin(near, np.array(VOIDS, np.float32))).sum())
 
 

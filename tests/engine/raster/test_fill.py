@@ -185,6 +185,22 @@ class TestElevations:
         assert not valid[0, 30, 40] and valid.sum() == dem.size - 1
         assert "elevations below -500 or above 9000 on 0.024 % of the pixels" in sentence
 
+    @pytest.mark.parametrize("dtype", ["int16", "float32"])
+    def test_zeros_around_high_ground_are_no_sea(self, make_raster, dtype):
+        """As warping leaves them at the border of a DEM that declares no nodata."""
+        dem = terrain().astype(dtype)
+        dem[STRIP[1:]] = 0
+        valid, (sentence,) = look(make_raster("a.tif", dem), kind=ELEVATION)
+        assert not valid[STRIP].any() and valid[:, :, 8:].all()
+        assert "0 on 11 % of the pixels" in sentence
+
+    @pytest.mark.parametrize("land", [0, 3, 40])
+    def test_the_sea_around_an_island_stays(self, make_raster, land):
+        """An island of few pixels, of which a tenth is a shore."""
+        dem = np.zeros((60, 70), np.float32)
+        dem[:land, 0] = np.linspace(20, 900, land)
+        assert look(make_raster("a.tif", dem), kind=ELEVATION)[0].all()
+
     def test_beside_declared_nodata(self, make_raster):
         dem = terrain()
         dem[:5], dem[30, 40] = -9999, -32768
