@@ -123,10 +123,21 @@ def map(
     ):
         derived = derive(image, given, wanted, settings, folder, progress.part(0.0, 0.3))
         stacked = _stacked(derived, area, settings, folder, progress.part(0.3, 0.45))
+        drawn = Mapped(
+            inventory=str(polygons),
+            probability=str(mapped),
+            ground=_ground(stacked, derived.terrain),
+            chosen=chosen,
+            threshold=card.threshold if threshold is None else threshold,
+            min_area=min_area,
+            date=scene.date,
+            steps=derived.steps,
+            origin=origin,
+        )
         predict(
             stack=stacked["output"],
             model=str(chosen.path),
-            probability=str(mapped),
+            probability=drawn.probability,
             device=device,
             fill="keep",  # the stack declares it
             threshold=threshold,
@@ -136,32 +147,10 @@ def map(
             origin=origin,
             progress=progress.part(0.45, 0.9),
         )
-        counted = vectorize(
-            input=str(mapped),
-            output=str(polygons),
-            min_area=min_area,
-            factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
-            model=card.name,
-            date=scene.date,
-            fill="keep",
-            origin=origin,
-            progress=progress.part(0.93, 0.98 if html else 1.0),
-        )
+        attributes = _attributes(derived, folder, progress.part(0.9, 0.93))
+        counted = _outlined(drawn, attributes, progress.part(0.93, 0.98 if html else 1.0))
         if html:
-            drawn = Mapped(
-                inventory=str(polygons),
-                probability=str(mapped),
-                ground=_ground(stacked, derived.terrain),
-                card=card,
-                reason=chosen.reason,
-                threshold=card.threshold if threshold is None else threshold,
-                min_area=min_area,
-                date=scene.date,
-                steps=derived.steps,
-                warnings=heard.warnings,
-                origin=origin,
-            )
-            write_report(html, map_report(drawn))
+            write_report(html, map_report(drawn, heard.warnings))
             progress.update(1.0)
     return {
         "inventory": inventory,
@@ -230,6 +219,21 @@ def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:
     )
     progress.update(1.0)
     return str(stacked["output"])
+
+
+def _outlined(drawn: Mapped, attributes: str, progress: Progress) -> dict[str, Any]:
+    """Return what `vectorize` makes of the probability."""
+    return vectorize(
+        input=drawn.probability,
+        output=drawn.inventory,
+        min_area=drawn.min_area,
+        factors=attributes,
+        model=drawn.chosen.card.name,
+        date=drawn.date,
+        fill="keep",
+        origin=drawn.origin,
+        progress=progress,
+    )
 
 
 def _ground(stacked: Mapping[str, Any], terrain: str) -> str:

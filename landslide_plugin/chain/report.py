@@ -1,16 +1,16 @@
 """The report of a map: what was mapped, by which model, out of what."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import geopandas as gpd
 import numpy as np
 
-from ...models.model_card import ModelCard
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.source import Source
 from ..reports.page import png, provenance, render
 from ..vector.layers import read_vector
+from .choice import Choice
 from .drawings import draw_map, draw_sizes
 
 LARGEST = 5
@@ -30,37 +30,33 @@ _MOST_LETTERS = 160
 
 @dataclass(frozen=True)
 class Mapped:
-    """What a run of `map` made and came across.
+    """What a run of `map` makes.
 
     Attributes:
         inventory: path of the polygons.
         probability: path of the raster.
         ground: path of the raster behind the outlines.
-        card: of the model.
-        reason: why that model.
+        chosen: the model.
         threshold: probability from which a pixel is landslide.
         min_area: smallest polygon kept, m2.
         date: of the scene; "" where unknown.
         steps: what was derived.
-        warnings: raised on the way.
         origin: the run.
     """
 
     inventory: str
     probability: str
     ground: str
-    card: ModelCard
-    reason: str
+    chosen: Choice
     threshold: float
     min_area: float
     date: str
     steps: list[str] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
     origin: Provenance = NO_ORIGIN
 
 
-def map_report(mapped: Mapped) -> str:
-    """Return the report as an HTML page."""
+def map_report(mapped: Mapped, warnings: Sequence[str]) -> str:
+    """Return the report as an HTML page, with what was warned of on the way."""
     landslides = read_vector(mapped.inventory, "inventory", may_be_empty=True)
     areas = landslides["area_m2"].to_numpy()
     order = [int(row) for row in np.argsort(-areas)[:LARGEST]]
@@ -68,7 +64,7 @@ def map_report(mapped: Mapped) -> str:
         grid, area = source.grid, _valid_area(source)
     with Source.open(mapped.ground) as image:
         picture = png(draw_map(landslides, order, grid, image), colours=256)
-    card = mapped.card
+    card = mapped.chosen.card
     return render(
         "chain/report.html",
         provenance(mapped.origin),
@@ -87,12 +83,12 @@ def map_report(mapped: Mapped) -> str:
         model_threshold=f"{card.threshold:g}",
         min_area=_area(mapped.min_area) if mapped.min_area else None,
         date=mapped.date,
-        warnings=mapped.warnings,
+        warnings=warnings,
         picture=picture,
         grid=grid.describe(),
         listed=_largest(landslides.iloc[order]),
         sizes=png(draw_sizes(areas)) if len(areas) else None,
-        reason=mapped.reason,
+        reason=mapped.chosen.reason,
         resolution=f"{card.resolution:g}" if card.resolution else None,
         made_on=card.created[:10] or None,
         training=_facts("Training", card.training, ("data", "sources", "train_samples", "split")),
