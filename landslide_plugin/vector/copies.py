@@ -21,7 +21,7 @@ def copies(
 
     Returns:
         Indexes of features and of their copies: the same kind and number of points, each to a
-        centimetre.
+        centimetre, joined likewise.
     """
     from scipy.spatial import KDTree  # here: for layers of several files alone
 
@@ -31,7 +31,17 @@ def copies(
     kinds, counts = shapely.get_type_id(geometries), shapely.get_num_coordinates(geometries)
     alike = (kinds[first] == kinds[second]) & (counts[first] == counts[second])
     first, second = first[alike], second[alike]
-    # Between their points too: the same points may be joined in another order.
-    distance = shapely.hausdorff_distance(geometries[first], geometries[second], densify=0.25)
-    same = distance <= apart
+    same = shapely.equals_exact(geometries[first], geometries[second], apart)
+    for index in np.flatnonzero(~same):  # begun elsewhere, or the other way round
+        near = KDTree(_marks(geometries[first[index]])).query(_marks(geometries[second[index]]))
+        same[index] = near[0].max() <= 2 * apart
     return first[same], second[same]
+
+
+def _marks(shape: shapely.Geometry) -> NDArray[np.float64]:
+    """Return the points of a feature and those halfway between, which tell how they are joined."""
+    parts = shapely.get_parts(shape)
+    rings = shapely.get_rings(parts) if shape.geom_type.endswith("Polygon") else parts
+    points, ring = shapely.get_coordinates(rings, return_index=True)
+    halfway = (points[1:] + points[:-1])[ring[1:] == ring[:-1]] / 2
+    return np.concatenate([points, halfway])

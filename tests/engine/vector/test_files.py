@@ -214,6 +214,13 @@ class TestCopies:
             zip(first, second, strict=True)
         )
 
+    def test_are_told_of_large_features_that_begin_elsewhere(self):
+        turn = np.linspace(0, 2 * np.pi, 20_000, endpoint=False)
+        shore = (9000 + 50 * np.sin(900 * turn)) * (np.cos(turn), np.sin(turn))
+        lakes = [shapely.Polygon(np.roll(shore.T, by, axis=0)) for by in (0, 7000)]
+        _, second = copies(np.array(lakes, object), np.array([0, 1]), is_geographic=False)
+        assert second.tolist() == [1]
+
     @pytest.mark.parametrize(
         "pair",
         [
@@ -223,6 +230,11 @@ class TestCopies:
                 shapely.Polygon([(0, 0), (4, 0), (4, 4), (2, 2), (0, 4)]),
             ),
             (Point(0, 0), Point(0, 0.02)),
+            (Point(0, 0), Point(0.02, 0.02)),
+            (
+                LineString([(0, 0), (9, 0), (0, 9), (9, 9)]),
+                LineString([(0, 0), (9, 9), (9, 0), (0, 9)]),
+            ),
             (box(0, 0, 9, 9), LineString([(0, 0), (9, 0), (9, 9), (0, 9), (0, 0)])),
         ],
     )
