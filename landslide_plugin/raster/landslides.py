@@ -213,6 +213,8 @@ def is_raster(path: str | Path) -> bool:
         InputError: a GeoPackage or a folder holds rasters and vector layers, and the path names
             none of them.
     """
+    if named := names_in(Path(path), (*RASTERS, ".vrt", *LAYERS)):
+        path = beside(path, named[0])
     if "|layername=" in str(path) or "|layerid=" in str(path):
         return False
     require_allowed(str(path))
@@ -223,8 +225,6 @@ def is_raster(path: str | Path) -> bool:
                 f"({Path(layers[0]).name}): list those that are meant in a text file."
             )
         return True
-    if named := names_in(Path(path), (*RASTERS, ".vrt", *LAYERS)):
-        return is_raster(beside(path, named[0]))
     try:
         with rasterio.open(path) as dataset:
             opens = bool(dataset.count or dataset.subdatasets)

@@ -31,5 +31,5 @@ def files_of(source: str | Path) -> list[str]:
             files = [beside(path, name) for name in names_in(path, LAYERS)]
     except (OSError, ValueError):  # who opens it as a layer tells
         files = []
-    protect_too(file.split("|")[0] for file in files)
+    protect_too(file.split("|")[0] for file in files if "\0" not in file)
     return files or [str(source)]

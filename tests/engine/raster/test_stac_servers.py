@@ -1,10 +1,13 @@
 """STAC by its address: items, collections and searches of a server, to their last page."""
 
+import itertools
 import json
 import time
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core import fetch
@@ -180,3 +183,34 @@ class TestRefused:
         monkeypatch.setattr(fetch, "_LARGEST", 99)
         with pytest.raises(InputError, match=r"can't be fetched \(more than 99 bytes"):
             read_items(address)
+
+
+words = st.sampled_from(
+    ["next", "item", "items", "POST", "Feature", "FeatureCollection", "Collection", "a.tif",
+     "http://[", "//", "../x", "file:///x", "http://a.org/b", "", "\0", "data", "image/tiff"]
+)  # fmt: skip
+keys = st.sampled_from(
+    ["type", "links", "rel", "href", "method", "body", "merge", "features", "assets", "a", "roles",
+     "properties", "datetime", "id", "bands", "eo:bands", "name", "numberMatched"]
+)  # fmt: skip
+answers = st.recursive(
+    st.none() | st.booleans() | st.integers(-2, 9) | words,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=5),
+    max_leaves=25,
+)
+several = st.lists(st.dictionaries(keys, answers, max_size=4), max_size=3) | answers
+pages = st.fixed_dictionaries({"type": words, "links": several, "features": several})
+
+
+@given(st.lists(answers | pages, min_size=1, max_size=4))
+@settings(max_examples=150, deadline=None)
+def test_whatever_a_server_answers_is_items_or_a_sentence(told):
+    turns = itertools.cycle(told)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(stac, "fetch_json", lambda address, body=None: next(turns))
+        patch.setattr(stac, "_MOST_PAGES", 5)
+        try:
+            items = read_items("http://a.org/search")
+        except InputError:
+            return
+    assert all(one.href for item in items for one in item.assets.values())

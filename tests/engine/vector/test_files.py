@@ -134,6 +134,19 @@ class TestRefused:
             with pytest.raises(InputError, match=r"layer .*txt does not exist"):
                 read_vector(tmp_path / name, "rivers")
 
+    @pytest.mark.parametrize("name", ["list.txt", "a\0b.gpkg", "layer", "/vsistdin/"])
+    def test_what_a_list_can_not_name(self, save, tmp_path, make_raster, name):
+        save("a.gpkg", [Point(X, Y)])
+        (tmp_path / "list.txt").write_text(f"{name}\nlayer/a.gpkg\n{name}")
+        mask = make_raster("mask.tif", np.ones((1, 2, 2), np.uint8))
+        for command, parameters in (
+            ("evaluate", {"predicted": mask, "reference": str(tmp_path / "list.txt")}),
+            ("distance", {"reference": mask, "input": str(tmp_path / "list.txt")}),
+        ):
+            output = {} if command == "evaluate" else {"output": str(tmp_path / "d.tif")}
+            with pytest.raises(InputError, match=r"can't be read|does not exist|would wait"):
+                run_command(command, parameters | output, Progress())
+
     def test_one_that_a_list_names_and_nobody_has(self, save, tmp_path):
         save("a.gpkg", [Point(X, Y)])
         (tmp_path / "list.txt").write_text("layer/a.gpkg\nlayer/b.gpkg")
