@@ -13,7 +13,7 @@ from ..contract.tags import DATE
 from ..outputs.whole import protect_too
 from .grid import Grid
 from .kinds import add_items, described
-from .tile import ALPHA, Tile, require_one_band, require_one_crs
+from .tile import ALPHA, Tile, require_one_band, require_one_crs, require_one_side
 from .tiles import Named, tiles_of
 from .virtual import in_memory, open_described, said_alike
 
@@ -59,6 +59,7 @@ def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> Ele
         for tile in looked[1:]:
             tile.require_like(looked[0])
         require_one_band(looked)
+        require_one_side(looked)
         _require_one_unit(tiles)
     except LandslideError as error:
         reason = str(error).replace("The file", "the file", 1)

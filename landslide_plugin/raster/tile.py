@@ -1,11 +1,13 @@
 """A file that is one of many of an image: what has to be alike, and what is said of all."""
 
+import math
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
 
+import numpy as np
 from rasterio.crs import CRS
 from rasterio.enums import MaskFlags
 from rasterio.io import DatasetReader
@@ -174,6 +176,26 @@ def require_one_band(tiles: Sequence[Tile]) -> None:
                 f"{first.told}, as their names say: give the bands as layers of Stack layers, or "
                 "put them side by side (gdalbuildvrt -separate)."
             )
+
+
+def require_one_side(tiles: Sequence[Tile]) -> None:
+    """Refuse tiles to both sides of the 180th meridian, between which a grid goes around the Earth.
+
+    Raises:
+        GridError: they are.
+    """
+    if not tiles[0].grid.is_geographic:
+        return
+    turn = math.tau / tiles[0].crs.units_factor[1]
+    lefts, rights = (np.array([tile.grid.bounds[side] for tile in tiles]) for side in (0, 2))
+    west = rights <= 0
+    beyond = np.where(west, turn, 0)
+    if np.ptp([*lefts, *rights]) > 2 * np.ptp([*(lefts + beyond), *(rights + beyond)]):
+        one, other = (PurePath(tiles[int(np.argmax(west == side))].path).name for side in (0, 1))
+        raise GridError(
+            f"its files lie to both sides of the 180th meridian, such as {one} and {other}: warp "
+            "them to a CRS of that place, such as its UTM zone (gdalwarp -t_srs)."
+        )
 
 
 def _classes(dataset: DatasetReader) -> Any:

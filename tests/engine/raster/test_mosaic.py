@@ -253,3 +253,23 @@ def test_sheets_tiles_of_one_band_and_other_days_are_tiles(make_raster, tmp_path
         transform = from_origin(left, 5000000, 10, 10)
         make_raster(f"scene/{name}.tif", np.ones((4, 4), np.uint16), transform=transform)
     assert look(tmp_path / "scene")[2].all()
+
+
+@pytest.mark.parametrize("lefts", [(179.9, -180), (-180, 179.9)])
+def test_files_to_both_sides_of_the_180th_meridian_are_refused(make_raster, tmp_path, lefts):
+    (tmp_path / "fiji").mkdir()
+    for name, left in zip("ab", lefts, strict=True):
+        transform = from_origin(left, -17, 0.01, 0.01)
+        make_raster(f"fiji/{name}.tif", np.ones((5, 10), np.uint8), "EPSG:4326", transform)
+    with pytest.raises(GridError, match=r"both sides of the 180th meridian, such as [ab]\.tif and"):
+        look(tmp_path / "fiji")
+
+
+@pytest.mark.parametrize("lefts", [(-180, 0), (-30, 10), (-180, -90, 0, 90)])
+def test_files_all_over_the_earth_or_about_greenwich_are_one_image(make_raster, tmp_path, lefts):
+    (tmp_path / "earth").mkdir()
+    for left in lefts:
+        side = 360 / len(lefts) / 10 if len(lefts) > 2 or -180 in lefts else 1
+        transform = from_origin(left, 5, side, side)
+        make_raster(f"earth/{left}.tif", np.ones((1, 10), np.uint8), "EPSG:4326", transform)
+    assert look(tmp_path / "earth")[0].width >= 10 * len(lefts)
