@@ -11,6 +11,7 @@ import numpy as np
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
+from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
 
 from ..contract.errors import InputError, MissingPackageError
@@ -58,10 +59,15 @@ def read_header(path: Path, what: str, bands: int) -> TileHeader:
         bands: how many there should be; tells which axis of an array holds them.
 
     Raises:
-        InputError: damaged, or of another kind.
+        InputError: damaged, of another kind, or an image with a palette.
     """
     if path.suffix.lower() in RASTERS:
         with open_tile(path, what) as source:
+            if what == "image" and ColorInterp.palette in source.dataset.colorinterp:
+                raise InputError(
+                    f"The image {path} holds numbers of colours in a palette: save it in red, "
+                    "green and blue (pct2rgb.py of GDAL does so)."
+                )
             crs = source.grid.crs
             return TileHeader(
                 bands=len(source.bands),

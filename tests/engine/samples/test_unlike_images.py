@@ -1,6 +1,7 @@
 """Images of a set whose numbers or pixels are not alike, and numbers that a file scales."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import rasterio
 from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from PIL import Image
 from rasterio.transform import from_origin
 
 BYTES = np.random.default_rng(0).integers(0, 255, (12, 1, 32, 32)).astype(np.uint8)
@@ -47,6 +49,18 @@ def test_images_of_bytes_and_of_fractions_are_no_one_set(imported):
     images = [*BYTES[:6], *(BYTES[6:] / np.float32(255))]
     with pytest.raises(InputError, match=r"holds decimal numbers, and .* bytes, so that their un"):
         imported(images, [10] * 12)
+
+
+def test_numbers_of_a_palette_are_no_brightness(tmp_path):
+    for folder in ("images", "masks"):
+        (tmp_path / folder).mkdir()
+    picture = Image.fromarray(np.zeros((32, 32, 3), np.uint8)).quantize(16)
+    picture.save(tmp_path / "images" / "1.png")
+    Image.fromarray(np.eye(32, dtype=np.uint8)).save(tmp_path / "masks" / "1.png")
+    given: dict[str, Any] = {key: str(tmp_path / key) for key in ("images", "masks")}
+    given |= {"output": str(tmp_path / "samples"), "bands": ["grey"]}
+    with pytest.raises(InputError, match=r"1\.png holds numbers of colours in a palette: save it"):
+        run_command("importsamples", given, Progress())
 
 
 def test_pixels_of_different_sizes_want_one_that_counts(imported):
