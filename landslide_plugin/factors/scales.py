@@ -32,7 +32,7 @@ FACTORS = ("tpi", "relief", "openness", *CURVATURES)
 """What is derived at each radius."""
 
 _NAME = re.compile(rf"(?:{'|'.join(FACTORS)})_(\d+(?:\.\d+)?(?:e[+-]\d+)?)m")
-_BYTES_PER_PIXEL = 110
+_BYTES_PER_PIXEL = 120
 _ALIKE = 1e-3
 """Relative difference of a pixel's size from that of its tile, see `smoothing.tiles`."""
 _ROWS_A_CHUNK = 50
@@ -125,7 +125,7 @@ class _Ground:
     """Part of a DEM and what is around it, in which pixels are alike.
 
     Args:
-        heights: metres, with a margin on each side.
+        heights: metres, 0 where not valid, with a margin on each side.
         valid: same shape.
         margin: rows and columns of it.
         size: height and width of the pixels, metres.
@@ -143,8 +143,8 @@ class _Ground:
         self._heights, self._margin, self._size, self._radius = heights, margin, size, radius
         self._above = np.where(valid, heights, -np.inf)
         self._below = np.where(valid, heights, np.inf)
-        self._sums = np.pad(np.cumsum(heights * valid, axis=1, dtype=float), ((0, 0), (1, 0)))
-        self._counts = np.pad(np.cumsum(valid, axis=1), ((0, 0), (1, 0)))
+        self._sums = _running(heights, np.float64)
+        self._counts = _running(valid, np.int32)
 
     def derive(self, values: Floats) -> None:
         """Fill position, relief and openness, (3, rows, columns), by threads."""
@@ -212,6 +212,13 @@ class _Ground:
         last = math.floor(radius / height)
         for down in range(-last, last + 1):
             yield down, math.floor(math.sqrt(radius**2 - (down * height) ** 2) / width)
+
+
+def _running(values: NDArray[Any], kind: type[np.number[Any]]) -> NDArray[Any]:
+    """Return the sums of a row's values up to each column, and 0 before the first."""
+    sums = np.zeros((values.shape[0], values.shape[1] + 1), kind)
+    np.cumsum(values, axis=1, dtype=kind, out=sums[:, 1:])
+    return sums
 
 
 def _reach(grid: Grid, radius: float) -> tuple[int, int]:
