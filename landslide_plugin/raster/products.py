@@ -87,6 +87,14 @@ def told_units(
     return _by_name(texts, band)
 
 
+def units_in_path(path: str) -> Units | None:
+    """Return what the names in a path say of imagery; None where they say nothing."""
+    texts = list(PurePath(path.replace("\\", "/")).parts)
+    if any(map(_HARMONISED.search, texts)):
+        return Units(SENTINEL2_SCALE, 0.0, "it is harmonised")
+    return _by_name(texts, "")
+
+
 def _by_name(texts: list[str], band: str) -> Units | None:
     """Return what the names of products say."""
     for text in texts:

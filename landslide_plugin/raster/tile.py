@@ -1,7 +1,7 @@
 """A file that is one of many of an image: what has to be alike, and what is said of all."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path, PurePath
@@ -14,10 +14,11 @@ from rasterio.io import DatasetReader
 
 from ..contract.errors import GridError, InputError
 from ..core.addresses import as_gdal, is_address
-from .bands import band_in_path
+from .bands import band_in_path, common_name, is_imagery
 from .declared import band_numbers, scaling_of
 from .grid import Grid, require_north_up
 from .kinds import kinds_of
+from .products import units_in_path
 from .virtual import Tags, open_described, scene_tags
 
 ALPHA = "alpha"
@@ -38,6 +39,7 @@ class Tile:
         told: the band that the file's name tells where its only one has no name; else "".
         types: of the bands.
         units: of the bands but that of opacity, with scale and offset.
+        reflectance: how the numbers of imagery become it, as names in the path say; empty if none.
         classes: of the bands, by whatever tells.
         nodata: value of each band, as text, NaN of decimal numbers that declare none; "" for none,
             None where a mask tells.
@@ -52,6 +54,7 @@ class Tile:
     told: str
     types: tuple[str, ...]
     units: tuple[str, ...]
+    reflectance: tuple[str, ...]
     classes: Any
     nodata: tuple[str | None, ...]
     block: tuple[int, int]
@@ -72,14 +75,17 @@ class Tile:
             numbers = band_numbers(dataset)
             names = {number: band for band, number in numbers.items()}
             scaling = scaling_of(dataset, numbers).values()
+            nameless = dataset.count == 1 and not any(dataset.descriptions)
+            told = band_in_path(path) if nameless else ""
             return cls(
                 path=as_gdal(path) if is_address(path) else str(Path(path).absolute()),
                 grid=Grid.of(dataset),
                 crs=dataset.crs,
                 bands=tuple(names.get(number, ALPHA) for number in dataset.indexes),
-                told="" if any(dataset.descriptions) or dataset.count > 1 else band_in_path(path),
+                told=told,
                 types=dataset.dtypes,
                 units=tuple(f"{one.scale:g} {one.offset:g} {one.unit}".strip() for one in scaling),
+                reflectance=_reflectance(path, dataset, [told] if told else list(numbers)),
                 classes=_classes(dataset),
                 nodata=tuple(_nodata(dataset, number) for number in dataset.indexes),
                 block=dataset.block_shapes[0][::-1],
@@ -99,6 +105,7 @@ class Tile:
                 ("bands", self.bands, first.bands),
                 ("types of values", self.types, first.types),
                 ("scale, offset or unit", self.units, first.units),
+                ("reflectance", self.reflectance, first.reflectance),
             )
             if mine != others
         ]
@@ -196,6 +203,12 @@ def require_one_side(tiles: Sequence[Tile]) -> None:
             f"its files lie to both sides of the 180th meridian, such as {one} and {other}: warp "
             "them to a CRS of that place, such as its UTM zone (gdalwarp -t_srs)."
         )
+
+
+def _reflectance(path: str, dataset: DatasetReader, bands: Iterable[str]) -> tuple[str, ...]:
+    units = None if "uint8" in dataset.dtypes else units_in_path(path)  # bytes are pictures
+    imagery = any(is_imagery(common_name(band)) for band in bands)
+    return (f"value x {units.scale:g} {units.offset:+g}",) if units and imagery else ()
 
 
 def _classes(dataset: DatasetReader) -> Any:

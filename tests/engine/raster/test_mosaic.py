@@ -273,3 +273,30 @@ def test_files_all_over_the_earth_or_about_greenwich_are_one_image(make_raster, 
         transform = from_origin(left, 5, side, side)
         make_raster(f"earth/{left}.tif", np.ones((1, 10), np.uint8), "EPSG:4326", transform)
     assert look(tmp_path / "earth")[0].width >= 10 * len(lefts)
+
+
+@pytest.fixture
+def two_products(make_raster, tmp_path):
+    """Return a function that writes tiles of Sentinel-2 from before and after its offset."""
+
+    def write(bands, dtype):
+        (tmp_path / "scene").mkdir()
+        for left, (year, baseline) in enumerate((("2020", "N0208"), ("2023", "N0509"))):
+            name = f"S2A_MSIL2A_{year}0523T101031_{baseline}_R022_T32TQQ_{year}0523T141200_B04.tif"
+            transform = from_origin(500000 + 40 * left, 5000000, 10, 10)
+            values = np.full((len(bands or "1"), 4, 4), 100, dtype)
+            make_raster(f"scene/{name}", values, transform=transform, bands=bands)
+        return tmp_path / "scene"
+
+    return write
+
+
+@pytest.mark.parametrize("bands", [["B04", "B08"], ["red"], None])
+def test_products_whose_names_say_different_offsets_are_refused(two_products, bands):
+    with pytest.raises(InputError, match=r"reflectance \(value x 0\.0001 -0\.1, not value x"):
+        look(two_products(bands, np.uint16))
+
+
+@pytest.mark.parametrize(("bands", "dtype"), [(["red"], np.uint8), (["scl"], np.uint16)])
+def test_their_pictures_and_classes_are_one_image(two_products, bands, dtype):
+    assert look(two_products(bands, dtype))[3].all()
