@@ -116,14 +116,14 @@ def test_models_of_several_files_and_folds_with_kinds_of_landslides(made, tmp_pa
 
 def test_pixels_that_were_changed_are_counted(made):
     raster = made()
-    with rasterio.open(raster, "r+") as dataset:
+    with rasterio.open(raster, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
         values = dataset.read(1)
         values[5, 5:8] = (values[5, 5:8] + 0.25) % 1
         dataset.write(values, 1)
     result, said = again(raster)
     assert result["differing"] == 3 and result["largest"] >= 0.25
     assert any("3 of " in text and "pixels differ, by " in text for text in said)
-    with rasterio.open(raster, "r+") as dataset:
+    with rasterio.open(raster, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
         values[0, 0] = -9999
         dataset.write(values, 1)
     result, said = again(raster)
@@ -166,7 +166,7 @@ def test_an_area_is_told_by_its_polygons(made, tmp_path):
 
 def rewrite(raster, change):
     """Change the plan that a raster carries."""
-    with rasterio.open(raster, "r+") as dataset:
+    with rasterio.open(raster, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as dataset:
         plan = json.loads(dataset.tags()[PLAN])
         change(plan)
         dataset.update_tags(**{PLAN: json.dumps(plan)})
