@@ -116,7 +116,10 @@ _S2_ONLY = {"8A", "12"}
 _IN_A_FILE = re.compile(r"\w{2,}:")
 """What GDAL's names of subdatasets begin with, such as GPKG: and NETCDF:, and no drive does."""
 
-_ENDINGS = {".tif", ".tiff", ".jp2", ".img", ".vrt", ".jpg", ".png", ".bil", ".dat", ".hdr"}
+_ENDINGS = {
+    ".tif", ".tiff", ".jp2", ".img", ".vrt", ".jpg", ".png", ".bil", ".dat", ".hdr", ".asc", ".hgt",
+    ".gpkg",
+}  # fmt: skip
 
 _NATIVE_NAME = re.compile(r"(?:(SR|ST)_)?B(0?)(\d{1,2}|8A)", re.IGNORECASE)
 _SPELLED_OUT = re.compile(r"Band[ _-]?0?(\d{1,2}|8A)", re.IGNORECASE)

@@ -94,8 +94,14 @@ class Source:
         dataset = open_image(name, what)
         if need_crs:
             if dataset.crs is None:
+                by_points = bool(dataset.gcps[0] or dataset.rpcs)
                 dataset.close()
-                raise GridError(f"The {what} {name} has no CRS: assign its projection first.")
+                raise GridError(
+                    f"The {what} {name} is tied to the ground by control points or RPCs, not by a "
+                    "grid: warp it first (gdalwarp -t_srs)."
+                    if by_points
+                    else f"The {what} {name} has no CRS: assign its projection first."
+                )
             require_north_up(dataset.transform, f"The {what} {name}")
             require_on_earth(Grid.of(dataset), f"The {what} {name}")
         return cls(dataset, name, band_numbers(dataset), zero_is_data=zero_is_data)

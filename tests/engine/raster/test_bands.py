@@ -75,6 +75,8 @@ class TestNames:
             ('HDF5:"/area/factors.h5"://group/slope', "slope"),
             ("/vsigzip//area/slope.tif.gz", "slope"),
             ("C:/area/slope.tif", "slope"),
+            ("area/slope.asc", "slope"),
+            ("area/slope.gpkg", "slope"),
             ("area/10:31.tif", "10:31"),
         ],
     )

@@ -7,6 +7,7 @@ from landslide_mapper.landslide_plugin.contract.errors import GridError, InputEr
 from landslide_mapper.landslide_plugin.raster import Grid, Source
 from landslide_mapper.landslide_plugin.raster.declared import unique_names
 from pyproj import Transformer
+from rasterio.control import GroundControlPoint
 from rasterio.crs import CRS
 from rasterio.enums import ColorInterp, Resampling
 from rasterio.transform import from_origin
@@ -329,6 +330,18 @@ class TestBadInput:
         with pytest.raises(GridError, match=r"The DEM .* has no CRS"):
             Source.open(path, what="DEM")
         assert read_plain(path)[1].all()
+
+    def test_control_points_are_no_grid(self, tmp_path):
+        corners = [
+            GroundControlPoint(row, col, 10 + col, 46 - row)
+            for row, col in ((0, 0), (0, 2), (2, 0))
+        ]
+        with rasterio.open(
+            tmp_path / "a.tif", "w", driver="GTiff", count=1, height=2, width=2, dtype="uint8"
+        ) as dataset:
+            dataset.gcps = corners, CRS.from_epsg(4326)
+        with pytest.raises(GridError, match="control points or RPCs, not by a grid: warp"):
+            Source.open(tmp_path / "a.tif", what="image")
 
     @pytest.mark.parametrize("place", [np.nan, np.inf, 1e30])
     def test_no_true_place(self, make_raster, values, place):
