@@ -70,7 +70,8 @@ def lay_together(tiles: Sequence[Named], name: str, what: str = "raster") -> Ele
         root = _frame(described(dataset), grid)
     for domain, items in said_alike(tile.tags for tile in looked).items():
         add_items(root, items, domain)
-    _say_as_named(root, tiles)
+    told = {tile.told for tile in looked}
+    _say_as_named(root, tiles, told.pop() if len(told) == 1 else "")
     nodata = _one_nodata(looked)
     masked = nodata is None and _needs_mask(looked, grid)
     for band in root.findall("VRTRasterBand"):
@@ -122,11 +123,18 @@ def _require_one_unit(tiles: Sequence[Named]) -> None:
             )
 
 
-def _say_as_named(root: ElementTree.Element, tiles: Sequence[Named]) -> None:
-    """Add the only band's name and units, and the day, where files don't tell but their list."""
+def _say_as_named(root: ElementTree.Element, tiles: Sequence[Named], ending: str) -> None:
+    """Add the only band's name and units, and the day, where files don't say but their list does.
+
+    Args:
+        root: the VRT.
+        tiles: the files.
+        ending: the band that all their names tell; "" for none.
+    """
     band, *more = root.findall("VRTRasterBand")
-    if tiles[0].band and not more and band.find("Description") is None:
-        ElementTree.SubElement(band, "Description").text = tiles[0].band
+    name = tiles[0].band or ending
+    if name and not more and band.find("Description") is None:
+        ElementTree.SubElement(band, "Description").text = name
     units = tiles[0].units if all(one.units for one in tiles) and not more else None
     if units and band.find("Scale") is None and band.get("dataType", "Byte") != "Byte":
         ElementTree.SubElement(band, "Scale").text = repr(units.scale)

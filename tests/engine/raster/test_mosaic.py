@@ -300,3 +300,13 @@ def test_products_whose_names_say_different_offsets_are_refused(two_products, ba
 @pytest.mark.parametrize(("bands", "dtype"), [(["red"], np.uint8), (["scl"], np.uint16)])
 def test_their_pictures_and_classes_are_one_image(two_products, bands, dtype):
     assert look(two_products(bands, dtype))[3].all()
+
+
+@pytest.mark.parametrize(("end", "name"), [("B04", "B04"), ("slope", "slope"), ("x", "band_1")])
+def test_the_band_that_all_names_tell_is_the_image_s(make_raster, tmp_path, end, name):
+    (tmp_path / "scene").mkdir()
+    for left, tile in enumerate(("T33TUM", "T33TVM")):
+        transform = from_origin(500000 + 40 * left, 5000000, 10, 10)
+        values = np.ones((4, 4), np.uint16)
+        make_raster(f"scene/{tile}_20230101_{end}.tif", values, transform=transform)
+    assert look(tmp_path / "scene")[1] == [name]
