@@ -6,13 +6,14 @@ from typing import Any
 
 from qgis.core import (
     QgsProcessingContext,
+    QgsProcessingParameterCrs,
     QgsProcessingParameterFile,
     QgsProcessingParameterRasterDestination,
 )
 
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
-from .parameters import Declaration, advanced, asked, later, rasters, text
+from .parameters import Declaration, advanced, asked, later, rasters
 
 
 class Mosaic(EngineAlgorithm):
@@ -66,9 +67,13 @@ class Mosaic(EngineAlgorithm):
             "separated by commas, such as blue, green, red; empty where there is one only.",
         )
         yield (
-            later(advanced(text("ZONE", "CRS of the files to take"))),
-            "Of files of several CRSs, such as UTM zones, take those of this one, such as "
-            "EPSG:32654; empty takes all, which have to be of one.",
+            later(
+                advanced(
+                    QgsProcessingParameterCrs("ZONE", "CRS of the files to take", optional=True)
+                )
+            ),
+            "Of files of several CRSs, such as UTM zones, take those of this one; empty takes all, "
+            "which have to be of one.",
         )
         yield (
             asked(choices.Mosaic.ORDER),

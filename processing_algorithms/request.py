@@ -15,6 +15,7 @@ from qgis.core import (
     QgsProcessingFeedback,
     QgsProcessingParameterBand,
     QgsProcessingParameterBoolean,
+    QgsProcessingParameterCrs,
     QgsProcessingParameterDefinition,
     QgsProcessingParameterEnum,
     QgsProcessingParameterExpression,
@@ -200,6 +201,9 @@ def _plain_value(
         return algorithm.parameterAsInt(*values) if whole else algorithm.parameterAsDouble(*values)
     if isinstance(definition, QgsProcessingParameterBoolean):
         return algorithm.parameterAsBool(*values)
+    if isinstance(definition, QgsProcessingParameterCrs):
+        crs = algorithm.parameterAsCrs(*values)
+        return crs.authid() or crs.toWkt() or None
     if isinstance(definition, QgsProcessingParameterBand):
         bands = algorithm.parameterAsInts(*values)
         return bands if definition.allowMultiple() else bands[0]

@@ -123,7 +123,7 @@ INTERFACE = {
         "INPUT": "file",
         "TILES": "multilayer",
         "ASSETS": "string",
-        "ZONE": "string",
+        "ZONE": "crs",
         "ORDER": "enum",
         "MISSING": "enum",
         "OUTPUT": "rasterDestination",

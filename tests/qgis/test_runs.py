@@ -240,6 +240,16 @@ def test_tiles_become_one_image_that_qgis_shows_and_algorithms_read(engine, dem,
     np.testing.assert_array_equal(parts["slope"], whole["slope"])
 
 
+@pytest.mark.parametrize("chosen", [lambda layer: layer.crs(), lambda layer: layer.crs().toWkt()])
+def test_files_of_one_crs_are_chosen_by_it(engine, dem, tiles, tmp_path, chosen):
+    gdal.Warp(str(tiles / "far.tif"), dem, dstSRS="EPSG:32633")
+    zone = chosen(QgsRasterLayer(str(dem)))
+    parameters = {"INPUT": str(tiles), "ZONE": zone, "OUTPUT": str(tmp_path / "image.vrt")}
+    assert processing.run("landslide:mosaic", parameters)["COUNT"] == 2
+    with pytest.raises(QgsProcessingException, match="of 2 CRSs"):
+        processing.run("landslide:mosaic", {**parameters, "ZONE": None})
+
+
 def test_the_address_of_a_search_reaches_the_engine_as_it_is(engine, tmp_path):
     address = "http://127.0.0.1:9/search?limit=1"
     parameters = {"INPUT": address, "OUTPUT": str(tmp_path / "image.vrt")}
