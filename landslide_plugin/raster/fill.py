@@ -253,7 +253,8 @@ class _Void:
     @property
     def is_fill(self) -> bool:
         few = min(self.count, self.others) if self.beside_ground else self.count
-        return few > 0 and self.near <= FEW * few
+        # Of a plain or the sea around a rock there is hardly anything else.
+        return FEW * self.count < few and self.near <= FEW * few
 
     def add(self, void: float, values: Floats, low: float, high: float) -> None:
         first, last = void - self.margin, void + self.margin
@@ -344,8 +345,7 @@ class _Collar:
 
     def add(self, values: Floats, valid: Mask) -> None:
         if not valid.any():  # as in most of a country's rectangle
-            nothing = np.zeros(valid.shape[1:], bool)
-            self.pieces.add(nothing, nothing)
+            self.pieces.add(*np.zeros((2, *valid.shape[1:]), bool))
             return
         inside = (values >= np.float32(self.low)) & (values <= np.float32(self.high))
         same = np.all(inside, axis=0) & np.any(valid, axis=0)

@@ -201,6 +201,11 @@ class TestElevations:
         dem[:land, 0] = np.linspace(20, 900, land)
         assert look(make_raster("a.tif", dem), kind=ELEVATION)[0].all()
 
+    def test_a_plain_around_a_steep_rock_stays(self, make_raster):
+        dem = np.zeros((60, 70), np.float32)
+        dem[30, 40] = 1000
+        assert look(make_raster("a.tif", dem), kind=ELEVATION)[0].all()
+
     def test_beside_declared_nodata(self, make_raster):
         dem = terrain()
         dem[:5], dem[30, 40] = -9999, -32768
