@@ -1,10 +1,11 @@
 """Which device the networks run on, and how."""
 
 import os
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from ..landslide_plugin.contract.errors import MissingPackageError
 
@@ -65,6 +66,41 @@ def half_type(device: torch.device) -> torch.dtype | None:
     if _has_bfloat16(device):
         return torch.bfloat16
     return torch.float16 if device.type == "cuda" else None
+
+
+@contextmanager
+def exact_depthwise(network: nn.Module, device: torch.device) -> Iterator[None]:
+    """Let depthwise convolutions learn in float32 on the CPU, whatever the others do.
+
+    In bfloat16 oneDNN 3.12 takes three to ten times as long for their gradients as in float32, and
+    so half of a step of EfficientNet-Lite0: `benchmarks/training.py`. The rest gains by bfloat16.
+
+    Args:
+        network: what is trained; a copy made meanwhile would run with its weights.
+        device: where.
+    """
+    changed = [module for module in network.modules() if _is_depthwise(module)]
+    if device.type != "cpu":
+        changed = []
+    for module in changed:
+        module.forward = _in_float32(module.forward)
+    try:
+        yield
+    finally:
+        for module in changed:
+            del module.forward
+
+
+def _is_depthwise(module: nn.Module) -> bool:
+    return isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1
+
+
+def _in_float32(forward: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    def run(images: Tensor) -> Tensor:
+        with torch.autocast("cpu", enabled=False):
+            return forward(images.float())
+
+    return run
 
 
 def _has_bfloat16(device: torch.device) -> bool:

@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ....models.device import exact_depthwise
 from ...contract.errors import OutputError
 from ...core.interruption import accept
 from ...core.progress import Progress
@@ -74,8 +75,9 @@ def fit(
         training.keep_in(checkpoint, _digest(network, settings, fingerprint))
     ending = ALL_EPOCHS
     try:
-        while not training.done():
-            training.one_epoch()
+        with exact_depthwise(network, settings.device):
+            while not training.done():
+                training.one_epoch()
         if training.state.epoch <= settings.epochs:
             ending = EARLY
     except (SystemExit, KeyboardInterrupt):
