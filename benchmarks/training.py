@@ -29,8 +29,8 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
     register_package()
-    print(f"{describe_machine()}; one thread, {options.batch} tiles of {options.size} px, median of "
-          f"{options.runs}, ms of processor time a step")  # fmt: skip
+    print(f"{describe_machine()}; one thread, {options.batch} tiles of {options.size} px, "
+          f"median of {options.runs}, ms of processor time a step")  # fmt: skip
     print(f"| encoder | {' | '.join(WAYS)} | saved of bfloat16 |")
     print("| --- | --- | --- | --- | --- |")
     for encoder in options.encoders:
