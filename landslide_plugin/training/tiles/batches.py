@@ -15,14 +15,15 @@ from torch import Tensor
 from ...contract.choices import Train
 from ...contract.errors import InputError
 from ...core.ahead import read_ahead
+from ...core.memory import available_memory
 from ...core.progress import Progress
 from ...samples.sample_set import UNKNOWN, Sample, SampleSet
 from .augmentation import Augmentation
 from .cutting import Patch, Shape, cut
 from .enhancement import landslide_box, paste, splice
 
-MEMORY = 2**30
-"""Bytes of patches that are kept; what goes beyond is read from the disk in each epoch."""
+MEMORY_SHARE = 0.25
+"""Of the free memory, for patches that are kept; what goes beyond is read in each epoch."""
 AHEAD = 2
 """Batches that are made while the network is busy, each in a thread of its own."""
 
@@ -100,7 +101,7 @@ class Tiles:
             [samples.weight(s) / math.ceil(samples.weight(s)) for s, _ in self._drawn]
         )
         self._kept: dict[str, Patch] = {}
-        self._room = MEMORY
+        self._room = MEMORY_SHARE * available_memory()
         self._lock = Lock()
 
     def scan(self, progress: Progress) -> list[str]:

@@ -56,7 +56,7 @@ def test_epochs_differ_and_seeds_repeat(make_samples):
 def test_patches_beyond_the_memory_are_read_again_alike(make_samples, monkeypatch):
     folder = make_samples()
     kept = [batch.images.numpy() for batch in tiles_of(folder, 32).train_batches(0, 4)]
-    monkeypatch.setattr(module, "MEMORY", 20_000)
+    monkeypatch.setattr(module, "available_memory", lambda: 80_000)
     tiles = tiles_of(folder, 32)
     read = [batch.images.numpy() for batch in tiles.train_batches(0, 4)]
     np.testing.assert_array_equal(np.concatenate(kept), np.concatenate(read))
