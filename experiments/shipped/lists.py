@@ -74,6 +74,11 @@ def folds_of(names: Iterable[str], pairs: Iterable[Sequence[str]]) -> dict[str, 
     return result
 
 
+def in_hashed_order(names: Iterable[str]) -> list[str]:
+    """Return names in an order that nothing but each name decides."""
+    return sorted(names, key=_hash)
+
+
 def _hash(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
