@@ -46,9 +46,9 @@ class Image(NamedTuple):
     known: Mask
 
 
-def test_images(samples: SampleSet) -> Iterator[Image]:
-    """Yield the images of the test split."""
-    yield from (read_image(samples, sample) for sample in samples.of_split("test"))
+def images_of(samples: SampleSet, split: str) -> Iterator[Image]:
+    """Yield the images of a split."""
+    yield from (read_image(samples, sample) for sample in samples.of_split(split))
 
 
 def read_image(samples: SampleSet, sample: Sample) -> Image:
@@ -155,7 +155,7 @@ def _iou(sums: Counts) -> Any:
 
 def compare(ways: dict[str, Predict], samples: SampleSet) -> dict[str, Any]:
     """Return the figures of each way to map single images, on the test split."""
-    images = list(test_images(samples))
+    images = list(images_of(samples, "test"))
     cropped = corners(images)
     result: dict[str, Any] = {
         "images with landslide": len(cropped),

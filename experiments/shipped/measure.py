@@ -4,7 +4,8 @@
 of samples that the recipe of MODEL made, whose test split training never saw. Of several pairs, as
 one for each fold, all images count alike. Figures are printed, and written as JSON with `--json`,
 with standard errors over images. `models/recipes/looked_at.csv` gets a line: how often a part of
-the data was looked at decides what its figures are worth.
+the data was looked at decides what its figures are worth. With `--validation` that split is
+measured instead, by which a recipe may be changed, and nothing is noted.
 """
 
 import argparse
@@ -20,7 +21,7 @@ from typing import Any
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.models.known_models import digest_of
 
-from .figures import Counts, constant_way, corners, count, figures, table, test_images
+from .figures import Counts, constant_way, corners, count, figures, images_of, table
 from .lists import RECIPES, read_list
 from .scenes import LAYOUTS, map_images
 
@@ -28,22 +29,28 @@ LOOKED_AT = RECIPES / "looked_at.csv"
 CONSTANT = "constant mask"
 
 
-def measure(pairs: Sequence[tuple[Path, Path]]) -> dict[str, Any]:
-    """Return the figures of models, each on the test split of its samples, and of a constant mask.
+def measure(
+    pairs: Sequence[tuple[Path, Path]], split: str = "test", tta: bool = False
+) -> dict[str, Any]:
+    """Return the figures of models, each on a split of its samples, and of a constant mask.
 
     Args:
         pairs: of a model's file and a folder of samples, at the resolution of their images.
+        split: "test" or "validation".
+        tta: see `map_images`.
     """
     counts: dict[str, tuple[list[Counts], list[Counts]]] = {
         way: ([], []) for way in (*LAYOUTS, CONSTANT)
     }
     for model, folder in pairs:
         samples = SampleSet.read(folder)
-        images, constant = list(test_images(samples)), constant_way(samples)
+        images, constant = list(images_of(samples, split)), constant_way(samples)
         for kind, part in enumerate((images, corners(images))):
             for way, gap in LAYOUTS.items():
                 with tempfile.TemporaryDirectory() as work:
-                    mapped = map_images(model, part, gap, samples.resolution or 1.0, Path(work))
+                    mapped = map_images(
+                        model, part, gap, samples.resolution or 1.0, Path(work), tta
+                    )
                     counts[way][kind].extend(
                         count(image, mask, sure)
                         for image, (sure, mask) in zip(part, mapped, strict=True)
@@ -93,17 +100,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("pairs", type=Path, nargs="+", metavar="MODEL SAMPLES")
     parser.add_argument("--json", type=Path, help="file for the figures")
+    parser.add_argument("--validation", action="store_true", help="on that split; it is not noted")
+    parser.add_argument("--tta", action="store_true", help="windows turned and mirrored too")
     given = parser.parse_args(arguments)
     if len(given.pairs) % 2:
         parser.error("give each model with its samples")
     pairs = list(zip(given.pairs[::2], given.pairs[1::2], strict=True))
-    looks = look(pairs)
-    result = {"looks": looks, **measure(pairs)}
+    looks = 0 if given.validation else look(pairs)
+    split = "validation" if given.validation else "test"
+    result = {"looks": looks, **measure(pairs, split, given.tta)}
     if given.json:
         given.json.write_text(f"{json.dumps(result, indent=1)}\n", encoding="utf-8")
     print(
-        f"{result['images with landslide']} images with landslide, {result['images without']} "
-        f"without; looked at {looks} times before.\n\n{table(result['ways'])}"
+        f"{result['images with landslide']} images of the {split} split with landslide, "
+        f"{result['images without']} without; looked at {looks} times before.\n\n"
+        f"{table(result['ways'])}"
     )
     return 0
 

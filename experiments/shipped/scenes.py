@@ -29,7 +29,12 @@ Corner = tuple[int, int]
 
 
 def map_images(
-    model: Path, images: Sequence[Image], gap: int | None, resolution: float, folder: Path
+    model: Path,
+    images: Sequence[Image],
+    gap: int | None,
+    resolution: float,
+    folder: Path,
+    tta: bool = False,
 ) -> Iterator[tuple[NDArray[np.float32], Mask]]:
     """Yield the probability and the mask of each image; 0 where the command has no data.
 
@@ -39,6 +44,7 @@ def map_images(
         gap: one of `LAYOUTS`.
         resolution: metres a pixel.
         folder: an empty one for rasters.
+        tta: ask for each window turned and mirrored too.
     """
     groups = [[image] for image in images] if gap is None else [images]
     laid = [lay([each.values for each in group], gap or 0) for group in groups]
@@ -52,6 +58,7 @@ def map_images(
         model=str(model),
         probability=str(folder / "probability.tif"),
         mask=str(folder / "mask.tif"),
+        tta=tta,
         progress=Progress(),
     )
     for number, (group, (_, corners)) in enumerate(zip(groups, laid, strict=True)):

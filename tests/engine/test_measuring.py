@@ -12,7 +12,7 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 
 from experiments.shipped.data import RGB, coarsened
-from experiments.shipped.figures import Image, corners, count, figures, table
+from experiments.shipped.figures import Image, corners, count, figures, images_of, table
 from experiments.shipped.measure import CONSTANT, look, measure
 from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images
 
@@ -134,6 +134,18 @@ def test_single_images_are_mapped_as_by_the_network_with_its_temperature(small, 
     assert (mask == (sure >= 0.5)).all()
 
 
+def test_asked_for_turns_a_mirrored_image_is_mapped_as_the_mirrored_map(small, tmp_path):
+    values = np.random.default_rng(0).integers(1, 255, (3, 32, 32)).astype(np.float32)
+    maps = {}
+    for tta in (False, True):
+        images = [picture("a", np.zeros((32, 32)), each) for each in (values, values[..., ::-1])]
+        (tmp_path / str(tta)).mkdir()
+        both = map_images(small[0], images, None, 1.0, tmp_path / str(tta), tta)
+        (maps[tta], _), (mirrored, _) = both
+        apart = np.abs(maps[tta] - mirrored[:, ::-1]).max()
+        assert apart < 0.002 if tta else apart > 0.02
+
+
 def test_what_predict_leaves_without_data_counts_as_nothing_mapped(small, samples, tmp_path):
     """White all over looks like fill that nobody declared."""
     white = np.full((3, 40, 40), 255, np.float32)
@@ -172,6 +184,7 @@ def test_each_way_to_map_stands_beside_the_constant_mask(small, tested):
     assert constant["IoU"] == (1, 0) and constant["IoU on corners"][0] < 1
     assert constant["share with false area"] == (1, 0)
     assert 0 < result["ways"]["single images"]["ECE"][0] < 1
+    assert [image.name for image in images_of(SampleSet.read(tested), "train")] == ["ls_0"]
 
 
 def test_how_often_a_part_was_looked_at_before_is_noted(small, tested, tmp_path, monkeypatch):
