@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from qgis.core import (
     QgsCategorizedSymbolRenderer,
     QgsColorRampLegendNodeSettings,
@@ -40,6 +42,10 @@ LANDSLIDE = QColor(215, 25, 28)
 SOURCE = QColor(253, 141, 60)
 WATER = QColor(31, 120, 180)
 FAULT = QColor(35, 38, 42)
+KINDS = tuple(
+    map(QColor, ("#d7191c", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"))
+)
+"""Of kinds of landslide, told apart by the colour-blind too (Okabe and Ito 2008)."""
 _SAMPLE_PIXELS = 250_000
 
 
@@ -112,10 +118,15 @@ def _distance(layer: QgsRasterLayer) -> QgsRasterRenderer:
 
 
 def _mask(layer: QgsRasterLayer) -> QgsPalettedRasterRenderer:
-    classes = [
-        QgsPalettedRasterRenderer.Class(0, QColor(0, 0, 0, 0), "no landslide"),
-        QgsPalettedRasterRenderer.Class(1, LANDSLIDE, "landslide"),
-    ]
+    """Landslides in red, or each kind in a colour, where the raster names several."""
+    named = sorted((value, name) for value, name in _class_names(layer).items() if value > 0)
+    kinds = [(value, _words(name)) for value, name in named]
+    if len(kinds) < 2:
+        kinds = [(1, "landslide")]
+    colors = _kind_colors(name for _, name in kinds)
+    classes = [QgsPalettedRasterRenderer.Class(0, QColor(0, 0, 0, 0), "no landslide")]
+    for value, name in kinds:
+        classes.append(QgsPalettedRasterRenderer.Class(value, colors[name], name))
     return QgsPalettedRasterRenderer(layer.dataProvider(), 1, classes)
 
 
@@ -184,11 +195,17 @@ def _relief(layer: QgsRasterLayer) -> QgsHillshadeRenderer:
 
 
 def _inventory(layer: QgsVectorLayer) -> QgsFeatureRenderer:
-    """Red outlines; source and runout apart where landslides are parted."""
+    """Red outlines; a colour a kind, or else source and runout apart, where they are told."""
     outline = {"style": "no", "outline_color": LANDSLIDE.name(), "outline_width": "0.5"}
     whole = QgsFillSymbol.createSimple(outline)
-    index = layer.fields().indexFromName("part")
-    if index < 0 or "source" not in layer.uniqueValues(index):
+    colors = _kind_colors(_values(layer, "kind"))
+    if len(colors) > 1:
+        categories = []
+        for name, color in colors.items():
+            symbol = QgsFillSymbol.createSimple({**outline, "outline_color": color.name()})
+            categories.append(QgsRendererCategory(name, symbol, name))
+        return QgsCategorizedSymbolRenderer("kind", categories)
+    if "source" not in _values(layer, "part"):
         return QgsSingleSymbolRenderer(whole)
     source = {**outline, "style": "b_diagonal", "color": SOURCE.name()}
     source["outline_color"] = SOURCE.name()
@@ -227,6 +244,22 @@ def _geology(layer: QgsVectorLayer) -> QgsFeatureRenderer:
         symbol = QgsFillSymbol.createSimple({"color": hue.name(), "outline_style": "no"})
         categories.append(QgsRendererCategory(name, symbol, str(name)))
     return QgsCategorizedSymbolRenderer("lithology", categories)
+
+
+def _values(layer: QgsVectorLayer, field: str) -> list[str]:
+    """Return the texts that a field holds; none where there is no such field."""
+    index = layer.fields().indexFromName(field)
+    return [value for value in layer.uniqueValues(index) if value] if index >= 0 else []
+
+
+def _words(name: str) -> str:
+    """Return a class's name as an inventory has it."""
+    return name.replace("_", " ")
+
+
+def _kind_colors(names: Iterable[str]) -> dict[str, QColor]:
+    """Return the colour of each kind of landslide, the same in a mask and in its inventory."""
+    return {name: KINDS[index % len(KINDS)] for index, name in enumerate(sorted(set(names)))}
 
 
 def _hues(count: int) -> list[QColor]:

@@ -156,6 +156,31 @@ def test_source_and_runout_are_told_apart(qgis_app):
     assert whole.renderer().type() == "singleSymbol"
 
 
+def test_kinds_of_landslide_have_one_colour_each_in_mask_and_inventory(layer):
+    mask = layer("landslide", [[0, 1, 2]], class_1="rock_fall", class_2="debris_flow")
+    styles.apply("mask", mask)
+    clear, *painted = mask.renderer().classes()
+    assert (clear.value, clear.color.alpha(), clear.label) == (0, 0, "no landslide")
+    inventory = vector("Polygon", "field=kind:string", ["rock fall", "debris flow"], SQUARE)
+    styles.apply("inventory", inventory)
+    drawn = {
+        item.value(): item.symbol().symbolLayer(0).strokeColor().name()
+        for item in inventory.renderer().categories()
+    }
+    assert {item.label: item.color.name() for item in painted} == drawn
+    assert len(set(drawn.values())) == 2
+
+
+def test_landslides_of_one_kind_are_red(layer):
+    mask = layer("landslide", [[0, 1]], class_0="background", class_1="landslide")
+    styles.apply("mask", mask)
+    assert [item.value for item in mask.renderer().classes()] == [0, 1]
+    assert mask.renderer().classes()[1].color == styles.LANDSLIDE
+    inventory = vector("Polygon", "field=kind:string", ["slide", None], SQUARE)
+    styles.apply("inventory", inventory)
+    assert inventory.renderer().type() == "singleSymbol"
+
+
 def test_fields_have_aliases_with_units(qgis_app):
     inventory = QgsVectorLayer(
         "Polygon?crs=EPSG:32632&field=area_m2:double&field=perim_m:double&field=mine:int",
