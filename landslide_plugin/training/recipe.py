@@ -131,6 +131,7 @@ class Recipe:
             self.augmentation,
             self.enhancement,
             self.pasted,
+            max(self.start.arguments.get("scales", (1,))),
         )
         tiles.mean, tiles.std = self.mean, self.std
         return tiles

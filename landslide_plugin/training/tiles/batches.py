@@ -3,9 +3,10 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, repeat
+from itertools import chain, groupby, repeat
 from pathlib import Path
 from threading import Lock
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -24,6 +25,9 @@ from .enhancement import landslide_box, paste, splice
 
 MEMORY_SHARE = 0.25
 """Of the free memory, for patches that are kept; what goes beyond is read in each epoch."""
+STEP = 32
+"""Validation tiles that are larger than training's have a side of a multiple of so many pixels, so
+that patches of nearly one size go through the network together."""
 AHEAD = 2
 """Batches that are made while the network is busy, each in a thread of its own."""
 
@@ -41,12 +45,25 @@ class Batch:
     labels: NDArray[np.uint16]
 
 
+class _Cut(NamedTuple):
+    """A validation tile: its patch, the pixel from which on it tells, and its side."""
+
+    sample: Sample
+    row: int
+    col: int
+    side: int
+
+
 class Tiles:
     """The tiles of a sample set.
 
     A training tile is cut at random from its patch, on a landslide if there is one, and changed
     by augmentation; validation tiles cover their patch as it is, each pixel known once. A patch
     smaller than the tile is filled up with unknown pixels.
+
+    A network that reads at several scales learns at one and is judged at all of them: validation
+    tiles are as many times larger, up to the patch, so that its coarsest reading sees in them as
+    many pixels as a training tile has, and what it is judged by is what a map of the patch shows.
 
     Args:
         samples: the set.
@@ -60,6 +77,7 @@ class Tiles:
         enhancement: share of the training tiles, 0..1, that are spliced or pasted anew from a
             patch with landslide and others without (of those with, where the set has no other).
         pasted: share of these that are pasted, the rest is spliced.
+        coarsest: by how much the network reduces an image for its coarsest reading.
 
     Raises:
         InputError: the share is out of its range.
@@ -76,6 +94,7 @@ class Tiles:
         augmentation: Augmentation | None = None,
         enhancement: float = 0.0,
         pasted: float = Train.PASTED.default,
+        coarsest: int = 1,
     ) -> None:
         self.samples = samples
         self.bands = bands
@@ -100,6 +119,7 @@ class Tiles:
         self._chance = np.array(
             [samples.weight(s) / math.ceil(samples.weight(s)) for s, _ in self._drawn]
         )
+        self._cuts = sorted(self._validation_cuts(coarsest), key=lambda cut: cut.side)
         self._kept: dict[str, Patch] = {}
         self._room = MEMORY_SHARE * available_memory()
         self._lock = Lock()
@@ -170,53 +190,60 @@ class Tiles:
 
     def validation_batches(self, batch_size: int) -> Iterator[Batch]:
         """Yield tiles that cover every validation patch."""
-        corners = self._validation_corners()
-        starts = range(0, len(corners), batch_size)
 
-        def make(start: int) -> Batch:
-            chosen = corners[start : start + batch_size]
-            return self._batch([self._validation_tile(*corner) for corner in chosen])
+        def make(cuts: Sequence[_Cut]) -> Batch:
+            return self._batch([self._validation_tile(cut) for cut in cuts])
 
-        return read_ahead(make, starts, AHEAD)
+        return read_ahead(make, self._validation_groups(batch_size), AHEAD)
 
     def validation_steps(self, batch_size: int) -> int:
         """Return how many batches the validation has."""
-        return -(-len(self._validation_corners()) // batch_size)
+        return len(self._validation_groups(batch_size))
 
     def validation_patches(self) -> list[Sample]:
         """Return the patch that each validation tile covers a part of."""
-        return [sample for sample, _, _ in self._validation_corners()]
+        return [cut.sample for cut in self._cuts]
 
     def validation_name(self, number: int) -> str:
         """Return where the validation tile of a number, from 0, comes from."""
-        sample, row, col = self._validation_corners()[number]
+        sample, row, col, _ = self._cuts[number]
         column, line = sample.window[0] + col, sample.window[1] + row
         return f"{Path(sample.source).name}, column {column}, row {line}"
 
-    def _validation_tile(self, sample: Sample, row: int, col: int) -> Patch:
+    def _validation_tile(self, wanted: _Cut) -> Patch:
         """Cut the tile that is to tell of the pixels from a row and column on.
 
         At the lower and right edge it begins before them, so that it sees what is around them.
         """
+        sample, row, col, length = wanted
         patch = self._patch(sample)
         top, left = (
-            max(min(first, side - self.size), 0)
+            max(min(first, side - length), 0)
             for first, side in zip((row, col), patch.shape, strict=True)
         )
-        tile = cut(patch, top, left, (self.size, self.size))
+        tile = cut(patch, top, left, (length, length))
         if (top, left) == (row, col):
             return tile
         labels = np.full_like(tile.labels, UNKNOWN)
         labels[row - top :, col - left :] = tile.labels[row - top :, col - left :]
         return tile._replace(labels=labels)
 
-    def _validation_corners(self) -> list[tuple[Sample, int, int]]:
-        return [
-            (sample, row, col)
-            for sample in self.validation
-            for row in range(0, sample.window[3], self.size)
-            for col in range(0, sample.window[2], self.size)
-        ]
+    def _validation_cuts(self, coarsest: int) -> Iterator[_Cut]:
+        for sample in self.validation:
+            cols, rows = sample.window[2:]
+            whole = -(-max(rows, cols) // STEP) * STEP
+            side = min(max(whole, self.size), coarsest * self.size)
+            for row in range(0, rows, side):
+                for col in range(0, cols, side):
+                    yield _Cut(sample, row, col, side)
+
+    def _validation_groups(self, batch_size: int) -> list[list[_Cut]]:
+        """Return the tiles of each batch: of one size, with no more pixels than training's have."""
+        groups: list[list[_Cut]] = []
+        for side, alike in groupby(self._cuts, key=lambda cut: cut.side):
+            cuts, most = list(alike), max(batch_size * self.size**2 // side**2, 1)
+            groups.extend(cuts[first : first + most] for first in range(0, len(cuts), most))
+        return groups
 
     def _patch(self, sample: Sample) -> Patch:
         if sample.id in self._kept:
