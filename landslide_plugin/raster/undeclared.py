@@ -4,6 +4,8 @@ import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +14,7 @@ from rasterio.enums import Compression
 from rasterio.windows import Window
 
 from ..contract.choices.shared import FILL
+from ..core.ahead import read_ahead
 from ..core.progress import Progress
 from .bands import SENSORS, layer_names
 from .fill import Fill, Search, Sought, collar_values
@@ -158,9 +161,13 @@ def find_fill(
     rows = source.grid.rows_within(_MEGABYTES, 3 * len(indexes))
     search = Search(sought, part, rows)
     bottom = int(part.row_off + part.height)
-    for top in range(int(part.row_off), bottom, rows):
-        block = Window(part.col_off, top, part.width, min(rows, bottom - top))
-        search.add(*source.read_stored(block, indexes), indexes)
+    blocks = (
+        Window(part.col_off, top, part.width, min(rows, bottom - top))
+        for top in range(int(part.row_off), bottom, rows)
+    )
+    with closing(read_ahead(partial(source.read_stored, indexes=indexes), blocks)) as read:
+        for values, valid in read:
+            search.add(values, valid, indexes)
     return search.finish()
 
 
