@@ -72,8 +72,9 @@ def half_type(device: torch.device) -> torch.dtype | None:
 def exact_depthwise(network: nn.Module, device: torch.device) -> Iterator[None]:
     """Let depthwise convolutions learn in float32 on the CPU, whatever the others do.
 
-    In bfloat16 oneDNN 3.12 takes three to ten times as long for their gradients as in float32, and
-    so half of a step of EfficientNet-Lite0: `benchmarks/training.py`. The rest gains by bfloat16.
+    In bfloat16 oneDNN 3.12 takes several times as long for their gradients as in float32, and
+    so nearly half of a step of EfficientNet-Lite0: `benchmarks/training.py`. The rest gains by
+    bfloat16.
 
     Args:
         network: what is trained; a copy made meanwhile would run with its weights.
