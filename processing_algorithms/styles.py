@@ -45,7 +45,7 @@ FAULT = QColor(35, 38, 42)
 KINDS = tuple(
     map(QColor, ("#d7191c", "#0072b2", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000"))
 )
-"""Of kinds of landslide, told apart by the colour-blind too (Okabe and Ito 2008)."""
+"""Of kinds of landslide: red, then colours that all tell apart (Okabe and Ito 2008)."""
 _SAMPLE_PIXELS = 250_000
 
 
@@ -204,6 +204,9 @@ def _inventory(layer: QgsVectorLayer) -> QgsFeatureRenderer:
         for name, color in colors.items():
             symbol = QgsFillSymbol.createSimple({**outline, "outline_color": color.name()})
             categories.append(QgsRendererCategory(name, symbol, name))
+        outline["outline_color"] = FAULT.name()
+        other = QgsFillSymbol.createSimple(outline)
+        categories.append(QgsRendererCategory("", other, "landslide of another kind"))
         return QgsCategorizedSymbolRenderer("kind", categories)
     if "source" not in _values(layer, "part"):
         return QgsSingleSymbolRenderer(whole)
@@ -258,7 +261,10 @@ def _words(name: str) -> str:
 
 
 def _kind_colors(names: Iterable[str]) -> dict[str, QColor]:
-    """Return the colour of each kind of landslide, the same in a mask and in its inventory."""
+    """Return the colour of each kind of landslide.
+
+    The same in a mask and in its inventory, where this has all of the kinds that the mask names.
+    """
     return {name: KINDS[index % len(KINDS)] for index, name in enumerate(sorted(set(names)))}
 
 

@@ -45,6 +45,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--test", default="0")
     parser.add_argument("--validation", default="1")
     given = parser.parse_args(arguments)
+    if not 0 < given.share <= 1:
+        parser.error("the share is above 0 and at most 1")
     given.folder.mkdir(parents=True, exist_ok=True)
     folds = thinned(read_list(RECIPES / "bijie.csv"), given.share, (given.test, given.validation))
     write(given.folder / "bijie.csv", ("file", "fold"), sorted(folds.items()))

@@ -161,12 +161,14 @@ def test_kinds_of_landslide_have_one_colour_each_in_mask_and_inventory(layer):
     styles.apply("mask", mask)
     clear, *painted = mask.renderer().classes()
     assert (clear.value, clear.color.alpha(), clear.label) == (0, 0, "no landslide")
-    inventory = vector("Polygon", "field=kind:string", ["rock fall", "debris flow"], SQUARE)
+    kinds = ["rock fall", "debris flow", None]
+    inventory = vector("Polygon", "field=kind:string", kinds, SQUARE)
     styles.apply("inventory", inventory)
     drawn = {
         item.value(): item.symbol().symbolLayer(0).strokeColor().name()
         for item in inventory.renderer().categories()
     }
+    assert drawn.pop("")  # what has no kind is drawn too
     assert {item.label: item.color.name() for item in painted} == drawn
     assert len(set(drawn.values())) == 2
 

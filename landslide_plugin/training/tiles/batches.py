@@ -23,8 +23,11 @@ from .augmentation import Augmentation
 from .cutting import Patch, Shape, cut
 from .enhancement import landslide_box, paste, splice
 
-MEMORY_SHARE = 0.25
-"""Of the free memory, for patches that are kept; what goes beyond is read in each epoch."""
+MEMORY, MEMORY_SHARE = 2**32, 0.25
+"""Bytes of patches that are kept at most, and share of the free memory, of which a container may
+have less than the system tells; what goes beyond is read in each epoch."""
+WINDOW = 512
+"""Side of what a map shows such a network at once; validation tiles grow no further."""
 STEP = 32
 """Validation tiles that are larger than training's have a side of a multiple of so many pixels, so
 that patches of nearly one size go through the network together."""
@@ -61,9 +64,9 @@ class Tiles:
     by augmentation; validation tiles cover their patch as it is, each pixel known once. A patch
     smaller than the tile is filled up with unknown pixels.
 
-    A network that reads at several scales learns at one and is judged at all of them: validation
-    tiles are as many times larger, up to the patch, so that its coarsest reading sees in them as
-    many pixels as a training tile has, and what it is judged by is what a map of the patch shows.
+    A network that reads at several scales is judged at all of them: validation tiles are as many
+    times larger, up to the patch and to a map's windows, so that its coarsest reading sees in them
+    as many pixels as a training tile has.
 
     Args:
         samples: the set.
@@ -121,7 +124,7 @@ class Tiles:
         )
         self._cuts = sorted(self._validation_cuts(coarsest), key=lambda cut: cut.side)
         self._kept: dict[str, Patch] = {}
-        self._room = MEMORY_SHARE * available_memory()
+        self._room = min(MEMORY, MEMORY_SHARE * available_memory())
         self._lock = Lock()
 
     def scan(self, progress: Progress) -> list[str]:
@@ -232,7 +235,7 @@ class Tiles:
         for sample in self.validation:
             cols, rows = sample.window[2:]
             whole = -(-max(rows, cols) // STEP) * STEP
-            side = min(max(whole, self.size), coarsest * self.size)
+            side = max(self.size, min(whole, coarsest * self.size, WINDOW))
             for row in range(0, rows, side):
                 for col in range(0, cols, side):
                     yield _Cut(sample, row, col, side)

@@ -14,6 +14,7 @@ from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
         ((40, 50), 4, 64),
         ((70, 200), 4, 128),
         ((20, 24), 4, 32),
+        ((600, 40), 32, 512),
     ],
 )
 def test_they_grow_with_the_coarsest_reading_up_to_the_patch(make_samples, shape, coarsest, side):
