@@ -1,5 +1,6 @@
 """Which mask belongs to which image, by the ways in which data sets name their files."""
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable
@@ -139,6 +140,16 @@ def _words(name: str) -> Iterable[str]:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(
-        path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()
-    )
+    """Return the files of images in a folder and all in it, links to folders among them, sorted.
+
+    A folder that several links lead to counts once, so that no link can lead in a circle.
+    """
+    files, seen = [], set()
+    for parent, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(parent)) in seen:
+            folders.clear()
+            continue
+        seen.add(real)
+        folders.sort()
+        files += [path for name in names if (path := Path(parent) / name).is_file()]
+    return sorted(path for path in files if path.suffix.lower() in SUFFIXES)

@@ -48,6 +48,17 @@ def test_names_that_belong_together(folder, image, mask):
     assert paired(root, "i", "m") == {image: mask, other: None}
 
 
+def test_links_to_folders_are_followed_and_lead_in_no_circle(folder):
+    root = folder("disk/img/1.png", "disk/mask/1.png", "set/image_2.png", "set/mask_2.png")
+    for name, target in (("img", "img"), ("mask", "mask"), ("zz_again", "img")):
+        (root / "set" / name).symlink_to(root / "disk" / target)
+    (root / "disk" / "img" / "back").symlink_to(root / "set")
+    assert paired(root, "set", "set") == {
+        "set/img/1.png": "set/mask/1.png",
+        "set/image_2.png": "set/mask_2.png",
+    }
+
+
 def test_one_folder_with_both(folder):
     names = ("d/landslide/image/a1.png", "d/landslide/mask/a1.png", "d/none/image/a1.png")
     expected = {names[0]: names[1], names[2]: None}
