@@ -267,17 +267,40 @@ def usable(
     invalid = ~shapely.is_valid(geometries)
     if invalid.any():
         progress.warning(f"{int(invalid.sum())} invalid geometries of the {what} were repaired.")
-        geometries = np.where(invalid, shapely.make_valid(geometries), geometries)
-        if kinds:
-            geometries, part_of = shapely.get_parts(geometries, return_index=True)
-            origin = origin[part_of]
+        # By their structure, so that what lies in several parts is inside, as it is in each.
+        geometries[invalid] = shapely.make_valid(
+            geometries[invalid], method="structure", keep_collapsed=True
+        )
     if kinds:
+        geometries, part_of = _one_kind_each(geometries)
+        origin = origin[part_of]
         names = np.array([geometry.geom_type.replace("Multi", "") for geometry in geometries])
         fits = np.isin(names, kinds)
         if not fits.all() and fits.any():
             progress.warning(f"{int((~fits).sum())} parts of the {what} are of another kind: left.")
         geometries, origin = geometries[fits], origin[fits]
     return geometries, origin
+
+
+def _one_kind_each(geometries: Geometries) -> tuple[Geometries, NDArray[np.int64]]:
+    """Return what is of one kind in each collection in its place, and for each which it was of.
+
+    Of other geometries nothing changes: one of several parts is one feature.
+    """
+    numbers = np.arange(len(geometries))
+    mixed = shapely.get_type_id(geometries) == shapely.GeometryType.GEOMETRYCOLLECTION
+    parts, part_of = geometries[mixed], numbers[mixed]
+    while (shapely.get_type_id(parts) == shapely.GeometryType.GEOMETRYCOLLECTION).any():
+        parts, index = shapely.get_parts(parts, return_index=True)
+        part_of = part_of[index]
+    pairs = np.stack([part_of, shapely.get_dimensions(parts)])
+    of_one_kind, group = np.unique(pairs, axis=1, return_inverse=True)
+    joined = [shapely.union_all(parts[group == each]) for each in range(of_one_kind.shape[1])]
+    geometries = np.append(geometries[~mixed], np.array(joined, object))
+    origin = np.append(numbers[~mixed], of_one_kind[0])
+    filled = ~shapely.is_empty(geometries)
+    order = np.argsort(origin[filled], kind="stable")
+    return geometries[filled][order], origin[filled][order]
 
 
 def placed(

@@ -37,6 +37,48 @@ def test_repairs_are_told(tmp_path):
     ]
 
 
+class TestFeaturesOfSeveralParts:
+    def read(self, path, geometries, kinds=("Polygon",)):
+        gpd.GeoDataFrame(geometry=list(geometries), crs=32632).to_file(path)
+        return read_shapes(path, "landslides", crs=32632, kinds=kinds)
+
+    def test_one_feature_is_one_even_where_another_was_repaired(self, tmp_path):
+        two = shapely.union(box(0, 0, 1, 1), box(5, 5, 6, 6))
+        bow_tie = shapely.Polygon([(20, 0), (30, 10), (30, 0), (20, 10)])
+        result = self.read(tmp_path / "a.gpkg", [two, bow_tie])
+        assert shapely.area(result).tolist() == [2, 50]
+
+    @pytest.mark.parametrize(
+        ("parts", "area"),
+        [
+            ([box(0, 0, 2, 2), box(1, 1, 3, 3)], 7),
+            ([box(0, 0, 4, 4), box(1, 1, 3, 3)], 16),
+            ([box(0, 0, 2, 2), box(2, 0, 4, 2)], 8),
+        ],
+    )
+    def test_parts_that_overlap_are_landslide_there_too(self, tmp_path, parts, area):
+        """As *Collect geometries* makes them of an inventory whose landslides overlap."""
+        (result,) = self.read(tmp_path / "a.gpkg", [shapely.MultiPolygon(parts)])
+        assert result.area == area
+
+    def test_holes_that_overlap_are_holes(self, tmp_path):
+        holes = [box(1, 1, 4, 4).exterior, box(3, 3, 6, 6).exterior]
+        (result,) = self.read(
+            tmp_path / "a.gpkg", [shapely.Polygon(box(0, 0, 9, 9).exterior, holes)]
+        )
+        assert result.area == 81 - 17
+
+    def test_what_fits_in_a_collection_is_taken(self, tmp_path):
+        """As KML has them for a place with a pin and an outline."""
+        collection = shapely.GeometryCollection(
+            [Point(9, 9), shapely.GeometryCollection([box(0, 0, 1, 1)]), box(5, 5, 6, 6)]
+        )
+        result = self.read(tmp_path / "a.gpkg", [box(7, 7, 9, 9), collection, box(2, 2, 3, 3)])
+        assert shapely.area(result).tolist() == [4, 2, 1]
+        all_kinds = self.read(tmp_path / "b.gpkg", [collection], ("Polygon", "LineString", "Point"))
+        assert shapely.get_dimensions(all_kinds).tolist() == [0, 2]
+
+
 def test_what_can_not_be_used_is_refused(tmp_path):
     with pytest.raises(InputError, match="does not exist"):
         read_shapes(tmp_path / "none.gpkg", "rivers", crs=32632)
