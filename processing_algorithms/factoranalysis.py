@@ -36,7 +36,8 @@ class FactorAnalysis(EngineAlgorithm):
         one. Each factor of values is cut into natural-break intervals (Jenks), and over all
         pixels the landslide frequency and the frequency ratio of each interval or class are
         counted. Correlation and variance inflation tell which factors say the same. The bands
-        that a stack makes of a class layer count as one factor.
+        that a stack makes of a class layer count as one factor. Classes and directions have no
+        order, and so no AUC of their values.
 
         Sources: Gao et al. 2021, IEEE JSTARS 14:7881; Strobl et al. 2007, BMC Bioinformatics 8:25
         (bias of Gini importance); Breiman 2001, Machine Learning 45:5; Lee and Pradhan 2007,

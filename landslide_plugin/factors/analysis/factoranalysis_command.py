@@ -14,6 +14,7 @@ from ...core.progress import Progress
 from ...core.provenance import NO_ORIGIN, Provenance
 from ...outputs.whole import whole_file
 from ...raster.grid import Grid, tell_metres
+from ...raster.kinds import is_direction
 from ...raster.landslides import Landslides, Mask, is_raster, least_landslide, read_polygons
 from ...raster.source import Source
 from ...raster.stack import LayerStack
@@ -104,6 +105,7 @@ def _analyse(
     factors = factors_of(stack)
     sample = draw_sample(stack, landslides, seed, progress.part(0, 0.15))
     varying = _varying(factors, sample, progress)
+    ordered = _ordered(stack, factors, progress)
     counted = survey(stack, landslides, factors, sample, classes, progress.part(0.15, 0.35))
     importance = measure_importance(sample, varying, stack.grid, seed, progress.part(0.35, 0.98))
     if not importance.auc_blocks:
@@ -121,7 +123,7 @@ def _analyse(
                 gini=importance.gini.get(factor.name),
                 permutation=importance.permutation.get(factor.name),
                 deviation=importance.deviation.get(factor.name),
-                auc=_auc(factor, sample) if varies else None,
+                auc=_auc(factor, sample) if varies and factor in ordered else None,
                 auc_intervals=auc_of_intervals(intervals) if varies else None,
                 vif=inflation(counted.correlation, factor) if varies else None,
             )
@@ -146,10 +148,26 @@ def _varying(factors: Sequence[Factor], sample: Sample, progress: Progress) -> l
     return varying
 
 
-def _auc(factor: Factor, sample: Sample) -> float | None:
-    """Return the AUC of a factor's values alone; classes have no order, so none."""
-    if factor.classes:
-        return None
+def _ordered(stack: LayerStack, factors: Sequence[Factor], progress: Progress) -> list[Factor]:
+    """Return the factors that can rise and fall, as classes and directions can't."""
+    ordered = []
+    for factor in factors:
+        source, band = stack.source_of(stack.bands[factor.bands[0]])
+        if factor.classes or is_direction(factor.name):
+            continue
+        if source.is_classes(band) and not source.is_ordinal(band):
+            progress.warning(
+                f"{factor.name} holds classes, whose numbers are cut into intervals and correlated "
+                "as if they were values: run Lithology or land cover classes on its layer, and "
+                "stack what comes of it."
+            )
+            continue
+        ordered.append(factor)
+    return ordered
+
+
+def _auc(factor: Factor, sample: Sample) -> float:
+    """Return the AUC of a factor's values alone."""
     return float(roc_auc_score(sample.landslide, sample.values[:, factor.bands[0]]))
 
 

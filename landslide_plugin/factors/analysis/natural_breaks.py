@@ -49,7 +49,11 @@ def _fisher_jenks(values: Floats, classes: int) -> Floats:
         return kinds
     from mapclassify import FisherJenks
 
+    # The library squares in the values' own type: far from 0 the digits that differ would be lost.
+    exact = values.astype(np.float64)
+    middle = exact.mean()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # that it would be faster with numba
         # The library repeats a bound where values repeat much.
-        return np.unique(np.asarray(FisherJenks(values, classes).bins, np.float32))
+        bounds = np.asarray(FisherJenks(exact - middle, classes).bins) + middle
+    return np.unique(bounds.astype(np.float32))

@@ -41,7 +41,8 @@ class FactorResult:
         gini: Gini importance.
         permutation: mean loss of AUC.
         deviation: standard deviation of that.
-        auc: AUC of its values; below 0.5 landslides have low values.
+        auc: AUC of its values; below 0.5 landslides have low values. None where they have no
+            order, as classes and directions.
         auc_intervals: AUC of its intervals ranked by landslide frequency.
         vif: variance inflation.
     """

@@ -64,6 +64,19 @@ def test_landslides_in_one_place_have_no_block_figures(make_raster, random, tmp_
 # ---- classes
 
 
+@pytest.mark.parametrize("name", ["aspect", "cover"])
+def test_what_has_no_order_has_no_auc_of_its_values(make_area, random, tmp_path, name):
+    stack, mask, _, _ = make_area(**{name: random.integers(0, 9, SHAPE).astype(np.float32) * 40})
+    if name == "cover":
+        with rasterio.open(stack, "r+") as dataset:
+            dataset.update_tags(3, LAYER_TYPE="thematic")
+    _, events = run(stack, mask, table=str(tmp_path / "table.csv"))
+    rows = {row["factor"]: row for row in table_of(tmp_path / "table.csv")}
+    assert rows[name]["auc"] == "" and float(rows[name]["auc_intervals"]) > 0.5
+    told = any("cover holds classes, whose numbers" in text for text in texts(events))
+    assert told == (name == "cover")
+
+
 def test_classes_of_a_stack_are_one_factor(make_area, make_lithology, random, tmp_path):
     first, mask_path, _, mask = make_area()
     codes = np.where(mask == 1, 2, random.integers(1, 3, SHAPE))

@@ -1,6 +1,7 @@
 """Natural breaks with known answers."""
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.factors.analysis.natural_breaks import natural_breaks
@@ -11,6 +12,17 @@ def test_breaks_lie_between_clumps(random):
     breaks = natural_breaks(values.astype(np.float32), np.ones(1500), values.max(), 3)
     assert 0 < breaks[0] < 4.5 and 5 < breaks[1] < 19.5
     assert breaks[2] == np.float32(values.max())
+
+
+@pytest.mark.parametrize("height", [0, 4500, 5e6])
+def test_breaks_lie_as_far_up_as_the_values(random, height):
+    """As northings do, and the ground of a plateau: float32 has 7 digits."""
+    values = np.round(random.gamma(2, 20, 400)).astype(np.float32)
+    breaks = natural_breaks(values, np.ones(400), values.max(), 5)
+    up = values + np.float32(height)
+    np.testing.assert_array_equal(
+        natural_breaks(up, np.ones(400), up.max(), 5), breaks + np.float32(height)
+    )
 
 
 def test_few_values_are_their_own_intervals():
