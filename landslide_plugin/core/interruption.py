@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 
@@ -84,13 +84,17 @@ def end_main_thread() -> None:
 
 
 @contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Hold SIGTERM and SIGINT back until the end of the block, which must be short."""
+def uninterrupted() -> Iterator[Sequence[int]]:
+    """Hold SIGTERM and SIGINT back until the end of the block, which must be short.
+
+    Yields:
+        Those that came, for a block that can end by itself.
+    """
     global _depth
-    if not _is_main():
-        yield  # signals reach the main thread alone
-        return
     held: list[int] = []
+    if not _is_main():
+        yield held  # signals reach the main thread alone
+        return
 
     def hold(number: int, frame: FrameType | None) -> None:
         held.append(number)
@@ -98,7 +102,7 @@ def uninterrupted() -> Iterator[None]:
     handlers = {number: signal.signal(number, hold) for number in (signal.SIGTERM, signal.SIGINT)}
     _depth += 1
     try:
-        yield
+        yield held
     finally:
         _depth -= 1
         for number, handler in handlers.items():

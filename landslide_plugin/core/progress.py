@@ -54,6 +54,10 @@ class Progress:
         width = self._stop - self._start
         return Progress(self._sink, self._start + width * start, self._start + width * stop)
 
+    def parts(self, count: int) -> "list[Progress]":
+        """Return as many equal parts of this one, in order."""
+        return [self.part(number / count, (number + 1) / count) for number in range(count)]
+
     def track(self, items: Iterable[T], total: int) -> Iterator[T]:
         """Yield the items and update after each."""
         for done, item in enumerate(items, start=1):

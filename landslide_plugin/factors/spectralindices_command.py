@@ -85,14 +85,15 @@ def spectralindices(
         images = [
             spectral.open_image(
                 files, names, opened, sensor=sensor, numbers=numbers, given=given, fill=fill,
-                progress=progress,
+                progress=progress.part(0, 0.2),
             )
         ]  # fmt: skip
         written = list(names)
         if earlier:
             before = spectral.open_image(
                 [earlier], names, opened, sensor=sensor, numbers=numbers, given=given_earlier,
-                reference=input, what="earlier image", fill=fill, progress=progress,
+                reference=input, what="earlier image", fill=fill,
+                progress=progress.part(0.2, 0.4),
             )  # fmt: skip
             spectral.require_same_units(images[0], before)
             images.append(before)
@@ -100,7 +101,7 @@ def spectralindices(
         grid = images[0].layers.grid
         blocks = spectral.stream_indices(images, names)
         with RasterWriter(output, grid, written, tags=origin.tags()) as writer:
-            _write_indices(blocks, writer, input, progress)
+            _write_indices(blocks, writer, input, progress.part(0.4, 1))
     return {"output": output}
 
 

@@ -54,9 +54,9 @@ def stack(
         area=area,
         sensor=sensor,
         fill=fill,
-        progress=progress,
+        progress=progress.part(0, 0.2),
     ) as together:
         located = {name: together.source_of(name) for name in together.bands if is_imagery(name)}
         take_as_reflectance(located, sensor, given, what=LAYERS, progress=progress)
-        statistics = write_stack(together, output, progress, origin.tags())
+        statistics = write_stack(together, output, progress.part(0.2, 1), origin.tags())
     return {"output": output, "bands": [band.name for band in statistics]}

@@ -53,7 +53,8 @@ def streams(
         tell_metres(grid, progress)
         to_metres = metres_of_heights(dem, z_unit, progress)
         stream_lines.require_memory(grid, progress)
-        mark_fill([dem], fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
+        searching = progress.part(0, 0.05)
+        mark_fill([dem], fill, searching, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
         elevation, valid = (part[0] for part in dem.read(bands=dem.bands[:1]))
     elevation *= np.float32(to_metres)
     if not valid.any():

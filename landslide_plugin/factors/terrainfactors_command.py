@@ -62,12 +62,13 @@ def terrainfactors(
         if set(names) & set(terrain.DIRECTIONS):
             tell_north(dem.grid, progress)
         to_metres = metres_of_heights(dem, z_unit, progress)
-        mark_fill([dem], fill, progress, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
+        searching, deriving = progress.part(0, 0.05), progress.part(0.05, 1)
+        mark_fill([dem], fill, searching, kind=ELEVATION, bands=dem.bands[:1], metre=1 / to_metres)
         with RasterWriter(output, dem.grid, bands, tags=origin.tags()) as writer:
             for index, name in enumerate(names, start=1):
                 classes = terrain.CLASSES.get(name, {})
                 writer.tag_band(index, {f"class_{value}": text for value, text in classes.items()})
-            _stream(dem, names, radii, smoothing, to_metres, writer, progress)
+            _stream(dem, names, radii, smoothing, to_metres, writer, deriving)
     return {"output": output}
 
 

@@ -117,7 +117,7 @@ def decide(
         models: model files.
         stacks: of one scene, where the models are fitted to its light.
         wishes: what is asked for.
-        progress: told of the choices.
+        progress: told of the choices, and how much is looked at.
 
     Raises:
         InputError: a missing or unfit input, or windows that are too small.
@@ -137,10 +137,14 @@ def decide(
     joint = Predictor(members, turns=wishes.turns, uncertainty=wishes.uncertainty)
     threshold = _threshold(wishes.threshold, [member.card for member in members], progress)
     step = lattice_step([_grid_of(wishes.light)] if wishes.light else grids)
-    fitted = [_fit(path, members, joint.card, wishes.fill, step, progress) for path in stacks]
+    *parts, last = progress.parts(len(stacks) + 1)
+    fitted = [
+        _fit(path, members, joint.card, wishes.fill, step, part)
+        for path, part in zip(stacks, parts, strict=True)
+    ]
     lit_as = fitted
     if wishes.light and any(member.card.scene for member in members):
-        lit_as = [_fit(wishes.light, members, joint.card, wishes.fill, step, progress)]
+        lit_as = [_fit(wishes.light, members, joint.card, wishes.fill, step, last)]
     elif wishes.light:
         progress.message(f"No model is fitted to a scene's light: {wishes.light} has no effect.")
     common = _CommonPart(models, members, wishes, threshold)
@@ -163,7 +167,8 @@ def _fit(
     """Look at one stack; see `_Fitted`."""
     with Source.open(path, what="stack", need_crs=False) as source:
         content = content_of(source, [band for band in joint.bands if band in source.bands])
-    with open_stack(path, joint, progress, fill) as source:
+    searching, lighting = progress.parts(2)
+    with open_stack(path, joint, searching, fill) as source:
         declared = dict(source.scaling)
         cards = [fit_units(member.card, source, progress) for member in members]
         scaling = {
@@ -179,7 +184,7 @@ def _fit(
             fill=source.fill,
             scaling=scaling,
             cards=cards,
-            pixels={bands: lattice_pixels(source, bands, step) for bands in lit},
+            pixels={bands: lattice_pixels(source, bands, step, lighting) for bands in lit},
             date=scene_date(source),
         )
 

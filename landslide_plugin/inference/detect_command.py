@@ -85,8 +85,8 @@ def detect(
     progress.message(f"Model {card.name} on {describe(processor)}.")
     least = card.threshold if score is None else score
     tags = origin.with_model(card.name).tags()
-    with open_stack(stack, card, progress, fill) as source:
-        card = fit_card(card, source, progress)
+    with open_stack(stack, card, progress.part(0, 0.05), fill) as source:
+        card = fit_card(card, source, progress.part(0.05, 0.1))
         wanted = Area.read(area, source.grid, progress) if area else None
         wished = tile_size or card.tile_size
         Tiling(source.grid.shape, wished, overlap)  # refuses what makes no windows
@@ -104,7 +104,7 @@ def detect(
             side=side,
             score=least,
             device=processor,
-            progress=progress.part(0, 0.9),
+            progress=progress.part(0.1, 0.9),
         )
         if not len(detections):
             progress.message(f"No landslide with a score of {least:g} or more: the layer is empty.")

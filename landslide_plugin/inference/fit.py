@@ -39,7 +39,7 @@ def open_stack(
     Args:
         path: the stack.
         card: the model's.
-        progress: where to warn.
+        progress: where to warn; told how much is searched for fill.
         fill: see `mark_fill`.
 
     Raises:

@@ -41,7 +41,9 @@ def lattice_step(grids: Iterable[Grid]) -> int:
     return max(1, round(math.sqrt(pixels / LOOKED_AT)))
 
 
-def lattice_pixels(source: Source, bands: Sequence[str], step: int) -> NDArray[np.float32]:
+def lattice_pixels(
+    source: Source, bands: Sequence[str], step: int, progress: Progress
+) -> NDArray[np.float32]:
     """Return the pixels of a raster that lie on a lattice and are valid in all bands, (bands, n).
 
     The lattice is one of the map, not of the raster: of a scene that is cut along its pixels, the
@@ -51,14 +53,17 @@ def lattice_pixels(source: Source, bands: Sequence[str], step: int) -> NDArray[n
         source: the raster.
         bands: names of the bands.
         step: pixels from one to the next, on both axes.
+        progress: told of each block.
 
     Raises:
         InputError: the file is damaged.
     """
-    return np.concatenate(list(_blocks(source, bands, step)), axis=1)
+    return np.concatenate(list(_blocks(source, bands, step, progress)), axis=1)
 
 
-def _blocks(source: Source, bands: Sequence[str], step: int) -> Iterator[NDArray[np.float32]]:
+def _blocks(
+    source: Source, bands: Sequence[str], step: int, progress: Progress
+) -> Iterator[NDArray[np.float32]]:
     transform = source.grid.transform
     left, top = (
         math.floor(round(corner / side, 3))
@@ -69,6 +74,7 @@ def _blocks(source: Source, bands: Sequence[str], step: int) -> Iterator[NDArray
         rows = slice(-(top + int(window.row_off)) % step, None, step)
         cols = slice(-(left + int(window.col_off)) % step, None, step)
         yield values[:, rows, cols][:, valid[:, rows, cols].all(axis=0)]
+        progress.update((window.row_off + window.height) / source.grid.height)
 
 
 def light_of(pixels: Sequence[NDArray[np.float32]], card: ModelCard, progress: Progress) -> Light:
@@ -131,7 +137,7 @@ def fit_to_scene(card: ModelCard, sources: Sequence[Source], progress: Progress)
     Args:
         card: returned as it is when it keeps no low and high values.
         sources: the scene's files, with the model's bands.
-        progress: told of the light.
+        progress: told of each block, and of the light.
 
     Raises:
         InputError: the scene holds nothing, or a band is constant.
@@ -139,5 +145,8 @@ def fit_to_scene(card: ModelCard, sources: Sequence[Source], progress: Progress)
     if not card.scene:
         return card
     step = lattice_step(source.grid for source in sources)
-    pixels = [lattice_pixels(source, card.bands, step) for source in sources]
+    pixels = [
+        lattice_pixels(source, card.bands, step, part)
+        for source, part in zip(sources, progress.parts(len(sources)), strict=True)
+    ]
     return in_light(card, light_of(pixels, card, progress))

@@ -23,7 +23,7 @@ def obey(plan: Plan, progress: Progress) -> Scene:
 
     Args:
         plan: the plan; its paths are those here.
-        progress: told of the runtimes.
+        progress: told of the runtimes, and how much is searched for fill.
 
     Raises:
         InputError: versions, model files or the stack are others than the plan's.

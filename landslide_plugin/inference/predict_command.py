@@ -84,7 +84,7 @@ def predict(
         workers: processes on this machine that compute where there is no scheduler, each by one
             thread; 0 computes here. The pixels are the same.
         origin: what the outputs tell of the run.
-        progress: told of each batch.
+        progress: told of each block that is looked at, and of each batch.
 
     Returns:
         probability, mask and uncertainty, the paths; None for those that weren't asked for.
@@ -115,13 +115,13 @@ def predict(
         landslide_fraction=landslide_fraction,
         threads=1 if scheduler or workers else 0,
     )
+    looking, mapping = progress.part(0, 0.05), progress.part(0.05, 1)
     with hired(scheduler, workers) as crew:
-        scenes = decide([model, *more_models], stacks, wishes, progress)
+        scenes = decide([model, *more_models], stacks, wishes, looking)
         tags = origin.with_model(scenes[0].predictor.card.name).tags()
-        for number, (scene, written) in enumerate(
-            zip(scenes, _written(outputs, stacks), strict=True)
+        for scene, written, part in zip(
+            scenes, _written(outputs, stacks), mapping.parts(len(stacks)), strict=True
         ):
-            part = progress.part(number / len(stacks), (number + 1) / len(stacks))
             map_scene(scene, written, part, area=area, tags=tags, crew=crew)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
 

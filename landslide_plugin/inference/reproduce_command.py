@@ -67,7 +67,7 @@ def reproduce(
             f"The stack of which {raster} was made was not kept: stack the same layers again, and "
             "give that as STACK."
         )
-    scene = obey(plan, progress)
+    scene = obey(plan, progress.part(0, 0.05))
     if bands != probability_bands(scene.predictor.card.classes):
         raise InputError(
             f"{raster} has the bands {', '.join(bands)}, not a model's probabilities: give the "
@@ -75,7 +75,7 @@ def reproduce(
         )
     _require_same(scene, grid.shape, raster, area)
     tags = origin.with_model(scene.predictor.card.name).tags()
-    part = progress.part(0, 0.95)
+    part = progress.part(0.05, 0.95)
     with whole_file(output) as again:  # outputs appear at a command's end, which is too late
         with hired(scheduler, workers) as crew:
             map_scene(scene, Outputs(str(again)), part, area=area, tags=tags, crew=crew)

@@ -33,6 +33,8 @@ from .windows import Area, Reader
 PROBABILITY_BAND = "landslide_probability"
 UNCERTAINTY_BAND = "landslide_probability_std"
 READING_THREADS = {"cuda": 4}
+_COMPUTED = 0.95
+"""Fraction of a map's time after which its rasters are brought into their final form."""
 
 
 @dataclass(frozen=True)
@@ -82,11 +84,11 @@ def map_scene(
         before = identity(source)
         key = {"plan": plan.computed(), "stack": before}
         told = {**(tags or {}), **plan.tags()}
+        part, last = progress.part(0, _COMPUTED), progress.part(_COMPUTED, 1)
         with (
             journal(outputs.probability, key, tiling, channels, source.grid.width) as kept,
-            open_outputs(outputs, source, scene.predictor.card, plan, told, progress) as write,
+            open_outputs(outputs, source, scene.predictor.card, plan, told, last) as write,
         ):
-            part = progress.part(0, 0.98)
             if crew is None:
                 _compute(scene.predictor, source, wanted, plan, kept, write, part)
             else:
@@ -206,8 +208,8 @@ def open_outputs(
                 f"{source.path} has no pixel{' in the area' if plan.area else ''} that is valid in "
                 f"{', '.join(card.bands)} at once: nothing was mapped. Check its nodata values."
             )
-        for writer in writers:
-            writer.finish()
+        for writer, part in zip(writers, progress.parts(len(writers)), strict=True):
+            writer.finish(part)
 
 
 def classified(probabilities: NDArray[np.float32], threshold: float) -> NDArray[np.uint8]:

@@ -175,7 +175,7 @@ def open_terrain(
         source: the input.
         stack: closes the files.
         fill: see `mark_fill`.
-        progress: where to warn.
+        progress: where to warn; told how much is searched for fill.
 
     Raises:
         InputError: it has none, or its elevation is not in metres.

@@ -185,11 +185,12 @@ class _Drawn:
 
 def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
     """Draw the landslides of one raster."""
+    looking, drawing = progress.part(0, 0.05), progress.part(0.05, 1)
     with ExitStack() as stack:
         source = _open(path, stack, progress)
         threshold, base = _thresholds(source, wishes.threshold, wishes.grow, progress)
         terrain = (
-            open_terrain(wishes.factors, source, stack, wishes.fill, progress)
+            open_terrain(wishes.factors, source, stack, wishes.fill, looking)
             if wishes.factors
             else {}
         )
@@ -213,8 +214,7 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
             "date": wishes.date or scene_date(source) or None,
         }
         frames = []
-        for number, scene in enumerate(scenes):
-            part = progress.part(number / len(scenes), (number + 1) / len(scenes))
+        for scene, part in zip(scenes, drawing.parts(len(scenes)), strict=True):
             traced = find_landslides(
                 scene, threshold, wishes.max_hole, morphology, divider, part.part(0, 0.9)
             )

@@ -94,7 +94,7 @@ class LayerStack:
             what: the layers' role in messages.
             fill: "auto" or "keep", what becomes of fill that a layer does not declare.
             kind: `undeclared.IMAGE` where the layers are known to be images.
-            progress: where warnings about the area and about fill go.
+            progress: where warnings about the area and about fill go; told of the search for it.
 
         Raises:
             InputError: no layer, or something that can't be read.

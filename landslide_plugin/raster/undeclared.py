@@ -60,7 +60,7 @@ def mark_fill(
     Args:
         sources: the rasters; all of each is read once.
         fill: "auto", or "keep" to take it as values.
-        progress: where it is said.
+        progress: where it is said, and told how much is read.
         kind: `IMAGE` or `ELEVATION` where all bands are known to be that; else their names tell.
         bands: names of those that matter; all when None.
         metre: units of elevation in a metre: 1, or 3.28 for feet.
@@ -72,9 +72,9 @@ def mark_fill(
     """
     if fill == "keep":
         return
-    for source in sources:
+    for source, part in zip(sources, progress.parts(len(sources)), strict=True):
         source.fill = find_fill(
-            source, kind=kind, bands=bands, metre=metre, sensor=sensor, within=within
+            source, part, kind=kind, bands=bands, metre=metre, sensor=sensor, within=within
         )
     told = [f"{source.fill.describe()} of {source.path}" for source in sources if source.fill]
     if told:
@@ -145,6 +145,7 @@ def counted(values: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.intp]]:
 
 def find_fill(
     source: Source,
+    progress: Progress,
     *,
     kind: str = "",
     bands: Sequence[str] | None = None,
@@ -160,7 +161,7 @@ def find_fill(
         return Fill()
     rows = source.grid.rows_within(_MEGABYTES, 3 * len(indexes))
     search = Search(sought, part, rows)
-    bottom = int(part.row_off + part.height)
+    bottom, looked_at = int(part.row_off + part.height), 0
     blocks = (
         Window(part.col_off, top, part.width, min(rows, bottom - top))
         for top in range(int(part.row_off), bottom, rows)
@@ -168,6 +169,8 @@ def find_fill(
     with closing(read_ahead(partial(source.read_stored, indexes=indexes), blocks)) as read:
         for values, valid in read:
             search.add(values, valid, indexes)
+            looked_at += values.shape[1]
+            progress.update(looked_at / part.height)
     return search.finish()
 
 

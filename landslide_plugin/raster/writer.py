@@ -10,16 +10,17 @@ from typing import Any
 import numpy as np
 import rasterio
 from numpy.typing import NDArray
-from rasterio import shutil
 from rasterio._err import CPLE_BaseError
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from ..contract.errors import OutputError
+from ..core.progress import Progress
 from ..core.system import replace
 from ..outputs.whole import whole_file
 from .grid import Grid
+from .optimized import copy_optimized
 
 NODATA = {"float32": -9999.0, "uint8": 255, "int16": -32768, "uint16": 65535, "int32": -2147483648}
 """The nodata value of each type that the provider writes."""
@@ -114,15 +115,18 @@ class RasterWriter:
         if errors:
             raise self._write_error()
 
-    def finish(self) -> None:
+    def finish(self, progress: Progress | None = None) -> None:
         """Write out what GDAL still holds and check it; what follows is only the move.
 
         For several outputs that belong together: finish all before leaving any.
 
+        Args:
+            progress: told how far that is.
+
         Raises:
             OutputError: the disk is full or failed.
         """
-        failure = self._finish()
+        failure = self._finish(progress or Progress())
         if failure is not None:
             raise failure
 
@@ -141,7 +145,7 @@ class RasterWriter:
         traceback: TracebackType | None,
     ) -> None:
         """Move the file to its destination, or remove it after an error."""
-        failure = self._finish() if error is None else error
+        failure = self._finish(Progress()) if error is None else error
         if failure is None:
             self._stack.__exit__(None, None, None)
             return
@@ -169,7 +173,7 @@ class RasterWriter:
             **self._compression,
         )
 
-    def _finish(self) -> OutputError | None:
+    def _finish(self, progress: Progress) -> OutputError | None:
         """Close the file and read the last block of each band back.
 
         GDAL writes most of a file only now, so what fails must be heard and is not believed unread.
@@ -177,7 +181,7 @@ class RasterWriter:
         try:
             with _late_errors() as errors:
                 self._dataset.close()
-                self._optimize()
+                self._optimize(progress)
             if errors:
                 return self._write_error()
             with rasterio.open(self._partial) as written:
@@ -187,16 +191,16 @@ class RasterWriter:
             return self._write_error()
         return None
 
-    def _optimize(self) -> None:
-        """Make a cloud-optimized GeoTIFF of the file: smaller copies first, then the pixels."""
+    def _optimize(self, progress: Progress) -> None:
+        """Make a cloud-optimized GeoTIFF of the file."""
         if not self._overviews or self._optimized:
             return
         self._optimized = True
         optimized = self._partial.with_name(f"{self._partial.name}.cog")
-        shutil.copy(
+        copy_optimized(
             self._partial,
             optimized,
-            driver="COG",
+            progress,
             blocksize=_TILE,
             compress=self._compression.get("compress", "none"),
             level=self._compression.get("zstd_level", 1),

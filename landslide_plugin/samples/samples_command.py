@@ -113,19 +113,20 @@ def samples(
             require_tile_fits(source.grid, source.path, tile_size)
             require_metres(source)
             tell_metres(source.grid, progress, "the tiles' resolution")
-        mark_fill(stacks, fill, progress)
+        mark_fill(stacks, fill, progress.part(0, 0.1))
         units = _units(stacks, progress)
         labels = IMAGE_LABELS if field else PIXEL_LABELS
         writer = SampleWriter(folder, stacks[0].bands, labels, units, origin.tags())
         before = None
         if field:
             sites = find_sites(stacks, landslides, field, area, tile_size, progress)
-            kind = cut_sites(sites, stacks[0].grid, writer, split, fractions, seed, progress)
+            cutting = progress.part(0.1, 1)
+            kind = cut_sites(sites, stacks[0].grid, writer, split, fractions, seed, cutting)
         else:
             layers = find_layers(stacks, landslides, low, high, area, hard_negatives, progress)
             cutter = Cutter(layers, writer, tile_size)
             hardness = _hardness(layers[0].alarms, hard_threshold, hard_share, progress)
-            cutter.find(stride, hardness, progress.part(0, 0.2))
+            cutter.find(stride, hardness, progress.part(0.1, 0.2))
             parts = cutter.assign(split, fractions, seed, progress)
             cutter.cut(parts, fractions, background, seed, progress.part(0.2, 1))
             kind, before = parts.description, cutter.pixels

@@ -72,6 +72,18 @@ def slow(*, output, stubborn=False, origin, progress):
         if stubborn:
             time.sleep(600)
 
+def optimizes(*, output, origin, progress):
+    import numpy as np
+    from rasterio.transform import from_origin
+    from rasterio.windows import Window
+    from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter
+    grid = Grid(None, from_origin(0, 0, 1, 1), 4096, 4096)
+    with RasterWriter(output, grid, ["a"], overviews="average") as writer:
+        noise = np.random.default_rng(0).random((4096, 4096), np.float32)
+        writer.write(noise, Window(0, 0, 4096, 4096))
+        progress.message("writing")
+        writer.finish(progress)
+
 def swallows(*, forever=False, origin, progress):
     # in a callback from C an exception is ignored
     kind = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_void_p)
@@ -82,7 +94,8 @@ def swallows(*, forever=False, origin, progress):
         if not forever:
             progress.update(0.5)
 
-for name in ("astray", "inherits", "asks", "swallows", "prints", "fails", "fills", "slow"):
+WORDS = "astray", "optimizes", "inherits", "asks", "swallows", "prints", "fails", "fills", "slow"
+for name in WORDS:
     answer.COMMANDS[name] = "tests"
 find = answer.find_command
 answer.find_command = lambda name: globals()[name] if name in globals() else find(name)
@@ -257,6 +270,15 @@ class TestEnding:
         process = start({"command": "astray"}, stand_ins=True)
         process.communicate(timeout=PATIENCE / 2)
         assert process.returncode == 128 + signal.SIGTERM
+
+    def test_so_it_does_while_gdal_arranges_a_large_map(self, writing, tmp_path):
+        process = writing(command="optimizes")
+        assert json.loads(told(process))["percent"] < 50
+        process.send_signal(signal.SIGTERM)
+        _, err = process.communicate(timeout=PATIENCE)
+        assert process.returncode == 128 + signal.SIGTERM and "Traceback" not in err
+        assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+        assert (tmp_path / "a.tif").read_bytes() == b"old"
 
     def test_so_does_the_interrupt_of_a_terminal(self, writing, tmp_path):
         process = writing()

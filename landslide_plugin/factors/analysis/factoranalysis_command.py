@@ -72,7 +72,7 @@ def factoranalysis(
         page = files.enter_context(whole_file(html)) if html else None
         rows = files.enter_context(whole_file(table)) if table else None
         layers = files.enter_context(
-            LayerStack.open([stack], area=area, fill=fill, progress=progress)
+            LayerStack.open([stack], area=area, fill=fill, progress=progress.part(0, 0.05))
         )
         tell_metres(layers.grid, progress, "the side of the blocks that are held back")
         labels = _open_landslides(landslides, layers.grid, files, progress)
@@ -103,7 +103,7 @@ def _analyse(
     stack: LayerStack, landslides: Landslides, classes: int, seed: int, progress: Progress
 ) -> Analysis:
     factors = factors_of(stack)
-    sample = draw_sample(stack, landslides, seed, progress.part(0, 0.15))
+    sample = draw_sample(stack, landslides, seed, progress.part(0.05, 0.15))
     varying = _varying(factors, sample, progress)
     ordered = _ordered(stack, factors, progress)
     counted = survey(stack, landslides, factors, sample, classes, progress.part(0.15, 0.35))

@@ -115,6 +115,29 @@ def test_ended_at_random_moments_and_then_the_same_raster(given, whole, tmp_path
         np.testing.assert_array_equal(ours, theirs)
 
 
+def test_looking_mapping_and_arranging_are_told_and_the_last_can_be_broken_off_too(
+    given, whole, tmp_path
+):
+    events = []
+
+    def hear(event):
+        events.append(event)
+        if event.get("percent", 0) > 98:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        predict(**given, **outputs(tmp_path), progress=Progress(hear))
+    percents = [event["percent"] for event in events if "percent" in event]
+    assert percents == sorted(percents) and sum(95 < percent < 100 for percent in percents) > 5
+    laid_out = next(n for n, event in enumerate(events) if "windows of" in event.get("text", ""))
+    assert any(event.get("percent", 0) > 0 for event in events[:laid_out])
+    assert_nothing_half_written(tmp_path)
+    assert kept_units(tmp_path) == 6
+    predict(**given, **outputs(tmp_path), progress=Progress())
+    for ours, theirs in zip(contents(tmp_path), whole, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
 @pytest.fixture
 def broken(given, tmp_path):
     """A run that was broken off when some rows were finished."""

@@ -27,7 +27,7 @@ def look(path, **options):
     told = []
     with Source.open(path, need_crs=False) as source:
         mark_fill([source], options.pop("fill", "auto"), Progress(told.append), **options)
-        return source.read()[1], [event["text"] for event in told]
+        return source.read()[1], [event["text"] for event in told if "text" in event]
 
 
 def terrain(shape=(60, 70), low=200.0, high=900.0):
@@ -318,6 +318,26 @@ class TestWherever:
             mark_fill([source], "auto", Progress())
             values, valid = source.on(grid, "average").read()
         assert not valid[:, :, :4].any() and valid[:, :, 4:].all() and values[valid].min() > 5
+
+    @pytest.mark.parametrize("rows", [7, 60])
+    def test_the_search_tells_how_far_it_is_and_ends_where_it_is_to(
+        self, make_raster, monkeypatch, rows
+    ):
+        array = image()
+        array[STRIP] = 0
+        monkeypatch.setattr(Grid, "rows_within", lambda *_: rows)
+        with Source.open(make_raster("a.tif", array, bands=RGB)) as source:
+            events = []
+            mark_fill([source, source], "auto", Progress(events.append))
+            percents = [event["percent"] for event in events if event["type"] == "progress"]
+            assert len(percents) == 2 * -(-60 // rows) and percents[-1] == 100
+            assert percents == sorted(percents) and 50.0 in percents
+
+            def cancel(event):
+                raise SystemExit
+
+            with pytest.raises(SystemExit):
+                mark_fill([source], "auto", Progress(cancel))
 
     def test_windows_and_single_pixels_agree_with_the_whole(self, make_raster):
         array = image("uint8")

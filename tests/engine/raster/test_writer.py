@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import rasterio
+import rasterio.shutil
 from landslide_mapper.landslide_plugin.contract.errors import OutputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter, Source
 from landslide_mapper.landslide_plugin.raster.writer import NODATA
 from rasterio.crs import CRS
@@ -88,6 +90,48 @@ class TestContent:
         with rasterio.open(tmp_path / "a.tif") as dataset:
             assert dataset.width == 20
         assert [path.name for path in tmp_path.iterdir()] == ["a.tif"]
+
+
+class TestOptimizing:
+    """The copy to a cloud-optimized GeoTIFF, which takes GDAL minutes for a large map."""
+
+    @staticmethod
+    def write(path, sink):
+        noise = np.random.default_rng(0).random((2, 1500, 1500)).astype(np.float32)
+        with RasterWriter(path, square(1500), ["a", "b"], overviews="average") as writer:
+            writer.write(noise, Window(0, 0, 1500, 1500))
+            writer.finish(Progress(sink))
+
+    def test_tells_how_far_it_is(self, tmp_path):
+        events = []
+        self.write(tmp_path / "a.tif", events.append)
+        percents = [event["percent"] for event in events]
+        assert len(percents) > 20 and percents == sorted(percents) and percents[-1] == 100
+
+    @pytest.mark.parametrize("moment", [10, 80])
+    @pytest.mark.parametrize("error", [SystemExit, ZeroDivisionError])
+    def test_ends_by_what_is_raised_where_it_tells(self, tmp_path, moment, error):
+        """Which comes through GDAL, whose callbacks can't raise."""
+
+        def stop(event):
+            if event["percent"] > moment:
+                raise error
+
+        path = tmp_path / "a.tif"
+        path.write_bytes(b"old")
+        with pytest.raises(error):
+            self.write(path, stop)
+        assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
+
+    def test_is_that_of_a_plain_copy_to_the_last_bit(self, tmp_path):
+        self.write(tmp_path / "a.tif", lambda event: None)
+        options = {"driver": "COG", "compress": "zstd", "level": 1, "predictor": "yes"}
+        options |= {"blocksize": 256, "overview_resampling": "average", "bigtiff": "if_safer"}
+        with RasterWriter(tmp_path / "plain.tif", square(1500), ["a", "b"]) as writer:
+            noise = np.random.default_rng(0).random((2, 1500, 1500)).astype(np.float32)
+            writer.write(noise, Window(0, 0, 1500, 1500))
+        rasterio.shutil.copy(tmp_path / "plain.tif", tmp_path / "copy.tif", **options)
+        assert (tmp_path / "a.tif").read_bytes() == (tmp_path / "copy.tif").read_bytes()
 
 
 class TestFailure:
