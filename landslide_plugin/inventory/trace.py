@@ -14,6 +14,7 @@ from ..core.progress import Progress
 from ..core.system import cores
 from ..raster import Source
 from ..raster.heights import require_metres
+from ..raster.reflectance import sampled
 from ..raster.undeclared import mark_fill
 from .division import PROBABILITY, Layers
 from .kinds import Kind, band_of, check_classes, is_mask, kinds_of, probability_of
@@ -80,6 +81,21 @@ class Scene:
         else:
             _checked(values, self.is_mask, path)
         return probability_of(self.kind, values, self.is_mask), np.all(valid, axis=0)
+
+    def require_fit(self) -> None:
+        """Refuse a raster by some of its pixels, before any work; `probability` looks at all.
+
+        Raises:
+            InputError: it holds no probabilities, or is no mask.
+        """
+        for band in self._bands:
+            values = sampled(self.source, band)
+            if self.is_mask:
+                values = values[values >= 0]  # others may mean nothing, see `mark_unknown`
+            if self.is_mask and self.kind:
+                check_classes(values, self._kinds, self.source.path)
+            else:
+                _checked(values, self.is_mask, self.source.path)
 
     @property
     def _bands(self) -> list[str]:

@@ -114,6 +114,8 @@ def vectorize(
     )
     require_vector_output(output)
     paths = [input, *more_inputs]
+    if more_inputs:
+        _require_fit(paths, wishes)
     drawn = [
         _drawn(
             path,
@@ -124,7 +126,6 @@ def vectorize(
     ]
     frame = drawn[0].frame
     if more_inputs:
-        _require_crs(drawn, paths)
         frame = counted_once(
             [one.frame for one in drawn], min(one.pixel for one in drawn), progress
         )
@@ -235,17 +236,24 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
     )
 
 
-def _require_crs(drawn: Sequence[_Drawn], paths: Sequence[str]) -> None:
-    """Refuse to bring rasters together of which one does not say where it lies.
+def _require_fit(paths: Sequence[str], wishes: _Wishes) -> None:
+    """Refuse rasters that can't become one inventory before any of them is drawn.
 
     Raises:
-        GridError: one has no CRS.
+        GridError: one has no CRS or is not north-up.
+        InputError: one can't be read, holds something else, or does not suit the wishes.
     """
-    for one, path in zip(drawn, paths, strict=True):
-        if one.frame.crs is None:
-            raise GridError(
-                f"{path} has no CRS, so it can't be one inventory with others: assign it."
-            )
+    for path in paths:
+        with Source.open(path, what="input", need_crs=False) as source:
+            if source.grid.crs is None:
+                raise GridError(
+                    f"{path} has no CRS, so it can't be one inventory with others: assign it."
+                )
+            require_north_up(source.grid.transform, path)
+            scene = Scene(source, {}, 0.0, next(iter(kinds_of(source)), None))
+            scene.require_fit()
+            _require_probability(scene, wishes.split)
+            _thresholds(source, wishes.threshold, wishes.grow, Progress())
 
 
 def _open(path: str, stack: ExitStack, progress: Progress) -> Source:
@@ -277,23 +285,27 @@ def _thresholds(
     base = chosen.value if grow is None else grow
     if base > chosen.value:
         raise InputError(
-            f"Landslides can't grow down to {base:g} from a threshold of {chosen.value:g}: choose "
-            f"a probability of 0 to {chosen.value:g}."
+            f"Landslides can't grow down to {base:g} from a threshold of {chosen.value:g}, that of "
+            f"{source.path}: choose a probability of 0 to {chosen.value:g}."
         )
     return chosen.value, base
 
 
 def _check_layers(scene: Scene, split: str, parts: bool) -> None:
     """Refuse to cut landslides up by what is not there."""
-    if split == "probability" and scene.is_mask:
-        raise InputError(
-            f"{scene.source.path} is a mask, so landslides can't be parted by probability: give "
-            "the probability raster, or part them at necks."
-        )
+    _require_probability(scene, split)
     if (split == "drainage" or parts) and ELEVATION not in scene.terrain:
         raise InputError(
             "To part landslides along drainage divides or in source and runout, give a factor "
             "stack with a band elevation."
+        )
+
+
+def _require_probability(scene: Scene, split: str) -> None:
+    if split == "probability" and scene.is_mask:
+        raise InputError(
+            f"{scene.source.path} is a mask, so landslides can't be parted by probability: give "
+            "the probability raster, or part them at necks."
         )
 
 

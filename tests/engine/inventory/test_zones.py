@@ -3,12 +3,14 @@
 import geopandas as gpd
 import numpy as np
 import pytest
+import rasterio
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.answer import run_command
-from landslide_mapper.landslide_plugin.contract.errors import GridError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, LandslideError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inventory import vectorize_command
 from landslide_mapper.landslide_plugin.inventory.attributes import make_inventory
 from landslide_mapper.landslide_plugin.inventory.zones import counted_once
 from rasterio.features import geometry_mask
@@ -120,6 +122,38 @@ class TestZones:
         plain = make_raster("plain.tif", np.ones((1, 9, 9), np.uint8), None)
         with pytest.raises(GridError, match=r"plain.tif has no CRS, so it can't be one inventory"):
             run(scene[0]("whole.tif", 0, 200), plain)
+
+    @pytest.mark.parametrize(
+        ("unfit", "why"),
+        [
+            ("plain", "has no CRS"),
+            ("percent", "values from 0 to 100, so it is no probability raster"),
+            ("numbers", "must be a mask of 0 and 1"),
+            ("nowhere", "does not exist"),
+            ("careful", "can't grow down to 0.4 from a threshold of 0.3"),
+        ],
+    )
+    def test_what_is_unfit_is_refused_before_any_is_drawn(
+        self, make_raster, scene, run, monkeypatch, tmp_path, unfit, why
+    ):
+        def drawn(*arguments):
+            raise AssertionError("one was drawn")
+
+        monkeypatch.setattr(vectorize_command, "_drawn", drawn)
+        values = np.linspace(0, 1, 81, dtype=np.float32).reshape(1, 9, 9)
+        careful = make_raster("careful.tif", values, EAST)
+        with rasterio.open(careful, "r+") as dataset:
+            dataset.update_tags(LANDSLIDE_THRESHOLD="0.3")
+        paths = {
+            "plain": make_raster("plain.tif", values, None),
+            "percent": make_raster("percent.tif", 100 * values, EAST),
+            "numbers": make_raster("numbers.tif", (7 * values).astype(np.int16), EAST),
+            "nowhere": str(tmp_path / "nowhere.tif"),
+            "careful": careful,
+        }
+        with pytest.raises(LandslideError, match=why) as caught:
+            run(scene[0]("whole.tif", 0, 200), paths[unfit], grow=0.4)
+        assert unfit in str(caught.value)
 
 
 squares = st.lists(
