@@ -26,6 +26,7 @@ from .predictor import Predictor
 from .resume import content_of, digest_of
 from .runtimes import Member, Wish
 from .sizes import batch_for, side_of, window_sides, windows_of
+from .stack import Stack
 from .tiling import Tiling
 
 
@@ -60,11 +61,13 @@ class Scene:
         plan: what decides its pixels.
         predictor: the models, in its units and light.
         fill: what counts as nodata in it.
+        stack: by which it is opened; where empty by the plan's path.
     """
 
     plan: Plan
     predictor: Predictor
     fill: Fill | None
+    stack: Stack | None = None
 
     @contextmanager
     def open(self) -> Iterator[Source]:
@@ -73,7 +76,7 @@ class Scene:
         Raises:
             InputError: it can't be read any more.
         """
-        with Source.open(self.plan.path, what="stack", need_crs=False) as source:
+        with (self.stack or Stack(self.plan.path)).open() as source:
             source.fill = self.fill
             for band, (scale, offset) in self.plan.scaling.items():
                 source.scaling[band] = Scaling(scale, offset)
@@ -85,7 +88,7 @@ class _Fitted:
     """A stack that was looked at: the models' cards in its units, and their pixels for the light.
 
     Attributes:
-        path: the stack.
+        stack: the stack.
         content: see `content_of`.
         grid: its grid.
         fill: what counts as nodata in it.
@@ -95,7 +98,7 @@ class _Fitted:
         date: of the scene; empty where it is not known.
     """
 
-    path: str
+    stack: Stack
     content: str
     grid: Grid
     fill: Fill | None
@@ -124,7 +127,8 @@ def decide(
         GridError: a stack and a model don't fit.
         ModelFileError: a bad model file, or a stack lacks bands of a model.
     """
-    grids = [_grid_of(path) for path in stacks]
+    looked = [_look(path) for path in stacks]
+    grids = [grid for _, grid in looked]
     Tiling(grids[0].shape, wishes.tile_size or 64, wishes.overlap)  # refuses what makes no windows
     wish = Wish(
         device=wishes.device,
@@ -132,32 +136,34 @@ def decide(
         windows=lambda card: windows_of(grids, card, wishes.tile_size, wishes.device),
         progress=progress,
     )
-    with Source.open(stacks[0], what="stack", need_crs=False) as source:
+    with looked[0][0].open() as source:
         members = open_members(models, source, wish, wishes.tile_size)
     joint = Predictor(members, turns=wishes.turns, uncertainty=wishes.uncertainty)
     threshold = _threshold(wishes.threshold, [member.card for member in members], progress)
-    step = lattice_step([_grid_of(wishes.light)] if wishes.light else grids)
+    lights = [_look(wishes.light)] if wishes.light else []
+    step = lattice_step([grid for _, grid in lights] or grids)
     *parts, last = progress.parts(len(stacks) + 1)
     fitted = [
-        _fit(path, members, joint.card, wishes.fill, step, part)
-        for path, part in zip(stacks, parts, strict=True)
+        _fit(stack, members, joint.card, wishes.fill, step, part)
+        for (stack, _), part in zip(looked, parts, strict=True)
     ]
     lit_as = fitted
     if wishes.light and any(member.card.scene for member in members):
-        lit_as = [_fit(wishes.light, members, joint.card, wishes.fill, step, last)]
+        lit_as = [_fit(lights[0][0], members, joint.card, wishes.fill, step, last)]
     elif wishes.light:
         progress.message(f"No model is fitted to a scene's light: {wishes.light} has no effect.")
     common = _CommonPart(models, members, wishes, threshold)
     return [common.scene(one) for one in _in_one_light(fitted, lit_as, progress)]
 
 
-def _grid_of(path: str) -> Grid:
-    with Source.open(path, what="stack", need_crs=False) as source:
-        return source.grid
+def _look(path: str) -> tuple[Stack, Grid]:
+    """Return what a stack is opened by from now on, and its grid."""
+    with Stack(path).open() as source:
+        return Stack.of(source), source.grid
 
 
 def _fit(
-    path: str,
+    stack: Stack,
     members: Sequence[Member],
     joint: ModelCard,
     fill: str,
@@ -165,10 +171,10 @@ def _fit(
     progress: Progress,
 ) -> _Fitted:
     """Look at one stack; see `_Fitted`."""
-    with Source.open(path, what="stack", need_crs=False) as source:
+    with stack.open() as source:
         content = content_of(source, [band for band in joint.bands if band in source.bands])
     searching, lighting = progress.parts(2)
-    with open_stack(path, joint, searching, fill) as source:
+    with open_stack(stack, joint, searching, fill) as source:
         declared = dict(source.scaling)
         cards = [fit_units(member.card, source, progress) for member in members]
         scaling = {
@@ -178,7 +184,7 @@ def _fit(
         }
         lit = {tuple(card.bands) for card in cards if card.scene}
         return _Fitted(
-            path=path,
+            stack=stack,
             content=content,
             grid=source.grid,
             fill=source.fill,
@@ -200,12 +206,12 @@ def _in_one_light(
     }
     scene = "of the other stacks, with which it gets one light"
     if lit_as is not fitted:
-        scene = f"{lit_as[0].path} that the light is taken from"
+        scene = f"{lit_as[0].stack.path} that the light is taken from"
     for one in fitted:
         if any(in_other_units(one.pixels[bands], light) for bands, light in lights.items()):
             progress.warning(
-                f"{one.path} is no part of the scene {scene}, or its values are in other units: "
-                "give all in the same ones."
+                f"{one.stack.path} is no part of the scene {scene}, or its values are in other "
+                "units: give all in the same ones."
             )
     days = sorted({one.date for one in [*fitted, *lit_as] if one.date})
     if lights and len(days) > 1:
@@ -269,7 +275,7 @@ class _CommonPart:
             models=self._models,
             files=self._files,
             members=[planned(member) for member in members],
-            path=fitted.path,
+            path=fitted.stack.path,
             content=fitted.content,
             scaling=fitted.scaling,
             size=size,
@@ -284,7 +290,8 @@ class _CommonPart:
             shift=self._calibration.shift,
             threads=wishes.threads or torch.get_num_threads(),
         )
-        return Scene(plan, predictor.resampled(side if plan.is_resampled else 0), fitted.fill)
+        resampled = predictor.resampled(side if plan.is_resampled else 0)
+        return Scene(plan, resampled, fitted.fill, fitted.stack)
 
 
 def planned(member: Member) -> MemberPlan:

@@ -28,6 +28,7 @@ from ..vector.layers import require_vector_output
 from .fit import fit_card, open_stack
 from .instances import Detections, detect_instances
 from .sizes import window_sides
+from .stack import Stack
 from .tiling import Tiling
 from .windows import Area, Reader
 
@@ -85,7 +86,7 @@ def detect(
     progress.message(f"Model {card.name} on {describe(processor)}.")
     least = card.threshold if score is None else score
     tags = origin.with_model(card.name).tags()
-    with open_stack(stack, card, progress.part(0, 0.05), fill) as source:
+    with open_stack(Stack(stack), card, progress.part(0, 0.05), fill) as source:
         card = fit_card(card, source, progress.part(0.05, 0.1))
         wanted = Area.read(area, source.grid, progress) if area else None
         wished = tile_size or card.tile_size

@@ -23,6 +23,7 @@ from ..raster.reflectance import (
 from ..raster.undeclared import mark_fill
 from .light import fit_to_scene
 from .sizes import LIKE_THE_MODELS, resolution_ratio
+from .stack import Stack
 
 TEN_THOUSAND = 1e-4
 """What numbers of reflectance x 10000, on which models were trained too, are multiplied by."""
@@ -32,12 +33,12 @@ _TOO_SMALL = 0.05
 
 @contextmanager
 def open_stack(
-    path: str, card: ModelCard, progress: Progress, fill: str = "keep"
+    stack: Stack, card: ModelCard, progress: Progress, fill: str = "keep"
 ) -> Iterator[Source]:
     """Open the stack, and refuse it where it does not fit the model: bands, grid, units of height.
 
     Args:
-        path: the stack.
+        stack: the stack.
         card: the model's.
         progress: where to warn; told how much is searched for fill.
         fill: see `mark_fill`.
@@ -47,12 +48,12 @@ def open_stack(
         GridError: it is not north-up, or its pixels are of quite another size than the model's.
         ModelFileError: it lacks bands of the model.
     """
-    with Source.open(path, what="stack", need_crs=False) as source:
+    with stack.open() as source:
         require_bands(source, card)
         if source.grid.crs is None:
-            progress.warning(f"{path} has no CRS: lengths and areas are counted in pixels.")
+            progress.warning(f"{stack.path} has no CRS: lengths and areas are counted in pixels.")
         else:
-            require_north_up(source.grid.transform, path)
+            require_north_up(source.grid.transform, stack.path)
             require_metres(source)
             check_resolution(source.grid, card, progress)
         mark_fill([source], fill, progress, bands=[b for b in source.bands if b in card.bands])

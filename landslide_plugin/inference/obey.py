@@ -16,14 +16,16 @@ from .plan import MemberPlan, Plan, versions_of
 from .predictor import Predictor
 from .resume import content_of, digest_of
 from .runtimes import Member, Wish
+from .stack import Stack
 
 
-def obey(plan: Plan, progress: Progress) -> Scene:
+def obey(plan: Plan, progress: Progress, document: str = "") -> Scene:
     """Open the stack and the models of a plan, each with the runtime that it names.
 
     Args:
         plan: the plan; its paths are those here.
         progress: told of the runtimes, and how much is searched for fill.
+        document: of the stack, see `Stack`.
 
     Raises:
         InputError: versions, model files or the stack are others than the plan's.
@@ -34,7 +36,8 @@ def obey(plan: Plan, progress: Progress) -> Scene:
     if plan.threads and not all(one.runtime.startswith("openvino") for one in plan.members):
         torch.set_num_threads(plan.threads)
     wish = Wish(device=pick_device(plan.device), progress=progress)
-    with Source.open(plan.path, what="stack", need_crs=False) as source:
+    with Stack(plan.path, document).open() as source:
+        stack = Stack.of(source)
         _require_content(plan, source)
         runtimes = [one.runtime for one in plan.members]
         members = open_members(plan.models, source, wish, runtimes=runtimes)
@@ -45,9 +48,10 @@ def obey(plan: Plan, progress: Progress) -> Scene:
         )
     fitted = [_fitted(*pair) for pair in zip(members, plan.members, strict=True)]
     predictor = Predictor(fitted, turns=plan.turns, uncertainty=plan.uncertainty)
-    with open_stack(plan.path, predictor.card, progress, plan.fill) as source:
+    with open_stack(stack, predictor.card, progress, plan.fill) as source:
         fill = source.fill
-    return Scene(plan, predictor.resampled(plan.side if plan.is_resampled else 0), fill)
+    resampled = predictor.resampled(plan.side if plan.is_resampled else 0)
+    return Scene(plan, resampled, fill, stack)
 
 
 def _fitted(member: Member, planned: MemberPlan) -> Member:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..core.system import remove
 from ..core.system import replace as move
+from ..raster.virtual import files_in
 from .plan import MemberPlan, Plan
 
 NAME = "order.json"
@@ -23,20 +24,24 @@ class Order:
             everywhere.
         channels: values a pixel.
         paths: files that workers must see, as whoever ordered the map does.
+        document: of the stack, see `Stack`: nobody but whoever ordered the map looks which files
+            it is made of.
     """
 
     plan: Plan
     area: str
     channels: int
     paths: list[str]
+    document: str = ""
 
     @classmethod
-    def of(cls, plan: Plan, area: str, channels: int) -> "Order":
+    def of(cls, plan: Plan, area: str, channels: int, document: str = "") -> "Order":
         """Return the order of a map by a plan whose paths are those here."""
         stack, *models = (_absolute(path) for path in (plan.path, *plan.models))
-        paths = [path for path in (stack, *models) if Path(path).exists()]
+        files = files_in(document) if document else [stack]
+        paths = [path for path in (*files, *models) if Path(path).exists()]
         plan = replace(plan, path=stack, models=models)
-        return cls(plan=plan, area=area, channels=channels, paths=paths)
+        return cls(plan=plan, area=area, channels=channels, paths=paths, document=document)
 
     @classmethod
     def read(cls, text: str) -> "Order":

@@ -27,6 +27,7 @@ from .plan import Plan
 from .predictor import Predictor
 from .resume import Journal, identity, journal
 from .semantic import map_probability
+from .stack import Stack
 from .units import units_of
 from .windows import Area, Reader
 
@@ -92,7 +93,8 @@ def map_scene(
             if crew is None:
                 _compute(scene.predictor, source, wanted, plan, kept, write, part)
             else:
-                order = Order.of(plan, wanted.binary().hex() if wanted else "", channels)
+                bounds = wanted.binary().hex() if wanted else ""
+                order = Order.of(plan, bounds, channels, Stack.of(source).document)
                 _have_computed(crew, order, source.grid, kept, write, part)
             if identity(source) != before:
                 raise InputError(

@@ -20,7 +20,7 @@ from .grid import Grid, require_grids_overlap, require_north_up, require_on_eart
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
 from .mosaic import open_image
 from .validity import UNDECLARED_FILL, valid_by_nodata
-from .virtual import damaged_part
+from .virtual import damaged_part, reopen
 from .warped import Warp
 
 if TYPE_CHECKING:
@@ -76,6 +76,7 @@ class Source:
         what: str = "raster",
         need_crs: bool = True,
         zero_is_data: bool = False,
+        document: str = "",
     ) -> "Source":
         """Open a raster.
 
@@ -85,13 +86,15 @@ class Source:
             need_crs: False for plain image tiles.
             zero_is_data: whether 0 is a value even where the file declares it as nodata, as masks
                 of landslides often do: all around the landslides would else be unknown.
+            document: of a raster that was opened before, by which it is the same one, whatever a
+                folder or a server would name today; see `virtual.document_of`.
 
         Raises:
             InputError: missing, no raster or damaged, or files that make no one image.
             GridError: no CRS, not north-up, or files on several grids.
         """
         name = str(path)
-        dataset = open_image(name, what)
+        dataset = reopen(document) if document else open_image(name, what)
         if need_crs:
             if dataset.crs is None:
                 by_points = bool(dataset.gcps[0] or dataset.rpcs)

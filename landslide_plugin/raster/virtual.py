@@ -13,7 +13,7 @@ from rasterio.errors import RasterioError
 from rasterio.io import DatasetReader, MemoryFile
 
 from ..contract.errors import InputError
-from ..core.access import parse_xml
+from ..core.access import parse_xml, require_allowed
 from ..core.addresses import beside, is_address, is_remote
 from .bands import band_in_path, name_from_file
 from .kinds import add_items, described
@@ -28,6 +28,8 @@ _SAID = ("UnitType", "Offset", "Scale", "CategoryNames", "ColorTable", "GDALRast
 """What a file says of a band, beside name and metadata."""
 _DOMAINS = ("", "IMAGERY")
 """Of metadata that tell of a scene."""
+
+_IN_MEMORY = "/vsimem/"
 
 Tags = Mapping[str, Mapping[str, str]]
 """Metadata items by domain."""
@@ -82,6 +84,36 @@ def in_memory(root: ElementTree.Element) -> DatasetReader:
     return MemoryFile(_text(root), ext=".vrt").open()
 
 
+def document_of(dataset: DatasetReader) -> str:
+    """Return the VRT that many files or a VRT's files were laid together by; "" of other rasters.
+
+    Its paths are absolute, so that whoever has it can `reopen` it.
+    """
+    told: str = dataset.tags(ns="xml:VRT").get("xml:VRT", "")
+    return told if dataset.name.startswith(_IN_MEMORY) else ""
+
+
+def reopen(document: str) -> DatasetReader:
+    """Open a VRT by its document; that all files are still there is not looked after.
+
+    Raises:
+        InputError: it may not be read, or is damaged.
+    """
+    root = _parsed(document)
+    for path in _named(root):
+        require_allowed(path)
+    return in_memory(root)
+
+
+def files_in(document: str) -> list[str]:
+    """Return the files that a VRT's document names, each once.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    return _named(_parsed(document))
+
+
 def write_virtual(root: ElementTree.Element, path: Path, destination: Path) -> None:
     """Write a VRT; files in its folder, or in one within that, are named from there.
 
@@ -129,6 +161,17 @@ def said_alike(tags: Iterable[Tags]) -> Tags:
         }
         for domain, items in first.items()
     }
+
+
+def _parsed(document: str) -> ElementTree.Element:
+    root = parse_xml(document)
+    if root is None:
+        raise InputError("What tells of a stack's files is damaged: map it anew.")
+    return root
+
+
+def _named(root: ElementTree.Element) -> list[str]:
+    return list(dict.fromkeys(one.text or "" for one in root.iter("SourceFilename")))
 
 
 def _text(root: ElementTree.Element) -> bytes:
