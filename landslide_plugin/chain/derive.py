@@ -1,8 +1,13 @@
 """The layers that a model wants, derived from what is given."""
 
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
 
+import numpy as np
+import rasterio
+
+from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.classes_command import classes
@@ -10,6 +15,7 @@ from ..factors.distance_command import distance
 from ..factors.spectralindices_command import spectralindices
 from ..factors.streams_command import streams
 from ..factors.terrainfactors_command import terrainfactors
+from ..raster.stack import class_band
 from .plan import FAULTS, GEOLOGY, RIVERS, Given, Plan
 
 
@@ -69,6 +75,9 @@ def derive(
         settings: settings.
         folder: takes the layers.
         progress: told of each step.
+
+    Raises:
+        InputError: a layer is unfit, such as a geology without any of the model's classes.
     """
     result = Derived([image])
     if wanted.terrain:
@@ -97,17 +106,8 @@ def derive(
         part = progress.part(0.8, 0.9)
         result.layers.append(_distance(result, given.faults, FAULTS, image, settings, folder, part))
     if wanted.geology:
-        lithology = classes(
-            input=given.geology,
-            field=settings.geology_field,
-            reference=image,
-            output=str(folder / f"{GEOLOGY}.tif"),
-            name=GEOLOGY,
-            origin=settings.origin,
-            progress=progress.part(0.9, 1.0),
-        )
-        result.layers.append(lithology["output"])
-        result.steps.append(f"Lithology: {', '.join(lithology['classes'].values())}.")
+        part = progress.part(0.9, 1.0)
+        result.layers.append(_lithology(result, given, wanted, image, settings, folder, part))
     return result
 
 
@@ -177,3 +177,55 @@ def _distance(
     )
     result.steps.append(f"The distance to {name.removesuffix('_distance')}s.")
     return output
+
+
+def _lithology(
+    result: Derived,
+    given: Given,
+    wanted: Plan,
+    image: str,
+    settings: Derivation,
+    folder: Path,
+    progress: Progress,
+) -> str:
+    """Derive the classes, those that the model wants and that don't occur too: the stack has 0."""
+    lithology = classes(
+        input=given.geology,
+        field=settings.geology_field,
+        reference=image,
+        output=str(folder / f"{GEOLOGY}.tif"),
+        name=GEOLOGY,
+        origin=settings.origin,
+        progress=progress,
+    )
+    names = {int(code): label for code, label in lithology["classes"].items()}
+    code_of = {class_band(GEOLOGY, code, label): code for code, label in names.items()}
+    absent = [band for band in wanted.geology if band not in code_of]
+    learnt = ", ".join(map(_label, wanted.geology))
+    if len(absent) == len(wanted.geology):
+        raise InputError(
+            f"The geology {given.geology} holds none of the classes that the model knows "
+            f"({learnt}), but {', '.join(names.values())}: choose the field that holds those, or "
+            "name its classes so."
+        )
+    unused = (code for code in count(1) if code not in names)
+    with rasterio.open(lithology["output"], "r+") as raster:
+        tags = {f"class_{next(unused)}": _label(band) for band in absent}
+        raster.update_tags(1, **tags)
+        blocks = (raster.read(1, window=window) for _, window in raster.block_windows(1))
+        seen = set(np.concatenate([np.unique(block) for block in blocks]).tolist())
+    unknown = {code for band, code in code_of.items() if band not in wanted.geology} & seen
+    if unknown:
+        progress.warning(
+            f"The model knows the classes {learnt}, but the geology here holds "
+            f"{', '.join(names[code] for code in sorted(unknown))} too, on which it was not "
+            "trained: there all of its own are 0."
+        )
+    held = ", ".join(names[code] for code in sorted(seen & names.keys()))
+    result.steps.append(f"Lithology: {held}.")
+    return str(lithology["output"])
+
+
+def _label(band: str) -> str:
+    """Return the class that a band of lithology is of, as its name has it."""
+    return band.removeprefix(f"{GEOLOGY}_")

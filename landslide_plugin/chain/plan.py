@@ -45,7 +45,7 @@ class Plan:
         image: bands that the image itself must hold.
         rivers: whether the distance to rivers is wanted.
         faults: whether the distance to faults is wanted.
-        geology: whether one-hot lithology is wanted.
+        geology: bands of classes of lithology that the model wants, 1 where the class is, else 0.
         terrain_in_model: whether the model itself wants terrain, not the attributes alone.
         rivers_in_model: whether the model itself wants the distance to rivers.
     """
@@ -56,7 +56,7 @@ class Plan:
     image: list[str] = field(default_factory=list)
     rivers: bool = False
     faults: bool = False
-    geology: bool = False
+    geology: list[str] = field(default_factory=list)
     terrain_in_model: bool = False
     rivers_in_model: bool = False
 
@@ -110,7 +110,7 @@ def plan(bands: Sequence[str], given: Given) -> Plan:
         elif band == FAULTS:
             result.faults = True
         elif band.startswith(f"{GEOLOGY}_"):
-            result.geology = True
+            result.geology.append(band)
         else:
             result.image.append(band)
     _require(result, bands, given)

@@ -11,6 +11,7 @@ from rasterio.windows import Window
 from shapely import box
 
 from ..contract.errors import InputError
+from ..core.progress import Progress
 from ..raster import Grid, Source
 from ..raster.writer import NODATA
 
@@ -27,22 +28,39 @@ Blocks = Iterator[tuple[Window, NDArray[np.int16], NDArray[np.bool_]]]
 """Full-width windows with class codes and validity, (rows, columns)."""
 
 
-def encode(values: pd.Series, field: str) -> tuple[NDArray[np.int16], dict[int, str]]:
+def cleaned(values: pd.Series, field: str) -> pd.Series:
+    """Return the values of a field with texts' blanks made one each; null where nothing is left.
+
+    Raises:
+        InputError: they are lists.
+    """
+    if values.map(lambda value: isinstance(value, list | dict | np.ndarray)).any():
+        raise InputError(f"The field {field} holds lists, no classes: choose another field.")
+    return values.map(
+        lambda value: " ".join(value.split()) or None if isinstance(value, str) else value
+    )
+
+
+def encode(
+    values: pd.Series, field: str, progress: Progress | None = None
+) -> tuple[NDArray[np.int16], dict[int, str]]:
     """Give every value of a field a class code.
 
-    Whole numbers that fit int16 keep their value; all else gets 1..n in sorted order.
+    Whole numbers that fit int16 keep their value; all else gets 1..n in sorted order. Texts that
+    differ in capitals or blanks alone are one class.
 
     Args:
         values: without nulls.
         field: its name, for the message.
+        progress: told which spellings are one class.
 
     Returns:
         Codes, int16, one a value; and the name of every code.
 
     Raises:
-        InputError: more than `MOST_CLASSES` values.
+        InputError: more than `MOST_CLASSES` values, or lists.
     """
-    values = values.map(lambda value: value.strip() if isinstance(value, str) else value)
+    values = cleaned(values, field)
     distinct = sorted(values.unique())
     if len(distinct) > MOST_CLASSES:
         raise InputError(
@@ -51,8 +69,17 @@ def encode(values: pd.Series, field: str) -> tuple[NDArray[np.int16], dict[int, 
         )
     if all(_is_code(value) for value in distinct):
         return values.to_numpy().astype(np.int16), {int(v): str(int(v)) for v in distinct}
-    codes = {value: code for code, value in enumerate(distinct, start=1)}
-    return values.map(codes).to_numpy(np.int16), {code: str(v) for v, code in codes.items()}
+    spellings: dict[object, list[object]] = {}
+    for value in distinct:
+        key = value.casefold() if isinstance(value, str) else value
+        spellings.setdefault(key, []).append(value)
+    told = progress or Progress()
+    for alike in spellings.values():
+        if len(alike) > 1:
+            told.warning(f"{', '.join(map(str, alike))} differ in capitals alone: one class.")
+    codes = {value: code for code, alike in enumerate(spellings.values(), 1) for value in alike}
+    names = {code: str(alike[0]) for code, alike in enumerate(spellings.values(), 1)}
+    return values.map(codes).to_numpy(np.int16), names
 
 
 def stream_polygons(

@@ -60,10 +60,11 @@ def classes(
             blocks = categorical.stream_raster(source, len(names) if one_hot else 1)
         else:
             polygons = _class_polygons(input, field, grid, progress)
-            codes, names = categorical.encode(polygons[field], field)
+            codes, names = categorical.encode(polygons[field], field, progress)
             blocks = categorical.stream_polygons(
                 polygons, codes, grid, len(names) if one_hot else 1
             )
+        _warn_of_one_name(names, name, progress)
         if one_hot:
             _write_one_hot(blocks, names, name, output, grid, origin, progress)
         else:
@@ -96,6 +97,19 @@ def _write_one_hot(
             progress.update((window.row_off + window.height) / grid.height)
 
 
+def _warn_of_one_name(names: Mapping[int, str], factor: str, progress: Progress) -> None:
+    """Warn of classes whose bands would have one name but for a number: it tells no model which."""
+    bands: dict[str, list[str]] = {}
+    for code, label in names.items():
+        bands.setdefault(class_band(factor, code, label), []).append(label)
+    for band, labels in bands.items():
+        if len(labels) > 1:
+            progress.warning(
+                f"The classes {', '.join(labels)} would all have the band {band} but for a number "
+                "that is added: give them names that differ in letters or digits."
+            )
+
+
 def _class_polygons(path: str, field: str, grid: Grid, progress: Progress) -> gpd.GeoDataFrame:
     """Read the polygons that lie on a grid and have a class."""
     if not field:
@@ -105,7 +119,7 @@ def _class_polygons(path: str, field: str, grid: Grid, progress: Progress) -> gp
         path, "class", crs=grid.crs, kinds=("Polygon",), columns=[field], progress=progress
     )
     require_overlap(polygons, f"The class layer {path}", grid)
-    classified = polygons[field].notna()
+    classified = categorical.cleaned(polygons[field], field).notna()
     if not classified.any():
         raise InputError(f"The field {field} of {path} is empty: choose another field.")
     if not classified.all():

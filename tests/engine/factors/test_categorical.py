@@ -75,6 +75,15 @@ class TestEncode:
         codes, names = encode(pd.Series(["shale ", "gneiss", "shale\n"]), "unit")
         assert codes.tolist() == [2, 1, 2] and names == {1: "gneiss", 2: "shale"}
 
+    def test_capitals_and_blanks_within_do_not_make_a_class_either(self):
+        """Else they would be bands lithology_old_shale and lithology_old_shale_2 of a stack."""
+        events = []
+        names = pd.Series(["old shale", "Old  Shale", "gneiss"])
+        codes, names = encode(names, "unit", Progress(events.append))
+        assert codes.tolist() == [1, 1, 2] and names == {1: "Old Shale", 2: "gneiss"}
+        text = "Old Shale, old shale differ in capitals alone: one class."
+        assert [event["text"] for event in events] == [text]
+
     @pytest.mark.parametrize("dtype", ["int16", "int64", "float64"])
     def test_whole_numbers_keep_their_value(self, dtype):
         codes, names = encode(pd.Series([30, -2, 30], dtype=dtype), "unit")
@@ -124,6 +133,25 @@ class TestPolygons:
         values, names, _ = run(geology(["shale", None, "shale"]), events=events)
         assert (values[:10, 10:20] == -32768).all() and names == {1: "shale"}
         assert any("1 polygons have no unit" in event.get("text", "") for event in events)
+
+    def test_a_blank_text_is_no_class(self, run, geology):
+        events = []
+        values, names, _ = run(geology(["shale", "", " "]), events=events)
+        assert (values[:10, 10:20] == -32768).all() and names == {1: "shale"}
+        assert any("2 polygons have no unit" in event.get("text", "") for event in events)
+
+    def test_lists_are_no_classes(self, run, geology, tmp_path):
+        frame = gpd.read_file(geology([1, 2, 3]))
+        frame["unit"] = [["a", "b"]] * 3
+        (tmp_path / "lists.geojson").write_text(frame.to_json())
+        with pytest.raises(InputError, match="The field unit holds lists"):
+            run(str(tmp_path / "lists.geojson"))
+
+    def test_names_of_one_band_are_told(self, run, geology):
+        events = []
+        run(geology(["K+", "K-", "Tr"]), events=events, name="age")
+        (text,) = [event["text"] for event in events if event["type"] == "warning"]
+        assert text.startswith("The classes K+, K- would all have the band age_k ")
 
     def test_multipolygons(self, run, geology):
         both = MultiPolygon([box(LEFT, TOP - 10, LEFT + 10, TOP),
