@@ -26,8 +26,9 @@ class Classes(EngineAlgorithm):
         the numbers of classes have no order that a network could learn from.
 
         Method: a pixel takes the class of the polygon that covers its centre; pixels outside all
-        polygons are nodata. Names that differ in capitals or blanks alone are one class. A raster of classes is brought to the reference's grid by nearest
-        neighbour; its classes' names are read from its category names or its attribute table.
+        polygons are nodata. Names that differ in capitals or blanks alone are one class. A raster
+        of classes is brought to the reference's grid by nearest neighbour; its classes' names are
+        read from its category names or its attribute table.
 
         Source: lithology as an influencing factor after Gao et al. 2021, IEEE JSTARS 14:7881.
     """

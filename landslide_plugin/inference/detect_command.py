@@ -30,7 +30,7 @@ from .instances import Detections, detect_instances
 from .sizes import window_sides
 from .stack import Stack
 from .tiling import Tiling
-from .windows import Area, Reader
+from .windows import Area, Reader, warn_of_no_pixel
 
 MASK_MEGABYTES = 64.0
 """Of the stack's bands, read again for where they are valid."""
@@ -107,7 +107,9 @@ def detect(
             device=processor,
             progress=progress.part(0.1, 0.9),
         )
-        if not len(detections):
+        if not reader.count:
+            warn_of_no_pixel(source.path, card.bands, bool(area), progress)
+        elif not len(detections):
             progress.message(f"No landslide with a score of {least:g} or more: the layer is empty.")
         with ExitStack() as outputs:
             if mask:

@@ -29,7 +29,7 @@ from .resume import Journal, identity, journal
 from .semantic import map_probability
 from .stack import Stack
 from .units import units_of
-from .windows import Area, Reader
+from .windows import Area, Reader, warn_of_no_pixel
 
 PROBABILITY_BAND = "landslide_probability"
 UNCERTAINTY_BAND = "landslide_probability_std"
@@ -206,10 +206,7 @@ def open_outputs(
 
         yield write
         if not mapped:
-            progress.warning(
-                f"{source.path} has no pixel{' in the area' if plan.area else ''} that is valid in "
-                f"{', '.join(card.bands)} at once: nothing was mapped. Check its nodata values."
-            )
+            warn_of_no_pixel(source.path, card.bands, bool(plan.area), progress)
         for writer, part in zip(writers, progress.parts(len(writers)), strict=True):
             writer.finish(part)
 

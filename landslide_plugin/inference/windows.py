@@ -280,3 +280,11 @@ class Reader:
             return values
         widths = ((0, 0),) * (values.ndim - 2) + ((0, rows), (0, cols))
         return np.pad(values, widths, mode="reflect")
+
+
+def warn_of_no_pixel(path: str, bands: Iterable[str], in_area: bool, progress: Progress) -> None:
+    """Warn that a model had no pixel to look at: an empty map says that there is no landslide."""
+    progress.warning(
+        f"{path} has no pixel{' in the area' if in_area else ''} that is valid in "
+        f"{', '.join(bands)} at once: nothing was mapped. Check its nodata values."
+    )

@@ -140,6 +140,23 @@ def test_the_network_gets_pixels_as_wide_as_it_has_learnt(
     assert set(seen) == {(3, 32, 32)}
 
 
+def test_a_stack_without_a_valid_pixel_is_told_from_one_without_landslides(
+    make_raster, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(detect_command, "load_model", lambda path: LoadedModel(Bright(), card()))
+    told = {}
+    for slope in (20.0, -1.0):
+        bands = {name: np.zeros((40, 40), "float32") for name in BANDS}
+        bands["slope"][:] = slope
+        stack, events = stack_of(make_raster, bands, nodata=-1), []
+        output = str(tmp_path / "o.gpkg")
+        detect(stack=stack, model="m", output=output, progress=Progress(events.append))
+        told[slope] = " ".join(event.get("text", "") for event in events)
+    assert "No landslide with a score of" in told[20] and "nothing was mapped" not in told[20]
+    assert "valid in red, slope, nir at once: nothing was mapped" in told[-1]
+    assert "No landslide with" not in told[-1]
+
+
 def test_a_plain_image_is_searched(make_raster, tmp_path, monkeypatch):
     """A tile without CRS; its polygons lie where QGIS shows it, below the origin."""
     bands = {name: np.zeros((40, 80), "float32") for name in BANDS}
