@@ -8,6 +8,7 @@ from typing import Protocol
 
 import geopandas as gpd
 import numpy as np
+import shapely
 from affine import Affine
 from numpy.typing import NDArray
 from rasterio.crs import CRS
@@ -31,6 +32,8 @@ REFERENCE = "reference"
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 _MOST_PIXELS = 3e7
 _LOOK = 1024
+_MANY_PARTS = 2
+"""A layer with more parts a feature was dissolved, most likely."""
 _MANY_VALUES = 16
 """A uint8 map with more values than this is no mask: it looks like a probability in 0..255."""
 
@@ -161,6 +164,12 @@ class Layer:
             raise GridError(f"The {what} layer {path} has no CRS: assign its projection first.")
         if frame.empty:
             progress.warning(f"The {what} layer {path} holds no landslide.")
+        parts = int(shapely.get_num_geometries(frame.geometry.array).sum())
+        if may_be_empty and parts > _MANY_PARTS * len(frame):
+            progress.warning(
+                f"The {len(frame)} features of the {what} have {parts} parts, and each feature "
+                "counts as one landslide: run Multipart to singleparts on it if each part is one."
+            )
         return cls(path, what, frame)
 
     @property
@@ -200,6 +209,7 @@ class Layer:
         polygons = Polygons(frame, grid)
         if not len(frame):
             return polygons
+        polygons.tell_small(self.what, progress)
         if not _overlap(frame.total_bounds, evaluated.bounds):
             raise InputError(
                 f"The {self.what} layer {self.path} lies outside {evaluated.describe()}: check its "
@@ -220,6 +230,7 @@ def common_grid(
 
     Raises:
         InputError: there is neither raster nor polygon nor area.
+        GridError: polygons lie far from the reference, and no area says what is compared.
     """
     for layer in (*maps, reference):
         if isinstance(layer.data, Source):
@@ -231,6 +242,9 @@ def common_grid(
         )
     layers = [layer.frame for layer in (reference, *maps) if len(layer.frame)]
     around = layers if area is None else [area.frame]
+    if area is None and len(reference.frame):
+        for one in maps:
+            _require_near(one, reference)
     if not around:
         raise InputError(
             "The map and the reference are both empty and there is no area: give the area that "
@@ -257,6 +271,22 @@ def evaluated_window(grid: Grid, area: Layer | None) -> Window:
             f"The area layer {area.path} lies outside {grid.describe()}: check its CRS and extent."
         )
     return Window(first_column, first_row, width, height)
+
+
+def _require_near(one: Layer, reference: Layer) -> None:
+    """Refuse a map farther from the reference than both are long: one has the wrong CRS."""
+    if one.frame.empty:
+        return
+    ours, truth = one.frame.to_crs(reference.frame.crs).total_bounds, reference.frame.total_bounds
+    apart = np.maximum(ours[:2], truth[:2]) - np.minimum(ours[2:], truth[2:])
+    sides = ours[2:] - ours[:2] + truth[2:] - truth[:2]
+    if np.hypot(*apart.clip(0)) > np.hypot(*sides):
+        boxes = [", ".join(f"{value:.8g}" for value in bounds) for bounds in (ours, truth)]
+        raise GridError(
+            f"The {one.what} {one.path} lies far from the reference: its extent in the reference's "
+            f"CRS is {boxes[0]} (left, bottom, right, top), the reference's {boxes[1]}; check both "
+            "CRSs, or give the area that was mapped."
+        )
 
 
 def _polygon_grid(

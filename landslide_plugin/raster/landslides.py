@@ -63,6 +63,11 @@ class Polygons:
     Args:
         frame: polygons in the CRS of the grid.
         grid: the grid.
+
+    Attributes:
+        grid: the grid.
+        shapes: the polygons, or the centres of the pixels that they take.
+        smaller_than_pixels: how many on the grid take one pixel for want of a centre.
     """
 
     def __init__(self, frame: gpd.GeoDataFrame, grid: Grid) -> None:
@@ -71,6 +76,8 @@ class Polygons:
         pixel = abs(grid.transform.a * grid.transform.e)
         tiny = np.flatnonzero(shapely.area(self.shapes) < _TINY_PIXELS * pixel)
         lost = tiny[~self._hold_a_centre(tiny)]
+        here = shapely.intersects(self.shapes[lost], box(*grid.bounds))
+        self.smaller_than_pixels = int(here.sum())
         self.shapes[lost] = self._centres(shapely.point_on_surface(self.shapes[lost]))
         self._are_points = get_type_id(self.shapes) == GeometryType.POINT
         self._tree = STRtree(self.shapes)
@@ -92,6 +99,14 @@ class Polygons:
     def overlaps_grid(self) -> bool:
         """Whether any polygon lies on the grid."""
         return bool(len(self._tree.query(box(*self.grid.bounds), predicate="intersects")))
+
+    def tell_small(self, what: str, progress: Progress) -> None:
+        """Say how many polygons are drawn larger than they are."""
+        if self.smaller_than_pixels:
+            progress.message(
+                f"{self.smaller_than_pixels} polygons of the {what} hold no pixel's centre: each "
+                "counts as the pixel that it lies in, several in one as one."
+            )
 
     def _centres(self, points: NDArray[np.object_]) -> NDArray[np.object_]:
         """Move points to the centres of their pixels: on an edge rounding would choose."""
@@ -245,4 +260,6 @@ def read_polygons(path: str | Path, grid: Grid, what: str, progress: Progress) -
         GridError: the layer has no CRS.
     """
     frame = read_vector(path, what, crs=grid.crs, kinds=("Polygon",), columns=[], progress=progress)
-    return Polygons(frame, grid)
+    polygons = Polygons(frame, grid)
+    polygons.tell_small(what, progress)
+    return polygons

@@ -6,7 +6,8 @@ import json
 import geopandas as gpd
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.contract.errors import InputError
+import shapely
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.scores import SCORES
@@ -147,6 +148,47 @@ def test_self_crossing_polygons_are_repaired_and_told(make_raster, write_polygon
     values = run(make_raster("p.tif", mask()), write_polygons("bow.gpkg", bow), events)
     assert "1 invalid geometries of the reference were repaired" in told(events)
     assert values["reference_area_m2"] == pytest.approx(20000, rel=0.1)
+
+
+def test_a_dissolved_inventory_is_told(make_raster, tmp_path):
+    """Three landslides in one feature count as one, which scores of landslides hang on."""
+    parts = [box(LEFT + 100 * n, TOP - 100, LEFT + 100 * n + 50, TOP) for n in range(3)]
+    predicted = make_raster("p.tif", mask((0, 0, 5, 10), (10, 0, 5, 10)))
+    for name, shapes in {"single": parts, "dissolved": [shapely.MultiPolygon(parts)]}.items():
+        path, events = tmp_path / f"{name}.gpkg", []
+        gpd.GeoDataFrame(geometry=shapes, crs=32632).to_file(path)
+        values = run(predicted, str(path), events)
+        assert values["reference_landslides"] == len(shapes) and values["tp"] == 100
+        warned = "The 1 features of the reference have 3 parts" in told(events)
+        assert warned == (name == "dissolved")
+
+
+def test_landslides_smaller_than_a_pixel_are_told(make_raster, write_polygons):
+    small = [rectangle(column + 0.6, 5.6, 0.2, 0.2) for column in (0, 0.25, 3, 900)]
+    events = []
+    values = run(
+        make_raster("p.tif", mask((0, 0, 9, 9))),
+        write_polygons("r.gpkg", *small, rectangle(20, 20, 9, 9)),
+        events,
+    )
+    assert values["reference_landslides"] == 3
+    assert "3 polygons of the reference hold no pixel's centre" in told(events, "message")
+
+
+def test_polygons_far_from_the_reference_are_refused(write_polygons, tmp_path):
+    """As where longitude and latitude are the wrong way round."""
+    reference = write_polygons("r.gpkg", rectangle(10, 10, 20, 10), crs="EPSG:4326")
+    beside = write_polygons("p.gpkg", rectangle(50, 10, 20, 10))
+    assert run(beside, reference)["tp"] == 0
+    frame = gpd.read_file(reference)
+    swapped = shapely.transform(frame.geometry.array, lambda xy: xy[:, ::-1])
+    path = tmp_path / "swapped.gpkg"
+    gpd.GeoDataFrame(geometry=swapped, crs=4326).to_file(path)
+    with pytest.raises(GridError, match="lies far from the reference"):
+        run(str(path), reference)
+    area = write_polygons("area.gpkg", rectangle(0, 0, 80, 60))
+    with pytest.raises(InputError, match="lies outside"):
+        run(str(path), reference, area=area)
 
 
 def test_another_crs_is_told_and_reported(make_raster, write_polygons, tmp_path):
