@@ -23,8 +23,8 @@ class ExportModel(EngineAlgorithm):
         Method: the ONNX file gives probabilities, calibrated by the model's temperature, and holds
         both the STAC item with the Machine Learning Model extension and the keys that Deepness
         reads. Before it is written ONNX Runtime runs it, and its probabilities have to be those of
-        PyTorch within 0.0001. Deepness gives a model its bands by number, not by name, and reads
-        8-bit images only.
+        PyTorch within 0.0001. Deepness gives a model its bands by number, not by name, reads
+        8-bit images only, and does not bring a scene to the light that some models want.
 
         Sources: ONNX, onnx.ai; STAC MLM extension 1.4; Aszkowski et al. 2023, SoftwareX
         23:101495 (Deepness).

@@ -148,6 +148,7 @@ def _from_item(item: dict[str, Any], path: Path, size: int) -> tuple[ModelCard, 
         metrics=dict(properties.get("landslide:metrics", {})),
         licence=str(properties.get("landslide:licence", properties.get("license", ""))),
         created=str(properties.get("datetime") or ""),
+        scene=dict(properties.get("landslide:scene", {})),
         units=[str(unit) for unit in properties.get("landslide:units", [])],
         temperature=float(properties.get("landslide:temperature", 1.0)),
     )

@@ -114,6 +114,16 @@ def test_it_reads_back_here(model, network, tmp_path):
     assert card == replace(CARD, architecture="onnx", arguments={}, tile_size=96)
 
 
+def test_its_light_and_units_read_back_here_too(network, tmp_path):
+    """Else a scene would be taken as it is, far from what the model was trained on."""
+    scene = {"low": [10.0, 20.0, 30.0], "high": [200.0, 210.0, 220.0]}
+    full = replace(CARD, scene=scene, units=["", "", "reflectance"], temperature=1.5)
+    save_model(tmp_path / "full.safetensors", network, full)
+    path = export(str(tmp_path / "full.safetensors"), tmp_path)["output"]
+    card = open_graph(Path(path), Wish(device=CPU, name="onnx")).card
+    assert card == replace(full, architecture="onnx", arguments={}, tile_size=96, temperature=1.0)
+
+
 def test_any_size(model, network, tmp_path):
     path = export(model, tmp_path, any_size=True)["output"]
     member = open_graph(Path(path), Wish(device=CPU, name="onnx"))
