@@ -114,7 +114,8 @@ def _exported(
     path: str = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.layerName = stem
-    options.layerOptions = ["FID=row_number"]  # a field fid may repeat in unsaved features
+    # A field fid may repeat in unsaved features, and one may be called geom.
+    options.layerOptions = ["FID=landslide_row", "GEOMETRY_NAME=landslide_shape"]
     kept = [
         index
         for index, field in enumerate(layer.fields())
@@ -122,7 +123,10 @@ def _exported(
     ]
     fields = QgsFields()
     for index in kept:
-        fields.append(layer.fields().at(index))
+        field = QgsField(layer.fields().at(index))
+        while fields.lookupField(field.name()) >= 0:  # whatever its capitals, as in a GeoPackage
+            field.setName(f"{field.name()}_2")
+        fields.append(field)
     writer = QgsVectorFileWriter.create(
         path, fields, layer.wkbType(), layer.crs(), context.transformContext(), options
     )

@@ -223,6 +223,14 @@ class TestFields:
         assert engine_reads(request_of(layer))["rock"] == ["marl"]
 
 
+    def test_fields_named_as_a_geopackage_names_its_own(self, request_of, engine_reads):
+        names = ["geom", "fid", "row_number", "Rock", "rock"]
+        fields = "&".join(f"field={name}:string" for name in names)
+        layer = memory_layer(square(0, **{name: name for name in names}), fields=fields)
+        read = engine_reads(request_of(layer))
+        assert [read[name] for name in [*names[:4], "rock_2"]] == [[name] for name in names]
+
+
 class TestFeatures:
     def test_selected_ones(self, stored, request_of, engine_reads):
         stored.select(2)
