@@ -6,6 +6,7 @@ from math import ceil, floor
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from numpy.typing import NDArray
 from rasterio.windows import Window
@@ -95,6 +96,8 @@ def find_sites(
         columns=[field],
         progress=progress,
     )
+    several = frame.geom_type == "MultiPoint"  # a place a point
+    frame = pd.concat([frame[~several], frame[several].explode()], ignore_index=True)
     frame, holds = _answered(frame, field, progress)
     sites: list[Site] = []
     for stack in stacks:
@@ -161,11 +164,11 @@ def _answered(
     frame: gpd.GeoDataFrame, field: str, progress: Progress
 ) -> tuple[gpd.GeoDataFrame, NDArray[np.bool_]]:
     """Return the features that answer, and which of them say yes."""
-    given = frame[field].notna().to_numpy()
+    words = frame[field].astype(str).str.strip().str.lower()
+    given = (frame[field].notna() & (words != "")).to_numpy()
     if not given.all():
         progress.message(f"{int((~given).sum())} features have no {field} and are left out.")
-    frame = frame[given]
-    words = frame[field].astype(str).str.strip().str.lower()
+    frame, words = frame[given], words[given]
     if strange := sorted(set(words) - set(ANSWERS)):
         raise InputError(
             f"The field {field} holds {strange[0]!r}, which is neither yes nor no: let it hold yes "

@@ -222,7 +222,6 @@ class TestFields:
         layer = memory_layer(square(0, rock="marl"), fields="field=rock:string&field=tags:map")
         assert engine_reads(request_of(layer))["rock"] == ["marl"]
 
-
     def test_fields_named_as_a_geopackage_names_its_own(self, request_of, engine_reads):
         names = ["geom", "fid", "row_number", "Rock", "rock"]
         fields = "&".join(f"field={name}:string" for name in names)

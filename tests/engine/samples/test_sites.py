@@ -9,7 +9,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.samples.samples_command import samples
 from rasterio.transform import from_origin
-from shapely.geometry import Point, box
+from shapely.geometry import MultiPoint, Point, box
 
 LEFT, TOP, PIXEL = 500000, 5000000, 10
 EVERY = [(column, row) for column in range(16, 256, 32) for row in range(16, 256, 32)]
@@ -70,9 +70,26 @@ def test_a_point_labels_the_tile_around_it(tmp_path, stack, points):
     assert written.mean[1] == pytest.approx(127.5, abs=10)
 
 
+def test_each_point_of_a_multipoint_labels_its_tile(tmp_path, stack, points, labelled):
+    """As a layer has them that was dissolved by its answers, or exported as multipoints."""
+    _, single = make(tmp_path / "single", stack, points)
+    answers = [c // 32 % 2 for c, _ in EVERY]
+    two = [
+        MultiPoint([point(*each) for each, yes in zip(EVERY, answers, strict=True) if yes == one])
+        for one in (0, 1)
+    ]
+    _, dissolved = make(tmp_path / "two", stack, labelled("two.gpkg", two, ["no", "yes"]))
+    for labels in (True, False):
+        windows = [
+            {sample.window for sample in written.samples if sample.holds_landslide == labels}
+            for written in (single, dissolved)
+        ]
+        assert windows[0] == windows[1] and len(windows[0]) == 32
+
+
 def test_points_at_the_edge_keep_their_tile_in_the_stack(tmp_path, stack, labelled):
     shapes = [point(c, r) for c in (1, 255) for r in (1, 128, 255)] * 2
-    layer = labelled("edge.gpkg", shapes, ["Yes"] * 6 + [None] * 6)
+    layer = labelled("edge.gpkg", shapes, ["Yes"] * 6 + [None, "", " "] * 2)
     events = []
     with pytest.raises(InputError, match="No patch without landslides"):
         make(tmp_path, stack, layer, events)
