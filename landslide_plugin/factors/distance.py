@@ -55,7 +55,7 @@ LEVELS = {"yang2022": Levels((200, 500, 1000, 2000), half_width=30)}
 14:2206)."""
 
 _BLOCK_PIXELS = 8_000_000
-_BYTES_PER_PIXEL = 16
+_BYTES_PER_PIXEL, _BYTES_WITHOUT_OPENCV = 16, 40
 _GROUND_BLOCK_PIXELS = 1_000_000
 _GROUND_BLOCK_ROWS = 256  # pixels' sizes change from row to row
 _GROUND_BYTES_PER_PIXEL = 20
@@ -78,7 +78,7 @@ def plan_blocks(
         half_width: see `Levels`.
 
     Raises:
-        GridError: all features lie farther from the grid than its diagonal and the limit.
+        GridError: all features lie farther from the grid than its diagonal, the limit and 50 km.
     """
     reach = Reach(features, grid, limit + half_width, half_width)
     usual, most = max(1, _BLOCK_PIXELS // grid.width), 3
@@ -104,7 +104,12 @@ def memory_needed(blocks: Sequence[Block], grid: Grid) -> int:
         for block in blocks
     ]
     if grid.keeps_crs_metres:
-        return int(max(_BYTES_PER_PIXEL * around for around, _ in sizes))
+        side = _sides(grid)
+        opencv = all(
+            _suits_opencv((block.around.height, block.around.width), side) for block in blocks
+        )
+        each = _BYTES_PER_PIXEL if opencv else _BYTES_WITHOUT_OPENCV
+        return int(max(each * around for around, _ in sizes))
     return int(
         max(
             _GROUND_BYTES_PER_PIXEL * around + _GROUND_BYTES_PER_INNER_PIXEL * inner
@@ -232,14 +237,23 @@ def _in_the_plane(
     empty: NDArray[np.uint8], around: Grid, inner: Inner, _limit: float
 ) -> NDArray[np.float32]:
     """Return the metres to the nearest touched pixel in a part of the grid."""
-    width, height = (float(size[0]) for size in around.pixel_metres(np.zeros(1)))
-    return _nearest_distance(empty, (height, width))[inner]
+    return _nearest_distance(empty, _sides(around))[inner]
+
+
+def _sides(grid: Grid) -> tuple[float, float]:
+    """Return the height and the width of a pixel in metres, where all are alike."""
+    width, height = (float(size[0]) for size in grid.pixel_metres(np.zeros(1)))
+    return height, width
+
+
+def _suits_opencv(shape: tuple[int, ...], size: tuple[float, float]) -> bool:
+    """Whether OpenCV's transform, the fastest, can do: square pixels only, and it overflows."""
+    return math.isclose(*size) and sum(shape) < _OPENCV_LARGEST
 
 
 def _nearest_distance(empty: NDArray[np.uint8], size: tuple[float, float]) -> NDArray[np.float32]:
     """Return the distance of each pixel to the nearest 0, pixels being of a height and width."""
-    # OpenCV's transform is the fastest, but knows square pixels only and overflows at large sizes.
-    if math.isclose(*size) and sum(empty.shape) < _OPENCV_LARGEST:
+    if _suits_opencv(empty.shape, size):
         pixels = cv2.distanceTransform(empty, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
         # Its last digit varies from run to run; the square of a distance in pixels is whole.
         np.rint(np.multiply(pixels, pixels, out=pixels), out=pixels)

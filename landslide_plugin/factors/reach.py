@@ -20,6 +20,9 @@ Box = tuple[float, float, float, float]
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
+_FAR = 50_000.0
+"""Metres between grid and features that a small area may have from the nearest fault: a CRS that
+is wrong moves them farther."""
 _COARSE_CELLS = 512
 _SAMPLES = 17
 _DIRECTIONS = 16
@@ -53,7 +56,7 @@ class Reach:
         slack: features that much farther than the nearest one are wanted too, metres.
 
     Raises:
-        GridError: all features lie farther from the grid than its diagonal and the limit.
+        GridError: all features lie farther from the grid than its diagonal, the limit and 50 km.
     """
 
     def __init__(self, features: Shapes, grid: Grid, limit: float, slack: float = 0.0) -> None:
@@ -196,8 +199,8 @@ def search_box(features: Shapes, grid: Grid, limit: float, slack: float = 0.0) -
     None where no feature is within the limit of the grid.
 
     Raises:
-        GridError: all features lie farther away than the grid's diagonal and the limit: most
-            likely one of the two has the wrong CRS.
+        GridError: all features lie farther away than the grid's diagonal, the limit and 50 km:
+            most likely one of the two has the wrong CRS.
     """
     positions, extent = Positions(grid), shapely.box(*grid.bounds)
     here = positions.on_map(*_all_over(grid))
@@ -206,7 +209,7 @@ def search_box(features: Shapes, grid: Grid, limit: float, slack: float = 0.0) -
     nearest = features.geometries[np.argmin(shapely.distance(features.geometries, extent))]
     ends = shapely.get_coordinates(shapely.shortest_line(nearest, extent))
     gap = float(positions.along(np.linalg.norm(np.subtract(*positions.on_map(*ends.T)))))
-    if not gap <= (diagonal if math.isinf(limit) else max(diagonal, limit)):
+    if not gap <= max(diagonal, _FAR, 0 if math.isinf(limit) else limit):
         bounds = ", ".join(f"{value:.8g}" for value in features.bounds)
         raise GridError(
             f"The features lie far from the reference: their extent in its CRS is {bounds} (left, "
