@@ -16,7 +16,6 @@ from ...models.model_card import ModelCard
 from ..core.progress import Progress
 from ..raster import Grid, Source
 from ..raster.declared import Scaling
-from ..raster.fill import Fill
 from ..raster.scene_date import scene_date
 from .fit import fit_units, open_stack
 from .light import in_light, in_other_units, lattice_pixels, lattice_step, light_of
@@ -60,14 +59,12 @@ class Scene:
     Attributes:
         plan: what decides its pixels.
         predictor: the models, in its units and light.
-        fill: what counts as nodata in it.
-        stack: by which it is opened; where empty by the plan's path.
+        stack: what it is opened by.
     """
 
     plan: Plan
     predictor: Predictor
-    fill: Fill | None
-    stack: Stack | None = None
+    stack: Stack
 
     @contextmanager
     def open(self) -> Iterator[Source]:
@@ -76,8 +73,7 @@ class Scene:
         Raises:
             InputError: it can't be read any more.
         """
-        with (self.stack or Stack(self.plan.path)).open() as source:
-            source.fill = self.fill
+        with self.stack.open() as source:
             for band, (scale, offset) in self.plan.scaling.items():
                 source.scaling[band] = Scaling(scale, offset)
             yield source
@@ -91,7 +87,6 @@ class _Fitted:
         stack: the stack.
         content: see `content_of`.
         grid: its grid.
-        fill: what counts as nodata in it.
         scaling: scale and offset of bands that are read otherwise than their file declares.
         cards: a member each.
         pixels: of each set of bands whose light is fitted.
@@ -101,7 +96,6 @@ class _Fitted:
     stack: Stack
     content: str
     grid: Grid
-    fill: Fill | None
     scaling: dict[str, tuple[float, float]]
     cards: list[ModelCard]
     pixels: dict[tuple[str, ...], NDArray[np.float32]]
@@ -184,10 +178,9 @@ def _fit(
         }
         lit = {tuple(card.bands) for card in cards if card.scene}
         return _Fitted(
-            stack=stack,
+            stack=Stack.of(source),
             content=content,
             grid=source.grid,
-            fill=source.fill,
             scaling=scaling,
             cards=cards,
             pixels={bands: lattice_pixels(source, bands, step, lighting) for bands in lit},
@@ -291,7 +284,7 @@ class _CommonPart:
             threads=wishes.threads or torch.get_num_threads(),
         )
         resampled = predictor.resampled(side if plan.is_resampled else 0)
-        return Scene(plan, resampled, fitted.fill, fitted.stack)
+        return Scene(plan, resampled, fitted.stack)
 
 
 def planned(member: Member) -> MemberPlan:

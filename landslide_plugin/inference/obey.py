@@ -19,13 +19,13 @@ from .runtimes import Member, Wish
 from .stack import Stack
 
 
-def obey(plan: Plan, progress: Progress, document: str = "") -> Scene:
+def obey(plan: Plan, progress: Progress, stack: Stack | None = None) -> Scene:
     """Open the stack and the models of a plan, each with the runtime that it names.
 
     Args:
         plan: the plan; its paths are those here.
         progress: told of the runtimes, and how much is searched for fill.
-        document: of the stack, see `Stack`.
+        stack: the stack, where whoever has decided has looked for its files and fill.
 
     Raises:
         InputError: versions, model files or the stack are others than the plan's.
@@ -36,8 +36,8 @@ def obey(plan: Plan, progress: Progress, document: str = "") -> Scene:
     if plan.threads and not all(one.runtime.startswith("openvino") for one in plan.members):
         torch.set_num_threads(plan.threads)
     wish = Wish(device=pick_device(plan.device), progress=progress)
-    with Stack(plan.path, document).open() as source:
-        stack = Stack.of(source)
+    with Stack(plan.path, stack.document if stack else "").open() as source:
+        opened = stack or Stack.of(source)
         _require_content(plan, source)
         runtimes = [one.runtime for one in plan.members]
         members = open_members(plan.models, source, wish, runtimes=runtimes)
@@ -48,10 +48,11 @@ def obey(plan: Plan, progress: Progress, document: str = "") -> Scene:
         )
     fitted = [_fitted(*pair) for pair in zip(members, plan.members, strict=True)]
     predictor = Predictor(fitted, turns=plan.turns, uncertainty=plan.uncertainty)
-    with open_stack(stack, predictor.card, progress, plan.fill) as source:
-        fill = source.fill
+    fill = "keep" if stack else plan.fill
+    with open_stack(opened, predictor.card, progress, fill) as source:
+        opened = Stack.of(source)
     resampled = predictor.resampled(plan.side if plan.is_resampled else 0)
-    return Scene(plan, resampled, fill, stack)
+    return Scene(plan, resampled, opened)
 
 
 def _fitted(member: Member, planned: MemberPlan) -> Member:

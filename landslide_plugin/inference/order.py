@@ -5,11 +5,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from ..core.system import remove
 from ..core.system import replace as move
+from ..raster.fill_json import from_json, to_json
 from ..raster.virtual import files_in
 from .plan import MemberPlan, Plan
+from .stack import Stack
 
 NAME = "order.json"
 
@@ -25,7 +28,8 @@ class Order:
         channels: values a pixel.
         paths: files that workers must see, as whoever ordered the map does.
         document: of the stack, see `Stack`: nobody but whoever ordered the map looks which files
-            it is made of.
+            it is made of,
+        fill: nor for its fill; see `fill_json`.
     """
 
     plan: Plan
@@ -33,15 +37,28 @@ class Order:
     channels: int
     paths: list[str]
     document: str = ""
+    fill: dict[str, Any] | None = None
 
     @classmethod
-    def of(cls, plan: Plan, area: str, channels: int, document: str = "") -> "Order":
+    def of(cls, plan: Plan, area: str, channels: int, stack: Stack) -> "Order":
         """Return the order of a map by a plan whose paths are those here."""
-        stack, *models = (_absolute(path) for path in (plan.path, *plan.models))
-        files = files_in(document) if document else [stack]
-        paths = [path for path in (*files, *models) if Path(path).exists()]
-        plan = replace(plan, path=stack, models=models)
-        return cls(plan=plan, area=area, channels=channels, paths=paths, document=document)
+        path, *models = (_absolute(path) for path in (plan.path, *plan.models))
+        files = files_in(stack.document) if stack.document else [path]
+        paths = [one for one in (*files, *models) if Path(one).exists()]
+        plan = replace(plan, path=path, models=models)
+        return cls(
+            plan=plan,
+            area=area,
+            channels=channels,
+            paths=paths,
+            document=stack.document,
+            fill=to_json(stack.fill),
+        )
+
+    @property
+    def stack(self) -> Stack:
+        """The stack as whoever ordered the map has found it."""
+        return Stack(self.plan.path, self.document, from_json(self.fill))
 
     @classmethod
     def read(cls, text: str) -> "Order":

@@ -27,7 +27,6 @@ from .plan import Plan
 from .predictor import Predictor
 from .resume import Journal, identity, journal
 from .semantic import map_probability
-from .stack import Stack
 from .units import units_of
 from .windows import Area, Reader, warn_of_no_pixel
 
@@ -94,7 +93,7 @@ def map_scene(
                 _compute(scene.predictor, source, wanted, plan, kept, write, part)
             else:
                 bounds = wanted.binary().hex() if wanted else ""
-                order = Order.of(plan, bounds, channels, Stack.of(source).document)
+                order = Order.of(plan, bounds, channels, scene.stack)
                 _have_computed(crew, order, source.grid, kept, write, part)
             if identity(source) != before:
                 raise InputError(

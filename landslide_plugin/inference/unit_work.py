@@ -104,7 +104,7 @@ def _opened(text: str) -> tuple[Order, Scene]:
     for path in order.paths:
         if not Path(path).exists():
             raise InputError(_not_seen(path))
-    return order, obey(order.plan, Progress(), order.document)
+    return order, obey(order.plan, Progress(), order.stack)
 
 
 def _not_seen(path: str | Path) -> str:

@@ -23,6 +23,7 @@ from ..core.progress import Progress
 from ..raster import Grid, Source
 from ..vector.layers import read_vector
 from .fit import require_bands
+from .stack import Stack
 from .tiling import Tile, Tiling
 from .units import rows_together
 
@@ -158,7 +159,7 @@ class Reader:
         self._tiling = tiling
         self._area = area
         self._threads = threads
-        self._path, self._fill, self._scaling = source.path, source.fill, source.scaling
+        self._stack, self._scaling = Stack.of(source), source.scaling
         self._sources: SimpleQueue[Source] = SimpleQueue()  # each serves one thread at a time
         self._sources.put(source)
         self._sum = np.zeros(len(self.bands))
@@ -181,8 +182,7 @@ class Reader:
         batch: list[Input] = []
         with ExitStack() as opened:
             for _ in range(self._threads - 1):
-                again = opened.enter_context(Source.open(self._path, need_crs=False))
-                again.fill = self._fill
+                again = opened.enter_context(self._stack.open())
                 again.scaling = self._scaling
                 self._sources.put(again)
             tiles = self._chunks(

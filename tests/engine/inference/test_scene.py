@@ -26,6 +26,7 @@ from landslide_mapper.landslide_plugin.inference.sizes import (
     batch_for,
     window_sides,
 )
+from landslide_mapper.landslide_plugin.inference.stack import Stack
 from landslide_mapper.landslide_plugin.raster import Grid
 from landslide_mapper.models.ensemble import Ensemble
 from landslide_mapper.models.model_card import ModelCard
@@ -67,7 +68,7 @@ def mapped(path, folder, runtime=None, card=CARD):
         versions={}, device="cpu", models=[], files=[], members=[planned(member)], path=path,
         content="", size=32, side=32, shared=8, batch_size=4,
     )  # fmt: skip
-    map_scene(Scene(plan, Predictor([member]), None), outputs, Progress())
+    map_scene(Scene(plan, Predictor([member]), Stack(plan.path)), outputs, Progress())
     with rasterio.open(outputs.probability) as p, rasterio.open(outputs.mask) as m:
         return p.read(1), m.read(1)
 

@@ -16,7 +16,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference import crew, unit_work
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.reproduce_command import reproduce
-from landslide_mapper.landslide_plugin.raster import Source
+from landslide_mapper.landslide_plugin.raster import Source, undeclared
 from landslide_mapper.landslide_plugin.raster.virtual import document_of, reopen
 
 from ..raster.conftest import server  # noqa: F401 - a fixture
@@ -150,6 +150,23 @@ def test_a_tile_that_a_worker_does_not_see_is_told_of(given, folder, meanwhile, 
     meanwhile(lambda: os.rename(folder / "tile_3.tif", tmp_path / "elsewhere.tif"))
     with pytest.raises(InputError, match=r"tile_3\.tif is not to be seen there: mount"):
         mapped(given, tmp_path / "p.tif", stack=str(folder))
+
+
+def test_a_stack_is_searched_for_fill_by_the_run_and_by_none_of_its_workers(
+    given, whole, meanwhile, monkeypatch, tmp_path
+):
+    with rasterio.open(given["stack"]) as declared:
+        profile, names, values = declared.profile, declared.descriptions, declared.read()
+    stack = tmp_path / "undeclared.tif"
+    with rasterio.open(stack, "w", **(profile | {"nodata": None})) as undeclared_nodata:
+        undeclared_nodata.write(values)
+        undeclared_nodata.descriptions = names
+
+    def searches(*arguments, **options):
+        raise AssertionError("it was searched again")
+
+    meanwhile(lambda: monkeypatch.setattr(undeclared, "find_fill", searches))
+    assert np.array_equal(mapped(given, tmp_path / "p.tif", stack=str(stack)), whole)
 
 
 def test_a_stack_that_is_opened_again_may_read_what_it_might_at_first(

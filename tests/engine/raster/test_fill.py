@@ -1,5 +1,7 @@
 """Undeclared fill: what is told from data, and what is left alone."""
 
+import json
+
 import numpy as np
 import pytest
 import rasterio
@@ -8,6 +10,8 @@ from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.contract.choices import shared
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, Source, undeclared
+from landslide_mapper.landslide_plugin.raster.fill import Fill
+from landslide_mapper.landslide_plugin.raster.fill_json import from_json, to_json
 from landslide_mapper.landslide_plugin.raster.pieces import PackedMask, Pieces, packed
 from landslide_mapper.landslide_plugin.raster.undeclared import ELEVATION, IMAGE, mark_fill
 from rasterio.transform import from_origin
@@ -318,6 +322,17 @@ class TestWherever:
             mark_fill([source], "auto", Progress())
             values, valid = source.on(grid, "average").read()
         assert not valid[:, :, :4].any() and valid[:, :, 4:].all() and values[valid].min() > 5
+
+    def test_what_was_found_is_the_same_after_it_was_written_as_json(self, make_raster):
+        array = image("int16", (5, 60, 70))
+        array[STRIP], array[3] = 0, terrain()
+        array[3, :9, :9], array[4, 20:, :9] = -32768, -9999
+        with Source.open(make_raster("a.tif", array, bands=[*RGB, "elevation", "rain"])) as source:
+            mark_fill([source], "auto", Progress())
+            fill = source.fill
+        assert fill and fill.voids and fill.limits and fill.collars
+        assert from_json(json.loads(json.dumps(to_json(fill)))) == fill
+        assert from_json(to_json(Fill())) is from_json(to_json(None)) is None
 
     @pytest.mark.parametrize("rows", [7, 60])
     def test_the_search_tells_how_far_it_is_and_ends_where_it_is_to(
