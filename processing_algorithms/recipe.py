@@ -32,7 +32,8 @@ class RunRecipe(EngineAlgorithm):
         the beginning of a path stand for the two folders, "{recipe}" for the one that the file lies
         in, and "result" names what comes out. "values" may give names and defaults of what differs
         from one run to the next, such as {"fold": "0"}, for which "{fold}" then stands. Steps
-        that are done are passed over as long as they, and all before them, are unchanged; a
+        that are done are passed over as long as they, and all before them, are unchanged; whether
+        their data have changed is not looked at: choose another folder of the work then. A
         training that was broken off goes on.
 
         Source: made for this plugin.

@@ -30,6 +30,8 @@ _NUMBERED = re.compile(r"(band|sr_b|b|layer|channel)[\s_-]?\d+a?", re.I)
 MOST_TOLD = 3
 """Files that a sentence names."""
 
+PROBABILITIES = "_probability"
+"""How the names of bands end that hold them."""
 CLASSES = 16
 """Whole numbers above 0 and up to this are those of classes."""
 MASKED = 255.0
@@ -115,6 +117,11 @@ def mark_unknown(mask: Source, band: str, progress: Progress) -> list[float]:
             counts[float(value)] += int(count)
     below = [value for value in counts if value < 0]
     above = sorted(value for value in counts if value > 0)
+    if band.endswith(PROBABILITIES) and above == [1]:
+        progress.warning(
+            f"The probabilities of {mask.path} were rounded to whole numbers: what was 0.5 or more "
+            "is landslide, whatever their threshold; export them with decimals (Float32)."
+        )
     voids = below + ([MASKED] if stands_for_unknown(above) else [])
     if nodata or not voids or len(below) > CLASSES:
         return above

@@ -223,6 +223,20 @@ def test_bytes_with_a_scale_are_probabilities_too(make, make_raster, tmp_path):
     assert "at least 0.65" in told and "before sampling: 1 : 1.8." in told
 
 
+def test_probabilities_rounded_to_whole_numbers_are_told_of(make, make_raster, tmp_path):
+    """As gdal_translate -ot Byte leaves them, with their name and threshold: half is landslide."""
+    path = make(tags=threshold_tag(0.75), bands=["landslide_probability"])
+    subprocess.run(["gdal_translate", "-q", "-ot", "Byte", path, tmp_path / "b.tif"], check=True)
+    reference = make_raster("r.tif", (STEPS >= 0.75).astype(np.uint8))
+    for name in ("p.tif", "b.tif", "r.tif"):
+        one, events = str(tmp_path / name), []
+        sink = Progress(events.append)
+        evaluate(predicted=one, reference=reference, progress=sink)
+        vectorize(input=one, output=str(tmp_path / "i.gpkg"), progress=sink)
+        told = [event["text"] for event in events if "were rounded" in event.get("text", "")]
+        assert len(told) == (2 if name == "b.tif" else 0)
+
+
 def test_that_one_of_several_bands_alone_counts_is_told(make, make_raster, tmp_path):
     """Such as the picture of a mask, or the probabilities of several kinds of landslide."""
     stack = make_raster("stack.tif", np.random.default_rng(0).normal(size=STEPS.shape))
