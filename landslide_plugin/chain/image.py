@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from ..contract.errors import InputError
 from ..contract.tags import ALGORITHM
+from ..raster.grid import Grid, require_grids_overlap
+from ..raster.source import Source
 from ..raster.stack import LayerStack
 from .plan import Plan
 
@@ -17,14 +19,14 @@ class Image:
     Attributes:
         path: its file.
         bands: by common names.
-        resolution: metres a pixel.
+        grid: its pixels.
         date: year-month-day; "" where its metadata don't say.
         synthetic: whether it is generated.
     """
 
     path: str
     bands: list[str]
-    resolution: float
+    grid: Grid
     date: str
     synthetic: bool
 
@@ -45,7 +47,7 @@ class Image:
             return cls(
                 path=path,
                 bands=layer.bands,
-                resolution=layer.grid.resolution,
+                grid=layer.grid,
                 date=layer.date,
                 synthetic=source.dataset.tags().get(ALGORITHM) == _GENERATED,
             )
@@ -63,3 +65,12 @@ class Image:
                 f"{', '.join(self.bands)}: name its bands so, choose the sensor (SENSOR), or "
                 "take another model."
             )
+
+    def require_on(self, dem: str) -> None:
+        """Refuse a DEM that lies elsewhere, by its name, before anything is derived from it.
+
+        Raises:
+            GridError: it does.
+        """
+        with Source.open(dem, what="DEM") as heights:
+            require_grids_overlap(heights.grid, f"The DEM {dem}", self.grid)

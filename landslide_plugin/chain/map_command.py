@@ -102,6 +102,8 @@ def map(
     progress = heard = Listening(progress)
     given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
     scene = Image.read(image, sensor)
+    if dem:
+        scene.require_on(dem)
     chosen, wanted = _chosen(model, scene, given, progress)
     card = chosen.card
     origin = origin.with_model(card.name)
@@ -185,7 +187,7 @@ def _chosen(model: str, image: Image, given: Given, progress: Progress) -> tuple
         reason = f"The model {card.name} was given: {Path(model).name}."
         choice = Choice(Path(model), card, reason, card.limits)
     else:
-        choice = choose_model(image.bands, image.resolution, given, synthetic=image.synthetic)
+        choice = choose_model(image.bands, image.grid.resolution, given, synthetic=image.synthetic)
         progress.message(choice.reason)
         for limit in choice.limits:
             progress.warning(limit)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import rasterio
 from landslide_mapper.landslide_plugin.chain.map_command import map as map_landslides
-from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
+from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors.stack_command import stack
 from landslide_mapper.landslide_plugin.factors.terrainfactors_command import terrainfactors
@@ -105,6 +105,14 @@ def test_only_the_area_is_mapped(layers, make_model, tmp_path):
 def test_what_is_missing_is_named_and_nothing_is_written(layers, make_model, bands, word):
     with pytest.raises(InputError, match=word):
         map_landslides(**layers, model=make_model(bands))
+    assert results(layers) == []
+
+
+def test_a_dem_that_lies_elsewhere_is_named(layers, make_model, make_raster):
+    """And not a file that was derived from it."""
+    layers["dem"] = make_raster("zone.tif", np.ones((80, 70), np.float32), crs="EPSG:32633")
+    with pytest.raises(GridError, match=r"The DEM .*zone\.tif .* does not overlap"):
+        map_landslides(**layers, model=make_model(["red", "slope"]))
     assert results(layers) == []
 
 
