@@ -1,6 +1,16 @@
 """The algorithm `landslide:exportmodel`."""
 
-from qgis.core import QgsProcessingParameterFileDestination
+from __future__ import annotations
+
+from typing import Any
+
+from qgis.core import (
+    QgsProcessing,
+    QgsProcessingContext,
+    QgsProcessingFeedback,
+    QgsProcessingParameterFileDestination,
+    QgsProcessingUtils,
+)
 
 from ..landslide_plugin.contract import choices
 from .algorithm import EngineAlgorithm
@@ -52,6 +62,19 @@ class ExportModel(EngineAlgorithm):
             ),
             "The file to write, ending in .onnx or, for a STAC item, .json.",
         )
+
+    def processAlgorithm(
+        self,
+        parameters: dict[str, Any],
+        context: QgsProcessingContext,
+        feedback: QgsProcessingFeedback,
+    ) -> dict[str, Any]:
+        """Export; a temporary file gets the ending of its format, which QGIS does not know."""
+        temporary = parameters.get("OUTPUT") == QgsProcessing.TEMPORARY_OUTPUT
+        if temporary and self._request.get("format") == "stac":
+            path = QgsProcessingUtils.generateTempFilename("OUTPUT.json")
+            parameters = {**parameters, "OUTPUT": path}
+        return super().processAlgorithm(parameters, context, feedback)
 
     def numbers(self) -> dict[str, str]:
         """Return how near the exported network is to the model."""

@@ -1,6 +1,7 @@
 """Runs of the algorithms that derive layers and measure maps, as a script calls them."""
 
 import re
+from pathlib import Path
 
 import numpy as np
 import processing
@@ -9,12 +10,15 @@ from osgeo import gdal, osr
 from qgis.core import (
     QgsFeature,
     QgsGeometry,
+    QgsProcessing,
     QgsProcessingException,
     QgsProcessingFeatureSourceDefinition,
     QgsProject,
     QgsRasterLayer,
     QgsVectorLayer,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 pytestmark = pytest.mark.usefixtures("provider")
 
@@ -261,3 +265,14 @@ def test_an_image_of_tiles_that_is_no_vrt_is_refused(engine, tiles, tmp_path):
     parameters = {"INPUT": str(tiles), "OUTPUT": str(tmp_path / "image.tif")}
     with pytest.raises(QgsProcessingException, match="ends in"):
         processing.run("landslide:mosaic", parameters)
+
+
+@pytest.mark.usefixtures("engine")
+@pytest.mark.parametrize(("form", "ending"), [("stac", ".json"), ("onnx", ".onnx")])
+def test_a_temporary_model_has_the_ending_of_its_format(form, ending):
+    """QGIS gives it the parameter's first one, and the engine refuses another format's."""
+    model = str(ROOT / "models" / "weights" / "sentinel2-rgb.safetensors")
+    output = QgsProcessing.TEMPORARY_OUTPUT
+    parameters = {"MODEL": model, "FORMAT": form, "OUTPUT": output}
+    written = processing.run("landslide:exportmodel", parameters)["OUTPUT"]
+    assert Path(written).suffix == ending and Path(written).stat().st_size > 1000
