@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from .tiling import Tiling
 
 LEAST_ROWS = 2
-"""Rows of windows in a unit, at least."""
+"""Rows of windows in a unit, at least; in one, workers wait for the first window too often."""
+WIDE = 32
+"""Windows in a row from which one row is enough: what a kill costs, and memory, grow with it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,7 +62,7 @@ def rows_together(tiling: Tiling, batch_size: int) -> int:
     return math.ceil(4 * batch_size / len(tiling.cols))
 
 
-def units_of(tiling: Tiling, batch_size: int, least: int = LEAST_ROWS) -> list[Unit]:
+def units_of(tiling: Tiling, batch_size: int, least: int = 0) -> list[Unit]:
     """Cut a raster's windows into units, so that batches are those of a run without units.
 
     No window reaches farther than into the next unit.
@@ -68,8 +70,9 @@ def units_of(tiling: Tiling, batch_size: int, least: int = LEAST_ROWS) -> list[U
     Args:
         tiling: the windows.
         batch_size: windows at once.
-        least: rows of windows a unit, but for the last.
+        least: rows of windows a unit, but for the last; 0 chooses.
     """
+    least = least or (LEAST_ROWS if len(tiling.cols) < WIDE else 1)
     rows, together = tiling.rows, rows_together(tiling, batch_size)
     ends = [row.start + len(row.weights) for row in rows]
     cuts = [0]

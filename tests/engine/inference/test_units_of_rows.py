@@ -142,6 +142,14 @@ def test_in_units_every_bit_is_the_same_and_no_window_is_computed_twice(stack, o
     assert min(counts) >= 2 and max(counts) >= 4
 
 
+@pytest.mark.parametrize(("columns", "rows"), [(1, 2), (31, 2), (32, 1), (200, 1)])
+def test_a_unit_is_two_rows_of_windows_and_one_of_a_wide_raster(columns, rows):
+    tiling = Tiling((40 * SIZE, columns * SIZE), SIZE, 0)
+    units = units_of(tiling, 1)
+    together = -(-4 // columns)  # share batches
+    assert {unit.end - unit.first for unit in units} == {max(rows, together)}
+
+
 @settings(
     max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
