@@ -250,9 +250,9 @@ class Train(EngineAlgorithm):
         )
         yield (
             advanced(later(asked(choices.Train.VIEW_SCALES))),
-            "With the augmentation view each tile shows so much of a sample's side, at any place "
-            "of it; what lies beyond its edge is mirrored and not learnt. For samples of very "
-            "different sizes, or with landslides always in the middle.",
+            "With the augmentation view each tile, and each piece of a spliced one, shows so much "
+            "of a sample's side, at any place of it; what lies beyond its edge is mirrored and not "
+            "learnt. For samples of very different sizes, or with landslides always in the middle.",
         )
         yield (
             advanced(later(asked(choices.Train.LARGEST_SCALE))),

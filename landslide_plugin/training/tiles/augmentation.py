@@ -57,13 +57,11 @@ class Augmentation:
             others happens to every tile, by a random amount.
         largest_scale: a pixel may stand for so much more or less ground.
         views: least and largest share of an image's side that a view shows.
-        side: of the tiles in pixels, which a view fills; 0 where each is cut as a whole.
     """
 
     names: tuple[str, ...] = Train.AUGMENTATION.default
     largest_scale: float = Train.LARGEST_SCALE.default
     views: tuple[float, ...] = Train.VIEW_SCALES.default
-    side: int = 0
 
     @classmethod
     def parse(cls, names: Sequence[str]) -> "Augmentation":
@@ -87,18 +85,18 @@ class Augmentation:
     ) -> Patch:
         """Cut a tile at random from a patch, on a landslide if there is one, and turn it.
 
-        A view has its centre anywhere in the patch, whatever is there.
+        A view has its centre anywhere in the patch, whatever is there, and fills the tile.
 
         Args:
             patch: with unscaled values.
-            shape: rows and columns of the tile.
+            shape: rows and columns of the tile, or of a piece of one.
             bands: names of the patch's bands.
             rng: what chance is drawn from.
         """
         directions = self.directions(bands)
         quarters, mirrored = self._turning(directions, rng)
         angle = self._angle(directions, rng)
-        step = self._step(patch, self.side or shape[0], rng)
+        step = self._step(patch, shape, rng)
         patch, step = _averaged(patch, step, bands)
         size = (shape[1], shape[0]) if quarters % 2 else shape
         extent = (round(size[0] * step), round(size[1] * step))
@@ -216,12 +214,12 @@ class Augmentation:
             return 0.0
         return float(rng.uniform(-LARGEST_ANGLE, LARGEST_ANGLE))
 
-    def _step(self, patch: Patch, side: int, rng: np.random.Generator) -> float:
+    def _step(self, patch: Patch, shape: Shape, rng: np.random.Generator) -> float:
         """Return how many pixels of the patch one pixel of the tile stands for."""
         step = 1.0
         if VIEW in self.names:
             side_share = rng.uniform(min(self.views), max(self.views))
-            step = side_share * math.prod(patch.shape) ** 0.5 / side
+            step = side_share * (math.prod(patch.shape) / math.prod(shape)) ** 0.5
         if SCALE in self.names:
             step *= self.largest_scale ** rng.uniform(-1, 1)
         if CROP in self.names:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import chain, groupby, repeat
 from pathlib import Path
 from threading import Lock
@@ -103,7 +103,7 @@ class Tiles:
         self.bands = bands
         self.size = size
         self.seed = seed
-        self.augmentation = replace(augmentation or Augmentation(), side=size)
+        self.augmentation = augmentation or Augmentation()
         self.enhancement = enhancement
         self.pasted = pasted
         index = [samples.bands.index(band) for band in bands]

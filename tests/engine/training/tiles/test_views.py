@@ -19,7 +19,7 @@ def ramp(rows, cols):
 
 def views(patch, share, side):
     """Yield views of one share of the side, each as a tile of another chance."""
-    augmentation = Augmentation((VIEW,), views=(share, share), side=side)
+    augmentation = Augmentation((VIEW,), views=(share, share))
     for number in range(DRAWS):
         yield augmentation.cut(patch, (side, side), ["red"], np.random.default_rng(number))
 
@@ -76,13 +76,16 @@ def test_a_landslide_is_not_always_in_sight():
 
 
 def test_shares_are_drawn_between_both_in_either_order():
-    augmentation = Augmentation((VIEW,), views=(1.4, 0.5), side=40)
+    augmentation = Augmentation((VIEW,), views=(1.4, 0.5))
     rng = np.random.default_rng(0)
-    steps = [augmentation._step(ramp(40, 40), 40, rng) for _ in range(DRAWS)]
+    steps = [augmentation._step(ramp(40, 40), (40, 40), rng) for _ in range(DRAWS)]
     assert 0.5 <= min(steps) < 0.52 and 1.38 < max(steps) <= 1.4
 
 
-def test_a_piece_of_a_tile_has_the_scale_of_the_whole_one():
-    augmentation = Augmentation((VIEW,), views=(0.5, 0.5), side=40)
-    tile = augmentation.cut(ramp(40, 40), (10, 20), ["red"], np.random.default_rng(0))
-    assert np.median(np.abs(np.diff(tile.values[0], axis=1))) == pytest.approx(0.5)
+def test_a_piece_of_a_tile_shows_its_share_of_the_side_itself():
+    """A scene that is read coarsely holds such pieces: much ground on few pixels, side by side."""
+    augmentation = Augmentation((VIEW,), views=(0.5, 0.5))
+    tile = augmentation.cut(ramp(40, 40), (10, 10), ["red"], np.random.default_rng(0))
+    assert np.median(np.abs(np.diff(tile.values[0], axis=1))) == pytest.approx(0.5 * 40 / 10)
+    tile = augmentation.cut(ramp(40, 40), (5, 20), ["red"], np.random.default_rng(0))
+    assert np.median(np.abs(np.diff(tile.values[0], axis=1))) == pytest.approx(0.5 * 40 / 10)
