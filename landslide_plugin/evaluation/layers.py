@@ -8,6 +8,7 @@ from typing import Protocol
 
 import geopandas as gpd
 import numpy as np
+import pandas as pd
 import shapely
 from affine import Affine
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from shapely import box
 
 from ..contract.errors import GridError, InputError
 from ..core.progress import Progress
+from ..inventory.division import PART_NAMES
 from ..inventory.kinds import band_of, is_mask, kinds_of, probability_of_any
 from ..raster.grid import Grid
 from ..raster.landslides import Polygons, is_raster
@@ -162,6 +164,7 @@ class Layer:
         )
         if frame.crs is None:
             raise GridError(f"The {what} layer {path} has no CRS: assign its projection first.")
+        frame = _whole(frame)
         if frame.empty:
             progress.warning(f"The {what} layer {path} holds no landslide.")
         parts = int(shapely.get_num_geometries(frame.geometry.array).sum())
@@ -271,6 +274,18 @@ def evaluated_window(grid: Grid, area: Layer | None) -> Window:
             f"The area layer {area.path} lies outside {grid.describe()}: check its CRS and extent."
         )
     return Window(first_column, first_row, width, height)
+
+
+def _whole(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
+    """Return landslides as wholes, of which an inventory has source and runout apart.
+
+    Numbers may repeat where inventories were joined: parts of one landslide touch.
+    """
+    if not {"slide_id", "part"} <= set(frame.columns):
+        return frame
+    parted = frame["part"].isin(PART_NAMES.values())
+    wholes = frame[parted].dissolve("slide_id").explode()
+    return pd.concat([frame[~parted], wholes], ignore_index=True)
 
 
 def _require_near(one: Layer, reference: Layer) -> None:

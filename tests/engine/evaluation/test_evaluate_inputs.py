@@ -163,6 +163,22 @@ def test_a_dissolved_inventory_is_told(make_raster, tmp_path):
         assert warned == (name == "dissolved")
 
 
+def test_source_and_runout_are_one_landslide(make_raster, tmp_path):
+    """As an inventory has them apart; landslide 1 of another inventory is another one."""
+    shapes = [(10, 10, 14, 15), (10, 15, 14, 30), (30, 10, 34, 20), (50, 10, 54, 20)]
+    frame = gpd.GeoDataFrame(
+        {"slide_id": [1, 1, 1, 2], "part": ["source", "runout", "source", None]},
+        geometry=[box(LEFT + 10 * a, TOP - 10 * d, LEFT + 10 * c, TOP - 10 * b)
+                  for a, b, c, d in shapes],
+        crs=32632,
+    )  # fmt: skip
+    frame.to_file(tmp_path / "parts.gpkg")
+    reference = make_raster("r.tif", mask((10, 10, 4, 20), (30, 10, 4, 10), (50, 10, 4, 10)))
+    values = run(str(tmp_path / "parts.gpkg"), reference)
+    assert values["predicted_landslides"] == values["reference_landslides"] == 3
+    assert values["object_f1"] == values["f1"] == 1
+
+
 def test_landslides_smaller_than_a_pixel_are_told(make_raster, write_polygons):
     small = [rectangle(column + 0.6, 5.6, 0.2, 0.2) for column in (0, 0.25, 3, 900)]
     events = []
