@@ -27,6 +27,7 @@ from ..raster.source import Source
 from ..raster.threshold import Threshold
 from ..raster.undeclared import mark_unknown
 from ..raster.validity import UNDECLARED_FILL
+from ..vector.datums import tell_guess
 from ..vector.layers import read_vector
 
 REFERENCE = "reference"
@@ -203,6 +204,8 @@ class Layer:
         crs = data.grid.crs if isinstance(data, Source) else data.crs
         if crs != grid.crs:
             progress.message(f"The {self.what} is brought to {grid.describe().split(',')[0]}.")
+            bounds = data.grid.bounds if isinstance(data, Source) else tuple(data.total_bounds)
+            tell_guess(crs, grid.crs, bounds, self.what, progress)
         if isinstance(data, Source):
             return _raster(self, data, grid, threshold, progress)
         return PolygonReader(self._polygons_on(grid, grid.part(window), progress))

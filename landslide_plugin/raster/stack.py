@@ -20,6 +20,7 @@ from ..contract.tags import DATE
 from ..core.ahead import read_ahead
 from ..core.progress import Progress
 from ..core.system import cores
+from ..vector.datums import tell_guess
 from ..vector.layers import read_vector
 from .bands import layer_names
 from .declared import unique_names
@@ -102,19 +103,24 @@ class LayerStack:
         """
         if not paths:
             raise InputError("There is no layer to stack: choose at least one raster.")
+        told = progress or Progress()
         with ExitStack() as opened:
             layers = [opened.enter_context(Source.open(path, what=what)) for path in paths]
             grid = layers[0].grid
             if reference:
                 with Source.open(reference, what="reference") as source:
                     grid = source.grid
+            for layer in layers:
+                tell_guess(
+                    layer.grid.crs, grid.crs, layer.grid.bounds, f"{what} {layer.path}", told
+                )
             polygons = None
             if area:
                 polygons = read_vector(
-                    area, "area", crs=grid.crs, kinds=("Polygon",), progress=progress
+                    area, "area", crs=grid.crs, kinds=("Polygon",), progress=told
                 ).geometry
                 grid = _cut(grid, polygons)
-            mark_fill(layers, fill, progress or Progress(), kind=kind, sensor=sensor, within=grid)
+            mark_fill(layers, fill, told, kind=kind, sensor=sensor, within=grid)
             bands = [
                 band
                 for layer in layers

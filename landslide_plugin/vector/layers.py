@@ -78,7 +78,7 @@ def read_vector(
         wanted = CRS.from_user_input(wanted)
         named = zip(frames, names, strict=True)
         systems = [require_crs(frame.crs, name, what) for frame, name in named]
-        geometries = brought(geometries, file, systems, wanted)
+        geometries = brought(geometries, file, systems, wanted, what, told)
     if crs is not None and len(geometries):
         finite = placed(geometries, source, what, told)
         geometries, file, table = geometries[finite], file[finite], table[finite]

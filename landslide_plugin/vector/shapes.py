@@ -20,6 +20,7 @@ from ..contract.errors import GridError, InputError
 from ..core.access import formats, no_answer, require_allowed
 from ..core.progress import Progress
 from .copies import copies
+from .datums import tell_guess
 from .files import files_of
 from .parquet import is_parquet, read_geoparquet
 
@@ -87,7 +88,7 @@ def read_shapes(
         require_crs(system, name, what) for (_, system), name in zip(read, names, strict=True)
     ]
     wanted = CRS.from_user_input(crs)
-    geometries = brought(geometries, file, systems, wanted)
+    geometries = brought(geometries, file, systems, wanted, what, told)
     finite = placed(geometries, source, what, told)
     geometries, file = geometries[finite], file[finite]
     if len(names) == 1:
@@ -114,7 +115,12 @@ def _read(source: str, what: str, progress: Progress | None) -> tuple[Geometries
 
 
 def brought(
-    geometries: Geometries, file: NDArray[np.intp], systems: Sequence[CRS], wanted: CRS
+    geometries: Geometries,
+    file: NDArray[np.intp],
+    systems: Sequence[CRS],
+    wanted: CRS,
+    what: str,
+    progress: Progress,
 ) -> Geometries:
     """Bring geometries of several files to one CRS.
 
@@ -123,11 +129,17 @@ def brought(
         file: the number of each one's file.
         systems: CRS of each file.
         wanted: the CRS.
+        what: the layer's role in messages.
+        progress: warned where datums are taken for each other.
     """
     moved = geometries.copy()
     for system in set(systems) - {wanted}:
         numbers = [number for number, each in enumerate(systems) if each == system]
         those = np.isin(file, numbers)
+        if not those.any():
+            continue
+        left, bottom, right, top = shapely.total_bounds(geometries[those]).tolist()
+        tell_guess(system, wanted, (left, bottom, right, top), what, progress)
         transformer = Transformer.from_crs(system, wanted, always_xy=True)
         moved[those] = shapely.transform(
             geometries[those], transformer.transform, interleaved=False
