@@ -71,7 +71,7 @@ class Recipe:
             InputError: it can't be read, is no recipe, or a value is none of its own.
         """
         try:
-            content = json.loads(path.read_text(encoding="utf-8"))
+            content = json.loads(path.read_text(encoding="utf-8-sig"))  # as Windows saves it
         except (OSError, ValueError, RecursionError) as error:
             raise InputError(
                 f"The recipe {path} can't be read: choose a JSON file with steps."

@@ -31,8 +31,9 @@ def recipe(
     """Run the steps of a recipe; those that are done already are passed over.
 
     A step is done if it, and all before it, were run to their end with the same parameters into the
-    same folder; whether its data have changed since, or what it made is gone, is not looked at, but
-    for the result. A training that was broken off goes on from its checkpoint.
+    same folder, on the folder of data that is given; whether what lies in that has changed since,
+    or what a step made is gone, is not looked at, but for the result. A training that was broken
+    off goes on from its checkpoint.
 
     Args:
         recipe: JSON file; see the module `recipe`.
@@ -46,7 +47,8 @@ def recipe(
         `folder`, `result`, the path of what the recipe makes, and `steps`, the number that ran.
 
     Raises:
-        InputError: the file is no recipe, the data are not there, or a value is not the recipe's.
+        InputError: the file is no recipe, the data are not there, or others than those of the steps
+            that are done, or a value is not the recipe's.
         LandslideError: a step's own, with its number before it.
     """
     plan, work = Recipe.read(Path(recipe), values), Path(folder).absolute()
@@ -60,8 +62,10 @@ def recipe(
     require_folder(work / NOTE)
     ran, digests = 0, plan.digests()
     with locked(work / NOTE):
-        noted = read_note(work / NOTE).get("done")
-        done = noted if isinstance(noted, list) else []
+        note = read_note(work / NOTE)
+        done = note["done"] if isinstance(note.get("done"), list) else []
+        if done[:1] == digests[:1]:
+            _require_same_data(given, note.get("data"), work)
         for number, step in enumerate(ready.steps):
             name = f"Step {number + 1} of {len(ready.steps)}, {step.command}"
             is_done = done[: number + 1] == digests[: number + 1]
@@ -73,16 +77,36 @@ def recipe(
             part = progress.part(number / len(ready.steps), (number + 1) / len(ready.steps))
             _run(step, name, part)
             if not is_done:
-                _note(work, digests[: number + 1])
+                _note(work, digests[: number + 1], given)
             ran += 1
+    if ready.result and not Path(ready.result).exists():
+        progress.warning(f"None of the steps made the recipe's result, {ready.result}.")
     progress.update(1.0)
     return {"folder": str(work), "result": ready.result, "steps": ran}
 
 
-def _note(work: Path, done: list[str]) -> None:
+def _require_same_data(given: Path | None, noted: object, work: Path) -> None:
+    """Refuse to go on with other data than those of the steps that are done.
+
+    Those of a folder that is gone are taken to have moved.
+
+    Raises:
+        InputError: both folders are there.
+    """
+    if given is None or not isinstance(noted, str) or not Path(noted).is_dir():
+        return
+    if not given.samefile(noted):
+        raise InputError(
+            f"The steps that are done in {work} were run on the data in {noted}, not in {given}: "
+            "choose another folder for the work on these."
+        )
+
+
+def _note(work: Path, done: list[str], data: Path | None) -> None:
     """Write at once what is done, while the run that this is a part of goes on."""
     with together(), whole_file(work / NOTE) as path:
-        path.write_text(json.dumps({"done": done}), encoding="utf-8")
+        note = {"done": done, "data": None if data is None else str(data)}
+        path.write_text(json.dumps(note), encoding="utf-8")
 
 
 def _run(step: Step, name: str, progress: Progress) -> None:

@@ -99,6 +99,33 @@ def test_data_are_found_in_the_folder_that_is_given(cook, tmp_path):
     assert cook(step, data=str(tmp_path / "mine"))[0]["steps"] == 1
 
 
+def test_other_data_want_another_folder_and_those_that_moved_do_not(cook, tmp_path):
+    """Else the result would be that of the first data, whatever is given."""
+    cook(AREA, TERRAIN)
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+        (folder / "dem.tif").write_bytes((tmp_path / "work" / "area" / "dem.tif").read_bytes())
+    steps = [{**TERRAIN, "parameters": {**TERRAIN["parameters"], "input": "{data}/dem.tif"}}]
+    assert cook(*steps, data=str(first))[0]["steps"] == 1
+    with pytest.raises(InputError, match=r"were run on the data in .*first, not in .*second"):
+        cook(*steps, data=str(second))
+    assert cook(*steps, data=str(first))[0]["steps"] == 0
+    first.rename(tmp_path / "moved")
+    assert cook(*steps, data=str(tmp_path / "moved"))[0]["steps"] == 0
+
+
+def test_a_result_that_no_step_makes_is_told(cook, tmp_path):
+    said = cook(AREA, result="{work}/other.tif")[1]
+    assert said[-1].startswith("None of the steps made the recipe's result, ")
+
+
+def test_a_recipe_may_begin_with_the_mark_that_windows_writes(tmp_path):
+    path = tmp_path / "recipe.json"
+    path.write_text(json.dumps({"steps": [AREA]}), encoding="utf-8-sig")
+    assert [step.command for step in Recipe.read(path).steps] == ["demoarea"]
+
+
 def test_values_are_those_of_the_run_or_the_recipes_defaults(cook, tmp_path):
     step = {
         "command": "demoarea",
