@@ -39,11 +39,12 @@ class Evaluate(EngineAlgorithm):
         kappa, intersection over union of both classes and their mean, false positive rate and
         Matthews correlation. Areas and outlines: bias, mapping error and degree of matching, F
         score of outlines within a tolerance; areas and tolerance are of the ground, whatever the
-        CRS, as those of the inventory. Landslides, each feature of polygons being one: how many the
-        map touches, by size class, false alarms per square kilometre, matches at an intersection
-        over union above 0.5, and the frequency of their areas. Of a probability also average
-        precision, ROC, Brier score, reliability and the best threshold. Intervals that hold 95 %
-        come from a bootstrap over blocks of the area, since neighbouring pixels are alike.
+        CRS, as those of the inventory. Landslides, each feature of polygons being one, and in a
+        raster pixels that touch, if only at a corner, where its inventory has a polygon each: how
+        many the map touches, by size class, false alarms per square kilometre, matches at an
+        intersection over union above 0.5, and the frequency of their areas. Of a probability also
+        average precision, ROC, Brier score, reliability and the best threshold. Intervals that hold
+        95 % come from a bootstrap over blocks of the area, since neighbouring pixels are alike.
 
         Beside each score stands what a map without any landslide and one of nothing but landslide
         would get: landslides cover little of most areas, so overall accuracy alone says little. A
