@@ -5,7 +5,7 @@ And, of those that are not in the plugin's archive, the card that lies there in 
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -26,9 +26,9 @@ Written by `python -m experiments.shipped.cards` from the files in `models/weigh
 `landslide:map` without MODEL takes one of those at hand: that ship with the plugin, or lie in the
 folder `models` beside the engines, where *Fetch a model* and you put them. *Run a recipe* makes a
 model on your copy of the data, from the beginning to the file, by a recipe of `models/recipes`; of
-these, stack-demo came of `stack-demo.json`. sentinel2-rgb and vhr-rgb are older than recipes: they
-came of a script that an earlier version had, `experiments.shipped.train` of commit 4661f3a. The
-recipes `rgb-10m.json` and `rgb-vhr.json` have taken its place, and give such models, not these very
+these, rgb-vhr came of `rgb-vhr.json` and stack-demo of `stack-demo.json`. sentinel2-rgb is older
+than recipes: it came of a script that an earlier version had, `experiments.shipped.train` of commit
+4661f3a; the recipe `rgb-10m.json` has taken its place, and gives such a model, not these very
 weights. In a checkout `python -m experiments.shipped.measure` measures a model. Its figures stand
 beside those of a constant mask, the mean mask of the images that it was trained on.
 """
@@ -37,8 +37,6 @@ WAYS = {
     "fetch": "is not in the plugin's archive: fetched on wish, or made",
 }
 UNTOLD = "the file does not say"
-FOUND, RESIZED = 0.3, 256
-"""Of the figures in files made until November 2026."""
 FIGURES = {
     "precision": "precision",
     "recall": "recall",
@@ -70,11 +68,6 @@ def section(path: Path) -> str:
             "",
             *_test_table(test),
         ]
-        if resized := test.get("resized"):
-            title = f"The same, each image resized to {RESIZED} x {RESIZED} pixels first:"
-            lines += ["", title, "", *_test_table(resized)]
-        if files := test.get("files"):
-            lines += ["", f"Test images by file: {', '.join(files)}."]
     return "\n".join([*lines, ""])
 
 
@@ -82,13 +75,19 @@ def _measured(result: Mapping[str, Any]) -> list[str]:
     """Return what `measure` has written of a model."""
     return [
         f"Test images: {result['images with landslide']} with landslide, "
-        f"{result['images without']} without, of {result['models']} trainings by the recipe, each "
-        f"on those that it never saw. Looked at before: {_times(result)}. Mapped by *Predict*; "
-        "standard errors are over images, and false area is noticed from "
+        f"{result['images without']} without, mapped by models that the recipe made without them: "
+        f"{result['models']}, of {_span(result['epochs'])} epochs on "
+        f"{_span(result['training images'])} images. Looked at before: {_times(result)}. Mapped by "
+        "*Predict*; standard errors are over images, and false area is noticed from "
         f"{100 * FALSE_AREA:g} % of one on.",
         "",
         table(result["ways"]),
     ]
+
+
+def _span(numbers: Sequence[int]) -> str:
+    low, high = min(numbers), max(numbers)
+    return str(low) if low == high else f"{low} to {high}"
 
 
 def _facts(card: ModelCard, path: Path) -> list[str]:
@@ -181,14 +180,6 @@ def _test_table(test: Mapping[str, Any]) -> list[str]:
         for way, figures in ways.items()
     )
     lines += ["", f"False positive rate on images without landslide: {rates}."]
-    if "mean IoU of an image" in ways["model"]:
-        single = "; ".join(
-            f"{way} mean IoU {_number(figures['mean IoU of an image'])}, "
-            f"{_number(figures['share of images found'])} found "
-            f"({100 * FOUND:g} % of the landslide pixels)"
-            for way, figures in ways.items()
-        )
-        lines += ["", f"Images with landslide one by one, each counting alike: {single}."]
     return lines
 
 

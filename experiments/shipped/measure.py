@@ -20,6 +20,7 @@ from typing import Any
 
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.models.known_models import digest_of
+from landslide_mapper.models.model_file import load_card
 
 from .figures import Counts, constant_way, corners, count, figures, images_of, table
 from .lists import RECIPES, read_list
@@ -57,8 +58,11 @@ def measure(
                     )
             counts[CONSTANT][kind].extend(count(each, constant(each.values)) for each in part)
     whole, cropped = counts[CONSTANT]
+    trainings = [load_card(model).training for model, _ in pairs]
     return {
         "models": len(pairs),
+        "epochs": [each.get("epochs") for each in trainings],
+        "training images": [each.get("train_samples") for each in trainings],
         "images with landslide": len(cropped),
         "images without": len(whole) - len(cropped),
         "ways": {way: figures(*parts) for way, parts in counts.items()},

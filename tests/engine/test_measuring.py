@@ -115,6 +115,7 @@ def small(tmp_path):
         name="bright", architecture="compact_unet", arguments=arguments,
         task="semantic-segmentation", bands=RGB, mean=[100.0] * 3, std=[10.0] * 3, resolution=1.0,
         tile_size=32, classes=["background", "landslide"], temperature=3.0, threshold=0.5,
+        training={"epochs": 30, "train_samples": 1519},
     )  # fmt: skip
     save_model(tmp_path / "bright.safetensors", network, card)
     return tmp_path / "bright.safetensors", network, card
@@ -179,6 +180,7 @@ def tested(tmp_path):
 def test_each_way_to_map_stands_beside_the_constant_mask(small, tested):
     result = measure([(small[0], tested), (small[0], tested)])
     assert (result["images with landslide"], result["images without"]) == (2, 2)
+    assert (result["epochs"], result["training images"]) == ([30, 30], [1519, 1519])
     assert list(result["ways"]) == [*LAYOUTS, CONSTANT]
     constant = result["ways"][CONSTANT]
     assert constant["IoU"] == (1, 0) and constant["IoU on corners"][0] < 1

@@ -72,11 +72,11 @@ def test_an_image_for_a_model_that_does_not_ship_is_told_of_it(
     words = ("run", "landslide:map", "--", f"IMAGE={image}", *outputs)
     done = qgis_process(*words, LANDSLIDE_PYTHON=str(engine_python))
     assert done.returncode == 1
-    assert "Not at hand, but fit for it: vhr-rgb" in done.stderr
+    assert "Not at hand, but fit for it: rgb-vhr" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_how_to_have_that_model_is_said_without_an_engine(qgis_process):
-    done = qgis_process("run", "landslide:fetchmodel", "--", "NAME=vhr-rgb", LANDSLIDE_PYTHON="")
+    done = qgis_process("run", "landslide:fetchmodel", "--", "NAME=rgb-vhr", LANDSLIDE_PYTHON="")
     assert done.returncode == 1
     assert "'Run a recipe' (landslide:recipe) makes such a model by a recipe of" in done.stderr

@@ -112,24 +112,24 @@ class TestAtHand:
         assert folders() == [WEIGHTS, tmp_path / "home" / "models"]
 
     def test_an_image_for_one_that_is_not_there_is_told_of_it(self, as_in_the_zip):
-        with pytest.raises(InputError, match=r"fit for it: vhr-rgb; \"Fetch a model\" tells how"):
+        with pytest.raises(InputError, match=r"fit for it: rgb-vhr; \"Fetch a model\" tells how"):
             choose_model(RGB, 0.8, Given())
 
     def test_another_image_is_not(self, as_in_the_zip):
         choice = choose_model(RGB, 10.0, Given())
-        assert choice.card.name == "sentinel2-rgb" and "vhr-rgb" not in choice.reason
+        assert choice.card.name == "sentinel2-rgb" and "rgb-vhr" not in choice.reason
 
     def test_one_that_was_fetched_is_taken(self, as_in_the_zip):
-        path = WEIGHTS / "vhr-rgb.safetensors"
+        path = WEIGHTS / "rgb-vhr.safetensors"
         if not path.exists():
-            pytest.skip("vhr-rgb is not in this checkout")
+            pytest.skip("rgb-vhr is not in this checkout")
         models_folder().mkdir(parents=True)
         shutil.copy(path, models_folder())
         choice = choose_model(RGB, 0.8, Given())
-        assert choice.path == models_folder() / path.name and choice.card.name == "vhr-rgb"
+        assert choice.path == models_folder() / path.name and choice.card.name == "rgb-vhr"
 
     def test_one_that_marks_objects_is_not(self, as_in_the_zip):
-        card = ModelCard.from_item(to_be_had()["vhr-rgb"])
+        card = ModelCard.from_item(to_be_had()["rgb-vhr"])
         models_folder().mkdir(parents=True)
         item = json.dumps(replace(card, task=INSTANCE_TASK, name="boxes").to_item())
         save_file({"a": np.zeros(1)}, models_folder() / "boxes.safetensors", {ITEM_KEY: item})
@@ -137,8 +137,8 @@ class TestAtHand:
             choose_model(RGB, 0.8, Given())
 
     def test_its_rasters_have_its_threshold_even_where_it_is_not(self, as_in_the_zip):
-        card = ModelCard.from_item(to_be_had()["vhr-rgb"])
-        assert _of_card("gone.safetensors", "vhr-rgb") == card.threshold
+        card = ModelCard.from_item(to_be_had()["rgb-vhr"])
+        assert _of_card("gone.safetensors", "rgb-vhr") == card.threshold
         assert _of_card("", "nobody's") is None
 
 
@@ -179,7 +179,7 @@ class TestFetch:
         assert list(models_folder().iterdir()) == []
 
     def test_without_an_address_it_says_how_to_make_it(self):
-        model = replace(KNOWN["vhr-rgb"], address="")
+        model = replace(KNOWN["rgb-vhr"], address="")
         sentence = (
             r"'Run a recipe' \(landslide:recipe\) makes such a model by a recipe of .*recipes;"
         )

@@ -71,9 +71,9 @@ def test_what_is_written_is_read_to_the_last_digit(make, value):
         ({TAG: "70"}, 0.5, "tells of no threshold"),
         (made_by("sentinel2-rgb"), SHIPPED["sentinel2-rgb"], "that of the model sentinel2-rgb"),
         (made_by("sentinel2-rgb", threshold=0.2), 0.2, "the one the raster was made with"),
-        (made_by("vhr-rgb", model="gone.safetensors"), SHIPPED["vhr-rgb"], "that of the model"),
-        (made_by("../vhr-rgb"), 0.5, "tells of no threshold"),
-        (made_by("vhr-rgb") | {"LANDSLIDE_PARAMETERS": "[1]"}, SHIPPED["vhr-rgb"], "the model"),
+        (made_by("rgb-vhr", model="gone.safetensors"), SHIPPED["rgb-vhr"], "that of the model"),
+        (made_by("../rgb-vhr"), 0.5, "tells of no threshold"),
+        (made_by("rgb-vhr") | {"LANDSLIDE_PARAMETERS": "[1]"}, SHIPPED["rgb-vhr"], "the model"),
         (made_by("sentinel2-rgb") | {"LANDSLIDE_ALGORITHM": "landslide:stack"}, 0.5, "of no thr"),
     ],
 )  # fmt: skip
