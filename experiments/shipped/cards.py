@@ -75,7 +75,7 @@ def _measured(result: Mapping[str, Any]) -> list[str]:
     """Return what `measure` has written of a model."""
     return [
         f"Test images: {result['images with landslide']} with landslide, "
-        f"{result['images without']} without, mapped by models that the recipe made without them: "
+        f"{result['images without']} without; models that the recipe made without them: "
         f"{result['models']}, of {_span(result['epochs'])} epochs on "
         f"{_span(result['training images'])} images. Looked at before: {_times(result)}. Mapped by "
         "*Predict*; standard errors are over images, and false area is noticed from "
