@@ -17,7 +17,6 @@ from landslide_mapper.models.model_file import load_card, load_model
 from safetensors import safe_open
 
 from .figures import FALSE_AREA, table
-from .lists import RECIPES
 
 PAGE = Path(__file__).parents[2] / "docs" / "model-cards.md"
 HEAD = """# Models
@@ -57,7 +56,7 @@ def section(path: Path) -> str:
     card = load_card(path)
     lines = [f"## {card.name}", "", *_facts(card, path), ""]
     lines += [f"- {limit}" for limit in card.training.get("limits", [])]
-    measured = RECIPES / f"{card.name}.figures.json"
+    measured = path.with_name(f"{card.name}.figures.json")
     if measured.exists():
         lines += ["", *_measured(json.loads(measured.read_text(encoding="utf-8")))]
     elif test := card.metrics.get("test"):
