@@ -195,29 +195,34 @@ def _relief(layer: QgsRasterLayer) -> QgsHillshadeRenderer:
 
 
 def _inventory(layer: QgsVectorLayer) -> QgsFeatureRenderer:
-    """Red outlines; a colour a kind, or else source and runout apart, where they are told."""
-    outline = {"style": "no", "outline_color": LANDSLIDE.name(), "outline_width": "0.5"}
-    whole = QgsFillSymbol.createSimple(outline)
+    """Red outlines, or a colour a kind; source and runout apart, where they are told."""
     colors = _kind_colors(_values(layer, "kind"))
-    if len(colors) > 1:
-        categories = []
-        for name, color in colors.items():
-            symbol = QgsFillSymbol.createSimple({**outline, "outline_color": color.name()})
-            categories.append(QgsRendererCategory(name, symbol, name))
-        outline["outline_color"] = FAULT.name()
-        other = QgsFillSymbol.createSimple(outline)
-        categories.append(QgsRendererCategory("", other, "landslide of another kind"))
-        return QgsCategorizedSymbolRenderer("kind", categories)
-    if "source" not in _values(layer, "part"):
-        return QgsSingleSymbolRenderer(whole)
-    source = {**outline, "style": "b_diagonal", "color": SOURCE.name()}
-    source["outline_color"] = SOURCE.name()
-    categories = [
-        QgsRendererCategory("runout", whole, "landslide, runout"),
-        QgsRendererCategory("source", QgsFillSymbol.createSimple(source), "landslide, source"),
-        QgsRendererCategory("", whole.clone(), "landslide, whole"),
-    ]
-    return QgsCategorizedSymbolRenderer("part", categories)
+    parted = "source" in _values(layer, "part")
+    if len(colors) < 2:
+        if not parted:
+            return QgsSingleSymbolRenderer(_outlined(LANDSLIDE))
+        categories = [
+            QgsRendererCategory("runout", _outlined(LANDSLIDE), "landslide, runout"),
+            QgsRendererCategory("source", _outlined(SOURCE, hatched=True), "landslide, source"),
+            QgsRendererCategory("", _outlined(LANDSLIDE), "landslide, whole"),
+        ]
+        return QgsCategorizedSymbolRenderer("part", categories)
+    categories = []
+    for name, color in colors.items():
+        categories.append(QgsRendererCategory(name, _outlined(color), name))
+        for part in ("runout", "source") if parted else ():
+            both, hatched = f"{name}, {part}", part == "source"
+            categories.append(QgsRendererCategory(both, _outlined(color, hatched), both))
+    categories.append(QgsRendererCategory("", _outlined(FAULT), "landslide of another kind"))
+    told = """concat("kind", ', ' || "part")""" if parted else "kind"
+    return QgsCategorizedSymbolRenderer(told, categories)
+
+
+def _outlined(color: QColor, hatched: bool = False) -> QgsFillSymbol:
+    """Return a polygon's outline, with hatching as sources have."""
+    style = "b_diagonal" if hatched else "no"
+    outline = {"style": style, "color": color.name(), "outline_color": color.name()}
+    return QgsFillSymbol.createSimple({**outline, "outline_width": "0.5"})
 
 
 def _lines(layer: QgsVectorLayer) -> QgsFeatureRenderer:

@@ -107,9 +107,15 @@ def _read(
     else:
         path, layer = locate(source, what, progress)
         try:
-            frame = pyogrio.read_dataframe(path, force_2d=True, layer=layer, on_invalid="fix")
+            frame = pyogrio.read_dataframe(
+                path, force_2d=True, layer=layer, on_invalid="fix", fid_as_index=True
+            )
+            number = str(pyogrio.read_info(path, layer=layer)["fid_column"])
         except (DataSourceError, DataLayerError) as error:
             raise unreadable(source, what, error) from error
+        if number and number not in frame and number in columns:  # which GIS show as a field
+            frame[number] = frame.index
+        frame = frame.reset_index(drop=True)
     if "geometry" not in frame:
         raise no_geometry(source, what)
     for column in columns:

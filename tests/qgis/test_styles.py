@@ -5,7 +5,15 @@ import pytest
 from landslide_mapper.processing_algorithms import ALGORITHMS, styles
 from landslide_mapper.processing_algorithms.ramps import BANDS, label, ramp_of
 from osgeo import gdal, osr
-from qgis.core import QgsFeature, QgsGeometry, QgsRasterLayer, QgsVectorLayer
+from qgis.core import (
+    QgsExpression,
+    QgsExpressionContext,
+    QgsFeature,
+    QgsGeometry,
+    QgsRasterLayer,
+    QgsVectorLayer,
+)
+from qgis.PyQt.QtCore import Qt
 
 SQUARE = "POLYGON((0 0, 1 0, 1 1, 0 0))"
 
@@ -139,7 +147,7 @@ def vector(kind, field, values, wkt):
     for value in values:
         feature = QgsFeature(written.fields())
         feature.setGeometry(QgsGeometry.fromWkt(wkt))
-        feature.setAttributes([value])
+        feature.setAttributes(list(value) if isinstance(value, tuple) else [value])
         written.dataProvider().addFeature(feature)
     return written
 
@@ -171,6 +179,25 @@ def test_kinds_of_landslide_have_one_colour_each_in_mask_and_inventory(layer):
     assert drawn.pop("")  # what has no kind is drawn too
     assert {item.label: item.color.name() for item in painted} == drawn
     assert len(set(drawn.values())) == 2
+
+
+def test_source_and_runout_of_kinds_are_told_apart(qgis_app):
+    parts = [("fall", "source"), ("fall", "runout"), ("flow", None), (None, "source"), (None, None)]
+    inventory = vector("Polygon", "field=kind:string&field=part:string", parts, SQUARE)
+    styles.apply("inventory", inventory)
+    categories = {item.value(): item for item in inventory.renderer().categories()}
+    told, context = QgsExpression(inventory.renderer().classAttribute()), QgsExpressionContext()
+    hatched, colors = [], []
+    for feature in inventory.getFeatures():
+        context.setFeature(feature)
+        item = categories.get(told.evaluate(context), categories[""])
+        drawn = item.symbol().symbolLayer(0)
+        hatched.append(drawn.brushStyle() != Qt.BrushStyle.NoBrush)
+        colors.append(drawn.strokeColor().name())
+    fall, runout, flow, *others = colors
+    assert fall == runout != flow and set(others) == {styles.FAULT.name()}
+    assert hatched == [True, False, False, False, False]
+    assert list(categories)[:3] == ["fall", "fall, runout", "fall, source"]
 
 
 def test_landslides_of_one_kind_are_red(layer):

@@ -214,6 +214,11 @@ class TestRefused:
         with pytest.raises(InputError, match="no field kind; it has: unit"):
             read_vector(save([Point(0, 0)], unit=["x"]), "rivers", columns=["kind"])
 
+    def test_the_column_that_numbers_the_features_is_a_field(self, save):
+        path = save([Point(1, 0), Point(0, 0)], unit=["x", "y"])
+        frame, _ = messages(path, columns=["fid", "unit"])
+        assert frame[["fid", "unit"]].to_numpy().tolist() == [[1, "x"], [2, "y"]]
+
     def test_layers_apart(self):
         frame = gpd.GeoDataFrame(geometry=[box(0, 0, 1, 1)], crs=32632)
         grid = Grid(CRS.from_epsg(32632), from_origin(500000, 5000000, 10, 10), 5, 5)
