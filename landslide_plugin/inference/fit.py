@@ -16,6 +16,7 @@ from ..raster.heights import require_metres
 from ..raster.reflectance import (
     LARGEST,
     REFLECTANCE,
+    is_picture,
     read_as_reflectance,
     sampled,
     warn_of_unknown,
@@ -29,6 +30,7 @@ TEN_THOUSAND = 1e-4
 """What numbers of reflectance x 10000, on which models were trained too, are multiplied by."""
 _TOO_SMALL = 0.05
 """Share of a model's mean below which nearly all of a band is on another scale."""
+_BYTE = 255
 
 
 @contextmanager
@@ -151,7 +153,8 @@ def fit_units(card: ModelCard, source: Source, progress: Progress) -> ModelCard:
             f"asked about the same: {', '.join(sorted(brought))}."
         )
     fitted = replace(card, mean=mean, std=std)
-    _warn_if_smaller(fitted, source, [band for band in light if band not in located], progress)
+    unknown = [band for band in light if units.get(band) is None]
+    _warn_if_smaller(fitted, source, unknown, progress)
     return fitted
 
 
@@ -176,9 +179,13 @@ def _warn_if_smaller(card: ModelCard, source: Source, bands: list[str], progress
     """
     small = []
     for band in bands:
-        values = sampled(source, band)
-        mean = card.mean[card.bands.index(band)]
-        if values.size and np.percentile(np.abs(values), 98) < _TOO_SMALL * mean:
+        values, index = sampled(source, band), card.bands.index(band)
+        mean, std = card.mean[index], card.std[index]
+        is_larger = std**2 > mean * (_BYTE - mean)  # than numbers from 0 to 255 ever are
+        if values.size and (
+            np.percentile(np.abs(values), 98) < _TOO_SMALL * mean
+            or (is_larger and is_picture(source, band))
+        ):
             small.append(band)
     if small:
         progress.warning(

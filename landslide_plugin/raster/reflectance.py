@@ -91,7 +91,7 @@ def reflectance_units(source: Source, band: str, sensor: str = "auto") -> Units 
     if len(told) > 1:
         return None  # a mosaic of products that differ
     is_sentinel2 = sensor == "sentinel2" or re.fullmatch(r"B0\d", native, re.IGNORECASE)
-    return _UNSURE if is_sentinel2 and not _is_picture(source, band) else None
+    return _UNSURE if is_sentinel2 and not is_picture(source, band) else None
 
 
 def read_as_reflectance(
@@ -188,7 +188,7 @@ def warn_of_unknown(
     mend = remedy("", "give" if what == LAYERS else "stack its layers anew with")
     unsure = [name for name, units in told.items() if units and not units.certain]
     strange = [
-        name for name, units in told.items() if units is None and not _is_picture(*bands[name])
+        name for name, units in told.items() if units is None and not is_picture(*bands[name])
     ]
     if unsure:
         progress.warning(
@@ -240,7 +240,7 @@ def _is_reflectance(source: Source, band: str) -> bool:
     return not values.size or bool(np.percentile(np.abs(values), 98) <= LARGEST)
 
 
-def _is_picture(source: Source, band: str) -> bool:
+def is_picture(source: Source, band: str) -> bool:
     """Whether a band's numbers go up to 255."""
     if source.dataset.dtypes[source.index_of(band) - 1] == "uint8":
         return True

@@ -98,6 +98,21 @@ def test_reflectance_given_to_a_model_of_pictures_is_noticed(stacks):
     assert "red, nir are on another scale" in said[0][1]
 
 
+@pytest.mark.parametrize(
+    ("mean", "std", "is_told"), [(420, 150, True), (200, 130, True), (130, 70, False)]
+)
+@pytest.mark.parametrize("dtype", ["uint8", "uint16"])
+def test_bytes_given_to_a_model_of_larger_numbers_are_noticed(
+    make_raster, mean, std, is_told, dtype
+):
+    """Of 11 bits, say: no numbers up to 255 have its mean and deviation."""
+    values = np.random.default_rng(0).integers(0, 256, (3, *SHAPE)).astype(dtype)
+    path = make_raster("bytes.tif", values, bands=CARD.bands)
+    card = replace(PICTURE, mean=[mean, 20.0, mean], std=[std, 10.0, std])
+    _, said = network_gets(path, card)
+    assert ["red, nir are on another scale" in text for _, text in said] == [True] * is_told
+
+
 def test_a_card_with_a_light_of_its_own_is_left_alone(stacks):
     lit = replace(OLD, scene={"low": [1.0, 2.0, 3.0], "high": [4.0, 5.0, 6.0]})
     with Source.open(stacks["plus 1000"]) as source:
