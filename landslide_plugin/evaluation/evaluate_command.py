@@ -16,10 +16,11 @@ from ..raster.declared import unique_names
 from ..raster.grid import require_grids_overlap, tell_metres
 from ..raster.source import Source
 from .compare import Comparison, compare
+from .compared_grid import common_grid, evaluated_window
 from .export import all_numbers, numbers_of, write_table
 from .figures import COLOURS
 from .intervals import draws, interval, make_blocks
-from .layers import REFERENCE, Layer, Reader, common_grid, evaluated_window
+from .layers import REFERENCE, Layer, Reader
 from .report import Judged, Setting, accuracy_report, summary
 from .scores import all_landslide, no_landslide, scores
 

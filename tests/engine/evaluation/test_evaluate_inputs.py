@@ -11,6 +11,7 @@ from landslide_mapper.landslide_plugin.contract.errors import GridError, InputEr
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.scores import SCORES
+from landslide_mapper.landslide_plugin.inventory.measures import measures
 from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 from shapely import Polygon, box
@@ -205,6 +206,28 @@ def test_polygons_far_from_the_reference_are_refused(write_polygons, tmp_path):
     area = write_polygons("area.gpkg", rectangle(0, 0, 80, 60))
     with pytest.raises(InputError, match="lies outside"):
         run(str(path), reference, area=area)
+
+
+MARS = "+proj=longlat +a=3396190 +b=3376200 +no_defs"
+
+
+@pytest.mark.parametrize(
+    ("crs", "left", "bottom", "right", "top"),
+    [
+        ("EPSG:4326", 10, 89.95, 30, 89.96),  # UTM ends before the poles
+        ("EPSG:4326", 10, -82.01, 10.1, -82.0),
+        (MARS, 10, 5, 10.01, 5.01),
+        ('LOCAL_CS["site",UNIT["metre",1]]', 10, 5, 110, 105),
+    ],
+)
+def test_polygons_in_degrees_where_there_is_no_utm(tmp_path, crs, left, bottom, right, top):
+    outline = shapely.segmentize(box(left, bottom, right, top), (right - left) / 20)
+    frame = gpd.GeoDataFrame(geometry=[outline], crs=crs)
+    frame.to_file(tmp_path / "r.gpkg")
+    result = run(str(tmp_path / "r.gpkg"), str(tmp_path / "r.gpkg"))
+    (area,), _ = measures(np.array([outline]), frame.crs)
+    assert result["reference_area_m2"] == pytest.approx(area, rel=0.05)  # pixels
+    assert result["f1"] == 1
 
 
 def test_another_crs_is_told_and_reported(make_raster, write_polygons, tmp_path):
