@@ -16,7 +16,7 @@ from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_card, load_model
 from safetensors import safe_open
 
-from .figures import FALSE_AREA, table
+from .figures import FALSE_AREA, mean_of, table
 
 PAGE = Path(__file__).parents[2] / "docs" / "model-cards.md"
 HEAD = """# Models
@@ -58,7 +58,7 @@ def section(path: Path) -> str:
     lines += [f"- {limit}" for limit in card.training.get("limits", [])]
     measured = path.with_name(f"{card.name}.figures.json")
     if measured.exists():
-        lines += ["", *_measured(json.loads(measured.read_text(encoding="utf-8")))]
+        lines += ["", *_measured(json.loads(measured.read_text(encoding="utf-8"))["folds"])]
     elif test := card.metrics.get("test"):
         lines += [
             "",
@@ -70,17 +70,20 @@ def section(path: Path) -> str:
     return "\n".join([*lines, ""])
 
 
-def _measured(result: Mapping[str, Any]) -> list[str]:
-    """Return what `measure` has written of a model."""
+def _measured(folds: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return what `measure` has written of the folds of a model."""
+    with_landslide, without, images, epochs = (
+        [fold[name] for fold in folds]
+        for name in ("images with landslide", "images without", "training images", "epochs")
+    )
+    parts = ", ".join(f"{fold['part']} (looked at before: {_times(fold)})" for fold in folds)
     return [
-        f"Test images: {result['images with landslide']} with landslide, "
-        f"{result['images without']} without; models that the recipe made without them: "
-        f"{result['models']}, of {_span(result['epochs'])} epochs on "
-        f"{_span(result['training images'])} images. Looked at before: {_times(result)}. Mapped by "
-        "*Predict*; standard errors are over images, and false area is noticed from "
-        f"{100 * FALSE_AREA:g} % of one on.",
+        f"Test images: {sum(with_landslide)} with landslide, {sum(without)} without, by models "
+        f"that the recipe made without them, of {_span(epochs)} epochs on {_span(images)} images: "
+        f"{parts}. Mapped by *Predict*; figures are means of these parts, standard errors are over "
+        f"images, and false area is noticed from {100 * FALSE_AREA:g} % of one on.",
         "",
-        table(result["ways"]),
+        table(mean_of([fold["ways"] for fold in folds])),
     ]
 
 

@@ -4,7 +4,7 @@ Every figure stands beside that of a constant mask. Images without landslide cou
 little that they weigh as many as there are with landslide.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,7 +169,24 @@ def compare(ways: dict[str, Predict], samples: SampleSet) -> dict[str, Any]:
     return result
 
 
-def table(ways: dict[str, dict[str, Sequence[float]]]) -> str:
+def mean_of(folds: Sequence[Mapping[str, Mapping[str, Sequence[float]]]]) -> dict[str, Any]:
+    """Return the mean of each figure of some folds, by way to map, with its standard error.
+
+    The folds have no image in common, so that their errors add up by squares.
+    """
+    return {
+        way: {
+            name: (
+                sum(fold[way][name][0] for fold in folds) / len(folds),
+                sum(fold[way][name][1] ** 2 for fold in folds) ** 0.5 / len(folds),
+            )
+            for name in names
+        }
+        for way, names in folds[0].items()
+    }
+
+
+def table(ways: Mapping[str, Mapping[str, Sequence[float]]]) -> str:
     """Return a table in Markdown: a line a way to map, a column a figure."""
     names = list(next(iter(ways.values())))
     lines = [f"| mapped | {' | '.join(names)} |", "| --- |" + " --- |" * len(names)]

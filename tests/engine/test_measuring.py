@@ -1,5 +1,7 @@
 """How the models that ship are measured, and how samples are made coarser."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
@@ -12,8 +14,8 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 
 from experiments.shipped.data import RGB, coarsened
-from experiments.shipped.figures import Image, corners, count, figures, images_of, table
-from experiments.shipped.measure import CONSTANT, look, measure
+from experiments.shipped.figures import Image, corners, count, figures, images_of, mean_of, table
+from experiments.shipped.measure import CONSTANT, keep, look, measure
 from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images
 
 
@@ -178,9 +180,9 @@ def tested(tmp_path):
 
 
 def test_each_way_to_map_stands_beside_the_constant_mask(small, tested):
-    result = measure([(small[0], tested), (small[0], tested)])
-    assert (result["images with landslide"], result["images without"]) == (2, 2)
-    assert (result["epochs"], result["training images"]) == ([30, 30], [1519, 1519])
+    result = measure(small[0], tested)
+    assert (result["images with landslide"], result["images without"]) == (1, 1)
+    assert (result["epochs"], result["training images"]) == (30, 1519)
     assert list(result["ways"]) == [*LAYOUTS, CONSTANT]
     constant = result["ways"][CONSTANT]
     assert constant["IoU"] == (1, 0) and constant["IoU on corners"][0] < 1
@@ -189,18 +191,31 @@ def test_each_way_to_map_stands_beside_the_constant_mask(small, tested):
     assert [image.name for image in images_of(SampleSet.read(tested), "train")] == ["ls_0"]
 
 
+def test_of_folds_the_mean_is_told_and_errors_of_different_images_add_up_by_squares():
+    folds = [{"x": {"IoU": (0.5, 0.03)}}, {"x": {"IoU": (0.7, 0.04)}}]
+    assert mean_of(folds)["x"]["IoU"] == pytest.approx((0.6, 0.025))
+
+
+def test_a_fold_measured_again_takes_its_own_place_in_the_file(tmp_path):
+    path = tmp_path / "figures.json"
+    keep([{"part": "list 1", "looks": 0}], path)
+    keep([{"part": "list 0", "looks": 0}, {"part": "list 1", "looks": 1}], path)
+    folds = json.loads(path.read_text(encoding="utf-8"))["folds"]
+    assert folds == [{"part": "list 0", "looks": 0}, {"part": "list 1", "looks": 1}]
+
+
 def test_how_often_a_part_was_looked_at_before_is_noted(small, tested, tmp_path, monkeypatch):
     (tmp_path / "bijie.csv").write_text("file,fold\nls_0,1\nls_1,0\nnls_0,3\n", encoding="utf-8")
     monkeypatch.setattr("experiments.shipped.measure.RECIPES", tmp_path)
     log = tmp_path / "looked_at.csv"
     log.write_text("date,data,images,model,digest\n", encoding="utf-8")
-    assert [look([(small[0], tested)], log) for _ in range(3)] == [0, 1, 2]
+    assert [look(small[0], tested, log) for _ in range(3)] == [0, 1, 2]
     lines = log.read_text(encoding="utf-8").splitlines()[1:]
     assert len(lines) == 3
     assert lines[0].split(",")[1:4] == ["bijie.csv 0 3", "2", "bright"]
     assert len({line.split(",")[4] for line in lines}) == 1 and len(lines[0].split(",")[4]) == 12
     (tmp_path / "bijie.csv").write_text("file,fold\nls_1,1\nnls_0,1\n", encoding="utf-8")
-    assert look([(small[0], tested)], log) == 0
+    assert look(small[0], tested, log) == 0
 
 
 def test_coarsened_samples_are_the_mean_of_what_their_pixels_cover(samples, tmp_path):
