@@ -13,6 +13,7 @@ from ..core.progress import Progress
 from ..vector.layers import write_vector
 
 STYLE = Path(__file__).with_name("inventory.qml")
+SHAPEFILE = (".shp", ".shz", ".shp.zip")
 SHORT = {name: field.short for name, field in FIELDS.items() if field.short}
 
 
@@ -34,7 +35,7 @@ def write_inventory(
         OutputError: see `write_vector`.
     """
     ending = Path(output).suffix.lower()
-    if ending == ".shp":
+    if output.lower().endswith(SHAPEFILE):
         frame = frame.rename(columns=SHORT)
         changed = ", ".join(f"{name} is {short}" for name, short in SHORT.items())
         progress.message(f"A Shapefile's names have at most ten letters: {changed}.")

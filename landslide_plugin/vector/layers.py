@@ -13,11 +13,12 @@ import pyogrio.raw
 from pandas.api.types import is_numeric_dtype
 from pyogrio.errors import DataLayerError, DataSourceError
 from pyproj import CRS
+from shapely import box
 
 from ..contract.errors import InputError, OutputError
 from ..core.access import formats
 from ..core.progress import Progress
-from ..outputs.whole import require_folder, whole_file
+from ..outputs.whole import require_folder, scratch_folder, whole_file
 from .copies import copies
 from .files import files_of
 from .parquet import is_parquet, read_geoparquet
@@ -32,6 +33,8 @@ from .shapes import (
     unreadable,
     usable,
 )
+
+_TRIAL = gpd.GeoDataFrame({"id": [1]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:4326")
 
 
 def read_vector(
@@ -203,7 +206,8 @@ def require_vector_output(path: str | Path) -> None:
     """Refuse a destination that `write_vector` could not write to, before any long work.
 
     Raises:
-        OutputError: no format has such an ending, or the folder is missing or read-only.
+        OutputError: no format has such an ending, or one that takes no polygons, such as CSV, or
+            calls its file otherwise; or the folder is missing or read-only.
     """
     try:
         pyogrio.detect_write_driver(path)
@@ -212,3 +216,17 @@ def require_vector_output(path: str | Path) -> None:
             f"{path} has no ending that tells its format: choose one such as .gpkg{formats()}."
         ) from error
     require_folder(path)
+    with scratch_folder(path) as folder:
+        trial = folder / Path(path).name
+        try:
+            pyogrio.write_dataframe(_TRIAL, trial)
+        except (DataSourceError, DataLayerError, ValueError) as error:
+            raise OutputError(
+                f"{path} can't be written: its format takes no polygons with fields ({error}); "
+                f"choose one such as .gpkg{formats()}."
+            ) from error
+        if not trial.exists():
+            raise OutputError(
+                f"{path} can't be written: GDAL would call it otherwise; choose an ending in small "
+                "letters."
+            )
