@@ -47,7 +47,7 @@ class ImportSamples(EngineAlgorithm):
         """Yield each parameter and its help."""
         folder = QgsProcessingParameterFile.Behavior.Folder
         yield (
-            QgsProcessingParameterFile("IMAGES", "Folder of images", folder),
+            later(QgsProcessingParameterFile("IMAGES", "Folder of images", folder)),
             "The image tiles, TIFF, PNG, JPEG, WebP, .npy or .h5, of any size.",
         )
         yield (
@@ -60,7 +60,9 @@ class ImportSamples(EngineAlgorithm):
             later(
                 QgsProcessingParameterFile("WITHOUT", "Folder of images without landslide", folder)
             ),
-            "More images, none of which holds a landslide; needed where there are no masks.",
+            "More images, none of which holds a landslide; needed where there are no masks. "
+            "Without a folder of images they are a set of their own, which Train a model takes as "
+            "further samples beside those with landslides.",
         )
         yield (
             asked(choices.ImportSamples.BANDS),

@@ -74,7 +74,7 @@ def find_tiles(
     """List images with their masks, all checked, sorted by name.
 
     Args:
-        images: folder of images; see `pair_files`.
+        images: folder of images; see `pair_files`. "" for none but those without landslide.
         masks: folder of masks; it may be the same. Empty where all images hold a landslide of
             which it is not known where.
         without: folder of more images, none of which holds a landslide; "" for none.
@@ -89,17 +89,19 @@ def find_tiles(
     Raises:
         InputError: a folder is missing, holds nothing fit, or an image and its mask differ.
     """
-    folder, clear = Path(images), Path(without or images)
-    others = image_files(clear, "images without landslide", but=folder) if without else []
+    folder, clear = Path(images or without), Path(without or images)
+    but = folder if images else None
+    others = image_files(clear, "images without landslide", but=but) if without else []
+    pairs: dict[Path, Path | None] = {}
     if masks:
         pairs = _masked(folder, Path(masks), missing, progress)
-    else:
+    elif images:
         pairs = dict.fromkeys(image_files(folder, "images", but=clear))
     inside = set(others)  # the one folder may lie in the other
     # of two folders each image's name says which
     root = folder if masks else folder.parent
     wanted = [(image, mask, root) for image, mask in pairs.items() if image not in inside]
-    wanted += [(image, None, clear.parent) for image in others]
+    wanted += [(image, None, clear.parent if images else clear) for image in others]
     looked = progress.part(0, 0.3).track(wanted, len(wanted))
     survey = MaskSurvey()
     tiles = [
@@ -110,7 +112,7 @@ def find_tiles(
     if masks:
         rule = survey.rule(instances, progress)
         tiles = tiles if rule == PLAIN else [_read_by(rule, tile) for tile in tiles]
-    if not any(tile.holds for tile in tiles):
+    if images and not any(tile.holds for tile in tiles):
         raise InputError(f"No mask in {masks} has a landslide pixel (a value above 0).")
     return _draw(tiles, limit, seed, half=not masks)
 
@@ -157,7 +159,7 @@ class TileImport:
         holds = np.array([tile.holds for tile in tiles])
         by_image = writer.labels == IMAGE_LABELS
         given = self.split in ("list", "folders")
-        for flag in () if given else (True, False) if by_image else (True,):
+        for flag in () if given else (True, False) if by_image else (bool(holds.any()),):
             counts = [int((holds[split == index] == flag).sum()) for index in range(len(SPLITS))]
             require_splits(counts, self.fractions, flag)
         assigned = zip(tiles, split, block, strict=True)
@@ -181,6 +183,8 @@ class TileImport:
     ) -> tuple[NDArray[np.int64], NDArray[np.int64], str]:
         """Return the split and the block of each tile, and the kind of split."""
         holds = np.array([tile.holds for tile in tiles], np.int64)
+        if not holds.any():
+            holds = 1 - holds  # none is wanted in particular
         none = np.zeros(len(tiles), np.int64)
         if self.split in ("list", "folders"):
             images = [tile.source for tile in tiles]

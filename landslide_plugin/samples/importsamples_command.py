@@ -17,7 +17,7 @@ from .splits import check_fractions
 
 def importsamples(
     *,
-    images: str,
+    images: str = "",
     masks: str = "",
     without: str = "",
     output: str,
@@ -46,10 +46,12 @@ def importsamples(
     """Import plain image tiles, as public data sets come (Bijie, Landslide4Sense).
 
     With masks every pixel is labelled. Without, an image is as a whole: each of the one folder
-    holds a landslide, none of the other does; `trainweak` learns from such.
+    holds a landslide, none of the other does; `trainweak` learns from such. Images without
+    landslide alone have all of their pixels labelled: `train` takes them as further samples.
 
     Args:
         images: folder of images, .png .jpg .tif .webp .npy .h5, of any size, in any folders.
+            Empty where there are none but those without landslide.
         masks: folder of masks; it may be the same. See `pair_files` for the names that belong
             together, and `masks.MaskSurvey` for what of a mask is landslide. Empty for image
             labels.
@@ -89,6 +91,11 @@ def importsamples(
             "No band names are given, or one is given twice: name the bands of the images in "
             "their order."
         )
+    if not images and (masks or not without):
+        raise InputError(
+            "No images are given: choose their folder; only images without landslide (WITHOUT) "
+            "may come alone."
+        )
     if not masks and not without:
         raise InputError(
             "Neither masks nor images without landslide are given: choose the folder of masks, or "
@@ -118,7 +125,7 @@ def importsamples(
             fractions=fractions,
             seed=seed,
         )
-        labels = PIXEL_LABELS if masks else IMAGE_LABELS
+        labels = IMAGE_LABELS if images and not masks else PIXEL_LABELS
         writer = SampleWriter(folder, list(bands), labels, tags=origin.tags())
         result = work.run(tiles, writer, progress)
     progress.update(1)

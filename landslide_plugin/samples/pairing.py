@@ -44,26 +44,27 @@ def pair_files(images: Path, masks: Path) -> dict[Path, Path | None]:
     return pairs
 
 
-def image_files(folder: Path, what: str, but: Path) -> list[Path]:
+def image_files(folder: Path, what: str, but: Path | None) -> list[Path]:
     """Return the images of a folder and all folders in it, sorted.
 
     Args:
         folder: the folder.
         what: "images" or the like.
-        but: a folder whose images are left out where it lies in the other.
+        but: a folder whose images are left out where it lies in the other; None for none.
 
     Raises:
         InputError: the folder is missing, holds no image, or is that to be left out.
     """
     _require_folder(folder, what)
-    if folder.resolve() == but.resolve():
+    apart = but and but.resolve()
+    if folder.resolve() == apart:
         raise InputError(
             f"{folder} is given both for images with and for images without landslide: choose a "
             "folder for each."
         )
-    within = folder.resolve() in but.resolve().parents
+    within = apart is not None and folder.resolve() in apart.parents
     pictures = [
-        path for path in _files(folder) if not within or but.resolve() not in path.resolve().parents
+        path for path in _files(folder) if not within or apart not in path.resolve().parents
     ]
     _require_some(pictures, folder)
     return pictures

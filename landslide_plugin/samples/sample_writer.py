@@ -256,7 +256,7 @@ class SampleWriter:
                     "unusually much: if ground and landslide are the wrong way round, invert the "
                     "labels."
                 )
-        few = []
+        few, some = [], any(sample.holds_landslide for sample in self.samples)
         for split in SPLITS:
             patches = [sample for sample in self.samples if sample.split == split]
             if not patches:
@@ -267,7 +267,8 @@ class SampleWriter:
                 counts = ratio(self._pixels[split, True], self._pixels[split, False])
                 told += f"; landslide to background pixels {counts}"
             progress.message(f"{told}.")
-            if split != "train" and (len(patches) < FEW_PATCHES or with_landslide < FEW_LANDSLIDES):
+            short = len(patches) < FEW_PATCHES or with_landslide < FEW_LANDSLIDES
+            if split != "train" and short and some:
                 few.append(f"{split} has {len(patches)}, {with_landslide} with landslides")
         if few:
             progress.warning(

@@ -11,6 +11,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError, Output
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
+from landslide_mapper.landslide_plugin.samples.joined import join
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.samples.splits import folds
 from PIL import Image
@@ -357,6 +358,21 @@ def test_images_without_landslide_come_beside_masks(tmp_path, bijie_like, two_fo
     assert len(written.samples) == 15 + 6
 
 
+def test_images_without_landslide_alone_join_samples_with(tmp_path, bijie_like, two_folders):
+    """Ground of elsewhere, on which a model saw landslides, is background to train on."""
+    events: list[dict[str, str]] = []
+    values, written = run(tmp_path, events, without=two_folders["without"], validation=0.34)
+    assert (values["train"], values["validation"], written.imbalance) == (4, 2, 0)
+    assert sorted(sample.source for sample in written.samples) == [f"{i}.png" for i in range(6)]
+    assert not any(written.load(sample)[2].any() for sample in written.samples)
+    assert not any("Few patches" in event.get("text", "") for event in events)
+    (tmp_path / "first").mkdir()
+    _, first = run(tmp_path / "first", **bijie_like)
+    joined = join([first, written], [], False, Progress())
+    assert len(joined.of_split("train")) == len(first.of_split("train")) + 4
+    assert 0 < joined.imbalance < first.imbalance
+
+
 @pytest.mark.parametrize("inner", ["images", "without"])
 def test_the_one_folder_may_lie_in_the_other(tmp_path, two_folders, inner):
     outer = "without" if inner == "images" else "images"
@@ -382,6 +398,8 @@ def test_bad_image_labels(tmp_path, two_folders):
     before = sorted(tmp_path.iterdir())
     for match, options in (
         ("Neither masks nor images without landslide", {"without": ""}),
+        ("No images are given", {"images": "", "masks": two_folders["images"]}),
+        ("No images are given", {"images": "", "without": ""}),
         ("is given both for", {"without": two_folders["images"]}),
         ("empty holds no image", {"without": str(tmp_path / "empty")}),
         ("empty holds no image", {"images": str(tmp_path / "empty")}),
