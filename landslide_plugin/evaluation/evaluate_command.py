@@ -82,8 +82,12 @@ def evaluate(
             for key, path in (("html", html), ("json", json), ("csv", csv))
             if path
         }
-        layers = [Layer.open(path, _role(path, paths), files, notes) for path in paths]
-        truth = Layer.open(reference, REFERENCE, files, notes)
+        *looking, last = notes.part(0, 0.1).parts(len(paths) + 1)
+        layers = [
+            Layer.open(path, _role(path, paths), files, part)
+            for path, part in zip(paths, looking, strict=True)
+        ]
+        truth = Layer.open(reference, REFERENCE, files, last)
         limits = Layer.polygons(area, "area", notes) if area else None
         grid = common_grid(layers, truth, limits, notes)
         window = evaluated_window(grid, limits)
@@ -101,7 +105,7 @@ def evaluate(
             grid,
             window,
             tolerance,
-            progress.part(0, 0.85),
+            progress.part(0.1, 0.85),
         )
         maps, setting = _judge(comparison, layers, readers, block_size, notes)
         progress.message(summary(comparison, maps))

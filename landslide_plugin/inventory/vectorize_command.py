@@ -186,9 +186,10 @@ class _Drawn:
 
 def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
     """Draw the landslides of one raster."""
-    looking, drawing = progress.part(0, 0.05), progress.part(0.05, 1)
+    opening, looking = progress.part(0, 0.05).parts(2)
+    drawing = progress.part(0.05, 1)
     with ExitStack() as stack:
-        source = _open(path, stack, progress)
+        source = _open(path, stack, opening)
         threshold, base = _thresholds(source, wishes.threshold, wishes.grow, progress)
         terrain = (
             open_terrain(wishes.factors, source, stack, wishes.fill, looking)

@@ -97,7 +97,7 @@ def mark_unknown(mask: Source, band: str, progress: Progress) -> list[float]:
     Args:
         mask: all of it is read once.
         band: its name.
-        progress: where it is said.
+        progress: where it is said, and told how much is read.
 
     Returns:
         The other values above 0, in order; none where they are decimal numbers.
@@ -112,6 +112,7 @@ def mark_unknown(mask: Source, band: str, progress: Progress) -> list[float]:
         return []
     counts: Counter[float] = Counter()
     for window in mask.grid.windows(_MEGABYTES, 1):
+        progress.update(window.row_off / mask.grid.height)
         (values,), (valid,) = mask.read_stored(window, [index])
         for value, count in zip(*counted(values[valid].astype(kind)), strict=True):
             counts[float(value)] += int(count)

@@ -302,7 +302,7 @@ def find_layers(
             else any above 0.
         area: path of polygons; none when empty.
         alarms: path of the raster of alarms; none when empty.
-        progress: told of polygons left out.
+        progress: told of polygons left out, and how much of a raster is looked at.
 
     Raises:
         InputError: a layer can't be read, or the values don't fit it.

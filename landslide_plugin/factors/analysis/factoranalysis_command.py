@@ -75,7 +75,8 @@ def factoranalysis(
             LayerStack.open([stack], area=area, fill=fill, progress=progress.part(0, 0.05))
         )
         tell_metres(layers.grid, progress, "the side of the blocks that are held back")
-        labels = _open_landslides(landslides, layers.grid, files, progress)
+        looking = progress.part(0.05, 0.07)
+        labels = _open_landslides(landslides, layers.grid, files, looking)
         analysis = _analyse(layers, labels, classes, seed, progress)
         progress.message(summary(analysis))
         if rows:
@@ -103,7 +104,7 @@ def _analyse(
     stack: LayerStack, landslides: Landslides, classes: int, seed: int, progress: Progress
 ) -> Analysis:
     factors = factors_of(stack)
-    sample = draw_sample(stack, landslides, seed, progress.part(0.05, 0.15))
+    sample = draw_sample(stack, landslides, seed, progress.part(0.07, 0.15))
     varying = _varying(factors, sample, progress)
     ordered = _ordered(stack, factors, progress)
     counted = survey(stack, landslides, factors, sample, classes, progress.part(0.15, 0.35))

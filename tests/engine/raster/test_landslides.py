@@ -9,6 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.raster import undeclared
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.landslides import (
     UNLABELLED,
@@ -59,7 +60,8 @@ def test_what_stands_for_nothing_beside_numbers_of_landslides_is_not_known(make_
         assert least_landslide(mask, None, "", Progress(said.append)) is None
         ids = Mask(mask).ids(Window(0, 0, 3, 2))
     assert ids.tolist() == [[0, 1, 1], [0, UNLABELLED, UNLABELLED]]
-    assert said[0]["text"].startswith(f"{nothing} on 33 % of the pixels of")
+    (text,) = [event["text"] for event in said if "text" in event and "declare" in event["text"]]
+    assert text.startswith(f"{nothing} on 33 % of the pixels of")
 
 
 @pytest.mark.parametrize("nodata", [None, 255])
@@ -68,8 +70,16 @@ def test_whole_numbers_that_may_be_probabilities_are_said_to_be_landslide(make_r
     with Source.open(make_raster("m.tif", np.array([[0, 30, 80]], np.uint8), nodata=nodata)) as one:
         assert least_landslide(one, None, "say from which on", Progress(said.append)) is None
         assert least_landslide(one, 50, "", Progress(said.append)) == 50
-    (text,) = [event["text"] for event in said]
+    (text,) = [event["text"] for event in said if "text" in event]
     assert "has whole numbers up to 80, and all above 0 are taken for landslide" in text
+
+
+def test_looking_through_a_mask_tells_how_far_it_is(make_raster, monkeypatch):
+    monkeypatch.setattr(undeclared, "_MEGABYTES", 0.01)  # blocks of 256 rows
+    events: list[dict[str, float]] = []
+    with Source.open(make_raster("tall.tif", np.ones((1024, 8), np.uint8))) as mask:
+        least_landslide(mask, None, "", Progress(events.append, 0.2, 0.4))
+    assert [event["percent"] for event in events] == [20, 25, 30, 35]
 
 
 def test_a_mask_of_255_alone_is_one(make_raster):
