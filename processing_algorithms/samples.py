@@ -60,7 +60,8 @@ class Samples(EngineAlgorithm):
             QgsProcessingParameterMultipleLayers(
                 "STACK", "Stacks", QgsProcessing.SourceType.TypeRaster
             ),
-            "One stack, or several of the same bands and resolution.",
+            "One stack, or several of the same bands and resolution; a class of geology or the "
+            "like that one of them lacks is 0 there.",
         )
         yield (
             QgsProcessingParameterMapLayer(

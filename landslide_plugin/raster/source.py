@@ -15,7 +15,7 @@ from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from ..contract.errors import GridError, InputError
-from .declared import band_numbers, file_of, scaling_of
+from .declared import Scaling, band_numbers, file_of, scaling_of
 from .grid import Grid, require_grids_overlap, require_north_up, require_on_earth
 from .kinds import THEMATIC, Kind, is_direction, kinds_of
 from .mosaic import open_image
@@ -285,6 +285,12 @@ class Source:
         return bool(
             self._kind(band).is_classes or self.class_names(band) or self.class_of(band) is not None
         )
+
+    def add_zeros(self, band: str, like: str) -> None:
+        """Give it a band that is 0 wherever another one is valid, as of a class that is nowhere."""
+        self._numbers = {**self._numbers, band: self.index_of(like)}
+        self.scaling[band] = Scaling(0.0, 0.0)
+        self.bands.append(band)
 
     def is_ordinal(self, band: str) -> bool:
         """Return whether a categorical band's values are levels, whose order says something."""

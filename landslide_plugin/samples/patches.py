@@ -159,13 +159,24 @@ def offsets(length: int, tile_size: int, stride: int) -> NDArray[np.int64]:
     return np.array(starts if starts[-1] == last else [*starts, last], np.int64)
 
 
-def require_same_bands(stacks: Sequence[Source]) -> None:
+def require_same_bands(stacks: Sequence[Source], progress: Progress) -> None:
     """Refuse stacks whose bands or pixel sizes differ.
+
+    Of classes of one factor each stack gets those that only others hold, as 0 everywhere.
+
+    Args:
+        stacks: all of them.
+        progress: told of such classes.
 
     Raises:
         InputError: they do; the message names the first such stack.
     """
     first = stacks[0]
+    for stack in stacks:
+        if absent := _add_absent_classes(stack, stacks):
+            progress.message(
+                f"{stack.path} has no class {', '.join(absent)}, which others have: 0 there."
+            )
     for stack in stacks[1:]:
         if sorted(stack.bands) != sorted(first.bands):
             raise InputError(
@@ -177,6 +188,22 @@ def require_same_bands(stacks: Sequence[Source]) -> None:
                 f"{stack.path} has pixels of {stack.grid.resolution:.3g} m, but {first.path} of "
                 f"{first.grid.resolution:.3g} m: resample them to one pixel size."
             )
+
+
+def _add_absent_classes(stack: Source, stacks: Sequence[Source]) -> list[str]:
+    """Give a stack a band of 0 for each class of its factors that only others hold; return these.
+
+    Stacks of separate maps of geology have a band for each class that occurs in each.
+    """
+    factors = {told[0]: band for band in stack.bands if (told := stack.class_of(band))}
+    added = []
+    for other in stacks:
+        for band in other.bands:
+            told = other.class_of(band)
+            if told and told[0] in factors and band not in stack.bands:
+                stack.add_zeros(band, factors[told[0]])
+                added.append(band)
+    return added
 
 
 def require_tile_fits(grid: Grid, path: str, tile_size: int) -> None:

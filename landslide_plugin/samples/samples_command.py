@@ -59,7 +59,8 @@ def samples(
     (stride, background, hard negatives) then has no use.
 
     Args:
-        stack: rasters with the same bands and pixel size.
+        stack: rasters with the same bands and pixel size; a class of lithology or the like that
+            one lacks and another holds is 0 there.
         landslides: polygons, or a raster (landslide above 0; its nodata, unless that is 0, is not
             known); with a field points or polygons.
         field: field of yes and no; none when empty.
@@ -108,7 +109,7 @@ def samples(
         raise InputError("No stack is given: choose at least one raster.")
     with ExitStack() as files, whole_folder(output) as folder:
         stacks = [files.enter_context(Source.open(path, what="stack")) for path in paths]
-        require_same_bands(stacks)
+        require_same_bands(stacks, progress)
         for source in stacks:
             require_tile_fits(source.grid, source.path, tile_size)
             require_metres(source)
@@ -123,10 +124,11 @@ def samples(
             cutting = progress.part(0.1, 1)
             kind = cut_sites(sites, stacks[0].grid, writer, split, fractions, seed, cutting)
         else:
-            layers = find_layers(stacks, landslides, low, high, area, hard_negatives, progress)
+            looking = progress.part(0.1, 0.12)
+            layers = find_layers(stacks, landslides, low, high, area, hard_negatives, looking)
             cutter = Cutter(layers, writer, tile_size)
             hardness = _hardness(layers[0].alarms, hard_threshold, hard_share, progress)
-            cutter.find(stride, hardness, progress.part(0.1, 0.2))
+            cutter.find(stride, hardness, progress.part(0.12, 0.2))
             parts = cutter.assign(split, fractions, seed, progress)
             cutter.cut(parts, fractions, background, seed, progress.part(0.2, 1))
             kind, before = parts.description, cutter.pixels

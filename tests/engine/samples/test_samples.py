@@ -325,3 +325,29 @@ class TestUnits:
         old = SampleSet.read(written.folder)
         assert old.units_of(old.bands) == []
         assert repr(old) == repr(written)  # by which trainings find their checkpoints
+
+
+def test_a_class_that_one_stack_lacks_is_0_there(tmp_path, make_raster, landslides):
+    """As stacks of separate maps of geology have bands for other classes each."""
+    ramp = np.tile(np.arange(256, dtype=np.float32), (256, 1))
+    stacks = []
+    for name, other in (("west", "gneiss"), ("east", "marl")):
+        west = ramp < 128
+        image = np.stack([ramp, west, ~west]).astype(np.float32)
+        bands = ["slope", "lithology_basalt", f"lithology_{other}"]
+        stacks.append(make_raster(f"{name}.tif", image, bands=bands, nodata=-9999))
+        with rasterio.open(stacks[-1], "r+") as dataset:
+            for index, rock in ((2, "Basalt"), (3, other.title())):
+                dataset.update_tags(index, CLASS_OF="lithology", CLASS_NAME=rock)
+    events: list[dict[str, str]] = []
+    _, written = make(tmp_path, stacks, landslides, events)
+    assert written.bands == [
+        "slope", "lithology_basalt", "lithology_gneiss", "lithology_marl",
+    ]  # fmt: skip
+    for sample in written.samples:
+        image, valid, _ = written.load(sample)
+        absent, held = (3, 2) if sample.source == stacks[0] else (2, 3)
+        assert valid.all() and not image[absent].any()
+        assert (image[held] == 1 - image[1]).all() and (image[1] == (image[0] < 128)).all()
+    said = [event["text"] for event in events if "text" in event]
+    assert f"{stacks[1]} has no class lithology_gneiss, which others have: 0 there." in said
