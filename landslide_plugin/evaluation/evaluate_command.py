@@ -20,7 +20,7 @@ from .compared_grid import common_grid, evaluated_window
 from .export import all_numbers, numbers_of, write_table
 from .figures import COLOURS
 from .intervals import draws, interval, make_blocks
-from .layers import REFERENCE, Layer, Reader
+from .layers import AREA, REFERENCE, Layer, Reader
 from .report import Judged, Setting, accuracy_report, summary
 from .scores import all_landslide, no_landslide, scores
 
@@ -88,7 +88,7 @@ def evaluate(
             for path, part in zip(paths, looking, strict=True)
         ]
         truth = Layer.open(reference, REFERENCE, files, last)
-        limits = Layer.polygons(area, "area", notes) if area else None
+        limits = Layer.polygons(area, AREA, notes) if area else None
         grid = common_grid(layers, truth, limits, notes)
         window = evaluated_window(grid, limits)
         tell_metres(grid.part(window), notes, "the side of the blocks for intervals")

@@ -30,6 +30,8 @@ from ..vector.layers import read_vector
 
 REFERENCE = "reference"
 """The truth's role in messages; its whole numbers may be those of single landslides."""
+AREA = "area"
+"""Another role: what is compared, whose polygons are not counted."""
 _EIGHT_NEIGHBOURS = np.ones((3, 3), int)
 _LOOK = 1024
 _MANY_PARTS = 2
@@ -213,6 +215,8 @@ class Layer:
         if not len(frame):
             return polygons
         polygons.tell_small(self.what, progress)
+        if self.what != AREA:
+            _tell_hidden(frame, self.what, progress)
         if not _overlap(frame.total_bounds, evaluated.bounds):
             raise InputError(
                 f"The {self.what} layer {self.path} lies outside {evaluated.describe()}: check its "
@@ -231,8 +235,19 @@ def _whole(frame: gpd.GeoDataFrame) -> gpd.GeoDataFrame:
     if not {"slide_id", "part"} <= set(frame.columns):
         return frame
     parted = frame["part"].isin(PART_NAMES.values())
-    wholes = frame[parted].dissolve("slide_id").explode()
+    wholes = frame[parted].dissolve("slide_id", dropna=False).explode()
     return pd.concat([frame[~parted], wholes], ignore_index=True)
+
+
+def _tell_hidden(frame: gpd.GeoDataFrame, what: str, progress: Progress) -> None:
+    """Say how many polygons lie within later ones, which are drawn over them."""
+    inner, outer = frame.sindex.query(frame.geometry, predicate="covered_by")
+    hidden = len(np.unique(inner[inner < outer]))
+    if hidden:
+        progress.warning(
+            f"{hidden} polygons of the {what} lie within others of it and are not counted: give "
+            "each landslide once, of several dates those of one."
+        )
 
 
 def _overlap(one: NDArray[np.float64], other: tuple[float, float, float, float]) -> bool:

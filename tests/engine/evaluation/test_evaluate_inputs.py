@@ -180,6 +180,29 @@ def test_source_and_runout_are_one_landslide(make_raster, tmp_path):
     assert values["object_f1"] == values["f1"] == 1
 
 
+def test_parts_without_a_number_are_landslides_where_they_touch(make_raster, tmp_path):
+    shapes = [box(500000, 4999900, 500050, 4999950), box(500050, 4999900, 500100, 4999950)]
+    shapes.append(box(500300, 4999900, 500350, 4999950))
+    fields = {"slide_id": [None] * 3, "part": ["source", "runout", "source"]}
+    gpd.GeoDataFrame(fields, geometry=shapes, crs=32632).to_file(tmp_path / "r.gpkg")
+    result = run(make_raster("p.tif", mask()), str(tmp_path / "r.gpkg"))
+    assert result["reference_landslides"] == 2 and result["fn"] == 75
+
+
+def test_landslides_within_others_are_told(make_raster, write_polygons):
+    """As inventories of several dates have them: the later one is drawn over the earlier."""
+    wide, narrow = rectangle(10, 10, 20, 10), rectangle(12, 12, 3, 3)
+    events = []
+    reference = write_polygons("r.gpkg", narrow, wide, wide, rectangle(50, 10, 5, 5))
+    result = run(make_raster("p.tif", mask()), reference, events)
+    assert result["reference_landslides"] == 2
+    assert "2 polygons of the reference lie within others" in told(events)
+    events = []
+    reference = write_polygons("s.gpkg", wide, narrow)  # a hole in the one, the other whole
+    assert run(make_raster("p.tif", mask()), reference, events)["reference_landslides"] == 2
+    assert "lie within" not in told(events)
+
+
 def test_landslides_smaller_than_a_pixel_are_told(make_raster, write_polygons):
     small = [rectangle(column + 0.6, 5.6, 0.2, 0.2) for column in (0, 0.25, 3, 900)]
     events = []
