@@ -17,6 +17,7 @@ from ..contract.errors import InputError
 from ..contract.tags import DATE
 from ..core.progress import Progress
 from ..raster import Grid, RasterWriter, Source
+from ..raster.declared import unique_names
 from ..raster.scene_date import scene_date
 from ..raster.threshold import threshold_tag
 from .assembly import Assembly, Completion, Write
@@ -218,10 +219,14 @@ def classified(probabilities: NDArray[np.float32], threshold: float) -> NDArray[
 
 
 def probability_bands(classes: Sequence[str]) -> list[str]:
-    """Return the names of the probability raster's bands: one a class but the background."""
+    """Return the names of the probability raster's bands: one a class but the background.
+
+    Letters of all languages stay, and no two have one name.
+    """
     if len(classes) == 2:
         return [PROBABILITY_BAND]
-    return [f"{re.sub(r'[^0-9a-z]+', '_', name.lower())}_probability" for name in classes[1:]]
+    words = [re.sub(r"[\W_]+", "_", name.lower()).strip("_") or "kind" for name in classes[1:]]
+    return [f"{name}_probability" for name in unique_names(words)]
 
 
 def _with_name(path: Path, name: str) -> str:

@@ -54,7 +54,7 @@ def kinds_of(source: Source) -> list[Kind]:
     if is_mask(source):
         names = source.all_class_names(band_of(source))
         kinds = [Kind(names[number], number) for number in sorted(set(names) - {0, NODATA})]
-    elif BAND not in source.bands and all(band.endswith(ENDING) for band in source.bands):
+    elif all(band.endswith(ENDING) for band in source.bands):
         names = {number: _words(band) for number, band in enumerate(source.bands, start=1)}
         kinds = [Kind(name, number) for number, name in names.items()]
     else:

@@ -77,6 +77,21 @@ def test_a_mask_of_classes_gives_the_same_polygons(make_raster, run, mask, proba
     assert other.prob_mean.isna().all()
 
 
+@pytest.mark.parametrize(
+    ("names", "kinds"),
+    [
+        (["Überschiebung", "Ausbiß"], ["überschiebung", "ausbiß"]),
+        (["滑坡", "崩塌"], ["滑坡", "崩塌"]),
+        (["type +", "type -"], ["type", "type 2"]),
+        (["landslide", "rock glacier"], ["landslide", "rock glacier"]),
+    ],
+)
+def test_kinds_keep_their_names_in_any_language(make_raster, probabilities, run, names, kinds):
+    bands = probability_bands(["background", *names])
+    frame, _ = run(make_raster("p.tif", probabilities, bands=bands), threshold=0.5)
+    assert frame["kind"].tolist() == [kinds[0], kinds[1], kinds[1]]
+
+
 def test_a_kind_that_is_nowhere_leaves_the_others(make_raster, run, probabilities):
     probabilities[0] = 0
     frame, _ = run(make_raster("p.tif", probabilities, bands=BANDS))
