@@ -181,7 +181,8 @@ def _warn_if_smaller(card: ModelCard, source: Source, bands: list[str], progress
     for band in bands:
         values, index = sampled(source, band), card.bands.index(band)
         mean, std = card.mean[index], card.std[index]
-        is_larger = std**2 > mean * (_BYTE - mean)  # than numbers from 0 to 255 ever are
+        # Than numbers from 0 to 255 ever are.
+        is_larger = mean + std > _BYTE and std**2 > mean * (_BYTE - mean)
         if values.size and (
             np.percentile(np.abs(values), 98) < _TOO_SMALL * mean
             or (is_larger and is_picture(source, band))
