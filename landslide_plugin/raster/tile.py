@@ -18,6 +18,7 @@ from .bands import band_in_path, common_name, is_imagery
 from .declared import band_numbers, scaling_of
 from .grid import Grid, require_north_up
 from .kinds import kinds_of
+from .opening import IN_ARCHIVES
 from .products import units_in_path
 from .virtual import Tags, open_described, scene_tags
 
@@ -78,7 +79,7 @@ class Tile:
             nameless = dataset.count == 1 and not any(dataset.descriptions)
             told = band_in_path(path) if nameless else ""
             return cls(
-                path=as_gdal(path) if is_address(path) else str(Path(path).absolute()),
+                path=_absolute(path, dataset.name),
                 grid=Grid.of(dataset),
                 crs=dataset.crs,
                 bands=tuple(names.get(number, ALPHA) for number in dataset.indexes),
@@ -203,6 +204,13 @@ def require_one_side(tiles: Sequence[Tile]) -> None:
             f"its files lie to both sides of the 180th meridian, such as {one} and {other}: warp "
             "them to a CRS of that place, such as its UTM zone (gdalwarp -t_srs)."
         )
+
+
+def _absolute(path: str, opened: str) -> str:
+    """Return a path as any virtual raster may name it; of an archive the file that was opened."""
+    if is_address(path):
+        return as_gdal(path)
+    return opened if opened.startswith(IN_ARCHIVES) else str(Path(path).absolute())
 
 
 def _reflectance(path: str, dataset: DatasetReader, bands: Iterable[str]) -> tuple[str, ...]:

@@ -11,6 +11,11 @@ LAYERS = (".gpkg", ".shp", ".fgb", ".geojson", *PARQUET)
 """How the names of a folder's layers end."""
 
 
+def is_cut(path: str | Path) -> bool:
+    """Whether pyogrio would read or write another name: it takes all for addresses."""
+    return ";" in Path(path).name or bool(set(str(path)) & set("\t\r\n"))
+
+
 def files_of(source: str | Path) -> list[str]:
     """Return the files of a layer, in the order in which their features follow each other.
 

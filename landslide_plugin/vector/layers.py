@@ -20,7 +20,7 @@ from ..core.access import formats
 from ..core.progress import Progress
 from ..outputs.whole import require_folder, scratch_folder, whole_file
 from .copies import copies
-from .files import files_of
+from .files import files_of, is_cut
 from .parquet import is_parquet, read_geoparquet
 from .shapes import (
     brought,
@@ -207,8 +207,13 @@ def require_vector_output(path: str | Path) -> None:
 
     Raises:
         OutputError: no format has such an ending, or one that takes no polygons, such as CSV, or
-            calls its file otherwise; or the folder is missing or read-only.
+            calls its file otherwise; or the folder is missing or read-only, or the name would be
+            cut.
     """
+    if is_cut(path):
+        raise OutputError(
+            f"{path} has a semicolon or a break in its name, where it would be cut: choose another."
+        )
     try:
         pyogrio.detect_write_driver(path)
     except ValueError as error:

@@ -21,7 +21,7 @@ from ..core.access import formats, no_answer, require_allowed
 from ..core.progress import Progress
 from .copies import copies
 from .datums import tell_guess
-from .files import files_of
+from .files import files_of, is_cut
 from .parquet import is_parquet, read_geoparquet
 
 Geometries = NDArray[np.object_]
@@ -176,6 +176,11 @@ def locate(
     if not path.startswith("/vsi") and not (path.strip() and _exists(path)):
         raise InputError(f"The {what} layer {path} does not exist: check the path.")
     require_allowed(path)
+    if is_cut(path):
+        raise InputError(
+            f"The {what} layer {path} has a semicolon or a break in its name, where it would be "
+            "cut: rename the file."
+        )
     chosen = {key.lower(): value for key, _, value in (one.partition("=") for one in options)}
     unknown = sorted(set(chosen) - {"layername", "layerid"})
     if unknown:

@@ -10,13 +10,22 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.answer import run_command
-from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, LandslideError
+from landslide_mapper.landslide_plugin.contract.errors import (
+    GridError,
+    InputError,
+    LandslideError,
+    OutputError,
+)
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster.landslides import is_raster
 from landslide_mapper.landslide_plugin.vector import parquet
 from landslide_mapper.landslide_plugin.vector.copies import copies
 from landslide_mapper.landslide_plugin.vector.files import files_of
-from landslide_mapper.landslide_plugin.vector.layers import read_vector, write_vector
+from landslide_mapper.landslide_plugin.vector.layers import (
+    read_vector,
+    require_vector_output,
+    write_vector,
+)
 from landslide_mapper.landslide_plugin.vector.shapes import fields_of, read_shapes
 from rasterio.transform import from_origin
 from shapely import LineString, Point, box
@@ -333,3 +342,21 @@ def values(path):
 
     with rasterio.open(path) as dataset:
         return dataset.read(1).tolist()
+
+
+class TestNames:
+    @pytest.mark.parametrize("name", ["a;b.gpkg", "a\tb.gpkg", "a\nb.gpkg"])
+    def test_one_at_which_a_path_would_be_cut_is_refused(self, save, folder, name):
+        """Else the file a would be read, or nothing, or a file of another name be written."""
+        path = f"{folder}/{name}"
+        shutil.copy(save("plain.gpkg", [Point(X, Y)]), path)
+        with pytest.raises(InputError, match="semicolon or a break in its name"):
+            read_shapes(path, "rivers", crs=UTM)
+        with pytest.raises(OutputError, match="semicolon or a break in its name"):
+            require_vector_output(path)
+
+    def test_a_semicolon_in_a_folder_is_none(self, save, tmp_path):
+        (tmp_path / "layer").rename(tmp_path / "a;b")
+        (tmp_path / "layer").symlink_to(tmp_path / "a;b")
+        save("x.gpkg", [Point(X, Y)])
+        assert len(read_shapes(f"{tmp_path}/a;b/x.gpkg", "rivers", crs=UTM)) == 1
