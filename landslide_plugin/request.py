@@ -13,6 +13,11 @@ from .contract.errors import InputError
 
 FROM_WORKER = ("origin", "progress")
 """What a command takes beside its parameters: the run that its outputs tell of, where to report."""
+WORDS = (
+    "classes.field", "samples.field", "map.geology_field", "mosaic.zone", "vectorize.date",
+    "vectorize.model",
+)  # fmt: skip
+"""Parameters of no kind that are no paths, behind their commands."""
 _LARGEST = 2**63
 """Whole numbers from here on fit into no type that is calculated with."""
 _LONGEST_LINE = 2**26
@@ -71,6 +76,14 @@ def checked(
         )
     hints = get_type_hints(function, include_extras=True)
     return {key: _fitting(name, key, value, hints.get(key, Any)) for key, value in given.items()}
+
+
+def paths_of(function: Callable[..., dict[str, Any]]) -> list[str]:
+    """Return the parameters of a command that are paths: those of no kind, but for `WORDS`."""
+    hints = get_type_hints(function, include_extras=True)
+    plain = [key for key in inspect.signature(function).parameters if key not in FROM_WORKER]
+    plain = [key for key in plain if get_origin(hints[key]) is not Annotated]
+    return [key for key in plain if f"{function.__name__}.{key}" not in WORDS]
 
 
 def _fitting(name: str, key: str, value: Any, hint: Any) -> Any:

@@ -12,7 +12,7 @@ in which `{data}` is the folder of the data that it is run on, `{work}` that of 
 `{recipe}` that of the recipe itself. What differs from one run to the next, such as the fold that
 is held out, is a value, which has a name and a default: with `"values": {"fold": "0"}` beside the
 steps, `{fold}` in a parameter stands for it. A parameter that is nothing else becomes the value,
-a number where the default is one.
+a number where the default is one. A path begins with one of the folders, or is absolute.
 """
 
 import hashlib

@@ -1,22 +1,27 @@
 """The command `recipe`."""
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
-from ..answer import run_command
+from ..answer import find_command, run_command
 from ..contract import choices
 from ..contract.errors import InputError, LandslideError
+from ..core.addresses import is_address
 from ..core.notes import read_note
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.locks import locked
 from ..outputs.whole import require_folder, together, whole_file
-from .recipe import Recipe, Step
+from ..request import paths_of
+from .recipe import DATA, RECIPE, WORK, Recipe, Step
 
 NOTE = "recipe.done.json"
 """In the work's folder: what of which steps is done."""
+_OF_GDAL = re.compile(r"\w{2,}:")
+"""What names of GDAL that are no paths begin with, such as NETCDF:"/a.nc":b."""
 
 
 def recipe(
@@ -48,7 +53,7 @@ def recipe(
 
     Raises:
         InputError: the file is no recipe, the data are not there, or others than those of the steps
-            that are done, or a value is not the recipe's.
+            that are done, a path lies in no folder, or a value is not the recipe's.
         LandslideError: a step's own, with its number before it.
     """
     plan, work = Recipe.read(Path(recipe), values), Path(folder).absolute()
@@ -56,6 +61,7 @@ def recipe(
     if given is not None and not given.is_dir():
         raise InputError(f"{data} is no folder: choose the one with the recipe's data.")
     ready = plan.in_folders(given, work)
+    _require_absolute(ready)
     if not work.is_dir():
         require_folder(work)
         work.mkdir()
@@ -100,6 +106,31 @@ def _require_same_data(given: Path | None, noted: object, work: Path) -> None:
             f"The steps that are done in {work} were run on the data in {noted}, not in {given}: "
             "choose another folder for the work on these."
         )
+
+
+def _require_absolute(ready: Recipe) -> None:
+    """Refuse paths that would lie wherever the engine happens to run.
+
+    Raises:
+        InputError: a step or the result has one; the message names it.
+    """
+    named = [
+        (f"step {number}, {step.command}, gives as {key.upper()}", text)
+        for number, step in enumerate(ready.steps, start=1)
+        for key in paths_of(find_command(step.command))
+        for text in _texts(step.parameters.get(key))
+    ]
+    for what, path in [*named, ("the result is", ready.result)]:
+        if path and not (Path(path).is_absolute() or is_address(path) or _OF_GDAL.match(path)):
+            raise InputError(
+                f"In the recipe {what} {path}, which lies in no folder: begin it with {DATA}, "
+                f"{WORK} or {RECIPE}."
+            )
+
+
+def _texts(value: Any) -> list[str]:
+    items = value if isinstance(value, list) else [value]
+    return [item for item in items if isinstance(item, str)]
 
 
 def _note(work: Path, done: list[str], data: Path | None) -> None:

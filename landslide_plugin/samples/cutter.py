@@ -111,6 +111,12 @@ class Cutter:
         )
         self.pixels = landslide, background
         if not any((windows.landslide > 0).any() for windows in self.candidates):
+            if landslide:
+                raise InputError(
+                    f"{landslide} pixels are landslide, but in no tile around them is half known: "
+                    "the rest lies outside the area, or is nodata in the landslides' raster, where "
+                    "0 is what is no landslide."
+                )
             raise InputError(
                 "No landslide lies within the stack and the area: check the layers' CRS and extent."
             )

@@ -13,7 +13,7 @@ from landslide_mapper.landslide_plugin.contract.commands import COMMANDS
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.contract.kinds import Kind
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.request import FROM_WORKER, checked, read_request
+from landslide_mapper.landslide_plugin.request import FROM_WORKER, checked, paths_of, read_request
 
 
 def command(
@@ -150,3 +150,14 @@ def test_null_is_what_is_not_given():
 def test_what_is_no_request(line):
     with pytest.raises(InputError, match="not one line of JSON"):
         read_request(io.StringIO(line))
+
+
+@pytest.mark.parametrize("name", ["classes", "vectorize", "recipe", "samples"])
+def test_parameters_of_no_kind_are_paths_but_for_some_words(name):
+    paths = {
+        "classes": ["input", "reference", "output"],
+        "vectorize": ["input", "output", "more_inputs", "factors"],
+        "recipe": ["recipe", "folder", "data"],
+        "samples": ["stack", "landslides", "output", "area", "hard_negatives"],
+    }
+    assert sorted(paths_of(find_command(name))) == sorted(paths[name])

@@ -159,6 +159,27 @@ def test_what_lies_beside_the_recipe_is_reached_wherever_it_lies(cook, tmp_path)
     assert cook(step)[0]["steps"] == 1
 
 
+def test_a_path_that_would_lie_wherever_the_engine_runs_is_refused(cook, tmp_path):
+    step: dict[str, Any] = {"command": "terrainfactors", "parameters": {**TERRAIN["parameters"]}}
+    for key in ("input", "output"):
+        parameters = {**TERRAIN["parameters"], key: "dem.tif"}
+        sentence = (
+            rf"step 2, terrainfactors, gives as {key.upper()} dem.tif, .*begin it with {{data}}"
+        )
+        with pytest.raises(InputError, match=sentence):
+            cook(AREA, {**step, "parameters": parameters})
+    with pytest.raises(InputError, match=r"the result is terrain.tif, which lies in no folder"):
+        cook(AREA, TERRAIN, result="terrain.tif")
+    assert not (tmp_path / "work").exists()
+
+
+@pytest.mark.parametrize("path", ["{work}/a", "/a", "/vsizip/a.zip/b", "s3://a/b", "NETCDF:/a:b"])
+def test_a_path_in_a_folder_or_store_is_taken(cook, path):
+    step = {"command": "stack", "parameters": {"layers": [path], "output": "{work}/stack.tif"}}
+    with pytest.raises(InputError, match=r"^Step 1 of 1, stack: "):  # what GDAL says of it
+        cook(step)
+
+
 FOLD = {"command": "demoarea", "parameters": {"folder": "{work}/{fold}"}}
 
 

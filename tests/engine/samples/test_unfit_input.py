@@ -122,3 +122,15 @@ def test_damaged_sets_are_refused(tmp_path, stack, landslides):
     path.unlink()
     with pytest.raises(InputError, match="files of sample 000001 are missing"):
         SampleSet.read(written.folder)
+
+
+@pytest.mark.parametrize("nodata", [None, -9999])
+def test_landslides_without_known_ground_around_them_are_told(tmp_path, stack, make_raster, nodata):
+    """As a raster of polygons burnt into nothing: it lies on the stack, whatever its CRS."""
+    burnt = np.full((256, 256), np.nan if nodata is None else nodata, np.float32)
+    burnt[100:106, 100:106] = 1
+    mask = make_raster("burnt.tif", burnt, nodata=nodata)
+    sentence = (
+        "36 pixels are landslide, but in no tile around them is half known: .*0 is what is no"
+    )
+    refused(tmp_path, InputError, sentence, stack=stack, landslides=mask)
