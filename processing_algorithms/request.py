@@ -139,11 +139,16 @@ def problem_of(
         fits, problem = definition.isSupportedOutputValue(value, context) if value else (True, "")
         return "" if fits else f"{definition.description()}: {problem}."
     problem = ""
+    is_optional = definition.flags() & QgsProcessingParameterDefinition.Flag.FlagOptional
+    if value == [] and takes_layers(definition) and not is_optional:
+        problem = "choose at least one."
     for item in value if isinstance(value, list) else [value]:
         if isinstance(definition, QgsProcessingParameterEnum):
             problem = problem or _wrong_choice(definition, item)
         elif isinstance(definition, QgsProcessingParameterNumber):
             problem = problem or _wrong_number(definition, item)
+        elif isinstance(definition, QgsProcessingParameterBoolean):
+            problem = problem or _neither_true_nor_false(item)
         elif takes_layers(definition):
             problem = problem or layer_problem(definition, item, context)
         elif _takes_files(definition) and item:
@@ -162,13 +167,22 @@ def _wrong_choice(definition: QgsProcessingParameterEnum, value: Any) -> str:
 def _wrong_number(definition: QgsProcessingParameterNumber, value: Any) -> str:
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except TypeError:
         return ""  # not given, or an expression
+    except ValueError:  # QGIS takes a text that is no number for 0 where none need be given
+        return f"{value} is no number: write it with a point, such as 0.5." if value else ""
     if definition.minimum() <= number <= definition.maximum():
         return ""
     low, high = f"{definition.minimum():g}", f"{definition.maximum():g}"
     upper = f" to {high}" if definition.maximum() < _UNLIMITED else " upwards"
     return f"{number:g} is not within {low}{upper}."
+
+
+def _neither_true_nor_false(value: Any) -> str:
+    """Return what is wrong with a switch's text: QGIS takes all but false and 0 for true."""
+    if not isinstance(value, str) or value.lower() in ("true", "false", "1", "0", ""):
+        return ""
+    return f"{value} is neither true nor false."
 
 
 def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:

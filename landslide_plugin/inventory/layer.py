@@ -93,8 +93,9 @@ def _decorate(path: Path) -> None:
         )
         database.execute(
             "INSERT INTO layer_styles (f_table_catalog, f_table_schema, f_table_name, "
-            "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner) "
-            "VALUES ('', '', ?, 'geom', 'landslides', ?, '', 1, 'red outlines', '')",
+            "f_geometry_column, styleName, styleQML, styleSLD, useAsDefault, description, owner, "
+            "update_time) VALUES ('', '', ?, 'geom', 'landslides', ?, '', 1, 'red outlines', '', "
+            "strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))",  # or GDAL warns whenever it is read
             (layer, _style()),
         )
 

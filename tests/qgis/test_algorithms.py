@@ -175,6 +175,12 @@ def test_numbers_refuse_what_makes_no_sense():
         assert definition.checkValueIsAcceptable(definition.minimum()), key
 
 
+@pytest.mark.parametrize(("name", "key"), [("evaluate", "PREDICTED"), ("stack", "LAYERS")])
+def test_no_layer_where_some_are_needed_is_told_before_the_run(name, key):
+    fine, why = algorithm(name).checkParameterValues({key: []}, QgsProcessingContext())
+    assert not fine and why.endswith(": choose at least one.")
+
+
 def test_the_dialog_keeps_small_scales():
     """Landsat's 0.0000275, which the default of six decimals makes 0.000028."""
     definition = algorithm("spectralindices").parameterDefinition("SCALE")
