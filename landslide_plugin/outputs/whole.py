@@ -187,11 +187,13 @@ def require_plain(destination: Path) -> None:
 
 
 def require_name(path: str) -> None:
-    """Refuse a destination by a name or a length of path that Windows does not take.
+    """Refuse a destination by a blank name, or by one or a length that Windows does not take.
 
     Raises:
         OutputError: it does not.
     """
+    if not path.strip():
+        raise OutputError("The name of an output is blank: choose a file.")
     on_the_way = f"/{PARTIAL_PREFIX}{owners.me()}-12345678/{ASIDE}.aux.xml"
     if problem := name_problem(path, len(on_the_way)):
         raise OutputError(f"{path} can't be written: {problem}.")

@@ -11,6 +11,7 @@ import numpy as np
 import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
+from rasterio.drivers import driver_from_extension
 from rasterio.errors import RasterioError
 from rasterio.io import DatasetWriter
 from rasterio.windows import Window
@@ -79,6 +80,7 @@ class RasterWriter:
 
     def __enter__(self) -> "RasterWriter":
         """Create the temporary file."""
+        _require_ending(self.path)
         with ExitStack() as stack:
             self._partial = stack.enter_context(whole_file(self.path))
             # Without one, the dataset makes one and ends it on close, also one nested in it.
@@ -239,6 +241,23 @@ class _Listener(logging.Handler):
         text = record.getMessage()
         if text.startswith("GDAL signalled an error"):
             self.errors.append(text)
+
+
+def _require_ending(path: Path) -> None:
+    """Refuse a name that promises another format.
+
+    Raises:
+        OutputError: it does.
+    """
+    try:
+        driver = driver_from_extension(path)
+    except ValueError:  # none that is known
+        return
+    if driver not in ("GTiff", "COG"):
+        raise OutputError(
+            f"{path} would hold a GeoTIFF under the ending of {driver}: choose a name that ends in "
+            ".tif."
+        )
 
 
 @contextmanager

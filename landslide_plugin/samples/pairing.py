@@ -143,7 +143,8 @@ def _words(name: str) -> Iterable[str]:
 def _files(folder: Path) -> list[Path]:
     """Return the files of images in a folder and all in it, links to folders among them, sorted.
 
-    A folder that several links lead to counts once, so that no link can lead in a circle.
+    A folder that several links lead to counts once, so that no link can lead in a circle. What is
+    hidden is none: a Mac puts a file ._x.png beside each x.png on other systems' disks.
     """
     files, seen = [], set()
     for parent, folders, names in os.walk(folder, followlinks=True):
@@ -151,6 +152,7 @@ def _files(folder: Path) -> list[Path]:
             folders.clear()
             continue
         seen.add(real)
-        folders.sort()
-        files += [path for name in names if (path := Path(parent) / name).is_file()]
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        shown = (name for name in names if not name.startswith("."))
+        files += [path for name in shown if (path := Path(parent) / name).is_file()]
     return sorted(path for path in files if path.suffix.lower() in SUFFIXES)

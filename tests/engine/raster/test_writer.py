@@ -212,3 +212,13 @@ class TestFullDisk:
         assert write_noise(small_disk / "a.tif", 1400) == 1400
         with rasterio.open(small_disk / "a.tif") as dataset:
             assert dataset.read(1).std() > 60
+
+
+@pytest.mark.parametrize("name", ["map.png", "map.gpkg", "map.vrt", "map.IMG"])
+def test_a_name_that_promises_another_format_is_refused(tmp_path, name):
+    with (
+        pytest.raises(OutputError, match=r"choose a name that ends in \.tif"),
+        RasterWriter(tmp_path / name, square(300), ["a"]),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())

@@ -94,3 +94,14 @@ def test_what_is_not_clear_is_refused(folder, names, match):
     root = folder(*names)
     with pytest.raises(InputError, match=match):
         paired(root, "i", "m")
+
+
+def test_hidden_files_and_folders_are_no_images(tmp_path):
+    """Such as a Mac and notebooks leave them."""
+    for name in ("a.png", "._a.png", ".checkpoints/a.png"):
+        for folder in ("images", "masks"):
+            path = tmp_path / folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+    pairs = pair_files(tmp_path / "images", tmp_path / "masks")
+    assert pairs == {tmp_path / "images" / "a.png": tmp_path / "masks" / "a.png"}
