@@ -19,6 +19,9 @@ DTYPE = "int16"
 MOST_CLASSES = 1000
 """More values than this are no classes: a DEM taken for a class raster, say."""
 
+LEAST, LARGEST = -32767, 2**24
+"""Values of class rasters: -32768 mostly stands for nothing, and beyond 2**24 float32 has gaps."""
+
 MOST_BANDS = 100
 """Classes that may have a band each."""
 
@@ -104,51 +107,63 @@ def stream_polygons(
         yield window, burnt, burnt != outside
 
 
-def stream_raster(source: Source, bands: int = 1) -> Blocks:
-    """Yield the values of a class raster's first band.
+def stream_raster(source: Source, codes: Mapping[int, int], bands: int = 1) -> Blocks:
+    """Yield the class codes of a class raster's first band.
 
     Args:
         source: on the output's grid, read nearest.
+        codes: of each value that occurs in it; see `raster_classes`.
         bands: how many the output has, for blocks that fit in memory.
-
-    Raises:
-        InputError: a value is not whole or does not fit int16.
     """
-    for window in source.grid.row_blocks(source.grid.rows_within(_BLOCK_MEGABYTES, bands)):
-        values, valid = (part[0] for part in source.read(window, source.bands[:1]))
-        codes = np.where(valid, values, 0).astype(np.int16)
-        if not np.array_equal(codes[valid], values[valid]) or (codes == NODATA[DTYPE]).any():
-            raise InputError(
-                f"{source.path} holds values that are no class codes (whole numbers from -32767 "
-                "to 32767): choose a class raster."
-            )
-        yield window, codes, valid
+    known = np.array(sorted(codes), np.float32)
+    of_each = np.array([codes[value] for value in sorted(codes)], np.int16)
+    for window, values, valid in _blocks(source, bands):
+        yield window, of_each[np.searchsorted(known, np.where(valid, values, known[0]))], valid
 
 
-def raster_classes(source: Source, original: str) -> dict[int, str]:
-    """Return the classes that occur in a class raster, with their names.
+def raster_classes(source: Source, original: str) -> tuple[dict[int, int], dict[int, str]]:
+    """Return the classes that occur in a class raster: codes of their values, names of the codes.
 
-    Names are those of the band's `class_<value>` tags, else GDAL's category names or those of an
-    attribute table, else the values themselves.
+    Values that fit int16 are their codes; else all get 1..n in their order. Names are those of the
+    band's `class_<value>` tags, else GDAL's category names or those of an attribute table, else the
+    values themselves.
 
     Args:
         source: see `stream_raster`.
         original: path of the raster, for messages.
 
     Raises:
-        InputError: as `stream_raster`, more than `MOST_CLASSES` values, or no valid pixel.
+        InputError: values that are not whole, or beyond `LEAST` and `LARGEST`, more than
+            `MOST_CLASSES`, or no valid pixel.
     """
-    values: set[int] = set()
-    for _, codes, valid in stream_raster(source):
-        values.update(np.unique(codes[valid]).tolist())
-        if len(values) > MOST_CLASSES:
+    seen: set[float] = set()
+    for _, values, valid in _blocks(source, 1):
+        seen.update(np.unique(values[valid]).tolist())
+        if not all(value.is_integer() and LEAST <= value <= LARGEST for value in seen):
+            raise InputError(
+                f"{original} holds values that are no class codes (whole numbers from {LEAST} to "
+                f"{LARGEST}): choose a class raster, and declare what stands for nothing as nodata."
+            )
+        if len(seen) > MOST_CLASSES:
             raise InputError(
                 f"{original} has more than {MOST_CLASSES} different values: choose a class raster."
             )
-    if not values:
+    if not seen:
         raise InputError(f"{original} holds no valid pixel on the reference: check its extent.")
+    distinct = sorted(map(int, seen))
+    fits = all(map(_is_code, distinct))
+    codes = {value: value if fits else code for code, value in enumerate(distinct, start=1)}
     names = source.all_class_names(source.bands[0])
-    return {code: names.get(code) or str(code) for code in sorted(values)}
+    return codes, {code: names.get(value) or str(value) for value, code in codes.items()}
+
+
+def _blocks(
+    source: Source, bands: int
+) -> Iterator[tuple[Window, NDArray[np.float32], NDArray[np.bool_]]]:
+    """Yield the first band and its validity, (rows, columns)."""
+    for window in source.grid.row_blocks(source.grid.rows_within(_BLOCK_MEGABYTES, bands)):
+        (values,), (valid,) = source.read(window, source.bands[:1])
+        yield window, values, valid
 
 
 def require_few(names: Mapping[int, str]) -> None:

@@ -118,7 +118,7 @@ _IN_A_FILE = re.compile(r"\w{2,}:")
 
 _ENDINGS = {
     ".tif", ".tiff", ".jp2", ".img", ".vrt", ".jpg", ".png", ".bil", ".dat", ".hdr", ".asc", ".hgt",
-    ".gpkg",
+    ".gpkg", ".nc", ".zip", ".tar", ".tgz", ".gz",
 }  # fmt: skip
 
 _NATIVE_NAME = re.compile(r"(?:(SR|ST)_)?B(0?)(\d{1,2}|8A)", re.IGNORECASE)
@@ -258,7 +258,7 @@ def name_from_file(path: str, sensor: str = "auto") -> str:
     stem = Path(path).name
     if _IN_A_FILE.match(path):
         stem = stem.rsplit(":", 1)[-1].strip('"')
-    while Path(stem).suffix.lower() in (*_ENDINGS, ".gz"):
+    while Path(stem).suffix.lower() in _ENDINGS:
         stem = Path(stem).stem
     band = native_name_in_file(stem)
     common = common_names([band], sensor, path)[0] if band else ""

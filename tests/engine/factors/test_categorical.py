@@ -211,13 +211,21 @@ class TestRaster:
         )
         assert run(path, field="")[1] == expected
 
-    @pytest.mark.parametrize("bad", [0.5, 40000, -32768])
+    @pytest.mark.parametrize("bad", [0.5, 2**24 + 2, -32768])
     def test_values_that_are_no_codes(self, run, make_raster, tmp_path, bad):
         array = np.ones((30, 30), np.float32)
         array[4, 4] = bad
         with pytest.raises(InputError, match="no class codes"):
             run(make_raster("c.tif", array), field="")
         assert not (tmp_path / "classes.tif").exists()
+
+    def test_values_beyond_int16_get_codes_in_their_order(self, run, make_raster):
+        """As ids of soil or geological units are."""
+        array = np.full((30, 30), 1_234_567, np.int32)
+        array[:10], array[10:20] = -5, 40_000
+        codes, names, _ = run(make_raster("c.tif", array, nodata=-5), field="")
+        assert names == {1: "40000", 2: "1234567"}
+        assert codes[15, 5] == 1 and codes[25, 5] == 2
 
     def test_a_dem_is_no_class_raster(self, run, make_raster, reference):
         array = np.arange(900, dtype=np.int16).reshape(30, 30)

@@ -77,6 +77,8 @@ class TestNames:
             ("C:/area/slope.tif", "slope"),
             ("area/slope.asc", "slope"),
             ("area/slope.gpkg", "slope"),
+            ("area/slope.tar.gz", "slope"),
+            ("area/slope.nc", "slope"),
             ("area/10:31.tif", "10:31"),
         ],
     )
