@@ -7,7 +7,7 @@ from pathlib import Path
 _SIDECARS = (".aux.xml", ".ovr", ".msk", "-wal", "-shm", "-journal")
 """What GDAL and SQLite add to a file's name."""
 _PARTS = {
-    ".shp": (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".qmd"),
+    ".shp": (".dbf", ".shx", ".prj", ".cpg", ".qix", ".sbn", ".sbx", ".qmd", ".idm", ".ind"),
     ".tab": (".dat", ".map", ".id", ".ind"),
 }
 """Endings of a file that is of several, and of its other parts."""

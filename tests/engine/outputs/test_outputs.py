@@ -62,7 +62,7 @@ class TestWholeFile:
         assert old is None or target.read_bytes() == old
 
     def test_replaces_with_its_sidecars_and_drops_stale_ones(self, tmp_path):
-        stale = ("a.shp.aux.xml", "a.qix", "a.shp.ovr", "a.dbf", "a.txt", "a.shp-wal")
+        stale = ("a.shp.aux.xml", "a.qix", "a.idm", "a.shp.ovr", "a.dbf", "a.txt", "a.shp-wal")
         for name in ("a.shp", *stale):
             (tmp_path / name).write_bytes(OLD)
         with whole_file(tmp_path / "a.shp") as partial:
