@@ -115,10 +115,14 @@ def stream_raster(source: Source, codes: Mapping[int, int], bands: int = 1) -> B
         codes: of each value that occurs in it; see `raster_classes`.
         bands: how many the output has, for blocks that fit in memory.
     """
-    known = np.array(sorted(codes), np.float32)
+    occurring = np.array(sorted(codes), np.float32)
     of_each = np.array([codes[value] for value in sorted(codes)], np.int16)
     for window, values, valid in _blocks(source, bands):
-        yield window, of_each[np.searchsorted(known, np.where(valid, values, known[0]))], valid
+        yield (
+            window,
+            of_each[np.searchsorted(occurring, np.where(valid, values, occurring[0]))],
+            valid,
+        )
 
 
 def raster_classes(source: Source, original: str) -> tuple[dict[int, int], dict[int, str]]:

@@ -56,8 +56,8 @@ def classes(
         if is_raster(input):
             source = opened.enter_context(Source.open(input, what="class raster"))
             source = opened.enter_context(source.on(grid, "nearest"))
-            values, names = categorical.raster_classes(source, input)
-            blocks = categorical.stream_raster(source, values, len(names) if one_hot else 1)
+            code_of, names = categorical.raster_classes(source, input)
+            blocks = categorical.stream_raster(source, code_of, len(names) if one_hot else 1)
         else:
             polygons = _class_polygons(input, field, grid, progress)
             codes, names = categorical.encode(polygons[field], field, progress)
