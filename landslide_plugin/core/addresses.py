@@ -10,6 +10,9 @@ from urllib.parse import urljoin
 from ..contract.errors import InputError
 from .access import require_allowed
 
+RASTERS = (".tif", ".tiff", ".jp2", ".img", ".bil", ".asc", ".hgt")
+"""How the names of a folder's rasters end. A VRT in it is made of the others, mostly."""
+
 _BUCKETS = {"s3": "vsis3", "gs": "vsigs", "az": "vsiaz", "oss": "vsioss"}
 """What an address of an object store begins with, to GDAL's file system for it."""
 

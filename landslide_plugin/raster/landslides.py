@@ -17,7 +17,7 @@ from shapely import GeometryType, STRtree, box, get_type_id
 
 from ..contract.errors import InputError
 from ..core.access import no_answer, require_allowed
-from ..core.addresses import beside, files_in, is_folder, names_in
+from ..core.addresses import RASTERS, beside, files_in, is_folder, names_in
 from ..core.progress import Progress
 from ..vector.files import LAYERS
 from ..vector.layers import read_vector
@@ -25,7 +25,6 @@ from ..vector.shapes import refuse_both
 from .grid import Grid
 from .source import Source
 from .threshold import carried
-from .tiles import RASTERS
 from .undeclared import mark_unknown
 
 UNLABELLED = -1

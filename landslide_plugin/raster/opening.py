@@ -9,9 +9,8 @@ from rasterio.io import DatasetReader
 
 from ..contract.errors import InputError
 from ..core.access import formats, is_format_allowed, no_answer, require_allowed
-from ..core.addresses import is_address, is_remote
+from ..core.addresses import RASTERS, is_address, is_remote
 from ..core.failures import reason
-from .tiles import RASTERS
 
 os.environ["VRT_NUM_THREADS"] = "1"
 """GDAL loses the errors of the threads that read a VRT: a damaged file would be read as 0."""

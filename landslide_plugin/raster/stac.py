@@ -12,7 +12,7 @@ from typing import Any
 
 from ..contract.errors import InputError
 from ..core.access import require_allowed
-from ..core.addresses import beside, web_address
+from ..core.addresses import RASTERS, beside, web_address
 from ..core.fetch import fetch_json
 from .bands import common_name, is_imagery
 from .products import Units, units_in_item
@@ -106,7 +106,7 @@ def of_asset(items: Sequence[Item], key: str, name: str) -> list[tuple[Item, Ass
     for item in items:
         if key not in item.assets:
             raise InputError(
-                f"The item {item.id} of {name} has no raster as asset {key}; it has: "
+                f"The item {item.id} of {name} has no raster as asset {key or 'of data'}; it has: "
                 f"{', '.join(item.assets) or 'none'}."
             )
     return [(item, item.assets[key]) for item in items]
@@ -204,7 +204,7 @@ def _json(name: str) -> dict[str, Any] | None:
         return told if isinstance(told, dict) else None
     require_allowed(name)
     try:
-        with Path(name).open(encoding="utf-8") as opened:
+        with Path(name).open(encoding="utf-8-sig") as opened:
             told = json.loads(opened.read(_LARGEST))
     except (OSError, ValueError, RecursionError):
         return None
@@ -223,7 +223,9 @@ def _mapping(value: Any) -> Mapping[str, Any]:
 def _is_data(asset: Mapping[str, Any]) -> bool:
     roles = asset.get("roles")
     roles = {str(role) for role in roles} if isinstance(roles, list) else set()
-    kind = str(asset.get("type", ""))
+    kind = str(asset.get("type") or "")
+    if not roles and not kind:  # both may be left out
+        return str(asset["href"]).lower().partition("?")[0].endswith(RASTERS)
     return not roles & _NO_DATA and ("data" in roles or kind.startswith(_PIXELS))
 
 

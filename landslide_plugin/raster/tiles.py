@@ -5,13 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..core.access import require_allowed
-from ..core.addresses import beside, files_in, is_folder, names_in, web_address
+from ..core.addresses import RASTERS, beside, files_in, is_folder, names_in, web_address
 from .products import Units
 from .stac import Item, item_of, of_asset, read_items
 from .tile_index import LOCATION, read_index, read_parquet
-
-RASTERS = (".tif", ".tiff", ".jp2", ".img", ".bil", ".asc", ".hgt")
-"""How the names of a folder's rasters end. A VRT in it is made of the others, mostly."""
 
 
 @dataclass(frozen=True)

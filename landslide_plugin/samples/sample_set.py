@@ -139,7 +139,7 @@ class SampleSet:
                 "'Make samples' or 'Import samples' wrote."
             )
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
+            values = json.loads(path.read_text(encoding="utf-8-sig"))
             if values["format"] != FORMAT:
                 raise InputError(
                     f"{path} is of format {values['format']}, this version reads {FORMAT}: make "

@@ -231,6 +231,17 @@ class TestStac:
         path = laid(collection(tiles, tmp_path, "B04"), tmp_path, order="newest")
         assert values_of(path) == [[1, 1, 2, 2]]
 
+    @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+    def test_role_and_type_of_an_asset_may_be_left_out(self, tiles, tmp_path, encoding):
+        """As the standard has it; then the ending says what it is."""
+        path = collection(tiles, tmp_path, "B04")
+        told = json.loads(path.read_text())
+        for item in told["features"]:
+            for key in item["assets"]:
+                item["assets"][key] = {"href": item["assets"][key]["href"]}
+        path.write_text(json.dumps(told), encoding=encoding)
+        assert values_of(laid(path, tmp_path)) == [[1, 1, 1, 2]]
+
     @pytest.mark.parametrize("text", ["[]", "{}", "nothing", '{"type": "Feature"}'])
     def test_other_json_is_no_raster(self, tmp_path, text):
         (tmp_path / "a.json").write_text(text)

@@ -98,6 +98,13 @@ def test_output_folder_must_be_new(tmp_path, stack, landslides):
     assert (tmp_path / "samples" / "mine.txt").read_text() == "keep"
 
 
+def test_a_manifest_may_begin_with_the_mark_that_windows_writes(tmp_path, stack, landslides):
+    _, written = make(tmp_path, stack, landslides)
+    manifest = written.folder / "manifest.json"
+    manifest.write_text(manifest.read_text(encoding="utf-8"), encoding="utf-8-sig")
+    assert len(SampleSet.read(written.folder).samples) == len(written.samples)
+
+
 def test_damaged_sets_are_refused(tmp_path, stack, landslides):
     with pytest.raises(InputError, match=r"has no manifest\.json"):
         SampleSet.read(tmp_path)
