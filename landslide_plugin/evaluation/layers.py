@@ -270,7 +270,9 @@ def _raster(
     view = raster.on(grid, "nearest")
     if not is_mask(raster):
         if low < 0 or high > 1:
-            coded = ", dividing it by 255" if low >= 0 and 100 < high <= 255 else ""
+            coded = (
+                f", dividing it by {100 if high <= 100 else 255}" if 0 <= low < high <= 255 else ""
+            )
             raise InputError(
                 f"The {layer.what} {raster.path} holds values from {low:g} to {high:g}: give a "
                 f"mask, or a probability from 0 to 1{coded}."
@@ -283,10 +285,11 @@ def _raster(
         and values.size > _MANY_VALUES
         and layer.what != REFERENCE
     ):
+        most = 100 if high <= 100 else 255
         raise InputError(
             f"The {layer.what} {raster.path} holds {values.size} whole numbers from {low:g} to "
-            f"{high:g}, as a probability in 0..255 does: divide it by 255 for a probability from 0 "
-            "to 1, or make it a mask of 0 and 1."
+            f"{high:g}, as a probability in 0..{most} does: divide it by {most} for a probability "
+            "from 0 to 1, or make it a mask of 0 and 1."
         )
     if high > 1 and not kinds:
         progress.warning(

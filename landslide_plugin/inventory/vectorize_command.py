@@ -131,13 +131,15 @@ def vectorize(
         )
     frame = large_ones(frame, min_area)
     if frame.empty:
+        least = " and ".join(dict.fromkeys(f"{one.threshold:g}" for one in drawn))
         progress.message(
-            f"No landslide of {min_area:g} m² or more at threshold {drawn[0].threshold:g}: the "
-            "layer is empty."
+            f"No landslide of {min_area:g} m² or more at threshold {least}: the layer is empty."
         )
-    tags = origin.with_model(drawn[0].model).tags()
-    if not drawn[0].is_mask:
-        tags |= threshold_tag(drawn[0].threshold)
+    models = {one.model for one in drawn}
+    tags = origin.with_model(models.pop() if len(models) == 1 else "").tags()
+    thresholds = {one.threshold for one in drawn if not one.is_mask}
+    if len(thresholds) == 1:  # of several none is the layer's
+        tags |= threshold_tag(thresholds.pop())
     write_inventory(frame, output, progress, tags)
     progress.update(1)
     count, area = int(frame["slide_id"].nunique()), float(frame["area_m2"].sum())

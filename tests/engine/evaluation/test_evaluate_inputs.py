@@ -282,6 +282,9 @@ def test_probability_in_0_to_255_is_refused(make_raster, tmp_path):
         )
     with pytest.raises(InputError, match="from 0 to 1, dividing it by 255"):
         run(make_raster("../q.tif", probability), reference)
+    for dtype in ("uint8", "float32"):
+        with pytest.raises(InputError, match=r"divid(e it|ing it) by 100"):
+            run(make_raster("../c.tif", (probability // 3).astype(dtype)), reference)
     assert sorted(tmp_path.iterdir()) == before
 
 

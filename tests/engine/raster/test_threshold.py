@@ -8,6 +8,7 @@ import pytest
 import rasterio
 import rasterio.shutil
 from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.contract.tags import MODEL
 from landslide_mapper.landslide_plugin.contract.tags import THRESHOLD as TAG
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
@@ -160,6 +161,20 @@ def test_an_inventory_says_its_threshold(make, tmp_path):
     output = str(tmp_path / "inventory.gpkg")
     vectorize(input=make(tags={TAG: "0.7"}), output=output, progress=Progress())
     assert pyogrio.read_info(output, layer="inventory")["layer_metadata"][TAG] == "0.7"
+
+
+@pytest.mark.parametrize(("other", "told"), [("0.6", None), ("0.7", "0.7")])
+def test_an_inventory_of_several_thresholds_says_none(make, tmp_path, other, told):
+    import pyogrio
+
+    rasters = [
+        make(f"{number}.tif", tags={TAG: part, MODEL: part})
+        for number, part in enumerate(["0.7", other])
+    ]
+    output = str(tmp_path / "inventory.gpkg")
+    vectorize(input=rasters[0], more_inputs=rasters[1:], output=output, progress=Progress())
+    tags = pyogrio.read_info(output, layer="inventory")["layer_metadata"]
+    assert (tags.get(TAG), tags.get(MODEL)) == (told, told)
 
 
 def test_each_map_is_judged_at_its_own_threshold(make, make_raster, tmp_path):
