@@ -28,5 +28,5 @@ def test_the_demo_model_is_what_its_recipe_says():
     card = load_card(WEIGHTS / "stack-demo.safetensors")
     assert [asked["limits"]] == card.limits and asked["licence"] == card.licence
     assert asked["architecture"] == card.architecture
-    for name in ("backbone", "epochs", "synthetic"):
+    for name in ("backbone", "epochs", "synthetic", "data"):
         assert asked[name] == card.training[name]
