@@ -80,9 +80,9 @@ class RasterWriter:
 
     def __enter__(self) -> "RasterWriter":
         """Create the temporary file."""
-        _require_ending(self.path)
         with ExitStack() as stack:
             self._partial = stack.enter_context(whole_file(self.path))
+            _require_ending(self.path)
             # Without one, the dataset makes one and ends it on close, also one nested in it.
             stack.enter_context(rasterio.Env())
             try:
