@@ -127,7 +127,10 @@ def vectorize(
     frame = drawn[0].frame
     if more_inputs:
         frame = counted_once(
-            [one.frame for one in drawn], min(one.pixel for one in drawn), progress
+            [one.frame for one in drawn],
+            [one.north_is_true for one in drawn],
+            min(one.pixel for one in drawn),
+            progress,
         )
     frame = large_ones(frame, min_area)
     if frame.empty:
@@ -177,6 +180,7 @@ class _Drawn:
         is_mask: whether the raster is one.
         model: its name; "" where nothing tells it.
         pixel: square metres of a pixel.
+        north_is_true: whether aspects count from true north.
     """
 
     frame: gpd.GeoDataFrame
@@ -184,6 +188,7 @@ class _Drawn:
     is_mask: bool
     model: str
     pixel: float
+    north_is_true: bool
 
 
 def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
@@ -217,7 +222,7 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
             "model": wishes.model or source.dataset.tags().get(MODEL) or None,
             "date": wishes.date or scene_date(source) or None,
         }
-        frames = []
+        frames, is_true = [], not source.grid.keeps_crs_metres
         for scene, part in zip(scenes, drawing.parts(len(scenes)), strict=True):
             traced = find_landslides(
                 scene, threshold, wishes.max_hole, morphology, divider, part.part(0, 0.9)
@@ -228,7 +233,7 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
             columns = columns_of(scene, traced.groups, len(shaped)) | told
             columns |= {"slide_id": traced.slide, "part": traced.part}
             columns["kind"] = scene.kind.name if scene.kind else None
-            outlines, is_true = to_map(shaped, grid), not grid.keeps_crs_metres
+            outlines = to_map(shaped, grid)
             frames.append(make_inventory(outlines, grid.crs, columns, north_is_true=is_true))
     return _Drawn(
         frame=joined(frames),
@@ -236,6 +241,7 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
         is_mask=scenes[0].is_mask,
         model=str(told["model"] or ""),
         pixel=grid.resolution**2,
+        north_is_true=is_true,
     )
 
 

@@ -1,6 +1,7 @@
 """Inventories of rasters that overlap, such as those of neighbouring UTM zones, as one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import geopandas as gpd
 import numpy as np
@@ -14,11 +15,16 @@ from .measures import extents, measures
 _SAME = 0.5
 """Fraction of a landslide in larger ones of other rasters from which it is one of these."""
 
+_WHOLE = -1
+
 Geometries = NDArray[np.object_]
 
 
 def counted_once(
-    frames: Sequence[gpd.GeoDataFrame], speck: float, progress: Progress
+    frames: Sequence[gpd.GeoDataFrame],
+    north_is_true: Sequence[bool],
+    speck: float,
+    progress: Progress,
 ) -> gpd.GeoDataFrame:
     """Return the inventories of several rasters as one, without ground that it would have twice.
 
@@ -28,6 +34,7 @@ def counted_once(
 
     Args:
         frames: as `make_inventory` makes them, each in its raster's CRS.
+        north_is_true: what `make_inventory` was told of each.
         speck: square metres below which what a cut leaves is nothing.
         progress: told how many are left out and cut.
 
@@ -51,9 +58,14 @@ def counted_once(
     shapes[cut[slide]] = shapely.difference(shapes[cut[slide]], covers[slide][cut[slide]])
     stands = ~again[slide]
     frame = frame.set_geometry(gpd.GeoSeries(shapes, frame.index, crs))
-    frame["was_cut"] = cut[slide]
+    frame["cut_from"] = np.where(cut, raster[first], _WHOLE)[slide]
     frame = frame[stands].explode(ignore_index=True)
-    return _measured(frame[frame.geom_type == "Polygon"], speck)
+    frame = frame[frame.geom_type == "Polygon"].reset_index(drop=True)
+    for number in sorted(set(frame["cut_from"]) - {_WHOLE}):
+        of_raster = frame["cut_from"] == number
+        _measure(frame, of_raster, frames[number].crs, north_is_true[number])
+    specks = (frame["cut_from"] != _WHOLE) & (frame["area_m2"] < speck)
+    return frame[~specks].drop(columns="cut_from").reset_index(drop=True)
 
 
 def _covers(whole: Geometries, raster: NDArray[np.intp]) -> tuple[Geometries, NDArray[np.bool_]]:
@@ -87,13 +99,16 @@ def _covers(whole: Geometries, raster: NDArray[np.intp]) -> tuple[Geometries, ND
     return covers, again
 
 
-def _measured(frame: gpd.GeoDataFrame, speck: float) -> gpd.GeoDataFrame:
-    """Return an inventory whose cut landslides are measured anew, without specks of these."""
-    frame = frame.reset_index(drop=True)
-    rows = np.flatnonzero(frame.pop("was_cut"))
-    shapes = np.asarray(frame.geometry.array)[rows]
-    area, perimeter = measures(shapes, frame.crs)
-    length, width = extents(shapes, frame.crs, frame["aspect_mean"].to_numpy(float)[rows])
-    names = ["area_m2", "perimeter_m", "length_m", "width_m"]
-    frame.loc[rows, names] = np.stack([area, perimeter, length, width], axis=1)
-    return frame.drop(rows[area < speck]).reset_index(drop=True)
+def _measure(frame: gpd.GeoDataFrame, those: Any, crs: Any, north_is_true: bool) -> None:
+    """Measure some polygons anew, in the CRS of their raster, whose north their aspects count from.
+
+    Args:
+        frame: the inventory.
+        those: which ones, booleans, (n,).
+        crs: of their raster.
+        north_is_true: see `extents`.
+    """
+    shapes = np.asarray(frame.geometry[those].to_crs(crs).array)
+    aspects = frame["aspect_mean"][those].to_numpy(float)
+    columns = [*measures(shapes, crs), *extents(shapes, crs, aspects, north_is_true)]
+    frame.loc[those, ["area_m2", "perimeter_m", "length_m", "width_m"]] = np.stack(columns, axis=1)

@@ -13,6 +13,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inventory import vectorize_command
 from landslide_mapper.landslide_plugin.inventory.attributes import make_inventory
 from landslide_mapper.landslide_plugin.inventory.zones import counted_once
+from rasterio.crs import CRS
 from rasterio.features import geometry_mask
 from rasterio.transform import from_origin
 from rasterio.warp import Resampling, reproject
@@ -156,6 +157,24 @@ class TestZones:
         assert unfit in str(caught.value)
 
 
+def test_what_is_left_of_a_landslide_is_measured_along_its_own_rasters_north():
+    """At 45 degrees east of EPSG:3413 true north is to the left: 300 of 400 m towards it stand."""
+    slide, larger = box(2187000, 0, 2187400, 100), box(2187300, -500, 2188300, 500)
+    other = gpd.GeoSeries([larger], crs="EPSG:3413").to_crs("EPSG:3995")
+    frames = [
+        make_inventory(np.array(other, object), other.crs, {}, north_is_true=True),
+        make_inventory(
+            np.array([slide], object), CRS.from_epsg(3413), {"aspect_mean": np.zeros(1)},
+            north_is_true=True,
+        ),
+    ]  # fmt: skip
+    whole = frames[1].iloc[0]
+    left = counted_once(frames, [True, True], 0, Progress()).iloc[1]
+    assert left["length_m"] == pytest.approx(0.75 * whole["length_m"], rel=1e-3)
+    assert left["width_m"] == pytest.approx(whole["width_m"], rel=1e-3)
+    assert left["area_m2"] == pytest.approx(0.75 * whole["area_m2"], rel=1e-3)
+
+
 squares = st.lists(
     st.tuples(st.integers(0, 12), st.integers(0, 12), st.integers(1, 6)), max_size=6, unique=True
 )
@@ -176,7 +195,7 @@ def apart(places):
 def test_ground_is_never_there_twice_and_what_one_raster_alone_shows_stays(first, second):
     rasters = apart(first), apart(second)
     frames = [make_inventory(np.array(shapes, object), WEST, {}) for shapes in rasters]
-    shapes = np.array(counted_once(frames, 0, Progress()).geometry, object)
+    shapes = np.array(counted_once(frames, [False, False], 0, Progress()).geometry, object)
     assert shapely.area(shapes).sum() == pytest.approx(shapely.union_all(shapes).area)
     together = shapely.union_all([*rasters[0], *rasters[1]])
     assert shapely.within(shapely.union_all(shapes), together.buffer(1e-6))
