@@ -69,9 +69,9 @@ def part_of(samples: SampleSet, split: str = "test") -> str:
     if not (RECIPES / name).is_file():
         return f"{samples.folder.name}, {samples.split}, seed {samples.seed}"
     parts = read_list(RECIPES / name)
-    files = [Path(sample.source) for sample in samples.of_split("test")]
-    tested = {parts.get(file.stem) or parts.get(file.as_posix(), "") for file in files}
-    return f"{name} {' '.join(sorted(tested))}"
+    files = [Path(sample.source) for sample in samples.of_split(split)]
+    named = {parts.get(file.stem) or parts.get(file.as_posix(), "") for file in files}
+    return f"{name} {' '.join(sorted(named))}"
 
 
 def look(model: Path, folder: Path, log: Path = LOOKED_AT) -> int:

@@ -15,7 +15,7 @@ from landslide_mapper.models.registry import build
 
 from experiments.shipped.data import RGB, coarsened
 from experiments.shipped.figures import Image, corners, count, figures, images_of, mean_of, table
-from experiments.shipped.measure import CONSTANT, keep, look, measure
+from experiments.shipped.measure import CONSTANT, keep, look, measure, part_of
 from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images
 
 
@@ -210,6 +210,7 @@ def test_how_often_a_part_was_looked_at_before_is_noted(small, tested, tmp_path,
     log = tmp_path / "looked_at.csv"
     log.write_text("date,data,images,model,digest\n", encoding="utf-8")
     assert [look(small[0], tested, log) for _ in range(3)] == [0, 1, 2]
+    assert part_of(SampleSet.read(tested), "train") == "bijie.csv 1"
     lines = log.read_text(encoding="utf-8").splitlines()[1:]
     assert len(lines) == 3
     assert lines[0].split(",")[1:4] == ["bijie.csv 0 3", "2", "bright"]
