@@ -9,6 +9,10 @@ from torch import Tensor, nn
 
 from ..landslide_plugin.contract.errors import MissingPackageError
 
+LITTLE_WORK = 2e10
+"""Parameters times pixels of a batch below which a network learns by one thread: just above those
+of `light` FC-DenseNet, in batches of 8 tiles of 64 pixels; see docs/benchmarks.md."""
+
 
 def pick_device(name: str = "auto") -> torch.device:
     """Return the device to compute on; on the CPU, let PyTorch use all usable cores.
@@ -35,6 +39,20 @@ def pick_device(name: str = "auto") -> torch.device:
     if name == "cpu":
         _use_all_cores()
     return torch.device(name)
+
+
+def learn_alone(device: torch.device, work: float) -> None:
+    """Let a network that has little to do in a step learn by one thread of the CPU.
+
+    Of each of its hundreds of small operations threads wait for the last one: on a quiet machine
+    they gain nothing by it, and beside another program they lose what that takes of one of them.
+
+    Args:
+        device: where it learns.
+        work: parameters times pixels of a batch.
+    """
+    if device.type == "cpu" and work < LITTLE_WORK:
+        torch.set_num_threads(1)
 
 
 def describe(device: torch.device) -> str:

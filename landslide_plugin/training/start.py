@@ -82,6 +82,12 @@ class Start:
             )
         return network
 
+    def parameters(self, bands: int, classes: int) -> int:
+        """Return how many parameters the network has."""
+        with torch.device("meta"):  # where nothing is allocated
+            network = build(self.architecture, bands, classes, **self.arguments)
+        return sum(parameter.numel() for parameter in network.parameters())
+
     def _of_bands(self) -> set[str]:
         """Return the names of the weights that hold something for each band."""
         with torch.device("meta"):  # where nothing is allocated

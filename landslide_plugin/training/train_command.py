@@ -9,7 +9,7 @@ from statistics import mean
 from typing import Annotated, Any
 
 from ...models.calibration import Calibration
-from ...models.device import describe, pick_device
+from ...models.device import describe, learn_alone, pick_device
 from ...models.model_card import ModelCard
 from ...models.model_file import check_model_path, save_model
 from ...models.registry import smallest_tile
@@ -239,6 +239,8 @@ def train(
         patience=patience,
         averaging=averaging,
     )
+    parameters = start.parameters(len(names), len(sample_set.classes))
+    learn_alone(settings.device, parameters * batch_size * recipe.size**2)
     check_frozen(start, frozen_epochs, progress)
     _warn_of_size(start.architecture, recipe.size, progress)
     if not resume:

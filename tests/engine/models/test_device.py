@@ -1,8 +1,8 @@
-"""Half precision and where it is left."""
+"""Half precision and where it is left; threads."""
 
 import pytest
 import torch
-from landslide_mapper.models.device import exact_depthwise
+from landslide_mapper.models.device import LITTLE_WORK, exact_depthwise, learn_alone
 from torch import Tensor, nn
 
 CPU = torch.device("cpu")
@@ -50,3 +50,18 @@ def test_a_gpu_keeps_its_precision() -> None:
     layer = nn.Conv2d(8, 8, 3, groups=8)
     with exact_depthwise(layer, torch.device("cuda")):
         assert "forward" not in vars(layer)
+
+
+@pytest.mark.parametrize(
+    ("device", "work", "threads"), [("cpu", 0.9, 1), ("cpu", 1.1, 2), ("cuda", 0.9, 2)]
+)
+def test_a_network_with_little_to_do_learns_by_one_thread(
+    device: str, work: float, threads: int
+) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        learn_alone(torch.device(device), work * LITTLE_WORK)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)

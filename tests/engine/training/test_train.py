@@ -188,6 +188,22 @@ def test_the_same_seed_gives_the_same_model(make_samples, tmp_path):
     assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
 
 
+@pytest.mark.parametrize(("least", "threads"), [(1e12, 1), (0, 2)])
+def test_by_how_much_a_network_has_to_do_it_learns_by_one_thread_or_all(
+    make_samples, tmp_path, monkeypatch, least, threads
+):
+    before = torch.get_num_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # so that these are all
+    monkeypatch.setattr("landslide_mapper.models.device.LITTLE_WORK", least)
+    torch.set_num_threads(2)
+    path = tmp_path / "model.safetensors"
+    try:
+        train(samples=str(make_samples()), model=str(path), **FAST, progress=Progress())
+    finally:
+        torch.set_num_threads(before)
+    assert load_card(path).training["device"] == f"CPU, {threads} threads"
+
+
 def test_mask_rcnn_trains_by_the_same_command(make_samples, tmp_path):
     model, html = tmp_path / "m.safetensors", tmp_path / "m.html"
     result = train(
