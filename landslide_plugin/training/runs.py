@@ -35,12 +35,14 @@ class Job:
         settings: how; each fold has a seed of its own, from this one.
         model: the model file to be, beside which the checkpoints lie.
         judged: whether each training is assessed in full at its end.
+        resume: whether trainings go on from what interrupted ones have left.
     """
 
     recipe: Recipe
     settings: Settings
     model: Path
     judged: bool
+    resume: bool = True
 
 
 @dataclass(frozen=True)
@@ -171,6 +173,7 @@ def _train_fold(
         progress.part(0.0, 1 - JUDGED),
         beside(job.model, number),
         f"{recipe.fingerprint()} {number}",
+        job.resume,
     )
     trained.append(Trained(network, outcome))
     if outcome.ending == CANCELED:

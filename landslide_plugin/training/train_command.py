@@ -245,7 +245,7 @@ def train(
     _warn_of_size(start.architecture, recipe.size, progress)
     if not resume:
         checkpoint.remove(model)
-    job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1)
+    job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1, resume=resume)
     return _train(job, description, html, origin, progress)
 
 

@@ -107,6 +107,12 @@ def aside(path: Path, digest: str) -> Path:
     return path.with_name(f"{path.name}-{digest[:8]}")
 
 
+def forget(path: Path, digest: str) -> None:
+    """Remove a checkpoint, and the one of these samples and settings that was set aside."""
+    for file in (path, aside(path, digest)):
+        file.unlink(missing_ok=True)
+
+
 def files_of(model: str | Path) -> list[Path]:
     """Return the checkpoints beside a model, without those that were set aside."""
     name = glob.escape(Path(model).name)

@@ -49,6 +49,7 @@ def fit(
     progress: Progress,
     checkpoint: Path | None = None,
     fingerprint: str = "",
+    resume: bool = True,
 ) -> Outcome:
     """Train a network in place; at the end it has the weights of its best epoch.
 
@@ -64,6 +65,7 @@ def fit(
         checkpoint: file that takes the state at times; if it stands there already, from the same
             settings and fingerprint, training goes on from it. It is left to the caller to remove.
         fingerprint: of all else that the result depends on, such as the samples.
+        resume: whether to go on; else what this very training has left is removed first.
 
     Raises:
         InputError: the loss is no number any more, or the memory does not suffice.
@@ -72,7 +74,10 @@ def fit(
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     training = _Training(network, task, data, settings, progress)
     if checkpoint is not None:
-        training.keep_in(checkpoint, _digest(network, settings, fingerprint))
+        digest = _digest(network, settings, fingerprint)
+        if not resume:
+            checkpoints.forget(checkpoint, digest)
+        training.keep_in(checkpoint, digest)
     ending = ALL_EPOCHS
     try:
         with exact_depthwise(network, settings.device):

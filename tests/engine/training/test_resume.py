@@ -202,6 +202,19 @@ def test_only_the_same_samples_and_settings_go_on(
     assert not list(tmp_path.glob("*checkpoint*"))
 
 
+def test_without_resume_what_was_set_aside_of_the_same_settings_does_not_go_on_either(
+    make_samples, tmp_path, tiny, monkeypatch
+):
+    samples, model, events = make_samples(train=6, validation=2), tmp_path / "m.safetensors", []
+    for seed in (1, 2):
+        with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+            break_off(patch, 1)
+            training(samples, model, seed=seed)
+    training(samples, model, events, seed=1, resume=False)
+    assert not any("Going on" in text for text in texts(events))
+    assert not list(tmp_path.glob("*checkpoint*"))
+
+
 def test_a_checkpoint_that_is_not_as_it_was_written_is_passed_over(
     make_samples, tmp_path, tiny, monkeypatch
 ):
