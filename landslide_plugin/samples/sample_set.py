@@ -192,6 +192,19 @@ class SampleSet:
         said = dict(zip(self.bands, self.units, strict=False))
         return [said[band] for band in bands] if said else []
 
+    def require_bands(self, names: Sequence[str]) -> None:
+        """Refuse bands that the samples lack, or of which one is named twice.
+
+        Raises:
+            InputError: they are such.
+        """
+        if missing := [band for band in names if band not in self.bands]:
+            raise InputError(
+                f"The samples have no band {', '.join(missing)}; they have {', '.join(self.bands)}."
+            )
+        if len(set(names)) < len(names):
+            raise InputError(f"A band is named twice in {', '.join(names)}: name each once.")
+
     def image_path(self, sample: Sample) -> Path:
         """Return where a patch's image lies."""
         return self._path("images", sample)

@@ -22,6 +22,7 @@ from ...models.registry import (
     encoder_parameters,
     task_of,
 )
+from ..contract.architectures import WEAK
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..samples.sample_set import CLASSES, SampleSet
@@ -152,7 +153,8 @@ class Start:
         """Return the bands to train on: those asked for, the model file's, or all.
 
         Raises:
-            InputError: the samples lack one, one is named twice, or the model has none of them.
+            InputError: the samples lack one, one is named twice, or the model has none of them, or
+                can't do with others than its own.
         """
         if self.card and wanted and not set(wanted) & set(self.card.bands):
             raise InputError(
@@ -160,13 +162,12 @@ class Start:
                 f"{', '.join(wanted)}: keep some of them, or train anew."
             )
         names = wanted or (self.card.bands if self.card else data.bands)
-        missing = [band for band in names if band not in data.bands]
-        if missing:
+        data.require_bands(names)
+        if self.card and self.architecture in WEAK and list(names) != self.card.bands:
             raise InputError(
-                f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
+                "A model of image labels keeps its bands in their order, "
+                f"{', '.join(self.card.bands)}: leave the bands empty, or train anew."
             )
-        if len(set(names)) < len(names):
-            raise InputError(f"A band is named twice in {', '.join(names)}: name each once.")
         return list(names)
 
 

@@ -176,13 +176,10 @@ def _images(
     """Return the images of a folder.
 
     Raises:
-        InputError: it lacks a band, or is unfit otherwise.
+        InputError: it lacks a band, one is named twice, or it is unfit otherwise.
     """
     names = list(bands or data.bands)
-    if missing := [band for band in names if band not in data.bands]:
-        raise InputError(
-            f"The samples have no band {', '.join(missing)}; they have {', '.join(data.bands)}."
-        )
+    data.require_bands(names)
     return Images(data, names, tile_size, seed, reduction, fit)
 
 
@@ -218,7 +215,7 @@ class _Run:
         self._progress.message(f"Training {part}; F1 and IoU are those of image labels.")
         data = self.images
         facts = [
-            data.samples.folder,
+            replace(data.samples, folder=Path()),  # which may have moved
             data.bands,
             data.size,
             data.reduction,

@@ -8,6 +8,7 @@ import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.training import train_command as commands
 from landslide_mapper.landslide_plugin.training.loop import trainer
 from landslide_mapper.landslide_plugin.training.start import find_start
@@ -205,6 +206,18 @@ def test_unfit_starts_are_refused(make_samples, run, tmp_path, change, sentence)
     path = str(tmp_path / f"{kind}.safetensors")
     with pytest.raises(InputError, match=sentence):
         run(samples, **{**change, "start_from": path})
+
+
+@pytest.mark.parametrize("bands", [["slope"], ["ndvi", "slope"]], ids=",".join)
+def test_a_model_of_image_labels_is_a_start_for_its_own_bands_alone(make_samples, tmp_path, bands):
+    path, samples = tmp_path / "weak.safetensors", SampleSet.read(make_samples())
+    arguments = {"method": "cam", "encoder": "resnet18", "depth": 2, "grey": [1.0, 1.0]}
+    card = replace(CARD, architecture="weak", arguments=arguments, bands=["slope", "ndvi"])
+    save_model(path, build("weak", 2, 2, **arguments), card)
+    start = find_start("", "", "auto", "", str(path))
+    assert start.choose_bands(samples, []) == ["slope", "ndvi"]
+    with pytest.raises(InputError, match="keeps its bands in their order, slope, ndvi"):
+        start.choose_bands(samples, bands)
 
 
 def test_a_model_of_several_kinds_of_landslides_is_no_start(tmp_path):

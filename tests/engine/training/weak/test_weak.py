@@ -18,6 +18,7 @@ from landslide_mapper.landslide_plugin.training.loop.contracts import Settings
 from landslide_mapper.landslide_plugin.training.loop.trainer import fit
 from landslide_mapper.landslide_plugin.training.tiles.batches import Batch
 from landslide_mapper.landslide_plugin.training.train_command import train
+from landslide_mapper.landslide_plugin.training.weak import trainweak_command
 from landslide_mapper.landslide_plugin.training.weak.images import Images
 from landslide_mapper.landslide_plugin.training.weak.tasks import (
     Buffer,
@@ -405,11 +406,34 @@ def test_canceled_it_leaves_the_checkpoint_and_the_best_model_if_there_is_a_whol
     ]
 
 
+def test_a_checkpoint_is_of_its_samples_wherever_they_lie(samples, tmp_path, monkeypatch):
+    told = []
+
+    def note(*arguments):
+        told.append(arguments[-1])
+        raise InputError("enough")
+
+    def begin(folder):
+        given = {**SMALL, "samples": str(folder), "model": str(tmp_path / "m.safetensors")}
+        with pytest.raises(InputError, match="enough"):
+            trainweak(method="cyclegan", **given, progress=Progress())
+
+    monkeypatch.setattr(trainweak_command, "fit", note)
+    begin(samples)
+    begin(shutil.copytree(samples, tmp_path / "moved"))
+    data = SampleSet.read(samples)
+    data.samples.pop()
+    data.write_manifest()
+    begin(samples)
+    assert told[0] == told[1] != told[2]
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
         ({"method": "magic"}, 'METHOD is "magic": choose one of both, cam, cyclegan'),
         ({"bands": ["nir"]}, "no band nir"),
+        ({"bands": ["red", "red"]}, "named twice in red, red"),
         ({"tile_size": 8}, "TILE_SIZE is 8: choose from 32 to 1024 pixels"),
         ({"reduction": 0}, "REDUCTION is 0: choose from 1 to 64"),
         ({"epochs": 0}, "EPOCHS is 0: choose 1 or more"),
