@@ -11,8 +11,7 @@ from torch import nn
 
 from ...core.progress import Progress
 from ...evaluation.metrics import Confusion
-from ...raster.source import Source
-from ...samples.sample_set import UNKNOWN, Sample, SampleSet
+from ...samples.sample_set import UNKNOWN
 from ..loop.contracts import Task
 from ..loop.scores import Scores
 from ..tiles.batches import Batch, Tiles
@@ -106,15 +105,16 @@ def assess(
         threshold = scores.best_threshold()
     best, worst = choose_examples([tile.confusion(threshold) for tile in tiles])
     examples = run.examples([*best, *worst], threshold)
-    constant = constant_mask(_labels(data.samples, data.train))
-    scored = baselines(constant, _labels(data.samples, data.validation))
+    train = {sample.id: sample for sample in data.train}  # once, however often an epoch sees it
+    constant = constant_mask(map(data.labels, train.values()))
+    scored = baselines(constant, map(data.labels, data.validation))
     progress.update(1.0)
     return Assessment(
         scores=scores,
         threshold=threshold,
         counts=scores.confusion(threshold),
         tiles=len(tiles),
-        train=len(data.train),
+        train=len(train),
         validation=len(data.validation),
         baselines=scored,
         constant=constant,
@@ -204,9 +204,3 @@ def _fraction_seen(data: Tiles, batch_size: int) -> float:
         labelled += int(mask.sum())
         landslide += int(((batch.labels > 0) & mask).sum())
     return landslide / max(labelled, 1)
-
-
-def _labels(samples: SampleSet, patches: Sequence[Sample]) -> Iterator[NDArray[np.uint16]]:
-    for sample in patches:
-        with Source.open(samples.label_path(sample), what="labels", need_crs=False) as source:
-            yield source.dataset.read(1)

@@ -207,6 +207,10 @@ class Tiles:
         """Return the patch that each validation tile covers a part of."""
         return [cut.sample for cut in self._cuts]
 
+    def labels(self, sample: Sample) -> NDArray[np.uint16]:
+        """Return the labels of a whole patch, uint16 (rows, columns), as of `Batch`."""
+        return self._patch(sample).labels
+
     def validation_name(self, number: int) -> str:
         """Return where the validation tile of a number, from 0, comes from."""
         sample, row, col, _ = self._cuts[number]

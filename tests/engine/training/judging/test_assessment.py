@@ -12,6 +12,7 @@ from landslide_mapper.landslide_plugin.evaluation.metrics import (
     f1,
     iou_landslide,
 )
+from landslide_mapper.landslide_plugin.samples.averaging import at_resolution
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.training.judging.assessment import (
@@ -184,6 +185,25 @@ def test_assessment_counts_every_known_validation_pixel(make_samples):
     names = {example.name for example in result.best + result.worst}
     assert len(names) <= 6 and all(name.startswith("synthetic, column ") for name in names)
     assert result.best[0].image.shape == (1, 32, 32) and result.shown == ["slope"]
+
+
+def test_baselines_count_the_pixels_that_the_network_is_judged_on_whatever_they_are_averaged_to(
+    make_samples,
+):
+    samples = at_resolution(SampleSet.read(make_samples(shape=(64, 64))), 20.0)
+    tiles = Tiles(samples, ["slope", "ndvi"], 32, 0)
+    result = assess(Bright(), BRIGHT, tiles)
+    assert {counts.total for counts in result.baselines.values()} == {result.counts.total}
+
+
+def test_a_patch_that_an_epoch_sees_several_times_is_one(make_samples):
+    samples = SampleSet.read(make_samples())
+    train = samples.of_split("train")
+    tiles = Tiles(samples, ["ndvi"], 32, 0, [*train, *train, *train[:3]])
+    once = Tiles(samples, ["ndvi"], 32, 0, train)
+    result, expected = assess(Bright(), BRIGHT, tiles), assess(Bright(), BRIGHT, once)
+    assert result.train == len(train) == 12
+    assert np.array_equal(result.constant.mean, expected.constant.mean)
 
 
 def test_a_threshold_of_ones_own_is_kept(make_samples):
