@@ -60,8 +60,8 @@ class FCDenseNet(nn.Module):
         first_channels: channels of the first convolution.
         compression: share of the channels that a transition down keeps; 1 is Jégou's network.
         bottleneck: whether a 1 x 1 convolution to 4k channels stands before each 3 x 3 one.
-        dropout: share of a layer's values that are dropped in training, one by one as in Jégou et
-            al. 2017 and Huang et al. 2017.
+        dropout: share of the values of a layer, or of a transition down, that are dropped in
+            training, one by one as in Jégou et al. 2017 and Huang et al. 2017.
 
     Raises:
         ValueError: no block, an empty one, or more layers than can be meant.
@@ -99,7 +99,7 @@ class FCDenseNet(nn.Module):
             self.down.append(block(channels, count))
             skips.append(channels + growth_rate * count)
             channels = int(skips[-1] * compression)
-            self.shrink.append(_transition_down(skips[-1], channels))
+            self.shrink.append(_transition_down(skips[-1], channels, dropout))
         self.middle = block(channels, middle_layers)
         self.grow = nn.ModuleList()
         self.up = nn.ModuleList()
@@ -173,10 +173,12 @@ def _layer(channels: int, growth_rate: int, bottleneck: bool, dropout: float) ->
     return nn.Sequential(*parts)
 
 
-def _transition_down(channels: int, kept: int) -> nn.Sequential:
-    return nn.Sequential(
-        *_normalized(channels), nn.Conv2d(channels, kept, 1, bias=False), nn.MaxPool2d(2)
-    )
+def _transition_down(channels: int, kept: int, dropout: float) -> nn.Sequential:
+    """Return Jégou et al. 2017, table 1: its dropout too is before the halving."""
+    parts = [*_normalized(channels), nn.Conv2d(channels, kept, 1, bias=False)]
+    if dropout:
+        parts.append(nn.Dropout(dropout))
+    return nn.Sequential(*parts, nn.MaxPool2d(2))
 
 
 def _normalized(channels: int) -> tuple[nn.Module, nn.Module]:

@@ -3,10 +3,10 @@
 Long et al. 2015 ("Fully Convolutional Networks for Semantic Segmentation", CVPR, section 4): the
 dense layers of VGG16 become convolutions, the classes are scored on three scales (1/32, 1/16 and
 1/8), and the scores are summed on the way up by learnt enlargements that begin as bilinear ones.
-What differs: batch normalization (see `vgg`), and padding of the input instead of Long's border of
-100 px. With both dense layers at their 4096 channels, nearly all of the 134 million parameters
-are theirs; "light" has a quarter of VGG16's widths, dense layers of 128 channels, and 1.3 % of the
-parameters.
+What differs: batch normalization (see `vgg`), padding of the input instead of Long's border of
+100 px, and dropout of whole channels of the dense layers instead of single values. With both dense
+layers at their 4096 channels, nearly all of the 134 million parameters are theirs; "light" has a
+quarter of VGG16's widths, dense layers of 128 channels, and 1.3 % of the parameters.
 """
 
 from typing import Any

@@ -54,7 +54,8 @@ PROPOSALS = {
     "rpn_post_nms_top_n_test": 250,
     "box_batch_size_per_image": 128,
 }
-"""A quarter of torchvision's numbers, which are for photographs ten times as large as a tile."""
+"""A quarter of torchvision's numbers, before suppression a half: its photographs are ten times as
+large as a tile."""
 
 
 class BandMaskRCNN(MaskRCNN):

@@ -143,7 +143,7 @@ class Train(EngineAlgorithm):
         )
         yield (
             advanced(later(asked(choices.Train.DROPOUT))),
-            "Channels of each layer that a step leaves out, so that samples are not learnt by "
+            "Part of each layer's values that a step leaves out, so that samples are not learnt by "
             "heart; only FC-DenseNet has it. Empty: the backbone's own, 0.2 of gao2021.",
         )
         yield (

@@ -70,7 +70,11 @@ def focal(
 
 
 def dice(logits: Tensor, classes: Tensor) -> Tensor:
-    """One minus the soft Dice coefficient of landslide over the batch (Milletari et al. 2016)."""
+    """One minus the soft Dice coefficient of landslide over the batch (Milletari et al. 2016).
+
+    With the sums of probability and truth below the line, as in Drozdzal et al. 2016 (DLMIA), where
+    Milletari et al. have those of their squares.
+    """
     return _overlap_loss(logits, classes, 0.5, 0.5)
 
 

@@ -27,7 +27,8 @@ def test_seven_bands_have_as_many_parameters_as_in_gao_2021():
 def test_a_fifth_of_the_values_is_dropped_in_training_as_in_gao_2021():
     network = build("fc_densenet", 7, 2, **backbone_arguments("fc_densenet", "gao2021"))
     dropped = [module.p for module in network.modules() if isinstance(module, nn.Dropout)]
-    assert dropped == [0.2] * (4 * 4 + 12 + 4 * 4)
+    # of each layer and, as in Jégou et al. 2017 (table 1), of each of the four transitions down
+    assert dropped == [0.2] * (4 * 4 + 4 + 12 + 4 * 4)
 
 
 def test_weights_of_a_card_without_dropout_are_those_of_a_network_with_it():
