@@ -38,6 +38,9 @@ ITEMS, NUMBERS, TEXTS = "items", "numbers", "texts"
 _UNLIMITED = 1e9
 """Limits beyond this are QGIS's own for numbers without one."""
 
+_LARGEST_WHOLE = 2**31 - 1
+"""Larger whole numbers QGIS takes for 0."""
+
 
 def is_destination(definition: QgsProcessingParameterDefinition) -> bool:
     """Return whether the parameter names an output."""
@@ -171,11 +174,15 @@ def _wrong_number(definition: QgsProcessingParameterNumber, value: Any) -> str:
         return ""  # not given, or an expression
     except ValueError:  # QGIS takes a text that is no number for 0 where none need be given
         return f"{value} is no number: write it with a point, such as 0.5." if value else ""
-    if definition.minimum() <= number <= definition.maximum():
+    low, high = definition.minimum(), definition.maximum()
+    if definition.dataType() == QgsProcessingParameterNumber.Type.Integer:
+        if number % 1:  # which QGIS would round
+            return f"{number:g} is no whole number."
+        high = min(high, _LARGEST_WHOLE)
+    if low <= number <= high:
         return ""
-    low, high = f"{definition.minimum():g}", f"{definition.maximum():g}"
-    upper = f" to {high}" if definition.maximum() < _UNLIMITED else " upwards"
-    return f"{number:g} is not within {low}{upper}."
+    upper = f" to {high:.10g}" if high < _UNLIMITED or number > high else " upwards"
+    return f"{number:.10g} is not within {low:g}{upper}."
 
 
 def _neither_true_nor_false(value: Any) -> str:

@@ -330,6 +330,8 @@ class TestRequest:
             ("FACTOR", "x", "Factor: x is none of slope, aspect, twi."),
             ("SHARE", "1.5", "Share: 1.5 is not within 0 to 1."),
             ("COUNT", 0, "Count: 0 is not within 1 upwards."),
+            ("COUNT", 8.5, "Count: 8.5 is no whole number."),
+            ("COUNT", "3000000000", "Count: 3000000000 is not within 1 to 2147483647."),
             ("SHARE", "0,5", "Share: 0,5 is no number: write it with a point, such as 0.5."),
             ("FLAG", "no", "Flag: no is neither true nor false."),
             ("RASTER", "out.png", r"Raster: .*\.png.* not supported"),
