@@ -41,7 +41,7 @@ def home(machine: Machine | None = None) -> Path:
     """Return the folder of engines."""
     system = (machine or this_machine()).system
     if os.environ.get(VARIABLE):
-        return Path(os.environ[VARIABLE]).absolute()
+        return Path(os.path.expanduser(os.environ[VARIABLE])).absolute()  # QGIS doesn't
     if system == "Windows":
         base = Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
     elif system == "Darwin":

@@ -148,6 +148,7 @@ class TestPlaces:
             (MAC, {"HOME": "/Users/a"}, "/Users/a/Library/Application Support/landslide-mapper"),
             (WINDOWS, {"LOCALAPPDATA": "/C/Local"}, "/C/Local/landslide-mapper"),
             (WINDOWS, {"LANDSLIDE_HOME": "/short"}, "/short"),
+            (LINUX, {"HOME": "/home/a", "LANDSLIDE_HOME": "~/engines"}, "/home/a/engines"),
         ],
     )
     @pytest.mark.skipif(os.name == "nt", reason="paths are written as elsewhere")
