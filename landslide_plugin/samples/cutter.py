@@ -321,6 +321,11 @@ def find_layers(
         high = least_landslide(mask, high, remedy, progress)
     _check_values(landslides, mask, low, high, progress)
     alarm = Source.open(alarms, what="raster of false alarms") if alarms else None
+    if alarm is not None and len(alarm.bands) > 1:
+        progress.warning(
+            f"Of the {len(alarm.bands)} bands of {alarms} the first, {alarm.bands[0]}, alone says "
+            "where false alarms are: export the one that does if it is another."
+        )
     layers = []
     for stack in stacks:
         limits = read_polygons(area, stack.grid, "area", progress) if area else None

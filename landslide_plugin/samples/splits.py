@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from .sample_set import SPLITS, Sample, SampleSet
+from .sample_set import HARD, SPLITS, Sample, SampleSet
 
 BLOCKS, BY_IMAGE, BY_PATCH = "blocks", "random by image", "random by patch"
 SCENES = "scenes"
@@ -90,7 +90,8 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     split, whose kind holds for them too. With spatial blocks a patch that reaches into blocks of
     two folds is left out, as pixels of one fold would be in the other; with images each image is a
     group; else each patch. Test patches are left out; those of folders that don't judge are
-    trained on in each fold.
+    trained on in each fold. Background that was drawn by false alarms judges in none, as in the
+    set's own split: it is harder than the land's.
 
     Args:
         samples: the set.
@@ -109,7 +110,11 @@ def folds(samples: SampleSet, count: int, seed: int) -> list[Fold]:
     result: list[Fold] = []
     for fold in range(count):
         train = [patch for patch, of in zip(patches, reached, strict=True) if of.isdisjoint({fold})]
-        validation = [patch for patch, of in zip(patches, reached, strict=True) if of == {fold}]
+        validation = [
+            patch
+            for patch, of in zip(patches, reached, strict=True)
+            if of == {fold} and patch.kind != HARD
+        ]
         if not (_has_landslide(train) and _has_landslide(validation)):
             raise InputError(
                 f"Fold {fold + 1} of {count} is left without landslides: choose fewer folds or "

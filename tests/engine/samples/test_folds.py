@@ -1,5 +1,7 @@
 """Folds: every patch validates once, and nothing of a fold is in another."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.contract.errors import InputError
@@ -63,6 +65,19 @@ def test_each_patch_validates_once_with_its_group(tmp_path, split):
 def test_seeds(tmp_path):
     written = set_of(np.full(40, 9), "random by image", tmp_path)
     assert folds(written, 4, 1) == folds(written, 4, 1) != folds(written, 4, 2)
+
+
+def test_background_drawn_by_false_alarms_is_trained_on_and_judges_in_no_fold(tmp_path):
+    written = set_of([9] * 20 + [0] * 10, "random by patch", tmp_path)
+    hard = {sample.id for sample in written.samples[20:24]}
+    samples = [
+        replace(sample, kind="hard background" if sample.id in hard else "")
+        for sample in written.samples
+    ]
+    result = folds(replace(written, samples=samples), 5, 1)
+    assert sum(len(validation) for _, validation in result) == 26
+    assert not any(sample.id in hard for _, validation in result for sample in validation)
+    assert hard <= {sample.id for train, _ in result for sample in train}
 
 
 def test_test_patches_stay_out(tmp_path):

@@ -44,10 +44,12 @@ def test_alarms_on_another_grid_are_none_where_their_band_is_nodata(
     alarms = make_raster(
         "alarms.tif", np.stack([values, 0 * values]), nodata=9999, transform=shifted
     )
+    events = []
     _, written = make(
-        tmp_path, stack, landslides, hard_negatives=alarms, tile_size=16, stride=16,
+        tmp_path, stack, landslides, events, hard_negatives=alarms, tile_size=16, stride=16,
         split="random", background=2,
     )  # fmt: skip
+    assert any("2 bands of" in event.get("text", "") for event in events)
     hard = {sample.window[:2] for sample in written.samples if sample.kind == "hard background"}
     assert hard and hard <= set(FALSE_ALARMS)
 
