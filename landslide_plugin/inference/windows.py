@@ -84,8 +84,11 @@ class Area:
             return np.zeros(shape, bool)
         if self._geometry.contains(frame):
             return np.ones(shape, bool)
-        part = shapely.intersection(self._geometry, frame)
-        mask: NDArray[np.bool_] = geometry_mask([part], shape, transform, invert=True)
+        parts = shapely.get_parts(shapely.intersection(self._geometry, frame))
+        polygons = parts[shapely.get_dimensions(parts) == 2]  # GDAL draws lines and points too
+        if not len(polygons):
+            return np.zeros(shape, bool)
+        mask: NDArray[np.bool_] = geometry_mask(polygons, shape, transform, invert=True)
         return mask
 
 

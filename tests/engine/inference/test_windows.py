@@ -159,6 +159,22 @@ def test_area_masks_pixels_by_their_centre():
     assert area.mask(Window(12, 12, 4, 4)).all()
 
 
+@pytest.mark.parametrize(
+    "boxes", [[(10, 10, 20, 20)], [(10, 10, 20, 15), (20, 15, 25, 20)], [(8, 0, 16, 8)]]
+)
+def test_an_area_that_a_windows_edge_touches_is_no_larger_for_it(boxes):
+    grid, mask = Grid(CRS.from_epsg(32632), UTM, 40, 40), np.zeros((40, 40), bool)
+    wanted = mask.copy()
+    for left, top, right, bottom in boxes:
+        wanted[top:bottom, left:right] = True
+    polygons = [shapely.box(*grid.point(a, d), *grid.point(c, b)) for a, b, c, d in boxes]
+    area = Area(shapely.union_all(polygons), grid)
+    for row, column in np.ndindex(8, 8):
+        rows, columns = slice(5 * row, 5 * row + 5), slice(5 * column, 5 * column + 5)
+        mask[rows, columns] = area.mask(Window(columns.start, rows.start, 5, 5))
+    np.testing.assert_array_equal(mask, wanted)
+
+
 def test_area_elsewhere_or_on_a_plain_image_is_refused(tmp_path):
     import geopandas as gpd
 
