@@ -49,6 +49,7 @@ class Divided:
         part: "source", "runout" or None, object, (n,).
         whole: whether it is uncut, bool, (n,).
         too_large: how many were too large to be looked at.
+        unknown: how many have pixels of unknown elevation, by which they were not cut up.
     """
 
     polygons: NDArray[np.object_]
@@ -57,6 +58,7 @@ class Divided:
     part: NDArray[np.object_]
     whole: Mask
     too_large: int
+    unknown: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,12 +99,12 @@ class Divider:
 
         Twice the number of the landslide, from 1, plus 1 for runout.
         """
-        pieces = inside.astype(np.int64)
-        if self.split != "none":
+        pieces, is_known = inside.astype(np.int64), has_heights(inside, layers)
+        if self.split != "none" and (is_known or self.split != "drainage"):
             surface = self._surface(inside, layers, self._pixel(row, column))
             pieces = basins(surface, inside, self.depth, self._least(row, column))
         labels = 2 * pieces
-        if self.parts and layers[ELEVATION][1][inside].all():
+        if self.parts and is_known:
             elevation = smooth(*layers[ELEVATION])
             for piece in range(1, int(pieces.max()) + 1):
                 mine = pieces == piece
@@ -123,6 +125,11 @@ class Divider:
         elevation = smooth(*layers[ELEVATION])
         depth: NDArray[np.float64] = elevation[inside].max() - elevation
         return depth
+
+
+def has_heights(inside: Mask, layers: Layers) -> bool:
+    """Return whether the elevation of all of a landslide is known, if it is among the layers."""
+    return ELEVATION not in layers or bool(layers[ELEVATION][1][inside].all())
 
 
 @dataclass
@@ -162,7 +169,7 @@ def divide(
         progress: told of each landslide.
     """
     divided = _Collected()
-    slides = pieces = too_large = 0
+    slides = pieces = too_large = unknown = 0
     for index, polygon in enumerate(polygons):
         left, top, right, bottom = (int(edge) for edge in polygon.bounds)
         window = Window(
@@ -176,7 +183,9 @@ def divide(
             move = Affine.translation(window.col_off, window.row_off)
             shape = int(window.height), int(window.width)
             inside = geometry_mask([polygon], shape, move, invert=True)
-            labels = divider.labels(inside, read(window, divider.layers), *middle)
+            layers = read(window, divider.layers)
+            labels = divider.labels(inside, layers, *middle)
+            unknown += not has_heights(inside, layers)
         kinds = np.unique(labels[labels > 0])
         if len(kinds) < 2:
             divided.add(polygon, index, slides + 1, None, True)
@@ -198,6 +207,7 @@ def divide(
         part=np.array(divided.part, object),
         whole=np.array(divided.whole, bool),
         too_large=too_large,
+        unknown=unknown,
     )
 
 

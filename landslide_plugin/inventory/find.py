@@ -44,31 +44,45 @@ class TracedLandslides:
 
 
 def find_landslides(
-    scene: Scene,
-    threshold: float,
-    max_hole: float,
-    morphology: Morphology,
-    divider: Divider,
-    progress: Progress,
-) -> TracedLandslides:
-    """Trace the landslides, fill their holes and cut them up.
+    scene: Scene, threshold: float, max_hole: float, morphology: Morphology, progress: Progress
+) -> tuple[NDArray[np.object_], Ints]:
+    """Trace the landslides and fill their holes.
 
     Args:
         scene: the probability or mask, with the layers that are measured.
         threshold: probability that a landslide reaches somewhere.
         max_hole: m2 of the holes that are filled.
         morphology: opening and closing of the mask.
-        divider: what cuts complexes up; falsy for none.
         progress: where to report.
+
+    Returns:
+        Polygons in pixel coordinates, and `groups` as in `TracedLandslides`.
     """
-    traced = 0.5 if divider else 0.95
-    polygons, groups = scene.trace(morphology, progress.part(0, traced))
+    polygons, groups = scene.trace(morphology, progress)
     # None that doesn't reach the threshold, and none that closing alone has made.
     highest = scene.statistics[PROBABILITY].result(groups, len(polygons))["max"]
     polygons, groups = _kept(polygons, groups, highest >= np.float32(threshold))  # as pixels are
     polygons, owner = without_holes(polygons, max_hole, scene.source.grid)
     groups = _renumbered(groups, owner)
-    polygons, groups = _kept(polygons, groups, owner == np.arange(len(owner)))
+    return _kept(polygons, groups, owner == np.arange(len(owner)))
+
+
+def cut_up(
+    scene: Scene,
+    polygons: NDArray[np.object_],
+    groups: Ints,
+    divider: Divider,
+    progress: Progress,
+) -> TracedLandslides:
+    """Cut landslides up.
+
+    Args:
+        scene: where they were found.
+        polygons: see `find_landslides`.
+        groups: likewise.
+        divider: what cuts complexes up; falsy for none.
+        progress: where to report.
+    """
     if not divider:
         whole = np.arange(1, len(polygons) + 1)
         return TracedLandslides(polygons, whole, np.full(len(polygons), None, object), groups)
@@ -77,9 +91,13 @@ def find_landslides(
     def measure(numbers: Ints, layers: Layers) -> None:
         scene.measure(np.where(numbers > 0, numbers + count, 0), layers)
 
-    cut = divide(polygons, divider, scene.layers, measure, progress.part(traced, 1))
+    cut = divide(polygons, divider, scene.layers, measure, progress)
     if cut.too_large:
         progress.warning(f"{cut.too_large} landslides are too large to be cut up: left whole.")
+    if cut.unknown:
+        progress.warning(
+            f"{cut.unknown} landslides have pixels without an elevation: not cut up by it."
+        )
     number = np.full(len(polygons), -1)
     number[cut.origin[cut.whole]] = np.flatnonzero(cut.whole)
     groups = np.concatenate([_renumbered(groups, number), np.flatnonzero(~cut.whole)])

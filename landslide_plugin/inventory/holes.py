@@ -1,5 +1,7 @@
 """Holes of polygons that are filled, and what lies in them."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -42,3 +44,28 @@ def without_holes(
     ):
         owner[one] = holder
     return filled, owner
+
+
+def without_others(
+    kinds: Sequence[tuple[NDArray[np.object_], Ints]],
+) -> list[tuple[NDArray[np.object_], Ints]]:
+    """Cut out of landslides those of other kinds that lie in their filled holes.
+
+    Args:
+        kinds: the landslides of each kind, polygons in pixel coordinates, object, (n,); and what
+            goes with them.
+    """
+    if len(kinds) == 1:
+        return list(kinds)
+    polygons = np.concatenate([some for some, _ in kinds])
+    counts = [len(some) for some, _ in kinds]
+    kind = np.repeat(np.arange(len(kinds)), counts)
+    holder, held = shapely.STRtree(polygons).query(polygons, predicate="contains")
+    others = kind[holder] != kind[held]
+    cut = polygons.copy()
+    for one in np.unique(holder[others]):
+        inside = shapely.union_all(polygons[held[others & (holder == one)]])
+        parts = shapely.get_parts(shapely.difference(polygons[one], inside))
+        cut[one] = parts[shapely.area(parts).argmax()]
+    split = np.split(cut, np.cumsum(counts)[:-1])
+    return [(some, with_them) for some, (_, with_them) in zip(split, kinds, strict=True)]

@@ -45,7 +45,8 @@ class Morphology:
     """Opening, then closing.
 
     Opening removes what the disc doesn't fit into, closing fills gaps that the disc doesn't fit
-    into. Pixels that are not valid never become landslide, and don't gnaw at what lies beside them.
+    into. Pixels that are not valid don't gnaw at what lies beside them; they never become
+    landslide, nor do those of other kinds.
 
     Attributes:
         halo: rows and columns around a block on which its result depends.
@@ -61,12 +62,24 @@ class Morphology:
     def __bool__(self) -> bool:
         return bool(self._opening) or bool(self._closing)
 
-    def apply(self, mask: NDArray[np.bool_], valid: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Return the mask changed; (rows, columns), halo included."""
+    def apply(
+        self,
+        mask: NDArray[np.bool_],
+        valid: NDArray[np.bool_],
+        others: NDArray[np.bool_] | None = None,
+    ) -> NDArray[np.bool_]:
+        """Return the mask changed; (rows, columns), halo included.
+
+        Args:
+            mask: where landslide is.
+            valid: where that is known.
+            others: where landslides of other kinds are.
+        """
         if self._opening:
             mask = mask & _morphed(mask | ~valid, cv2.MORPH_OPEN, self._opening)
         if self._closing:
             mask = valid & _morphed(mask, cv2.MORPH_CLOSE, self._closing)
+            mask = mask if others is None else mask & ~others
         return mask
 
 

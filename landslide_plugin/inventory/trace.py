@@ -17,7 +17,15 @@ from ..raster.heights import require_metres
 from ..raster.reflectance import sampled
 from ..raster.undeclared import mark_fill
 from .division import PROBABILITY, Layers
-from .kinds import Kind, band_of, check_classes, is_mask, kinds_of, probability_of
+from .kinds import (
+    Kind,
+    band_of,
+    check_classes,
+    is_mask,
+    kinds_of,
+    probability_of,
+    probability_of_any,
+)
 from .morphology import Morphology
 from .outlines import Block, Polygonizer, outline
 from .statistics import Statistics
@@ -143,6 +151,15 @@ class Scene:
             progress.update((outlined.row + outlined.rows) / grid.height)
         return polygonizer.finish()
 
+    def _others(self, window: Window) -> Mask | None:
+        """Return where landslides of other kinds are, (rows, columns); None where all are one."""
+        if self.kind is None:
+            return None
+        values, _ = self.source.read(window, self._bands)
+        here = probability_of(self.kind, values, self.is_mask)
+        others: Mask = (probability_of_any(values, self.is_mask) >= self.base) & (here == 0)
+        return others
+
     def _terrain(self, name: str, window: Window) -> tuple[NDArray[np.float32], Mask]:
         (values,), (valid,) = self.terrain[name].read(window, [name])
         return values, _has_terrain(name, values, valid)
@@ -162,7 +179,7 @@ class Scene:
         mask = valid & (probability >= self.base)
         if morphology:
             inner = slice(rows, rows + window.height), slice(columns, columns + window.width)
-            mask = morphology.apply(mask, valid)[inner]
+            mask = morphology.apply(mask, valid, self._others(wide))[inner]
             probability, valid = probability[inner], valid[inner]
         outlined, numbers = outline(mask, int(window.row_off))
         pixels = np.flatnonzero(mask)

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import geopandas as gpd
+import numpy as np
+from numpy.typing import NDArray
 
 from ..contract.choices import Vectorize
 from ..contract.errors import GridError, InputError
@@ -21,7 +23,8 @@ from ..raster.undeclared import mark_unknown
 from ..vector.layers import require_vector_output
 from .attributes import make_inventory
 from .division import ELEVATION, Divider
-from .find import columns_of, find_landslides, joined, large_ones
+from .find import columns_of, cut_up, find_landslides, joined, large_ones
+from .holes import without_others
 from .kinds import BAND, Kind, band_of, is_mask, kinds_of
 from .layer import write_inventory
 from .morphology import NEARLY, Brush, Morphology
@@ -67,7 +70,8 @@ def vectorize(
             the first, and what rasters that overlap both show counts once; see `counted_once`.
         threshold: probability that a landslide reaches somewhere, 0..1; None takes the one that
             the raster carries, else its model's, else 0.5. Of no effect on masks.
-        grow: probability down to which it then extends, at most `threshold`; that when None.
+        grow: probability down to which it then extends, at most `threshold`; that when None. Of no
+            effect on masks.
         min_area: smaller landslides are left out; square metres.
         max_hole: holes up to this size are filled; square metres.
         opening: radius in metres of a disc; what it doesn't fit into goes.
@@ -194,7 +198,7 @@ class _Drawn:
 def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
     """Draw the landslides of one raster."""
     opening, looking = progress.part(0, 0.05).parts(2)
-    drawing = progress.part(0.05, 1)
+    tracing, cutting = progress.part(0.05, 0.9).parts(2)
     with ExitStack() as stack:
         source = _open(path, stack, opening)
         threshold, base = _thresholds(source, wishes.threshold, wishes.grow, progress)
@@ -223,17 +227,21 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
             "date": wishes.date or scene_date(source) or None,
         }
         frames, is_true = [], not source.grid.keeps_crs_metres
-        for scene, part in zip(scenes, drawing.parts(len(scenes)), strict=True):
-            traced = find_landslides(
-                scene, threshold, wishes.max_hole, morphology, divider, part.part(0, 0.9)
+        landslides = [
+            find_landslides(scene, threshold, wishes.max_hole, morphology, part)
+            for scene, part in zip(scenes, tracing.parts(len(scenes)), strict=True)
+        ]
+        traced = [
+            cut_up(scene, *one, divider, part)
+            for scene, one, part in zip(
+                scenes, without_others(landslides), cutting.parts(len(scenes)), strict=True
             )
-            simple = simplified(traced.polygons, wishes.simplify / grid.resolution)
-            shaped = smoothed(simple, wishes.smooth)
-            part.update(0.93)
-            columns = columns_of(scene, traced.groups, len(shaped)) | told
-            columns |= {"slide_id": traced.slide, "part": traced.part}
+        ]
+        shaped = _shaped([each.polygons for each in traced], wishes, grid)
+        for scene, each, outlines in zip(scenes, traced, shaped, strict=True):
+            columns = columns_of(scene, each.groups, len(outlines)) | told
+            columns |= {"slide_id": each.slide, "part": each.part}
             columns["kind"] = scene.kind.name if scene.kind else None
-            outlines = to_map(shaped, grid)
             frames.append(make_inventory(outlines, grid.crs, columns, north_is_true=is_true))
     return _Drawn(
         frame=joined(frames),
@@ -243,6 +251,18 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
         pixel=grid.resolution**2,
         north_is_true=is_true,
     )
+
+
+def _shaped(
+    kinds: Sequence[NDArray[np.object_]], wishes: _Wishes, grid: Grid
+) -> list[NDArray[np.object_]]:
+    """Return the outlines of each kind on the map, simpler and smoother.
+
+    All at once, for neighbours of two kinds share edges too.
+    """
+    simple = simplified(np.concatenate(kinds), wishes.simplify / grid.resolution)
+    outlines = to_map(smoothed(simple, wishes.smooth), grid)
+    return np.split(outlines, np.cumsum([len(each) for each in kinds])[:-1])
 
 
 def _require_fit(paths: Sequence[str], wishes: _Wishes) -> None:
@@ -286,11 +306,10 @@ def _thresholds(
     source: Source, asked: float | None, grow: float | None, progress: Progress
 ) -> tuple[float, float]:
     """Return what a landslide must reach and down to where it grows; tell where it is from."""
-    if is_mask(source):
-        chosen = Threshold(USUAL if asked is None else asked, "of no effect on a mask")
-    else:
-        chosen = Threshold.of(source, asked)
-        progress.message(f"The threshold is {chosen}.")
+    if is_mask(source):  # of 0 and 1, where what is asked has no effect
+        return USUAL, USUAL
+    chosen = Threshold.of(source, asked)
+    progress.message(f"The threshold is {chosen}.")
     base = chosen.value if grow is None else grow
     if base > chosen.value:
         raise InputError(

@@ -99,6 +99,37 @@ def test_a_kind_that_is_nowhere_leaves_the_others(make_raster, run, probabilitie
     assert run(make_raster("n.tif", probabilities * 0, bands=BANDS))[0].empty
 
 
+def overlap(frame):
+    """Return m2 that two landslides or more cover."""
+    return frame.geometry.area.sum() - frame.geometry.union_all().area
+
+
+def test_what_is_closed_and_filled_is_no_other_kinds(make_raster, run):
+    """A slide in a flow, and one beside another flow, which holds a gap too."""
+    values = np.zeros((2, 40, 60), "float32")
+    values[1, 5:25, 5:25] = 0.8
+    values[:, 12:16, 12:16] = [[[0.9]], [[0]]]
+    values[1, 30:36, 30:34] = values[1, 30:36, 36:50] = 0.8
+    values[:, 30:36, 34:36] = [[[0.9]], [[0]]]
+    path = make_raster("p.tif", values, bands=BANDS)
+    for asked in ({"max_hole": 1e6}, {"closing": 30.0}, {"max_hole": 1e6, "closing": 30.0}):
+        frame, _ = run(path, **asked)
+        assert overlap(frame) == 0
+        assert frame.geometry.area.sum() == 100 * (400 + 120)
+        assert frame[frame.kind == "slide"].geometry.area.sum() == 100 * (16 + 12)
+
+
+def test_neighbours_of_two_kinds_keep_their_shared_edge(make_raster, run):
+    rows, columns = np.mgrid[:60, :60]
+    edge = 30 + np.round(6 * np.sin(rows / 4))
+    values = np.stack([columns < edge, columns >= edge]) * np.float32(0.9)
+    values[:, [0, -1]] = values[:, :, [0, -1]] = 0
+    frame, _ = run(make_raster("p.tif", values, bands=BANDS), simplify=20.0, smooth=2)
+    assert len(frame) == 2 and overlap(frame) == pytest.approx(0, abs=1e-3)
+    union = frame.geometry.union_all()
+    assert union.geom_type == "Polygon" and not union.interiors
+
+
 def test_landslides_alone_are_of_no_kind(make_raster, run, probabilities):
     frame, _ = run(make_raster("p.tif", probabilities[0], bands=["landslide_probability"]))
     assert frame.kind.isna().all() and len(frame) == 1

@@ -132,6 +132,20 @@ def test_valleys_part_along_the_divide(make_raster, run):
     assert frame.geometry.area.min() > 0.45 * frame.geometry.area.sum()
 
 
+def test_a_landslide_with_pixels_of_unknown_elevation_is_not_cut_up_by_it(make_raster, run):
+    rows, columns = np.mgrid[:60, :60]
+    probability = np.zeros((60, 60), "float32")
+    probability[10:50, 10:50] = 0.9
+    valley = (1000 - 5 * rows + 2 * abs(columns - 30)).astype("float32")
+    valley[11:22, 14:46] = -9999
+    factors = make_raster("f.tif", valley, bands=["elevation"], nodata=-9999)
+    frame, said = run(
+        make_raster("p.tif", probability), split="drainage", parts=True, factors=factors
+    )
+    assert len(frame) == 1 and frame.part.isna().all()
+    assert any("1 landslides have pixels without an elevation" in text for text in said)
+
+
 @pytest.mark.parametrize("split", ["probability", "necks"])
 def test_what_is_too_small_to_part_is_not_looked_at(make_raster, run, monkeypatch, split):
     """Two pieces of the smallest area don't fit into it; looked at, it stays whole."""

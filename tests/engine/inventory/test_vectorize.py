@@ -106,6 +106,13 @@ def test_a_mask_has_no_probabilities(make_raster, run, on):
     assert frame[["prob_mean", "prob_max"]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("asked", [{"threshold": 0.0}, {"grow": 0.0}, {"grow": 0.9}])
+def test_no_probability_has_an_effect_on_a_mask(make_raster, run, asked):
+    mask = np.zeros((20, 20), "uint8")
+    mask[3:6, 3:6] = 1
+    assert run(make_raster("m.tif", mask), **asked)[0].geometry.area.tolist() == [900]
+
+
 @pytest.mark.parametrize("options", [{}, {"split": "necks"}])
 def test_nothing_that_reaches_the_threshold_from_which_it_grows_is_an_empty_layer(
     make_raster, run, options
