@@ -1,13 +1,17 @@
 """The command predict."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import astuple
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 from ...models.device import pick_device
 from ..contract.choices import Predict
+from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
+from ..core.system import one_name
 from ..outputs.whole import require_folder
 from ..raster.declared import unique_names
 from .crew import hired
@@ -101,6 +105,7 @@ def predict(
     for path in (probability, mask, uncertainty):
         require_folder(path or probability)
     stacks = [stack, *more_stacks]
+    written = _written(outputs, stacks)
     wishes = Wishes(
         device=pick_device(device),
         runtime=runtime,
@@ -119,14 +124,26 @@ def predict(
     with hired(scheduler, workers) as crew:
         scenes = decide([model, *more_models], stacks, wishes, looking)
         tags = origin.with_model(scenes[0].predictor.card.name).tags()
-        for scene, written, part in zip(
-            scenes, _written(outputs, stacks), mapping.parts(len(stacks)), strict=True
-        ):
-            map_scene(scene, written, part, area=area, tags=tags, crew=crew)
+        parts = mapping.parts(len(stacks))
+        for scene, its, part in zip(scenes, written, parts, strict=True):
+            map_scene(scene, its, part, area=area, tags=tags, crew=crew)
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
 
 
-def _written(outputs: Outputs, stacks: Sequence[str]) -> Iterator[Outputs]:
-    """Yield what is written of each stack: the further ones' have its name added."""
-    yield outputs
-    yield from map(outputs.beside, unique_names([Path(path).stem for path in stacks[1:]]))
+def _written(outputs: Outputs, stacks: Sequence[str]) -> list[Outputs]:
+    """Return what is written of each stack: the further ones' have its name added.
+
+    Raises:
+        InputError: two rasters would be one file.
+    """
+    names = unique_names([Path(path).stem for path in stacks[1:]])
+    written = [outputs, *map(outputs.beside, names)]
+    taken: set[str] = set()
+    for path in filter(None, chain(*map(astuple, written))):
+        if one_name(path) in taken:
+            raise InputError(
+                f"{path} would be written twice, as the rasters of further stacks have these' "
+                "names added: choose other names for PROBABILITY, MASK and UNCERTAINTY."
+            )
+        taken.add(one_name(path))
+    return written

@@ -302,6 +302,13 @@ def test_further_stacks_are_written_beside_with_their_names(make_raster, run, mo
     np.testing.assert_array_equal(alone["q.tif"][0], result["p_three.tif"][0])
 
 
+def test_rasters_that_would_be_one_file_are_refused_before_any_work(make_raster, run, model):
+    stacks = [make_raster(f"{name}.tif", noise(30, 30), bands=["a", "b"]) for name in ("a", "2")]
+    with pytest.raises(InputError, match=r"p_2\.tif would be written twice"):
+        run(stacks[0], model("x"), more_stacks=stacks[1:], mask=str(run.folder / "p_2.tif"))
+    assert not list(run.folder.iterdir())
+
+
 def test_a_further_stack_that_is_unfit_is_refused_before_any_work(make_raster, run, model):
     good = make_raster("s.tif", noise(30, 30), bands=["a", "b"])
     bad = make_raster("t.tif", noise(30, 30), bands=["a", "c"])
