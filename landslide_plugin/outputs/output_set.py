@@ -213,10 +213,15 @@ _RIGHTS = 0o666 & ~_umask()
 
 
 def _give_rights(path: Path, destination: Path) -> None:
-    """Give a file the rights of the one that it replaces, else those of any new file."""
+    """Give a file the rights of the one that it replaces, else those of any new file.
+
+    Many network drives, and disks that another user has mounted, give all files one owner's rights
+    and refuse others: what may be written there is an output all the same.
+    """
     if path.is_file():
         mode = destination.stat().st_mode & 0o777 if destination.is_file() else _RIGHTS
-        path.chmod(mode)
+        with suppress(OSError):
+            path.chmod(mode)
 
 
 def _sync(path: Path) -> None:

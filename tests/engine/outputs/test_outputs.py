@@ -351,6 +351,18 @@ class TestKinds:
             partial.write_bytes(NEW)
         assert (tmp_path / "a").stat().st_mode & 0o777 == mode
 
+    def test_a_disk_that_refuses_rights_gets_its_output(self, tmp_path, monkeypatch):
+        """As a Windows share does whose files belong to who has mounted it."""
+
+        def refuse(path, *_, **__):
+            raise PermissionError(errno.EPERM, "Operation not permitted", str(path))
+
+        monkeypatch.setattr(Path, "chmod", refuse)
+        for content in (OLD, NEW):
+            with whole_file(tmp_path / "a") as partial:
+                partial.write_bytes(content)
+            assert (tmp_path / "a").read_bytes() == content
+
     def test_a_new_file_has_the_rights_of_any_new_file(self, tmp_path):
         (tmp_path / "usual").write_bytes(OLD)
         with whole_file(tmp_path / "a") as partial:
