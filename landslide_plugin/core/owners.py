@@ -12,6 +12,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+_OUTSIDE = str(0xEFFFFFFC)
+"""Linux's name of the numbers that processes have outside of all containers."""
+
 
 @lru_cache(maxsize=1)
 def me() -> str:
@@ -90,7 +93,16 @@ class _MacProcess(ctypes.Structure):
 
 
 def _host() -> str:
-    return re.sub(r"\W+", "_", socket.gethostname()) or "unknown"
+    """Return the machine's name; of a container, which may bear it too, with that of its numbers.
+
+    There, as in a QGIS from Flatpak, processes have numbers that mean others outside.
+    """
+    name = re.sub(r"\W+", "_", socket.gethostname()) or "unknown"
+    try:
+        numbers = re.sub(r"\D+", "", os.readlink("/proc/self/ns/pid"))
+    except OSError:
+        return name
+    return name if numbers == _OUTSIDE else f"{name}_{numbers}"
 
 
 def _started(number: int) -> int | None:

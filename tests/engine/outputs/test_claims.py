@@ -200,6 +200,16 @@ class TestOwners:
         number, started, host = owners.me().split("-", 2)
         assert owners.has_ended(f"{number}-{int(started) - 1}-{host}")
 
+    @pytest.mark.skipif(not Path("/proc/self/ns/pid").is_symlink(), reason="no containers here")
+    def test_of_a_container_of_the_machines_name_nothing_is_known(self, monkeypatch):
+        """Its processes have numbers of their own, as those of a QGIS from Flatpak."""
+        monkeypatch.setattr(os, "readlink", lambda path: "pid:[4026539999]")
+        assert not owners.has_ended(GONE)
+        theirs = f"999999999-1-{owners._host()}"
+        assert owners.has_ended(theirs)
+        monkeypatch.undo()
+        assert owners.has_ended(GONE) and not owners.has_ended(theirs)
+
     @pytest.mark.parametrize("text", ["", "5", "a-b-c", "1-2-elsewhere"])
     def test_of_others_nothing_is_known(self, text):
         assert not owners.has_ended(text)
