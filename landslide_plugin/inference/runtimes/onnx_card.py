@@ -130,7 +130,8 @@ def _from_item(item: dict[str, Any], path: Path, size: int) -> tuple[ModelCard, 
     scaling = source.get("value_scaling") or [{"type": "z-score", "mean": 0, "stddev": 1}]
     scales = [_scale(entry) for entry in scaling]
     scales = scales * len(bands) if len(scales) == 1 else scales
-    classes = [str(entry["name"]) for entry in output["classification:classes"]]
+    listed = output["classification:classes"]
+    classes = [str(one["name"]) for one in sorted(listed, key=lambda one: int(one.get("value", 0)))]
     activation = _named_activation(output.get("post_processing_function"))
     card = ModelCard(
         name=_name(str(properties.get("mlm:name", path.stem))),
@@ -220,7 +221,17 @@ def _named_activation(function: dict[str, Any] | None) -> Activation:
 
 
 def _with_background(classes: list[str]) -> list[str]:
-    return ["background", *classes] if len(classes) == 1 else classes
+    """Return the classes, the background first; a sole one gets it.
+
+    Raises:
+        ValueError: another one stands there, so that all but the landslides would be mapped.
+    """
+    if len(classes) == 1:
+        return ["background", *classes]
+    first, *others = (name.lower() for name in classes)
+    if first in ("landslide", "landslides") or "background" in others:
+        raise ValueError(f"its first class is {classes[0]}, where the background has to stand")
+    return classes
 
 
 def _resolution(properties: dict[str, Any], source: dict[str, Any]) -> float | None:

@@ -136,6 +136,13 @@ def test_a_stac_item_in_the_file_or_beside_it(graph, tmp_path):
     assert opened(path)[1].name == "theirs"
 
 
+def test_classes_are_those_of_their_numbers(graph):
+    classes = [{"name": "slide", "value": 1}, {"name": "none", "value": 0}]
+    output = [{**MLM["mlm:output"][0], "classification:classes": classes}]
+    _, card = opened(graph(item(**{"mlm:output": output}), last="Identity"))
+    assert card.classes == ["none", "slide"]
+
+
 def test_a_graph_of_any_size_pads(graph):
     runtime, _ = opened(graph(DEEPNESS, shape=("n", None, "h", "w")), size=40)
     assert runtime.fixed_size is None
@@ -168,6 +175,8 @@ def scaled(kind):
         (item(), {"bands": 4}, "describes 3 bands but takes 4"),
         ({**DEEPNESS, "standardization_mean": [1, 2]}, {}, "standardizes 2 bands and takes 3"),
         ({**DEEPNESS, "class_names": [{"0": "a"}, {"0": "b"}]}, {}, "2 outputs"),
+        ({**DEEPNESS, "class_names": {"0": "Landslide", "1": "other"}}, {}, "first class is Land"),
+        ({**DEEPNESS, "class_names": {"0": "a", "1": "background"}}, {}, "first class is a, wh"),
         ({**DEEPNESS, "class_names": "oops"}, {}, "unusable"),
         (DEEPNESS, {"classes": 3}, r"shape \(2, 3, 32, 32\)"),
         (DEEPNESS, {"last": "Identity"}, "no probabilities"),
