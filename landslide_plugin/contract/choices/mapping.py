@@ -39,7 +39,7 @@ class Predict:
     TTA = Flag("Test-time augmentation")
     TILE_SIZE = shared.TILE_SIZE
     OVERLAP = OptionalNumber(_OVERLAP, low=0.0, high=0.9)
-    BATCH_SIZE = Whole("Batch size", low=0)
+    BATCH_SIZE = Whole("Batch size", low=0, high=65_536)
     DEVICE = shared.DEVICE
     RUNTIME = Choice(
         "Runtime",

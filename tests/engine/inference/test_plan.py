@@ -13,6 +13,7 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin import __version__
+from landslide_mapper.landslide_plugin.contract.choices import Predict
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.contract.tags import PLAN
 from landslide_mapper.landslide_plugin.core.progress import Progress
@@ -235,6 +236,11 @@ WHOLE = Plan(
     files=["00"], path="s.tif", content="11", scaling={"a": [1e-4, -0.1]}, size=512, side=256,
     shared=64, batch_size=4, threshold=0.1 + 0.2, temperature=1 / 3, shift=-2.5,
 )  # fmt: skip
+
+
+def test_every_batch_size_that_may_be_asked_for_can_be_planned():
+    largest = int(Predict.BATCH_SIZE.high or 0)
+    assert replace(WHOLE, batch_size=largest).batch_size == 2**16
 
 
 def test_a_plan_is_read_as_it_was_written():
