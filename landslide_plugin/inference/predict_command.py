@@ -8,15 +8,16 @@ from typing import Annotated, Any
 
 from ...models.device import pick_device
 from ..contract.choices import Predict
-from ..contract.errors import InputError
+from ..contract.errors import GridError, InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..core.system import one_name
 from ..outputs.whole import require_folder
 from ..raster.declared import unique_names
 from .crew import hired
-from .decide import Wishes, decide
+from .decide import Scene, Wishes, decide
 from .scene import Outputs, map_scene
+from .windows import Area
 
 
 def predict(
@@ -72,7 +73,7 @@ def predict(
         threshold: probability from which the mask is 1, which the probability raster carries for
             what comes after it; None takes the model's, of several the first one's.
         tta: also ask for each window turned and mirrored, and average (eight times the work).
-        area: polygons; outside is nodata and not computed.
+        area: polygons; outside is nodata and not computed. Of several stacks some may show none.
         more_models: files of further models to average with.
         more_stacks: further stacks; their rasters are written beside those of the first, with the
             stack's name added to theirs.
@@ -124,10 +125,34 @@ def predict(
     with hired(scheduler, workers) as crew:
         scenes = decide([model, *more_models], stacks, wishes, looking)
         tags = origin.with_model(scenes[0].predictor.card.name).tags()
-        parts = mapping.parts(len(stacks))
-        for scene, its, part in zip(scenes, written, parts, strict=True):
-            map_scene(scene, its, part, area=area, tags=tags, crew=crew)
+        if area and more_stacks:
+            _require_area(area, scenes)
+        for scene, its, part in zip(scenes, written, mapping.parts(len(stacks)), strict=True):
+            map_scene(
+                scene,
+                its,
+                part,
+                area=area,
+                may_lie_apart=bool(more_stacks),
+                tags=tags,
+                crew=crew,
+            )
     return {"probability": probability, "mask": mask or None, "uncertainty": uncertainty or None}
+
+
+def _require_area(area: str, scenes: Sequence[Scene]) -> None:
+    """Refuse an area that no stack shows, or that can't be laid over one, before any is mapped.
+
+    Raises:
+        InputError: no polygon layer.
+        GridError: it lies elsewhere, or a CRS is missing.
+    """
+    is_shown = False
+    for scene in scenes:
+        with scene.open() as source:
+            is_shown |= Area.read(area, source.grid, Progress(), may_lie_apart=True).is_on_grid
+    if not is_shown:
+        raise GridError(f"The area {area} overlaps none of the stacks: check its CRS.")
 
 
 def _written(outputs: Outputs, stacks: Sequence[str]) -> list[Outputs]:

@@ -78,7 +78,8 @@ def reproduce(
     part = progress.part(0.05, 0.95)
     with whole_file(output) as again:  # outputs appear at a command's end, which is too late
         with hired(scheduler, workers) as crew:
-            map_scene(scene, Outputs(str(again)), part, area=area, tags=tags, crew=crew)
+            to = Outputs(str(again))
+            map_scene(scene, to, part, area=area, may_lie_apart=True, tags=tags, crew=crew)
         compared = _compared(raster, str(again), progress)
     return {"output": output, **compared}
 
@@ -86,13 +87,13 @@ def reproduce(
 def _require_same(scene: Scene, shape: tuple[int, int], raster: str, area: str) -> None:
     """Refuse a raster that was cut since, and another area."""
     with scene.open() as source:
-        if source.grid.shape != shape:
+        grid = source.grid
+        if grid.shape != shape:
             raise InputError(
-                f"{raster} has {shape[0]} rows and {shape[1]} columns, its stack "
-                f"{source.grid.shape[0]} and {source.grid.shape[1]}: it was cut or resampled "
-                "since, give the raster as it was written."
+                f"{raster} has {shape[0]} rows and {shape[1]} columns, its stack {grid.height} and "
+                f"{grid.width}: it was cut or resampled since, give the raster as it was written."
             )
-        given = Area.read(area, source.grid, Progress()).digest() if area else ""
+        given = Area.read(area, grid, Progress(), may_lie_apart=True).digest() if area else ""
     if given != scene.plan.area:
         mapped = "an AREA" if scene.plan.area else "all of its stack, without an AREA"
         raise InputError(f"{raster} was made of {mapped}: give just that.")

@@ -58,6 +58,7 @@ def map_scene(
     progress: Progress,
     *,
     area: str = "",
+    may_lie_apart: bool = False,
     tags: Mapping[str, str] | None = None,
     crew: Crew | None = None,
 ) -> None:
@@ -68,6 +69,7 @@ def map_scene(
         outputs: what to write.
         progress: told of it.
         area: polygons outside which nothing is wanted; empty for everywhere.
+        may_lie_apart: whether all of them may lie elsewhere, as in another stack of the run.
         tags: metadata items of all rasters, beside the plan.
         crew: workers that compute; None for none but this process.
 
@@ -78,7 +80,7 @@ def map_scene(
         OutputError: an output can't be written.
     """
     with scene.open() as source:
-        wanted = Area.read(area, source.grid, progress) if area else None
+        wanted = Area.read(area, source.grid, progress, may_lie_apart) if area else None
         plan = replace(scene.plan, area=wanted.digest() if wanted else "")
         _tell(plan, source.grid, progress)
         tiling, channels = plan.tiling(source.grid.shape), scene.predictor.channels

@@ -48,8 +48,16 @@ class Area:
         shapely.prepare(geometry)
 
     @classmethod
-    def read(cls, path: str | Path, grid: Grid, progress: Progress) -> "Area":
+    def read(
+        cls, path: str | Path, grid: Grid, progress: Progress, may_lie_apart: bool = False
+    ) -> "Area":
         """Read the polygons of a layer.
+
+        Args:
+            path: the layer.
+            grid: the stack's grid.
+            progress: where to warn.
+            may_lie_apart: whether all of the polygons may lie outside the grid.
 
         Raises:
             InputError: no polygon layer.
@@ -59,11 +67,16 @@ class Area:
             raise GridError("The stack has no CRS, so no area can be cut out: assign one first.")
         frame = read_vector(path, "area", crs=grid.crs, kinds=("Polygon",), progress=progress)
         area = cls(frame.geometry.union_all(), grid)
-        if not area._geometry.intersects(shapely.box(*grid.bounds)):
+        if not (area.is_on_grid or may_lie_apart):
             raise GridError(
                 f"The area {path} does not overlap the stack ({grid.describe()}): check its CRS."
             )
         return area
+
+    @property
+    def is_on_grid(self) -> bool:
+        """Whether some of it lies on the grid."""
+        return bool(self._geometry.intersects(shapely.box(*self._grid.bounds)))
 
     def digest(self) -> str:
         """Return what tells this area from others."""

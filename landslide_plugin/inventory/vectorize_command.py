@@ -16,7 +16,7 @@ from ..contract.tags import MODEL
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster import Source
-from ..raster.grid import Grid, require_north_up, tell_metres
+from ..raster.grid import Grid, require_grids_overlap, require_north_up, tell_metres
 from ..raster.scene_date import scene_date
 from ..raster.threshold import USUAL, Threshold, threshold_tag
 from ..raster.undeclared import mark_unknown
@@ -269,7 +269,7 @@ def _require_fit(paths: Sequence[str], wishes: _Wishes) -> None:
     """Refuse rasters that can't become one inventory before any of them is drawn.
 
     Raises:
-        GridError: one has no CRS or is not north-up.
+        GridError: one has no CRS, is not north-up, or lies apart from the factors.
         InputError: one can't be read, holds something else, or does not suit the wishes.
     """
     for path in paths:
@@ -279,6 +279,9 @@ def _require_fit(paths: Sequence[str], wishes: _Wishes) -> None:
                     f"{path} has no CRS, so it can't be one inventory with others: assign it."
                 )
             require_north_up(source.grid.transform, path)
+            if wishes.factors:
+                with Source.open(wishes.factors, what="factor stack") as factors:
+                    require_grids_overlap(factors.grid, wishes.factors, source.grid)
             scene = Scene(source, {}, 0.0, next(iter(kinds_of(source)), None))
             scene.require_fit()
             _require_probability(scene, wishes.split)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import geopandas as gpd
 import numpy as np
 import pytest
 import rasterio
@@ -34,6 +35,7 @@ from landslide_mapper.models.model_file import save_model
 from landslide_mapper.models.registry import build
 from rasterio.crs import CRS
 from rasterio.transform import from_origin
+from shapely import box
 
 CPU = torch.device("cpu")
 SMALL = {"growth_rate": 4, "layers": [1], "middle_layers": 1, "first_channels": 4}
@@ -307,6 +309,27 @@ def test_rasters_that_would_be_one_file_are_refused_before_any_work(make_raster,
     with pytest.raises(InputError, match=r"p_2\.tif would be written twice"):
         run(stacks[0], model("x"), more_stacks=stacks[1:], mask=str(run.folder / "p_2.tif"))
     assert not list(run.folder.iterdir())
+
+
+def test_an_area_may_lie_in_one_of_several_stacks(make_raster, run, model, tmp_path):
+    shifted = {"transform": from_origin(500000, 4000000, 10, 10)}
+    stacks = [
+        make_raster(f"{name}.tif", noise(30, 30), bands=["a", "b"], **moved)
+        for name, moved in (("here", {}), ("elsewhere", shifted))
+    ]
+    with rasterio.open(stacks[0]) as here:
+        left, bottom, right, top = here.bounds
+        crs = here.crs
+    for name, x in (("area", left), ("apart", left + 1e5)):
+        shape = box(x, bottom, x + (right - left) / 2, top)
+        gpd.GeoDataFrame(geometry=[shape], crs=crs).to_file(tmp_path / f"{name}.gpkg")
+    given = {"more_stacks": stacks[1:], "area": str(tmp_path / "area.gpkg")}
+    result, said = run(stacks[0], model("x"), **given)
+    assert (result["p.tif"][0] >= 0).sum() == 450
+    assert (result["p_elsewhere.tif"][0] < 0).all()
+    assert any("elsewhere.tif has no pixel in the area" in text for text in said)
+    with pytest.raises(GridError, match="overlaps none of the stacks"):
+        run(stacks[0], model("x"), **{**given, "area": str(tmp_path / "apart.gpkg")})
 
 
 def test_a_further_stack_that_is_unfit_is_refused_before_any_work(make_raster, run, model):

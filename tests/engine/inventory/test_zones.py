@@ -156,6 +156,16 @@ class TestZones:
             run(scene[0]("whole.tif", 0, 200), paths[unfit], grow=0.4)
         assert unfit in str(caught.value)
 
+    def test_factors_apart_from_one_are_refused_before_any_is_drawn(
+        self, make_raster, scene, run, monkeypatch
+    ):
+        monkeypatch.setattr(vectorize_command, "_drawn", lambda *_: pytest.fail("one was drawn"))
+        heights = np.ones((1, 9, 9), np.float32)
+        factors = make_raster("f.tif", heights, WEST, from_origin(LEFT, TOP, 10, 10))
+        parts = scene[0]("left.tif", 0, 80), scene[0]("right.tif", 60, 200)
+        with pytest.raises(GridError, match=r"f\.tif .* does not overlap"):
+            run(*parts, factors=factors)
+
 
 def test_what_is_left_of_a_landslide_is_measured_along_its_own_rasters_north():
     """At 45 degrees east of EPSG:3413 true north is to the left: 300 of 400 m towards it stand."""
