@@ -6,6 +6,7 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
+from threading import Lock
 from typing import TypeVar
 
 import numpy as np
@@ -35,7 +36,7 @@ MEGABYTES_AT_ONCE = 16.0
 
 
 class Area:
-    """The part of a grid that is wanted.
+    """The part of a grid that is wanted; threads may ask at once.
 
     Args:
         geometry: polygons in the grid's CRS.
@@ -45,6 +46,7 @@ class Area:
     def __init__(self, geometry: BaseGeometry, grid: Grid) -> None:
         self._geometry = geometry
         self._grid = grid
+        self._turn = Lock()  # what is prepared is made when first asked for, unguarded by GEOS
         shapely.prepare(geometry)
 
     @classmethod
@@ -93,10 +95,11 @@ class Area:
         transform = self._grid.window_transform(window)
         corners = [transform * (0, 0), transform * (shape[1], shape[0])]
         frame = shapely.box(*np.min(corners, axis=0), *np.max(corners, axis=0))
-        if not self._geometry.intersects(frame):
-            return np.zeros(shape, bool)
-        if self._geometry.contains(frame):
-            return np.ones(shape, bool)
+        with self._turn:
+            if not self._geometry.intersects(frame):
+                return np.zeros(shape, bool)
+            if self._geometry.contains(frame):
+                return np.ones(shape, bool)
         parts = shapely.get_parts(shapely.intersection(self._geometry, frame))
         polygons = parts[shapely.get_dimensions(parts) == 2]  # GDAL draws lines and points too
         if not len(polygons):

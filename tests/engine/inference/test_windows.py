@@ -1,5 +1,9 @@
 """Windows: weights, reading, blending."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import numpy as np
 import pytest
 import shapely
@@ -173,6 +177,28 @@ def test_an_area_that_a_windows_edge_touches_is_no_larger_for_it(boxes):
         rows, columns = slice(5 * row, 5 * row + 5), slice(5 * column, 5 * column + 5)
         mask[rows, columns] = area.mask(Window(columns.start, rows.start, 5, 5))
     np.testing.assert_array_equal(mask, wanted)
+
+
+def test_threads_ask_an_area_one_after_the_other(monkeypatch):
+    """Prepared geometries are none for several at once: asked so first, they end the process."""
+    asking: list[Any] = []
+    most: list[int] = []
+
+    class Asked:
+        def intersects(self, frame):
+            asking.append(frame)
+            most.append(len(asking))
+            time.sleep(0.001)
+            asking.pop()
+            return True
+
+        contains = intersects
+
+    monkeypatch.setattr(shapely, "prepare", lambda geometry: None)
+    area = Area(Asked(), Grid(CRS.from_epsg(32632), UTM, 40, 40))
+    with ThreadPoolExecutor(4) as pool:
+        assert all(mask.all() for mask in pool.map(area.mask, [Window(0, 0, 9, 9)] * 20))
+    assert max(most) == 1
 
 
 def test_area_elsewhere_or_on_a_plain_image_is_refused(tmp_path):
