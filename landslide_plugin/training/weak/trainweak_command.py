@@ -109,8 +109,8 @@ def trainweak(
         `model`, `html`, `threshold`, and the F1 of the image labels on validation images by
         activation (`cam_f1`) and by difference (`gan_f1`), None where not trained.
 
-    Ended by SIGTERM (`SystemExit`) in its last training, it writes the best model so far; the
-    checkpoints are left.
+    Ended by SIGTERM (`SystemExit`) in its last training, it writes the best model so far, if the
+    validation images have set its levels within the seconds that are left; the checkpoints stay.
 
     Raises:
         InputError: the samples or settings are unfit, or a training has diverged; what was
