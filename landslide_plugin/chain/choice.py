@@ -8,7 +8,7 @@ from ...models.known_models import at_hand, to_be_had
 from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ...models.registry import SEMANTIC_TASK
-from ..contract.errors import InputError
+from ..contract.errors import InputError, ModelFileError
 from .plan import Given, plan
 
 COARSEST, FINEST = 2.0, 4.0
@@ -57,7 +57,13 @@ def choose_model(
     Raises:
         InputError: no model fits; the sentence says why for each.
     """
-    cards = {path: load_card(path) for path in at_hand(paths).values()}
+    cards: dict[Path, ModelCard] = {}
+    unread = ""
+    for path in at_hand(paths).values():
+        try:
+            cards[path] = load_card(path)
+        except ModelFileError as error:  # one of all the user's files
+            unread += f"{error} "
     refused = {
         path: obstacle
         for path, card in cards.items()
@@ -65,7 +71,7 @@ def choose_model(
     }
     fit = [path for path in cards if path not in refused]
     others = "".join(f"{cards[path].name} does not: {why}. " for path, why in refused.items())
-    others += _elsewhere(bands, resolution, given, paths)
+    others += unread + _elsewhere(bands, resolution, given, paths)
     if not fit:
         raise InputError(
             f"No model at hand fits the image. {others}Give a model file, or train one."

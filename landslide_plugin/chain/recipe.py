@@ -85,7 +85,7 @@ class Recipe:
             for each in content["steps"]
         ]
         return cls(
-            path.absolute().parent, _with_values(str(content.get("result", "")), given), steps
+            path.absolute().parent, _with_values(str(content.get("result") or ""), given), steps
         )
 
     def in_folders(self, data: Path | None, work: Path) -> "Recipe":
@@ -116,7 +116,7 @@ def _problem(content: Any) -> str:
         if not isinstance(step, dict) or not isinstance(step.get("parameters", {}), dict):
             return f'step {number} is no object with "command" and "parameters"'
         command = step.get("command")
-        if command not in COMMANDS or command == NESTED:
+        if not isinstance(command, str) or command not in COMMANDS or command == NESTED:
             names = ", ".join(name for name in COMMANDS if name != NESTED)
             return f"step {number} asks for the command {command!r}, and there are: {names}"
     return _problem_of_values(content)

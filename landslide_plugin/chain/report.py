@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import geopandas as gpd
 import numpy as np
+from pyproj.exceptions import ProjError
 
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..raster.source import Source
@@ -108,19 +109,18 @@ def _confidence(landslides: gpd.GeoDataFrame) -> str | None:
 
 def _largest(landslides: gpd.GeoDataFrame) -> list[tuple[object, ...]]:
     """Return a row of numbers and words for each landslide, numbered as they come."""
-    points = landslides.geometry.representative_point().to_crs(4326)
     return [
         (
             number,
             int(row["id"]),
             _area(row["area_m2"]),
-            _coordinates(point.x, point.y),
+            place,
             _rounded(row["prob_mean"], 2),
             _rounded(row["relief_m"], 0),
             _rounded(row["slope_mean"], 0),
         )
-        for number, (point, (_, row)) in enumerate(
-            zip(points, landslides.iterrows(), strict=True), start=1
+        for number, (place, (_, row)) in enumerate(
+            zip(_places(landslides), landslides.iterrows(), strict=True), start=1
         )
     ]
 
@@ -156,6 +156,15 @@ def _area(metres: float) -> str:
     if metres >= 1e6:
         return f"{metres / 1e6:,.3g}\u00a0km²"
     return f"{metres / 1e4:,.3g}\u00a0ha" if metres >= 1e5 else f"{metres:,.0f}\u00a0m²"
+
+
+def _places(landslides: gpd.GeoDataFrame) -> list[str]:
+    """Return where landslides lie: on Earth in degrees, elsewhere in their CRS's coordinates."""
+    points = landslides.geometry.representative_point()
+    try:
+        return [_coordinates(point.x, point.y) for point in points.to_crs(4326)]
+    except ProjError:  # of Mars, or of a site alone
+        return [f"x\u00a0{point.x:.8g} y\u00a0{point.y:.8g}" for point in points]
 
 
 def _coordinates(longitude: float, latitude: float) -> str:

@@ -8,6 +8,9 @@ from typing import TypeVar
 T = TypeVar("T")
 R = TypeVar("R")
 
+THREADS = "ahead"
+"""How the names of these threads begin."""
+
 
 def read_ahead(
     work: Callable[[T], R], items: Iterable[T], threads: int = 1, ahead: int = 0
@@ -22,7 +25,7 @@ def read_ahead(
             least.
     """
     ahead = max(ahead, threads)
-    pool = ThreadPoolExecutor(max_workers=threads)
+    pool = ThreadPoolExecutor(max_workers=threads, thread_name_prefix=THREADS)
     pending: deque[Future[R]] = deque()
     try:
         for item in items:

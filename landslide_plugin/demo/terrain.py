@@ -1,7 +1,6 @@
 """Synthetic terrain: mountains carved by their own rivers, and a main valley with its plain.
 
 Uplift against stream power (Braun & Willett 2013, Geomorphology 180-181:170), solved implicitly
-from typing import Any
 from the outlet upstream on grids of 80, 40, 20 and 10 m, with slopes held below an angle of
 repose (threshold hillslopes) and a little creep (linear diffusion).
 """

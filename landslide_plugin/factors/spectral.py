@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.io import DatasetReader
 from rasterio.windows import Window
 
 from ..contract.errors import InputError
@@ -130,7 +131,8 @@ def open_image(
         names: keys of `INDICES`.
         opened: closes the files.
         sensor: as `find_bands`.
-        numbers: as `find_bands`; they count through all files.
+        numbers: common name to band number from 1, as QGIS counts, through all files; 0 is not
+            given. They go before names.
         given: units that go before what the image tells.
         reference: the raster whose grid counts instead.
         what: the image's role in messages.
@@ -138,7 +140,7 @@ def open_image(
         progress: where it is said how numbers are understood.
 
     Raises:
-        InputError: as `Source.open` and `find_bands`.
+        InputError: as `Source.open` and `find_bands`, or a number that is no band's.
         GridError: as `LayerStack.open`.
     """
     layers = opened.enter_context(
@@ -153,7 +155,7 @@ def open_image(
         )
     )
     wanted = list(dict.fromkeys(band for name in names for band in INDICES[name].bands))
-    indices = find_bands(layers.bands, wanted, sensor, numbers, what)
+    indices = find_bands(layers.bands, wanted, sensor, _given(layers, numbers or {}, what), what)
     needed = {band: layers.bands[index] for band, index in indices.items()}
     located = {band: layers.source_of(name) for band, name in needed.items()}
     units = read_as_reflectance(located, sensor, given, what=what, progress=progress)
@@ -233,6 +235,31 @@ def derive(
         good[index] = valid[needed].all(axis=0) & (divisor != 0)
         np.divide(dividend, divisor, out=result[index], where=good[index])
     return result, good
+
+
+def _given(layers: LayerStack, numbers: Mapping[str, int], what: str) -> dict[str, int]:
+    """Return which of the layers' bands are given by number; opacity counts, but is none of them.
+
+    Raises:
+        InputError: a number that is no band's.
+    """
+    indices: dict[int, int] = {}
+    before = 0
+    last: DatasetReader | None = None
+    for index, name in enumerate(layers.bands):
+        source, band = layers.source_of(name)
+        if last is not None and source.dataset is not last:
+            before += last.count
+        last = source.dataset
+        indices.setdefault(before + source.index_of(band), index)
+    given = {name: number for name, number in numbers.items() if number}
+    for name, number in given.items():
+        if number not in indices:
+            raise InputError(
+                f"The {name} band is given as number {number}, but the {what}'s bands of values "
+                f"are {', '.join(map(str, indices))}: choose one of these."
+            )
+    return {name: indices[number] for name, number in given.items()}
 
 
 def _warn_of_units(image: Image, names: Sequence[str], what: str, progress: Progress) -> None:

@@ -73,7 +73,7 @@ def stream_network(
         (order), `length_m` (geodesic) and `drained_km2`.
 
     Raises:
-        InputError: no cell drains `min_area`.
+        InputError: no cell drains `min_area`, or none of those that do drains into another.
     """
     tell_slowness(progress)
     filled = fill_depressions(elevation, valid)
@@ -90,6 +90,11 @@ def stream_network(
             "smaller minimum area."
         )
     links = stream_links(directions, drained, min_area)
+    if not links:
+        raise InputError(
+            f"The cells that drain {min_area:g} km2 lie alone, at the edge, and make no line: "
+            "choose a smaller minimum area or a larger DEM."
+        )
     progress.update(0.9)
     return _to_frame(links, grid)
 

@@ -283,34 +283,26 @@ def find_bands(
     names: Sequence[str],
     wanted: Sequence[str],
     sensor: str = "auto",
-    numbers: Mapping[str, int] | None = None,
+    given: Mapping[str, int] | None = None,
     what: str = "image",
 ) -> dict[str, int]:
-    """Find bands by number, by name, or by their place in a sensor's order.
+    """Find bands by what is given, by name, or by their place in a sensor's order.
 
     Args:
         names: the image's band names, in order.
         wanted: common names.
-        sensor: a key of `SENSORS`, "auto" (by names) or "custom" (by numbers alone).
-        numbers: common name to band number from 1; 0 is not given. They go before names.
+        sensor: a key of `SENSORS`, "auto" (by names) or "custom" (by what is given alone).
+        given: common name to place in `names`, from 0; goes before names.
         what: the image's role in messages.
 
     Returns:
         Common name to place in `names`, from 0, for each wanted band.
 
     Raises:
-        InputError: a number beyond the bands, or a band not found; the message names the missing
-            bands and those there are.
+        InputError: a band not found; the message names the missing bands and those there are.
     """
-    given = {name: number for name, number in (numbers or {}).items() if number}
-    for name, number in given.items():
-        if not 1 <= number <= len(names):
-            raise InputError(
-                f"The {name} band is given as number {number}, but the {what} has {len(names)} "
-                "bands: choose a number from 1."
-            )
     indices = {} if sensor == "custom" else _indices(names, sensor)
-    indices.update({name: number - 1 for name, number in given.items()})
+    indices.update(given or {})
     missing = [name for name in wanted if name not in indices]
     if missing:
         raise InputError(

@@ -153,7 +153,10 @@ def _table_names(table: ElementTree.Element) -> dict[int, str]:
     names = {}
     for number, row in enumerate(table.findall("Row")):
         cells = [cell.text or "" for cell in row.findall("F")]
-        code = float(number if value is None else cells[value])
+        try:
+            code = float(number if value is None else cells[value])
+        except ValueError:  # a column of that title may hold words
+            continue
         if cells[name] and code.is_integer():
             names[int(code)] = cells[name]
     return names

@@ -1,7 +1,7 @@
 """In what units a raster's imagery is stored, and reading it as reflectance."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePath
 
@@ -37,6 +37,9 @@ _UNSURE = Units(SENTINEL2_SCALE, 0.0, "nothing tells of an added 1000", certain=
 _LOOKED_AT = 3
 """Squares along each side of a raster that its values are looked at in."""
 _SIDE = 64
+_FEW = 1000
+"""Fewer values in these squares say too little: the raster is looked through for more."""
+_MEGABYTES = 16
 
 Located = Mapping[str, tuple[Source, str]]
 """Name of a band to the raster that holds it and its name there."""
@@ -220,15 +223,39 @@ def day_in_path(path: str) -> str:
 
 
 def sampled(source: Source, band: str) -> NDArray[np.float32]:
-    """Return valid values of a band from squares spread over a raster, as they are read, (n,)."""
+    """Return valid values of a band from squares spread over a raster, as they are read, (n,).
+
+    Where these hold next to nothing, as of a scene that fills a corner of its tile, they are from
+    the first parts of the raster that hold enough.
+    """
     height, width = source.grid.shape
-    samples = []
-    for row in range(_LOOKED_AT):
-        for col in range(_LOOKED_AT):
-            top = round((height - _SIDE) * (row + 0.5) / _LOOKED_AT)
-            left = round((width - _SIDE) * (col + 0.5) / _LOOKED_AT)
-            values, valid = source.read(Window(left, top, _SIDE, _SIDE), [band])
-            samples.append(values[valid])
+    squares = [
+        Window(
+            round((width - _SIDE) * (col + 0.5) / _LOOKED_AT),
+            round((height - _SIDE) * (row + 0.5) / _LOOKED_AT),
+            _SIDE,
+            _SIDE,
+        )
+        for row in range(_LOOKED_AT)
+        for col in range(_LOOKED_AT)
+    ]
+    sample = _valid_values(source, band, squares)
+    if sample.size >= _FEW:
+        return sample
+    return _valid_values(source, band, source.grid.windows(_MEGABYTES, 1), _FEW)
+
+
+def _valid_values(
+    source: Source, band: str, windows: Iterable[Window], enough: float = np.inf
+) -> NDArray[np.float32]:
+    """Return what windows hold, (n,), until that is enough."""
+    samples, count = [np.empty(0, np.float32)], 0
+    for window in windows:
+        values, valid = source.read(window, [band])
+        samples.append(values[valid])
+        count += samples[-1].size
+        if count >= enough:
+            break
     return np.concatenate(samples)
 
 

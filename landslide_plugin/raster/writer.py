@@ -17,6 +17,7 @@ from rasterio.io import DatasetWriter
 from rasterio.windows import Window
 
 from ..contract.errors import OutputError
+from ..core.ahead import THREADS
 from ..core.progress import Progress
 from ..core.system import replace
 from ..outputs.whole import whole_file
@@ -237,9 +238,13 @@ class _Listener(logging.Handler):
         self.errors: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep GDAL's errors, which rasterio logs as information."""
+        """Keep GDAL's errors, which rasterio logs as information.
+
+        But for those of threads that read meanwhile: what fails there is raised there.
+        """
         text = record.getMessage()
-        if text.startswith("GDAL signalled an error"):
+        reads = str(record.threadName).startswith(THREADS)
+        if text.startswith("GDAL signalled an error") and not reads:
             self.errors.append(text)
 
 

@@ -48,6 +48,12 @@ def test_limits_come_from_the_card(shipped):
     assert choice.limits == ["Clouds are taken for landslides."]
 
 
+def test_a_damaged_file_among_the_models_is_told_and_hinders_no_other(shipped):
+    (shipped / "torn.safetensors").write_bytes(b"cut off")
+    choice = choose_model(RGB, 10.0, Given(), paths=[shipped])
+    assert choice.card.name == "coarse" and "torn.safetensors is not a model" in choice.reason
+
+
 def test_more_layers_are_better_and_synthetic_models_are_for_synthetic_images(shipped):
     given = Given(dem="dem.tif")
     assert choose_model(RGB, 10.0, given, synthetic=True, paths=[shipped]).card.name == "demo"

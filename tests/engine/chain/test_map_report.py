@@ -29,14 +29,14 @@ def text_of(path):
 def predicted(monkeypatch, make_raster):
     """Have the network say this instead: six landslides, or none."""
 
-    def give(landslides):
+    def give(landslides, crs="EPSG:32632"):
         rows, columns = np.mgrid[:80, :70]
         probability = np.full((80, 70), 0.1, np.float32)
         for number in range(landslides):
             row, column = 10 + 11 * number, 8 + 9 * number
             near = (rows - row) ** 2 + (columns - column) ** 2 < (2 + number / 2) ** 2
             probability[near] = 0.8
-        path = make_raster("predicted.tif", probability, nodata=-9999)
+        path = make_raster("predicted.tif", probability, crs=crs, nodata=-9999)
         monkeypatch.setattr(
             commands, "predict", lambda *, probability, **_: shutil.copy(path, probability)
         )
@@ -103,6 +103,23 @@ def test_an_empty_map_has_a_report_too(layers, make_model, predicted, tmp_path):
     assert values["count"] == 0
     assert "finds no landslide in 0.56 km²" in text_of(html)
     assert "Nothing: the image was enough" in text_of(html)
+
+
+@pytest.mark.parametrize(
+    "crs",
+    ["+proj=eqc +R=3396190 +units=m", 'LOCAL_CS["site",UNIT["metre",1]]'],
+    ids=["Mars", "site"],
+)
+def test_landslides_that_are_nowhere_on_earth_have_coordinates_of_their_map(
+    layers, make_model, make_raster, predicted, tmp_path, crs
+):
+    predicted(1, crs)
+    image = np.random.default_rng(0).random((1, 80, 70), np.float32)
+    layers["image"] = make_raster("there.tif", image, crs=crs, bands=["red"])
+    del layers["dem"], layers["rivers"]
+    html = str(tmp_path / "map.html")
+    assert map_landslides(**layers, model=make_model(["red"]), html=html)["count"] == 1
+    assert re.search(r"x\s50008\d(\.\d+)? y\s4999\d", text_of(html))
 
 
 def test_what_a_model_says_stays_a_text(layers, make_model, predicted, tmp_path):

@@ -219,6 +219,7 @@ def test_an_output_says_which_step_made_it(cook, tmp_path):
     "steps, more, sentence",
     [
         ([{"command": "polish"}], {}, "step 1 asks for the command 'polish', and there are: "),
+        ([{"command": ["demoarea"]}], {}, "step 1 asks for the command "),
         ([{"command": "recipe"}], {}, "step 1 asks for the command 'recipe'"),
         (["demoarea"], {}, "step 1 is no object"),
         ([{"command": "demoarea", "parameters": []}], {}, "step 1 is no object"),

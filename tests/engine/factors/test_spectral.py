@@ -11,6 +11,7 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors import spectral
 from landslide_mapper.landslide_plugin.factors.spectralindices_command import spectralindices
 from landslide_mapper.landslide_plugin.request import checked
+from rasterio.enums import ColorInterp
 from rasterio.transform import from_origin
 from sklearn.metrics import roc_auc_score
 
@@ -168,6 +169,17 @@ class TestBands:
         result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], nir=1, red=2)
         np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
+    def test_a_band_of_opacity_counts_in_numbers_and_is_none_itself(self, make_raster, tmp_path):
+        path = make_raster("image.tif", image([0.2, 0.9, 0.1, 1.0, 0.4, 0.7]))
+        with rasterio.open(path, "r+") as dataset:
+            dataset.colorinterp = (
+                [ColorInterp.undefined] * 3 + [ColorInterp.alpha] + [ColorInterp.undefined] * 2
+            )
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], nir=5, red=3)
+        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
+        with pytest.raises(InputError, match=r"nir band is given as number 4.* 1, 2, 3, 5, 6: "):
+            run(path, tmp_path / "out.tif", indices=["ndvi"], nir=4, red=3)
+
     def test_by_sensor(self, make_raster, tmp_path):
         path = make_raster("image.tif", image([0.05, 0.08, 0.1, 0.4]))
         result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="planet4")
@@ -182,7 +194,7 @@ class TestBands:
         ("parameters", "text"),
         [
             ({}, "no band known as swir1; its 3 bands are: red, green, nir"),
-            ({"indices": ["ndvi"], "nir": 7}, "nir band is given as number 7"),
+            ({"indices": ["ndvi"], "nir": 7}, "nir band is given as number 7.* are 1, 2, 3: "),
             ({"indices": ["ndvi"], "sensor": "ikonos"}, 'SENSOR is "ikonos": choose one of auto, '),
             ({"indices": ["evi"]}, r'INDICES is ."evi".: choose from ndvi'),
             ({"indices": []}, r"INDICES is ..: choose from ndvi"),

@@ -53,6 +53,11 @@ class TestKnownShapes:
         assert frame.strahler[0] == 1
         assert frame.drained_km2[0] == pytest.approx(21 * 15 * 0.01)  # all cells
 
+    def test_cells_that_make_no_line_are_told(self):
+        plane = 100.0 - np.mgrid[:6, :5][0]  # each column drains by itself, .06 km2 at its end
+        with pytest.raises(InputError, match=r"0\.06 km2 lie alone, at the edge"):
+            network(plane, min_area=0.06)
+
     def test_a_stream_begins_where_the_area_is_drained(self):
         # Row r of the valley brings 15 cells of 0.01 km2: 0.3 km2 are reached in the second row.
         line = network(valley(), min_area=0.3).geometry[0]

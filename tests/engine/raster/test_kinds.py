@@ -124,7 +124,7 @@ def test_names_of_classes_come_from_all_tables_and_our_own_go_first(make_raster)
         assert source.all_class_names("band_1") == {10: "wood", 80: "lake"}
 
 
-@pytest.mark.parametrize("value", ["nan", "inf", "10.5"])
+@pytest.mark.parametrize("value", ["nan", "inf", "10.5", "", "forest"])
 def test_rows_of_a_table_that_tell_no_value_are_left_out(make_raster, value):
     path = make_raster("c.tif", CODES)
     beside(path, table((0, "Value", 1, 5), NAME).replace("<F>10</F>", f"<F>{value}</F>"))

@@ -216,6 +216,23 @@ class TestBadInput:
         ]
         self.refused(paths, tmp_path, GridError, "two.tif .* does not overlap")
 
+    def test_a_layer_that_is_damaged_is_named_and_no_full_disk(
+        self, make_raster, tmp_path, monkeypatch
+    ):
+        """Threads read it while what came before is written."""
+        monkeypatch.setattr(stack_module, "_BLOCK_MEGABYTES", 1e-6)
+        good, bad = (make_raster(name, noise(seed, (2048, 256))) for seed, name in enumerate("ab"))
+        with rasterio.open(bad) as dataset:
+            values, profile = dataset.read(), dataset.profile
+        with rasterio.open(bad, "w", **profile | {"compress": "deflate"}) as dataset:
+            dataset.write(values)
+        with open(bad, "r+b") as file:
+            file.seek(-100_000, 2)
+            file.write(bytes(90_000))
+        with pytest.raises(InputError, match=r"b can't be read at rows .* the file is damaged"):
+            run([good, bad], tmp_path / "out.tif", fill="keep")
+        assert not (tmp_path / "out.tif").exists()
+
     def test_a_layer_of_nodata_is_named(self, make_raster, tmp_path):
         paths = [
             make_raster("one.tif", noise(1)),

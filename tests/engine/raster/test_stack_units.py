@@ -96,6 +96,18 @@ class TestUnits:
         np.testing.assert_allclose(result["red"].compressed(), 0.14, rtol=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["uint16", "float32"])
+def test_numbers_of_a_scene_in_a_corner_are_seen_to_be_no_reflectance(make_raster, tmp_path, kind):
+    """As at the edge of a swath: most of the raster holds nothing."""
+    image = np.zeros((2, 700, 700), kind)
+    image[:, :60, :60] = 2000
+    path = make_raster("tile.tif", image, bands=["B04", "B08"], nodata=0)
+    _, texts = run([path], tmp_path / "a.tif")
+    assert any("not known whether an offset was added" in text for text in texts)
+    with rasterio.open(tmp_path / "a.tif") as dataset:
+        assert dataset.read(1)[0, 0] == pytest.approx(0.2)
+
+
 def test_thermal_bands_are_not_short_wave_infrared(make_raster, tmp_path):
     """A top-of-atmosphere export of Landsat 8, whose sensor its bands tell."""
     names = ["B1", "B2", "B3", "B4", "B5", "B6", "B7", "B9", "B10", "B11"]

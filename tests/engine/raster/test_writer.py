@@ -5,10 +5,12 @@ import pytest
 import rasterio
 import rasterio.shutil
 from landslide_mapper.landslide_plugin.contract.errors import OutputError
+from landslide_mapper.landslide_plugin.core.ahead import read_ahead
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster import Grid, RasterWriter, Source
-from landslide_mapper.landslide_plugin.raster.writer import NODATA
+from landslide_mapper.landslide_plugin.raster.writer import NODATA, _late_errors
 from rasterio.crs import CRS
+from rasterio.errors import RasterioError
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
@@ -222,3 +224,16 @@ def test_a_name_that_promises_another_format_is_refused(tmp_path, name):
     ):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_what_threads_fail_to_read_meanwhile_is_no_error_of_writing(tmp_path):
+    (tmp_path / "no.tif").write_text("no raster")
+
+    def read(_):
+        with pytest.raises(RasterioError):
+            rasterio.open(tmp_path / "no.tif")
+
+    with _late_errors() as errors:
+        assert list(read_ahead(read, [0])) == [None] and not errors
+        read(0)  # it is heard in this one
+    assert errors
