@@ -200,9 +200,13 @@ def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:
 
 
 def _missing_file(text: str) -> str:
-    return (
-        "" if "://" in text or os.path.exists(text) else f"{text} does not exist: check the path."
-    )
+    there = _is_address(text) or os.path.exists(text)
+    return "" if there else f"{text} does not exist: check the path."
+
+
+def _is_address(text: str) -> bool:
+    """Return whether a text is an address, or a name of GDAL's file systems, and no path."""
+    return "://" in text or text.startswith("/vsi")
 
 
 def _is_null(given: Any) -> bool:
@@ -224,7 +228,8 @@ def _plain_value(
         return algorithm.parameterAsBool(*values)
     if isinstance(definition, QgsProcessingParameterCrs):
         crs = algorithm.parameterAsCrs(*values)
-        return crs.authid() or crs.toWkt() or None
+        name = crs.authid()  # that of a user's own means nothing outside QGIS
+        return (crs.toWkt() if name.startswith("USER:") else name or crs.toWkt()) or None
     if isinstance(definition, QgsProcessingParameterBand):
         bands = algorithm.parameterAsInts(*values)
         return bands if definition.allowMultiple() else bands[0]
@@ -232,7 +237,7 @@ def _plain_value(
         return _field_name(algorithm.parameterAsString(*values).strip())
     if isinstance(definition, QgsProcessingParameterFile):
         path = algorithm.parameterAsFile(*values)
-        return path if "://" in path else os.path.abspath(path)  # an address is none
+        return path if _is_address(path) else os.path.abspath(path)
     if isinstance(definition, QgsProcessingParameterMultipleLayers):
         return [os.path.abspath(path) for path in algorithm.parameterAsFileList(*values)]
     if isinstance(definition, QgsProcessingParameterRange):

@@ -6,6 +6,7 @@ import urllib.request
 from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from pathlib import Path, PurePath
 from urllib.parse import urljoin
+from urllib.request import url2pathname
 
 from ..contract.errors import InputError
 from .access import require_allowed
@@ -75,7 +76,7 @@ def as_gdal(name: str) -> str:
     scheme, _, rest = name.partition("://")
     if rest and scheme in _BUCKETS:
         return f"/{_BUCKETS[scheme]}/{rest}"
-    return rest if rest and scheme == "file" else name
+    return url2pathname(rest) if rest and scheme == "file" else name
 
 
 def beside(file: str | Path, name: str) -> str:

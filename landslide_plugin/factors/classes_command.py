@@ -55,6 +55,10 @@ def classes(
     with ExitStack() as opened:
         if is_raster(input):
             source = opened.enter_context(Source.open(input, what="class raster"))
+            if len(source.bands) > 1:
+                progress.warning(
+                    f"The class raster has {len(source.bands)} bands: the first one is taken."
+                )
             source = opened.enter_context(source.on(grid, "nearest"))
             code_of, names = categorical.raster_classes(source, input)
             blocks = categorical.stream_raster(source, code_of, len(names) if one_hot else 1)

@@ -11,7 +11,6 @@ import numpy as np
 
 from ..contract.choices import TerrainFactors
 from ..contract.errors import InputError
-from ..core.progress import Progress
 from ..raster.relief import light
 from ..raster.source import Source
 from .neighbourhood import FLAT_ASPECT, Floats, Neighbourhood
@@ -155,8 +154,8 @@ OF_THE_WHOLE = (twi.__name__,)
 """Factors that need the whole DEM at once, for the windows' `catchment`."""
 
 
-def check_dem(dem: Source, smoothing: float, progress: Progress) -> None:
-    """Refuse what has no slope, and warn of what may be meant otherwise.
+def check_dem(dem: Source, smoothing: float) -> None:
+    """Refuse what has no slope.
 
     Raises:
         InputError: fewer than 2 x 2 pixels, or a smoothing wider than the DEM.
@@ -173,8 +172,6 @@ def check_dem(dem: Source, smoothing: float, progress: Progress) -> None:
             f"The smoothing of {smoothing:g} m does not fit the DEM, which is {extent:.0f} m wide: "
             "give 0 (none) or a few pixels' size."
         )
-    if len(dem.bands) > 1:
-        progress.warning(f"The DEM has {len(dem.bands)} bands: the first one is taken.")
 
 
 def _quotient(part: Floats, whole: Floats) -> Floats:

@@ -55,7 +55,7 @@ def terrainfactors(
     """
     names, radii = list(dict.fromkeys(factors)), list(dict.fromkeys(radii))
     with Source.open(input, what="DEM") as dem:
-        terrain.check_dem(dem, smoothing, progress)
+        terrain.check_dem(dem, smoothing)
         bands = [*names, *scales.band_names(radii)]
         scales.check_radii(radii, dem.grid, len(names), progress)
         tell_metres(dem.grid, progress)

@@ -31,8 +31,16 @@ def metres_of_heights(dem: Source, z_unit: str, progress: Progress) -> float:
     Args:
         dem: the DEM; scale and offset of its file come first.
         z_unit: a key of `Z_UNITS`, or "auto".
-        progress: told where heights are not in metres, and where that is doubtful.
+        progress: told where heights are not in metres, where that is doubtful, and of what else
+            may be meant otherwise.
     """
+    if len(dem.bands) > 1:
+        progress.warning(f"The DEM has {len(dem.bands)} bands: the first one is taken.")
+    if _counts_down(dem.dataset.crs):
+        progress.warning(
+            f"The vertical CRS of {dem.path} counts down, as for depths, and its values are taken "
+            "as heights, upwards: if they are depths, turn their sign first (raster calculator)."
+        )
     declared = _declared(dem, dem.bands[0])
     metres = declared.metres
     if z_unit != AUTO:
@@ -116,6 +124,11 @@ def _tell_doubt(dem: Source, declared: _Declared, progress: Progress) -> None:
     progress.warning(
         f"{doubt}: they are taken as {taken}; choose the unit of the heights if that is wrong."
     )
+
+
+def _counts_down(crs: CRS | None) -> bool:
+    axes = [] if crs is None else as_pyproj(crs).axis_info
+    return len(axes) > 2 and axes[2].direction == "down"
 
 
 def _vertical_unit(crs: CRS | None) -> float | None:

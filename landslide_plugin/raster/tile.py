@@ -207,10 +207,15 @@ def require_one_side(tiles: Sequence[Tile]) -> None:
 
 
 def _absolute(path: str, opened: str) -> str:
-    """Return a path as any virtual raster may name it; of an archive the file that was opened."""
+    """Return a path as any virtual raster may name it; of an archive the file that was opened.
+
+    A name of GDAL that is no path, as of a raster in a GeoPackage, stays as it is.
+    """
     if is_address(path):
         return as_gdal(path)
-    return opened if opened.startswith(IN_ARCHIVES) else str(Path(path).absolute())
+    if opened.startswith(IN_ARCHIVES):
+        return opened
+    return str(Path(path).absolute()) if Path(path).exists() else path
 
 
 def _reflectance(path: str, dataset: DatasetReader, bands: Iterable[str]) -> tuple[str, ...]:

@@ -125,7 +125,7 @@ def write_virtual(root: ElementTree.Element, path: Path, destination: Path) -> N
     folder = destination.parent.resolve()
     for element in root.iter("SourceFilename"):
         file = Path(element.text or "").resolve()
-        if not is_address(element.text or "") and file.is_relative_to(folder):
+        if Path(element.text or "").is_file() and file.is_relative_to(folder):
             element.set("relativeToVRT", "1")
             element.text = file.relative_to(folder).as_posix()
     ElementTree.indent(root)

@@ -1,6 +1,7 @@
 """Runs of the algorithms that derive layers and measure maps, as a script calls them."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,7 @@ import processing
 import pytest
 from osgeo import gdal, osr
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsGeometry,
     QgsProcessing,
@@ -259,6 +261,23 @@ def test_the_address_of_a_search_reaches_the_engine_as_it_is(engine, tmp_path):
     parameters = {"INPUT": address, "OUTPUT": str(tmp_path / "image.vrt")}
     with pytest.raises(QgsProcessingException, match=re.escape(f"{address} can't be fetched")):
         processing.run("landslide:mosaic", parameters)
+
+
+def test_a_folder_in_an_archive_reaches_the_engine_as_it_is(engine, tiles, tmp_path):
+    with zipfile.ZipFile(tmp_path / "tiles.zip", "w") as archive:
+        for file in tiles.iterdir():
+            archive.write(file, file.name)
+    folder = f"/vsizip/{tmp_path}/tiles.zip/"
+    parameters = {"INPUT": folder, "OUTPUT": str(tmp_path / "image.vrt")}
+    assert processing.run("landslide:mosaic", parameters)["COUNT"] == 2
+
+
+def test_files_of_a_crs_that_the_user_made_are_chosen_by_it(engine, dem, tmp_path, monkeypatch):
+    crs = QgsCoordinateReferenceSystem.fromProj("+proj=tmerc +lon_0=9.3 +k=1 +ellps=GRS80 +units=m")
+    gdal.Warp(str(tmp_path / "own.tif"), dem, dstSRS=crs.toWkt())
+    monkeypatch.setattr(QgsCoordinateReferenceSystem, "authid", lambda _: "USER:100000")
+    parameters = {"INPUT": str(tmp_path), "ZONE": crs, "OUTPUT": str(tmp_path / "image.vrt")}
+    assert processing.run("landslide:mosaic", parameters)["COUNT"] == 1
 
 
 def test_an_image_of_tiles_that_is_no_vrt_is_refused(engine, tiles, tmp_path):

@@ -13,6 +13,7 @@ from sklearn.metrics import auc
 
 from ...contract.errors import InputError
 from ...core.progress import Progress
+from ...raster.declared import unique_names
 from ...raster.landslides import UNLABELLED, Landslides
 from ...raster.stack import LayerStack
 from .natural_breaks import natural_breaks
@@ -120,9 +121,10 @@ def factors_of(stack: LayerStack) -> list[Factor]:
     for index, (band, class_of) in enumerate(zip(stack.bands, stack.class_of, strict=True)):
         key = (class_of[0], True) if class_of else (band, False)
         members.setdefault(key, []).append(index)
+    names = unique_names([name for name, _ in members])  # values and classes may be called alike
     return [
         Factor(name, tuple(indices), tuple(_class_names(stack, indices)) if classified else ())
-        for (name, classified), indices in members.items()
+        for name, ((_, classified), indices) in zip(names, members.items(), strict=True)
     ]
 
 

@@ -13,6 +13,7 @@ from landslide_mapper.landslide_plugin.core.addresses import beside
         ("s3://bucket/b.tif", "/vsis3/bucket/b.tif"),
         ("/vsizip/a.zip/b.tif", "/vsizip/a.zip/b.tif"),
         ("file:///other/b.tif", "/other/b.tif"),
+        ("file:///other%20place/%C3%A4.tif", "/other place/ä.tif"),
     ],
 )
 def test_names_in_a_file_are_as_gdal_takes_them(name, expected):

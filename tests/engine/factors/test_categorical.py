@@ -173,6 +173,14 @@ class TestRaster:
         assert (values[:15, :15] == 3).all() and (values[:15, 15:] == 8).all()
         assert names == {3: "granite", 8: "8"}
 
+    def test_of_several_bands_the_first_is_taken_which_is_told(self, run, make_raster):
+        first, events = np.tile([[4], [7]], (15, 30)).astype(np.uint8), []
+        codes, _, _ = run(make_raster("c.tif", np.stack([first, first + 1])), "", events)
+        assert np.array_equal(codes, first)
+        assert [event["text"] for event in events if event["type"] == "warning"] == [
+            "The class raster has 2 bands: the first one is taken."
+        ]
+
     def test_category_names_of_gdal(self, run, make_raster, tmp_path):
         path = make_raster("c.tif", np.tile([[0], [1], [2]], (10, 30)).astype(np.uint8))
         (tmp_path / "c.tif.aux.xml").write_text(

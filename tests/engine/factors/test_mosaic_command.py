@@ -51,6 +51,20 @@ def test_a_file_without_a_date_is_refused_where_dates_count(tiles, tmp_path):
         run(tmp_path / "image.vrt", input=str(tiles), order="newest")
 
 
+def test_rasters_in_a_geopackage_are_tiles_by_their_names(make_raster, tmp_path, monkeypatch):
+    heights = np.arange(12, dtype=np.float32).reshape(3, 4)
+    for name, left in (("A", 0), ("B", 40)):
+        tile = make_raster(f"{name}.tif", heights + left, transform=from_origin(left, 0, 10, 10))
+        rasterio.shutil.copy(
+            tile, tmp_path / "t.gpkg", driver="GPKG", RASTER_TABLE=name, TILE_FORMAT="TIFF",
+            APPEND_SUBDATASET="YES" if left else "NO",
+        )  # fmt: skip
+    monkeypatch.chdir(tmp_path)  # where a name that is no path does not lie
+    names = [f"GPKG:{tmp_path}/t.gpkg:{name}" for name in "AB"]
+    values, count, _ = run(tmp_path / "image.vrt", tiles=names)
+    assert count == 2 and values == np.hstack([heights, heights + 40]).ravel().tolist()
+
+
 def test_bands_have_names_and_the_run_is_told(tiles, tmp_path):
     run(tmp_path / "image.vrt", input=str(tiles))
     with rasterio.open(tmp_path / "image.vrt") as dataset:  # any other program

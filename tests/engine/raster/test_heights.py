@@ -176,6 +176,13 @@ class TestChosen:
             checked("terrainfactors", terrainfactors, given)
 
 
+@pytest.mark.parametrize(("vertical", "warned"), [("5715", True), ("5714", False)])
+def test_a_vertical_crs_that_counts_down_is_warned_of(dem, tmp_path, vertical, warned):
+    """EPSG:5715 is depth below mean sea level, 5714 height above it."""
+    *_, warnings = derived(dem(crs=f"EPSG:32632+{vertical}"), tmp_path)
+    assert any("counts down" in text for text in warnings) == warned
+
+
 def test_streams_and_wetness_know_the_unit_too(dem, tmp_path):
     paths = dem(), dem(0.3048, "ft", name="feet.tif")
     wetness = []

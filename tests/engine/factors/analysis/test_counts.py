@@ -36,6 +36,15 @@ def test_a_draw_keeps_the_order_of_the_stream(random):
 # ---- counts over all pixels
 
 
+def test_values_and_classes_that_are_called_alike_are_two_factors(make_raster, make_lithology):
+    values = make_raster("a.tif", np.ones(SHAPE, np.float32), bands=["lithology"])
+    classes = make_lithology(np.arange(np.prod(SHAPE)).reshape(SHAPE) % 2, {0: "marl", 1: "clay"})
+    with LayerStack.open([values, classes]) as stack:
+        assert factors_of(stack) == [
+            Factor("lithology", (0,)), Factor("lithology_2", (1, 2), ("marl", "clay")),
+        ]  # fmt: skip
+
+
 def test_counts_and_ratios_are_those_of_numpy(make_area):
     path, mask_path, layers, mask = make_area(nodata=255)
     with LayerStack.open([path]) as stack, Source.open(mask_path) as source:
