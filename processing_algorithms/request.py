@@ -200,8 +200,8 @@ def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:
 
 
 def _missing_file(text: str) -> str:
-    there = _is_address(text) or os.path.exists(text)
-    return "" if there else f"{text} does not exist: check the path."
+    exists = _is_address(text) or os.path.exists(text)
+    return "" if exists else f"{text} does not exist: check the path."
 
 
 def _is_address(text: str) -> bool:

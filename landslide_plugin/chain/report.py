@@ -114,13 +114,13 @@ def _largest(landslides: gpd.GeoDataFrame) -> list[tuple[object, ...]]:
             number,
             int(row["id"]),
             _area(row["area_m2"]),
-            place,
+            where,
             _rounded(row["prob_mean"], 2),
             _rounded(row["relief_m"], 0),
             _rounded(row["slope_mean"], 0),
         )
-        for number, (place, (_, row)) in enumerate(
-            zip(_places(landslides), landslides.iterrows(), strict=True), start=1
+        for number, (where, (_, row)) in enumerate(
+            zip(_coordinates_of(landslides), landslides.iterrows(), strict=True), start=1
         )
     ]
 
@@ -158,7 +158,7 @@ def _area(metres: float) -> str:
     return f"{metres / 1e4:,.3g}\u00a0ha" if metres >= 1e5 else f"{metres:,.0f}\u00a0m²"
 
 
-def _places(landslides: gpd.GeoDataFrame) -> list[str]:
+def _coordinates_of(landslides: gpd.GeoDataFrame) -> list[str]:
     """Return where landslides lie: on Earth in degrees, elsewhere in their CRS's coordinates."""
     points = landslides.geometry.representative_point()
     try:
