@@ -159,7 +159,7 @@ class TestNames:
 
     def test_band_numbers_that_count_on_through_files_end_with_the_last(self, good, make_raster):
         more = make_raster("more.tif", np.ones((3, 3), np.float32))
-        text = "number 4, but the image has 3 bands"
+        text = "number 4, but the image.s bands of values are 1, 2, 3: "
         refused("spectralindices", good, InputError, text, bands=[more], nir=4)
 
 
