@@ -34,6 +34,8 @@ from .shapes import (
     usable,
 )
 
+_ROUNDED = 1e-4
+"""Degrees."""
 _TRIAL = gpd.GeoDataFrame({"id": [1]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:4326")
 
 
@@ -206,9 +208,9 @@ def require_vector_output(path: str | Path) -> None:
     """Refuse a destination that `write_vector` could not write to, before any long work.
 
     Raises:
-        OutputError: no format has such an ending, or one that takes no polygons, such as CSV, or
-            calls its file otherwise; or the folder is missing or read-only, or the name would be
-            cut.
+        OutputError: no format has such an ending, or one that takes no polygons, such as CSV,
+            rounds them or calls its file otherwise; or the folder is missing or read-only, or the
+            name would be cut.
     """
     if is_cut(path):
         raise OutputError(
@@ -225,6 +227,7 @@ def require_vector_output(path: str | Path) -> None:
         trial = folder / Path(path).name
         try:
             pyogrio.write_dataframe(_TRIAL, trial)
+            kept = pyogrio.read_dataframe(trial) if trial.exists() else _TRIAL
         except (DataSourceError, DataLayerError, ValueError) as error:
             raise OutputError(
                 f"{path} can't be written: its format takes no polygons with fields ({error}); "
@@ -234,4 +237,10 @@ def require_vector_output(path: str | Path) -> None:
             raise OutputError(
                 f"{path} can't be written: GDAL would call it otherwise; choose an ending in small "
                 "letters."
+            )
+        bounds = (kept.to_crs(_TRIAL.crs) if kept.crs else kept).total_bounds
+        if np.abs(bounds - _TRIAL.total_bounds).max() > _ROUNDED:
+            raise OutputError(
+                f"{path} can't be written: its format rounds outlines, as tiles for display do; "
+                f"choose one such as .gpkg{formats()}."
             )

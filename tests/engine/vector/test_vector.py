@@ -266,14 +266,24 @@ class TestWrite:
         assert not list(tmp_path.iterdir())
 
     @pytest.mark.parametrize(
-        ("name", "told"), [("a.csv", "no polygons"), ("a.dxf", "no polygons"), ("a.SHP", "small")]
+        ("name", "told"),
+        [
+            ("a.csv", "no polygons"),
+            ("a.dxf", "no polygons"),
+            ("a.SHP", "small"),
+            ("a.mvt", "no polygons"),
+            ("a.mbtiles", "rounds outlines"),
+            ("a.pmtiles", "rounds outlines"),
+        ],
     )
     def test_what_takes_no_such_layer_is_refused_before_any_work(self, tmp_path, name, told):
         with pytest.raises(OutputError, match=told):
             require_vector_output(tmp_path / name)
         assert not list(tmp_path.iterdir())
 
-    @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson", "fgb", "GPKG", "shp.zip", "gml"])
+    @pytest.mark.parametrize(
+        "ending", ["gpkg", "shp", "geojson", "fgb", "GPKG", "shp.zip", "gml", "kmz", "tab"]
+    )
     def test_what_takes_one_is_not(self, tmp_path, ending):
         require_vector_output(tmp_path / f"a.{ending}")
         write_vector(polygons(2), tmp_path / f"a.{ending}", geometry_type="Polygon")
