@@ -32,7 +32,7 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     from landslide_mapper.landslide_plugin.core.progress import Progress
     from landslide_mapper.landslide_plugin.evaluation.metrics import all_metrics
     from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-    from landslide_mapper.landslide_plugin.training.judging.assessment import assess
+    from landslide_mapper.landslide_plugin.training.judging.assessment import assess, judge
     from landslide_mapper.landslide_plugin.training.loop.instances import InstanceTask
     from landslide_mapper.landslide_plugin.training.loop.losses import LOSSES
     from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
@@ -54,7 +54,8 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     test = samples.of_split("test")
     tiles = Tiles(samples, card.bands, card.tile_size, samples.seed, validation=test)
     threshold = float(calibration_of([card]).inverse(card.threshold))  # of the network's own
-    result = assess(network.to(device), task, tiles, threshold)
+    judged = judge(network.to(device), task, tiles, Progress())
+    result = assess(network, task, tiles, judged, threshold)
     return {
         "test": all_metrics(result.counts),
         "average_precision": result.scores.curve().average_precision,

@@ -12,7 +12,7 @@ from ...models.ensemble import Ensemble
 from ..core.interruption import accept
 from ..core.progress import Progress
 from ..samples.splits import Fold
-from .judging.assessment import Assessment, assess
+from .judging.assessment import Assessment, assess, judge
 from .judging.report import Run
 from .judging.temperature import Fitted, Logits, count_logits
 from .loop.checkpoint import beside
@@ -52,14 +52,30 @@ class Trained:
     Attributes:
         network: with its best weights.
         outcome: its course.
-        assessment: None where it was not asked for, or the training was canceled.
         logits: of its validation pixels; none of a canceled training, or of single objects.
+        tiles: what was counted of each validation tile; none of a canceled training.
+        assessment: None where it was not asked for, or the training was canceled.
     """
 
     network: nn.Module
     outcome: Outcome
-    assessment: Assessment | None = None
     logits: Logits = field(default_factory=Logits)
+    tiles: Sequence[Scores] = ()
+    assessment: Assessment | None = None
+
+    @property
+    def threshold(self) -> float:
+        """The probability, as the network gives it, from which a pixel is landslide."""
+        if not self.tiles:
+            return self.outcome.best.threshold
+        return Fitted.to(self.logits).threshold(self.tiles)
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """Its figures on validation tiles at its threshold."""
+        if not self.tiles:
+            return self.outcome.figures
+        return sum(self.tiles, Scores()).figures(self.threshold)
 
 
 @dataclass(frozen=True)
@@ -82,14 +98,13 @@ class Result:
 
     @property
     def threshold(self) -> float:
-        """That with the highest F1 on the validation pixels of all folds together.
+        """The probability from which a pixel is landslide, by the validation tiles of all folds.
 
         It is one of probabilities as the networks give them, without a temperature.
         """
-        judged = [fold.assessment for fold in self.folds if fold.assessment]
-        if len(judged) > 1:
-            return sum((each.scores for each in judged), Scores()).best_threshold()
-        return round(mean(fold.outcome.best.threshold for fold in self.folds), 3)
+        if not all(fold.tiles for fold in self.folds):
+            return round(mean(fold.outcome.best.threshold for fold in self.folds), 3)
+        return self.calibration.threshold([tile for fold in self.folds for tile in fold.tiles])
 
     @property
     def calibration(self) -> Fitted:
@@ -108,7 +123,7 @@ class Result:
 
     def figures(self) -> dict[str, Any]:
         """Return the validation figures; of several folds their means, spread and each."""
-        each = [fold.outcome.figures for fold in self.folds]
+        each = [fold.figures for fold in self.folds]
         if len(each) == 1:
             return dict(each[0])
         means: dict[str, float | None] = {}
@@ -183,13 +198,11 @@ def _train_fold(
         of_all = recipe.tiles(fold, settings.seed)
         logits = count_logits(network, task, of_all, settings.batch_size, part)
         trained[-1] = replace(trained[-1], logits=logits)
+    counted = judge(network, task, tiles, progress.part(1 - JUDGED / 2, 1.0), settings.batch_size)
+    trained[-1] = replace(trained[-1], tiles=counted)
     if job.judged:
         assessment = assess(
-            network,
-            task,
-            tiles,
-            outcome.best.threshold,
-            progress.part(1 - JUDGED / 2, 1.0),
-            settings.batch_size,
+            network, task, tiles, counted, trained[-1].threshold, settings.batch_size
         )
-        trained[-1] = replace(trained[-1], network=network.cpu(), assessment=assessment)
+        trained[-1] = replace(trained[-1], assessment=assessment)
+    network.cpu()

@@ -245,7 +245,7 @@ def train(
     _warn_of_size(start.architecture, recipe.size, progress)
     if not resume:
         checkpoint.remove(model)
-    job = Job(recipe, settings, Path(model), judged=bool(html) or folds > 1, resume=resume)
+    job = Job(recipe, settings, Path(model), judged=bool(html), resume=resume)
     return _train(job, description, html, origin, progress)
 
 
@@ -277,13 +277,13 @@ def _train(
     _save(job, result, card, description.half, held_out, html, origin, progress)
     checkpoint.remove(job.model)
     progress.update(1.0)
-    best = [fold.outcome.best for fold in result.folds]
+    figures = result.figures()
     return {
         "model": str(job.model),
         "html": html,
-        "f1": mean(epoch.f1 for epoch in best),
-        "iou": mean(epoch.iou for epoch in best),
-        "loss": mean(epoch.loss for epoch in best),
+        "f1": figures["f1"] or 0.0,
+        "iou": figures["iou"] or 0.0,
+        "loss": mean(fold.outcome.best.loss for fold in result.folds),
         "threshold": card.threshold,
         **{f"test_{name}": card.metrics.get("test", {}).get(name) for name in ("f1", "iou")},
         "epochs": sum(len(fold.outcome.history) for fold in result.folds),

@@ -49,10 +49,8 @@ class Assessment:
     """What was found on the validation samples.
 
     Attributes:
-        scores: counts at every threshold.
+        tiles: counts of each validation tile at every threshold.
         threshold: the chosen one.
-        counts: confusion matrix at it.
-        tiles: validation tiles.
         train: patches that were trained on.
         validation: patches that were validated on.
         baselines: counts on the same pixels without a network; see `baselines.NO_NETWORK`.
@@ -64,10 +62,8 @@ class Assessment:
         worst: of the others those with most wrong pixels, worst first.
     """
 
-    scores: Scores
+    tiles: Sequence[Scores]
     threshold: float
-    counts: Confusion
-    tiles: int
     train: int
     validation: int
     baselines: dict[str, Confusion]
@@ -77,46 +73,66 @@ class Assessment:
     best: list[Example]
     worst: list[Example]
 
+    @property
+    def scores(self) -> Scores:
+        """Counts of all tiles at every threshold."""
+        return sum(self.tiles, Scores())
+
+    @property
+    def counts(self) -> Confusion:
+        """Confusion matrix at the chosen one."""
+        return self.scores.confusion(self.threshold)
+
+
+def judge(
+    network: nn.Module, task: Task, data: Tiles, progress: Progress, batch_size: int = 8
+) -> list[Scores]:
+    """Return the counts of each validation tile at every threshold.
+
+    Args:
+        network: in evaluation mode; it is left on its device.
+        task: its kind.
+        data: only `validation` patches are read.
+        progress: told of each batch.
+        batch_size: tiles at once.
+    """
+    return list(_Run(network, task, data, batch_size).judge(progress))
+
+
+def highest(tiles: Sequence[Scores]) -> float:
+    """Return the threshold with the highest F1 on these very tiles."""
+    return sum(tiles, Scores()).best_threshold()
+
 
 def assess(
     network: nn.Module,
     task: Task,
     data: Tiles,
-    threshold: float | None = None,
-    progress: Progress | None = None,
+    tiles: Sequence[Scores],
+    threshold: float,
     batch_size: int = 8,
 ) -> Assessment:
-    """Judge a network on validation samples.
+    """Hold a network against what needs none, and choose the tiles to be shown.
 
     Args:
         network: in evaluation mode; it is left on its device.
         task: its kind.
         data: what it was trained on; only `train` and `validation` patches are read.
-        threshold: probability from which a pixel is landslide; None for that with the highest
-            F1 on these very tiles.
-        progress: told of each batch.
+        tiles: what `judge` returns.
+        threshold: probability from which a pixel is landslide.
         batch_size: tiles at once.
     """
-    progress = progress or Progress()
     run = _Run(network, task, data, batch_size)
-    tiles = list(run.judge(progress.part(0, 0.8)))
-    scores = sum(tiles, Scores())
-    if threshold is None:
-        threshold = scores.best_threshold()
     best, worst = choose_examples([tile.confusion(threshold) for tile in tiles])
     examples = run.examples([*best, *worst], threshold)
     train = {sample.id: sample for sample in data.train}  # once, however often an epoch sees it
     constant = constant_mask(map(data.labels, train.values()))
-    scored = baselines(constant, map(data.labels, data.validation))
-    progress.update(1.0)
     return Assessment(
-        scores=scores,
+        tiles=tiles,
         threshold=threshold,
-        counts=scores.confusion(threshold),
-        tiles=len(tiles),
         train=len(train),
         validation=len(data.validation),
-        baselines=scored,
+        baselines=baselines(constant, map(data.labels, data.validation)),
         constant=constant,
         seen=_fraction_seen(data, batch_size),
         shown=shown_bands(data.bands),

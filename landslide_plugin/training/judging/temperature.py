@@ -1,5 +1,6 @@
 """The temperature of a network, from its validation pixels (Guo et al. 2017, ICML)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,9 +10,11 @@ from scipy.optimize import brentq
 from scipy.special import expit
 from torch import nn
 
+from ....models.calibration import Calibration
 from ...core.progress import Progress
 from ...evaluation.probability import STEPS, Probabilities
 from ...samples.sample_set import UNKNOWN
+from ..loop.scores import Scores, nearest_threshold
 from ..loop.semantic import SemanticTask
 from ..tiles.batches import Tiles
 
@@ -128,6 +131,24 @@ class Fitted:
     def temperature(self) -> float:
         """The one that is applied: 1 where there is an obstacle."""
         return 1.0 if self.obstacle else self.likeliest
+
+    def threshold(self, tiles: Sequence[Scores]) -> float:
+        """Return the probability, as the network gives it, from which a pixel is landslide.
+
+        Of calibrated probabilities F1 is highest at half of what it is there (Lipton et al. 2014,
+        ECML PKDD), which all tiles tell together, while where exactly the curve of few of them has
+        its top is decided by one large landslide. So it is the threshold nearest to that half whose
+        F1 is as good as the highest; where nothing is calibrated, that with the highest.
+
+        Args:
+            tiles: counts of each tile that it is chosen by.
+        """
+        both = sum(tiles, Scores())
+        best = both.best_threshold()
+        if self.obstacle:
+            return best
+        half = (both.figures(best)["f1"] or 0.0) / 2
+        return nearest_threshold(tiles, float(Calibration(self.temperature).inverse(half)))
 
     def figures(self) -> dict[str, float | None]:
         """Return what a model's card tells of the errors; nothing where nothing was measured."""

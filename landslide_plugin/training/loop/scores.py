@@ -1,5 +1,6 @@
 """Pixel figures on validation data for every threshold at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,11 +89,7 @@ class Scores:
 
     def best_threshold(self) -> float:
         """Return the threshold with the highest F1; of equals the one nearest to 0.5."""
-        steps = np.arange(round(LOWEST * STEPS), round(HIGHEST * STEPS) + 1)
-        scores = np.nan_to_num(self.curve().f1[_bin(steps / STEPS)])
-        best = np.flatnonzero(np.isclose(scores, scores.max(), rtol=0, atol=1e-12))
-        nearest = best[np.argmin(np.abs(steps[best] - STEPS / 2))]
-        return float(steps[nearest] / STEPS)
+        return nearest_threshold([self], 0.5)
 
     def figures(self, threshold: float) -> dict[str, float | None]:
         """Return f1, iou, precision, recall and overall accuracy (oa); None where undefined."""
@@ -115,6 +112,21 @@ class Scores:
             tn=int(self._background[:first].sum()),
         )
 
+    def _overlap(self, first: NDArray[np.int64]) -> NDArray[np.float64]:
+        """Return twice the hits, and mapped and true landslide together: F1 is their ratio.
+
+        Args:
+            first: numbers of the bins from which on pixels are taken as landslide, (n,).
+
+        Returns:
+            float64, (2, n).
+        """
+        hit, false = (
+            np.append(counts[::-1].cumsum()[::-1], 0)[first]
+            for counts in (self._landslide, self._background)
+        )
+        return np.stack([2 * hit, hit + false + self._landslide.sum()]).astype(np.float64)
+
     def curve(self) -> Curve:
         """Return precision, recall and F1 at every threshold."""
         hit, false = (
@@ -129,6 +141,34 @@ class Scores:
                 recall=hit / np.float64(total),
                 f1=2 * hit / (hit + false + total),
             )
+
+
+def nearest_threshold(tiles: Sequence[Scores], wanted: float) -> float:
+    """Return the threshold nearest to a wanted one of those whose F1 is as good as the highest.
+
+    As good is what is lower by no more than the standard error of the difference between tiles (by
+    leaving out each of them: jackknife), of a single tile by nothing.
+
+    Args:
+        tiles: counts of each.
+        wanted: probability.
+    """
+    steps = np.arange(round(LOWEST * STEPS), round(HIGHEST * STEPS) + 1)
+    counts = np.stack([tile._overlap(_bin(steps / STEPS)) for tile in tiles])
+    total = counts.sum(0)
+    f1 = _ratio(total)
+    without = _ratio(np.moveaxis(total - counts, 1, 0))
+    best = f1.argmax()
+    lower = without[:, [best]] - without
+    error = ((len(tiles) - 1) * lower.var(axis=0)) ** 0.5
+    good = steps[f1[best] - f1 <= error + 1e-12]
+    return float(good[np.argmin(np.abs(good - wanted * STEPS))] / STEPS)
+
+
+def _ratio(overlap: NDArray[np.float64]) -> NDArray[np.float64]:
+    hit, either = overlap
+    ratio: NDArray[np.float64] = np.divide(hit, either, out=np.zeros_like(hit), where=either > 0)
+    return ratio
 
 
 def _bin(threshold: float | NDArray[np.float64]) -> Any:

@@ -18,6 +18,8 @@ from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, Sample
 from landslide_mapper.landslide_plugin.training.judging.assessment import (
     assess,
     choose_examples,
+    highest,
+    judge,
     shown_bands,
 )
 from landslide_mapper.landslide_plugin.training.judging.baselines import (
@@ -167,12 +169,17 @@ class BrightTask:
 BRIGHT: Any = BrightTask()  # a task that needs no training
 
 
+def assessed(tiles, batch_size=8):
+    judged = judge(Bright(), BRIGHT, tiles, Progress(), batch_size)
+    return assess(Bright(), BRIGHT, tiles, judged, highest(judged), batch_size)
+
+
 def test_assessment_counts_every_known_validation_pixel(make_samples):
     samples = SampleSet.read(make_samples(shape=(40, 50), validation=5))
     tiles = Tiles(samples, ["slope", "ndvi"], 32, 0)
-    result = assess(Bright(), BRIGHT, tiles, batch_size=3)
+    result = assessed(tiles, batch_size=3)
     known = 5 * (40 * 50 - 4)
-    assert result.counts.total == known and result.tiles == 20
+    assert result.counts.total == known and len(result.tiles) == 20
     assert {counts.total for counts in result.baselines.values()} == {known}
     assert result.counts == result.scores.confusion(result.threshold)
     assert defined(f1(result.counts)) > 0.9
@@ -192,7 +199,7 @@ def test_baselines_count_the_pixels_that_the_network_is_judged_on_whatever_they_
 ):
     samples = at_resolution(SampleSet.read(make_samples(shape=(64, 64))), 20.0)
     tiles = Tiles(samples, ["slope", "ndvi"], 32, 0)
-    result = assess(Bright(), BRIGHT, tiles)
+    result = assessed(tiles)
     assert {counts.total for counts in result.baselines.values()} == {result.counts.total}
 
 
@@ -201,7 +208,7 @@ def test_a_patch_that_an_epoch_sees_several_times_is_one(make_samples):
     train = samples.of_split("train")
     tiles = Tiles(samples, ["ndvi"], 32, 0, [*train, *train, *train[:3]])
     once = Tiles(samples, ["ndvi"], 32, 0, train)
-    result, expected = assess(Bright(), BRIGHT, tiles), assess(Bright(), BRIGHT, once)
+    result, expected = assessed(tiles), assessed(once)
     assert result.train == len(train) == 12
     assert np.array_equal(result.constant.mean, expected.constant.mean)
 
@@ -209,7 +216,8 @@ def test_a_patch_that_an_epoch_sees_several_times_is_one(make_samples):
 def test_a_threshold_of_ones_own_is_kept(make_samples):
     samples = SampleSet.read(make_samples())
     tiles = Tiles(samples, ["ndvi"], 32, 0)
-    result = assess(Bright(), BRIGHT, tiles, threshold=0.9)
+    judged = judge(Bright(), BRIGHT, tiles, Progress())
+    result = assess(Bright(), BRIGHT, tiles, judged, 0.9)
     assert result.threshold == 0.9 and result.counts == result.scores.confusion(0.9)
 
 

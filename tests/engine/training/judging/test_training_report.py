@@ -50,10 +50,8 @@ def a_run(seed, skill=0.6):
     ]
     constant = constant_mask(labels)
     result = Assessment(
-        scores=scores,
+        tiles=[scores],
         threshold=threshold,
-        counts=scores.confusion(threshold),
-        tiles=4,
         train=8,
         validation=4,
         baselines=baselines(constant, labels),
@@ -137,10 +135,11 @@ def test_folds_have_a_mean_and_a_standard_deviation(report):
 def test_the_calibration_error_stands_beside_that_of_the_temperature(report):
     text = report([a_run(0)])
     assert cells(text, "Validation")[1:] == ["0.0512", "0.0124"]
-    assert "At temperature 2.5, as maps have it" in text
+    assert "At temperature 2.5, as maps have it" in text and "half of the highest F1" in text
     text = report([a_run(0)], replace(FITTED, likeliest=20.0))
     assert cells(text, "Validation")[1:] == ["0.0512"]
-    assert "At temperature" not in text and "likeliest at 20, an end of its range" in text
+    assert "At temperature" not in text and "It has the highest F1." in text
+    assert "likeliest at 20, an end of its range" in text
     text = report([a_run(0)], Fitted())
     assert "no temperature is fitted" in text and "needed to calibrate" not in text
 
@@ -176,9 +175,7 @@ def test_a_run_without_landslide_found_can_be_drawn(drawn_report):
     run = a_run(0)
     nothing = Scores()
     nothing.add(np.zeros(9, np.float32), np.arange(9) < 3, np.ones(9, bool))
-    result = replace(
-        run.assessment, scores=nothing, counts=nothing.confusion(0.5), best=[], worst=[]
-    )
+    result = replace(run.assessment, tiles=[nothing], threshold=0.5, best=[], worst=[])
     text = drawn_report([Run(run.outcome, result)])
     assert "There are none." in text and text.count("<img") == 3
 
