@@ -197,7 +197,7 @@ BAD = [
     ({"threshold": 1.5}, InputError, "THRESHOLD is 1.5: choose from 0 to 1"),
     ({"overlap": 1.0}, InputError, "OVERLAP is 1.0: choose from 0 to 0.9"),
     ({"tile_size": 4}, InputError, "tile size"),
-    ({"batch_size": -1}, InputError, "BATCH_SIZE is -1: choose 0 or more"),
+    ({"batch_size": -1}, InputError, "BATCH_SIZE is -1: choose from 0 to 65536"),
     ({"device": "abacus"}, InputError, "abacus"),
     ({"area": "nowhere.gpkg"}, InputError, "does not exist"),
     ({"stack": "nowhere.tif"}, InputError, "does not exist"),
