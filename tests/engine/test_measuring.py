@@ -10,9 +10,10 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from landslide_mapper.models.model_card import ModelCard
-from landslide_mapper.models.model_file import save_model
+from landslide_mapper.models.model_file import load_model, save_model
 from landslide_mapper.models.registry import build
 
+from experiments.shipped import rethreshold
 from experiments.shipped.data import RGB, coarsened
 from experiments.shipped.figures import Image, corners, count, figures, images_of, mean_of, table
 from experiments.shipped.measure import CONSTANT, keep, look, measure, part_of
@@ -226,3 +227,27 @@ def test_coarsened_samples_are_the_mean_of_what_their_pixels_cover(samples, tmp_
     assert values.shape == (3, 10, 15) and anew.resolution == 4.0
     assert values[0, 5, 7] == 100 and labels[5, 7] > 0  # half of it is landslide
     assert (values[0, :, :7] == 0).all() and (values[0, :, 8:] == 200).all()
+
+
+def test_a_threshold_chosen_anew_leaves_the_weights_as_they_are(small, tmp_path):
+    (tmp_path / "set").mkdir()
+    writer = SampleWriter(tmp_path / "set", RGB)
+    rng = np.random.default_rng(0)
+    for split in ("train", "validation", "validation"):
+        labels = (rng.random((64, 64)) < 0.3).astype(np.uint16)
+        values = np.stack([100 + 10 * labels + rng.normal(0, 9, labels.shape)] * 3)
+        writer.add(
+            values.astype(np.uint8), np.ones(labels.shape, bool), labels, split=split,
+            source="image", window=(0, 0, 64, 64), transform=Affine(1, 0, 500, 0, -1, 500),
+        )  # fmt: skip
+    writer.finish(
+        resolution=1.0, crs=None, tile_size=64, split="none", seed=0, sources=["image"],
+        before=(1200, 1200), progress=Progress(),
+    )  # fmt: skip
+    _, network, card = small
+    before, after = tmp_path / "before.safetensors", tmp_path / "after.safetensors"
+    save_model(before, network, card, half=True)
+    assert rethreshold.main([str(before), str(tmp_path / "set"), str(after)]) == 0
+    old, new = load_model(before), load_model(after)
+    assert new.card.digest == old.card.digest and new.card.threshold != 0.5
+    assert 0 < new.card.metrics["f1"] <= 1

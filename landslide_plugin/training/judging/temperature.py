@@ -1,4 +1,4 @@
-"""The temperature of a network, from its validation pixels (Guo et al. 2017, ICML)."""
+"""A network's temperature, by its validation pixels (Guo et al. 2017, ICML), and its threshold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
