@@ -27,7 +27,7 @@ from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run
 from .layers import files_behind
 from .pages import help_page
 from .request import destination, input_value, is_destination, is_list, listed, problem_of
-from .styles import post_processor
+from .styles import StylePostProcessor, kept
 
 
 class EngineAlgorithm(QgsProcessingAlgorithm):
@@ -193,7 +193,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         """Have the layer styled when it is loaded after the run."""
         if key in self.STYLES and context.willLoadLayerOnCompletion(path):
             details = context.layerToLoadOnCompletionDetails(path)
-            details.setPostProcessor(post_processor(self.STYLES[key]))
+            details.setPostProcessor(kept(StylePostProcessor(self.STYLES[key])))
 
 
 def _for_scripts(parameter: QgsProcessingParameterEnum) -> str:

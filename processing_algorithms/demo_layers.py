@@ -11,7 +11,7 @@ from qgis.core import (
     QgsProcessingFeedback,
 )
 
-from .styles import StylePostProcessor
+from .styles import StylePostProcessor, kept
 
 STYLES = {
     "LANDSLIDES": "inventory",
@@ -82,14 +82,8 @@ def load(
     for key in STYLES:
         details = QgsProcessingContext.LayerDetails(names[key], project, key)
         details.forceName = True
-        processor = DemoPostProcessor(key, values["FOLDER"], title)
-        _processors[values[key]] = processor
-        details.setPostProcessor(processor)
+        details.setPostProcessor(kept(DemoPostProcessor(key, values["FOLDER"], title)))
         context.addLayerToLoadOnCompletion(values[key], details)
-
-
-_processors: dict[str, DemoPostProcessor] = {}
-"""Path of the layer to what Processing does not keep itself."""
 
 
 def _place(item: Any) -> int:

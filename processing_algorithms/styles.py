@@ -32,6 +32,7 @@ from qgis.core import (
     QgsSingleSymbolRenderer,
     QgsVectorLayer,
 )
+from qgis.PyQt import sip
 from qgis.PyQt.QtGui import QColor, QPainter
 
 from ..landslide_plugin.contract.fields import FIELDS
@@ -67,11 +68,17 @@ class StylePostProcessor(QgsProcessingLayerPostProcessorInterface):
         apply(self._style, layer)
 
 
-def post_processor(style: str) -> StylePostProcessor:
-    """Return the post-processor of a style; Processing does not keep it, so this module does."""
-    if style not in _processors:
-        _processors[style] = StylePostProcessor(style)
-    return _processors[style]
+def kept(processor: StylePostProcessor) -> StylePostProcessor:
+    """Return a post-processor for one layer of one run, as QGIS's context destroys it.
+
+    One given to two layers or runs would end QGIS. Python's part is held until then, for without
+    it QGIS would call the bare interface.
+    """
+    for other in list(_processors):
+        if sip.isdeleted(other):
+            _processors.discard(other)
+    _processors.add(processor)
+    return processor
 
 
 def apply(style: str, layer: QgsMapLayer) -> None:
@@ -91,7 +98,7 @@ def apply(style: str, layer: QgsMapLayer) -> None:
     layer.triggerRepaint()
 
 
-_processors: dict[str, StylePostProcessor] = {}
+_processors: set[StylePostProcessor] = set()
 
 
 def _probability(layer: QgsRasterLayer) -> QgsSingleBandPseudoColorRenderer:

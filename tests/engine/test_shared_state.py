@@ -8,8 +8,7 @@ ALLOWED = {
     "landslide_plugin/core/interruption.py": {"_asked", "_depth"},  # a signal is the process's
     "landslide_plugin/engine_lookup.py": {"_own_answer"},  # a cache: asking a Python takes seconds
     "landslide_plugin/outputs/whole.py": {"_open", "_read"},  # a thread's, set back by their `with`
-    "processing_algorithms/demo_layers.py": {"_processors"},  # QGIS would let go of them
-    "processing_algorithms/styles.py": {"_processors"},
+    "processing_algorithms/styles.py": {"_processors"},  # QGIS would let go of them
 }
 """Files to the objects of a module that functions change all the same."""
 
