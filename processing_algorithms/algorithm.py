@@ -26,7 +26,15 @@ from ..landslide_plugin.engine_lookup import ROOT, find_engine
 from ..landslide_plugin.engine_process import EngineCanceled, EngineFailure, run_command
 from .layers import files_behind
 from .pages import help_page
-from .request import destination, input_value, is_destination, is_list, listed, problem_of
+from .request import (
+    destination,
+    input_value,
+    is_destination,
+    is_list,
+    listed,
+    plain,
+    problem_of,
+)
 from .styles import StylePostProcessor, kept
 
 
@@ -124,6 +132,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         self, parameters: dict[str, Any], context: QgsProcessingContext
     ) -> tuple[bool, str]:
         """Name the input that is missing, unreadable or no list before anything runs."""
+        parameters = plain(parameters, self.parameterDefinitions(), context)
         for definition in self.parameterDefinitions():
             problem = problem_of(definition, parameters.get(definition.name()), context)
             if problem:
@@ -144,6 +153,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> bool:
         """Turn the inputs into what the engine reads, in the thread that the layers live in."""
+        parameters = plain(parameters, self.parameterDefinitions(), context)
         self._request: dict[str, Any] = {}
         self._read: set[str] = set()
         for definition in self.parameterDefinitions():
@@ -163,6 +173,7 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> dict[str, Any]:
         """Run the command and return the declared outputs."""
+        parameters = plain(parameters, self.parameterDefinitions(), context)
         request = dict(self._request)
         for definition in self.destinationParameterDefinitions():
             path = destination(self, definition, parameters, context)

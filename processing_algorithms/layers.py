@@ -122,6 +122,9 @@ def _find(
     if isinstance(item, str):
         layer = _load(item, kind, context)
     if not isinstance(layer, QgsMapLayer):
+        other = _load(item, "layer", context) if isinstance(item, str) and item else None
+        if other is not None:
+            return None, f"{other.name()} is not a {kind}: choose one."
         if isinstance(item, str) and not os.path.exists(item.split("|")[0]):
             return None, f"{item} does not exist: check the path."
         return None, f"{item} is not a {kind} that QGIS can read: it is damaged or of another kind."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from typing import Any
 
 from qgis.core import (
@@ -26,6 +27,7 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRange,
+    QgsProperty,
 )
 from qgis.PyQt.QtCore import QVariant
 
@@ -40,6 +42,23 @@ _UNLIMITED = 1e9
 
 _LARGEST_WHOLE = 2**31 - 1
 """Larger whole numbers QGIS takes for 0."""
+
+
+def plain(
+    parameters: dict[str, Any],
+    definitions: Iterable[QgsProcessingParameterDefinition],
+    context: QgsProcessingContext,
+) -> dict[str, Any]:
+    """Return parameters with expressions evaluated, and what Python writes as Processing has it.
+
+    Processing's own functions evaluate some kinds only, take a list for a text or a number as if
+    nothing were given, and know no `pathlib.Path`.
+    """
+    result = dict(parameters)
+    for definition in definitions:
+        if definition.name() in result:
+            result[definition.name()] = _plain(result[definition.name()], definition, context)
+    return result
 
 
 def is_destination(definition: QgsProcessingParameterDefinition) -> bool:
@@ -142,6 +161,10 @@ def problem_of(
         fits, problem = definition.isSupportedOutputValue(value, context) if value else (True, "")
         return "" if fits else f"{definition.description()}: {problem}."
     problem = ""
+    if isinstance(value, QgsProperty):
+        problem = f"the expression {value.expressionString()} has no value here."
+    elif isinstance(value, list) and len(value) > 1 and not _takes_several(definition):
+        problem = f"takes one value, not {len(value)}."
     is_optional = definition.flags() & QgsProcessingParameterDefinition.Flag.FlagOptional
     if value == [] and takes_layers(definition) and not is_optional:
         problem = "choose at least one."
@@ -155,8 +178,45 @@ def problem_of(
         elif takes_layers(definition):
             problem = problem or layer_problem(definition, item, context)
         elif _takes_files(definition) and item:
-            problem = problem or _missing_file(item)
+            problem = problem or _missing_file(item) or _wrong_ending(definition, item)
     return f"{definition.description()}: {problem}" if problem else ""
+
+
+def _plain(
+    value: Any, definition: QgsProcessingParameterDefinition, context: QgsProcessingContext
+) -> Any:
+    """Return a value as in `plain`; an expression that can't be evaluated stays one."""
+    value = _evaluated(value, context)
+    several = _takes_several(definition)
+    if isinstance(value, (list, tuple)):
+        items = [_evaluated(item, context) for item in value]
+        if is_list(definition):
+            return ", ".join(map(str, items))
+        return items[0] if len(items) == 1 and not several else items
+    if several and isinstance(definition, QgsProcessingParameterEnum) and isinstance(value, str):
+        return [word for word in map(str.strip, value.split(",")) if word]
+    return value
+
+
+def _evaluated(value: Any, context: QgsProcessingContext) -> Any:
+    """Return an expression's value, where it has one, and a path as text."""
+    if isinstance(value, QgsProperty):
+        result, fine = value.value(context.expressionContext())
+        return result if fine else value
+    return os.fspath(value) if isinstance(value, os.PathLike) else value
+
+
+def _takes_several(definition: QgsProcessingParameterDefinition) -> bool:
+    """Return whether a list of values is meant."""
+    lists = (
+        QgsProcessingParameterMatrix,
+        QgsProcessingParameterMultipleLayers,
+        QgsProcessingParameterRange,
+    )
+    some = (QgsProcessingParameterBand, QgsProcessingParameterEnum)
+    return isinstance(definition, lists) or (
+        isinstance(definition, some) and bool(definition.allowMultiple())
+    )
 
 
 def _wrong_choice(definition: QgsProcessingParameterEnum, value: Any) -> str:
@@ -202,6 +262,14 @@ def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:
 def _missing_file(text: str) -> str:
     exists = _is_address(text) or os.path.exists(text)
     return "" if exists else f"{text} does not exist: check the path."
+
+
+def _wrong_ending(definition: QgsProcessingParameterDefinition, text: str) -> str:
+    """Return what is wrong with a file of another kind than the dialog offers."""
+    if isinstance(definition, QgsProcessingParameterMultipleLayers):
+        return ""
+    fits = definition.checkValueIsAcceptable(text)
+    return "" if fits else f"{text} is of another kind than {definition.fileFilter()}."
 
 
 def _is_address(text: str) -> bool:

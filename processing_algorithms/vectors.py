@@ -27,6 +27,9 @@ from qgis.PyQt.QtCore import QMetaType
 FORMATS = {".gpkg", ".shp", ".geojson", ".json", ".fgb", ".gml", ".kml", ".sqlite"}
 """Endings of files that the engine reads as they are; any other layer is exported."""
 
+_LONGEST_STEM = 60
+"""Letters of a layer's name in that of its exported file, which systems bound."""
+
 
 def vector_file(
     layer: QgsVectorLayer,
@@ -110,7 +113,7 @@ def _exported(
     context: QgsProcessingContext,
 ) -> str:
     """Write the features that a layer shows into a GeoPackage of its name; return its path."""
-    stem = re.sub(r"[^\w.-]+", "_", layer.name()) or "layer"
+    stem = re.sub(r"[^\w.-]+", "_", layer.name())[:_LONGEST_STEM] or "layer"
     path: str = QgsProcessingUtils.generateTempFilename(f"{stem}.gpkg")
     options = QgsVectorFileWriter.SaveVectorOptions()
     options.layerName = stem
