@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 from ..raster import Grid
 
 Ints = NDArray[np.int64]
+_ROUNDED = 1 + 1e-6
+"""Of the largest hole: 25 pixels of .2 x .2 m are a hair more than 1 m2."""
 
 
 def without_holes(
@@ -33,7 +35,7 @@ def without_holes(
     holes = shapely.polygons(rings[small])
     middle = shapely.centroid(holes)
     pixels = grid.ground.pixels_at(shapely.get_y(middle) - 0.5, shapely.get_x(middle) - 0.5)
-    few = shapely.area(holes) * pixels.area <= max_hole
+    few = shapely.area(holes) * pixels.area <= max_hole * _ROUNDED
     small[small] = few
     filled = shapely.polygons(rings[~small], indices=of_polygon[~small])
     into = of_polygon[small]

@@ -9,8 +9,14 @@ from ..raster import Grid
 
 LARGEST_RADIUS = 50
 """Pixels."""
-NEARLY = 1.01
-"""Where pixels' sizes vary, one that is no farther than this is within a radius."""
+_NEARLY, _ROUNDED = 1.01, 1.0001
+"""One that is no farther than this is within a radius: where pixels' sizes vary, and where none but
+rounding does, as in three pixels of .1 m, which are a hair more than .3 m."""
+
+
+def reach(radius: float, grid: Grid) -> float:
+    """Return within how many metres the centres of pixels are within a radius."""
+    return radius * (_ROUNDED if grid.keeps_crs_metres else _NEARLY)
 
 
 class Brush:
@@ -27,15 +33,15 @@ class Brush:
 
     def __init__(self, radius: float, grid: Grid, what: str) -> None:
         (dx,), (dy,) = grid.pixel_metres(np.array([grid.height / 2]))
-        reach = radius * (1 if grid.keeps_crs_metres else NEARLY)
-        self.rows, self.columns = int(reach / dy), int(reach / dx)
+        farthest = reach(radius, grid)
+        self.rows, self.columns = int(farthest / dy), int(farthest / dx)
         if max(self.rows, self.columns) > LARGEST_RADIUS:
             raise InputError(
                 f"The {what} of {radius:g} m is more than {LARGEST_RADIUS} pixels: choose at most "
                 f"{LARGEST_RADIUS * min(dx, dy):.4g} m."
             )
         y, x = np.ogrid[-self.rows : self.rows + 1, -self.columns : self.columns + 1]
-        self.pixels = ((y * dy) ** 2 + (x * dx) ** 2 <= reach**2).astype(np.uint8)
+        self.pixels = ((y * dy) ** 2 + (x * dx) ** 2 <= farthest**2).astype(np.uint8)
 
     def __bool__(self) -> bool:
         return bool(self.pixels.size > 1)

@@ -27,7 +27,7 @@ from .find import columns_of, cut_up, find_landslides, joined, large_ones
 from .holes import without_others
 from .kinds import BAND, Kind, band_of, is_mask, kinds_of
 from .layer import write_inventory
-from .morphology import NEARLY, Brush, Morphology
+from .morphology import Brush, Morphology, reach
 from .polygons import simplified, smoothed, to_map
 from .trace import Scene, open_terrain
 from .zones import counted_once
@@ -354,9 +354,9 @@ def _tell_metres(grid: Grid, sizes: dict[str, float], progress: Progress) -> Non
     used = [name for name, size in sizes.items() if size > 0]
     if grid.crs is not None:  # or it has been said
         tell_metres(grid, progress, ("each of " if used[1:] else "") + " and ".join(used))
-    pixel, nearly = grid.resolution, 1 if grid.keeps_crs_metres else NEARLY
+    pixel = grid.resolution
     for name in used:
-        if name != "simplification" and sizes[name] * nearly < pixel:
+        if name != "simplification" and reach(sizes[name], grid) < pixel:
             progress.warning(
                 f"The {name} of {sizes[name]:g} m is less than a pixel ({pixel:.3g} m): it changes "
                 "nothing."

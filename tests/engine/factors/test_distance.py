@@ -274,6 +274,14 @@ class TestLevels:
         metres = np.array([0, 30, 30.1, 200, 350, 1000, 1000.5, 2000, 2001, 1e6], np.float32)
         assert rooms.to_levels(metres, self.BREAKS).tolist() == [0, 0, 1, 1, 2, 3, 4, 4, 5, 5]
 
+    @pytest.mark.parametrize("side", [0.05, 0.3, 0.6, 2.4])
+    def test_a_pixel_at_a_break_lies_below_it_whatever_rounding_makes_of_it(self, side):
+        grid = Grid(CRS.from_epsg(32632), from_origin(500000, 5000000, side, side), 60, 1)
+        point = shapely.Point(500000 + side / 2, 5000000 - side / 2)
+        breaks = np.round(np.arange(1, 60) * side, 2).tolist()
+        levels = rooms.to_levels(measure([point], grid), breaks)
+        assert levels.tolist() == [[0, *range(59)]]
+
     def test_level_names(self):
         assert rooms.level_names([30, 200]) == {0: "0 to 30 m", 1: "30 to 200 m", 2: "above 200 m"}
 

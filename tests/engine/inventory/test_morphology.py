@@ -26,6 +26,17 @@ def test_a_brush_is_a_disc_in_metres():
     assert not Brush(9, GRID, "opening")
 
 
+@pytest.mark.parametrize("side", [0.05, 0.1, 0.2, 0.3, 0.7, 2.4])
+@pytest.mark.parametrize("pixels", [1, 2, 3, 6, 10])
+def test_a_radius_of_whole_pixels_reaches_all_of_them_whatever_rounding_makes_of_it(side, pixels):
+    """Three pixels of .1 m are a hair more than .3 m, and a foot has no end of decimals."""
+    metres = Grid(GRID.crs, from_origin(500000, 5000000, side, side), 40, 40)
+    feet = Grid(CRS.from_epsg(2263), from_origin(980000, 200000, side, side), 40, 40)
+    expected = Brush(10 * pixels, GRID, "opening").pixels
+    for radius, grid in ((round(pixels * side, 2), metres), (pixels * side * 1200 / 3937, feet)):
+        np.testing.assert_array_equal(Brush(float(f"{radius:.6g}"), grid, "").pixels, expected)
+
+
 def test_opening_takes_specks_and_closing_fills_gaps():
     mask, valid = np.zeros((20, 20), bool), np.ones((20, 20), bool)
     mask[5:15, 5:15], mask[9, 9], mask[2, 2] = True, False, True

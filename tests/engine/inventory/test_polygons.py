@@ -51,6 +51,13 @@ def test_holes_up_to_the_limit_are_filled(max_hole, left):
     assert len(polygons[0].interiors) == 2
 
 
+def test_a_hole_of_just_the_limit_is_filled_whatever_rounding_makes_of_it():
+    mask = np.ones((20, 20), bool)
+    mask[4:9, 4:9] = False  # 25 pixels of .2 x .2 m
+    grid = Grid(GRID.crs, from_origin(500000, 5000000, 0.2, 0.2), 20, 20)
+    assert not without_holes(trace(mask), 1.0, grid)[0][0].interiors
+
+
 def test_a_landslide_in_a_filled_hole_is_part_of_what_surrounds_it():
     mask = np.ones((20, 20), bool)
     mask[5:15, 5:15] = False
