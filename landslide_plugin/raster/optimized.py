@@ -54,7 +54,10 @@ def copy_optimized(source: Path, output: Path, progress: Progress, **options: An
     with uninterrupted() as signals:  # exceptions don't come through GDAL
         try:
             # In one thread, this one, which signals reach.
-            with rasterio.open(_NAME, opener=opened, num_threads=1) as plain:
+            with (
+                rasterio.Env(ZSTD_LEVEL_OVERVIEW=1),  # of smaller copies that GDAL keeps meanwhile
+                rasterio.open(_NAME, opener=opened, num_threads=1) as plain,
+            ):
                 shutil.copy(plain, output, driver="COG", **options)
         finally:
             if raised:

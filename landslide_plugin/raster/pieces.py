@@ -86,8 +86,10 @@ class Pieces:
             mask: of the pieces, (rows, columns).
             alike: what is not in the mask, but nearly.
         """
-        labels = np.zeros(mask.shape, np.int64)
-        count = ndimage.label(mask, _TOUCHING, output=labels) if mask.any() else 0
+        labels, count = np.broadcast_to(np.int64(0), mask.shape), 0  # takes no memory
+        if mask.any():
+            labels = np.zeros(mask.shape, np.int64)
+            count = ndimage.label(mask, _TOUCHING, output=labels)
         before = len(self._parents) - 1
         self._firsts.append(before)
         self._blocks.append(packed(mask))
@@ -96,9 +98,9 @@ class Pieces:
             rim = self._rim(labels)
             for total, part in zip(counts, (labels, rim, rim * alike), strict=True):
                 total[:] = np.bincount(part.ravel(), minlength=count + 1)[1:]
+            labels[labels > 0] += before
         self._counts = np.concatenate([self._counts, counts], axis=1)
         self._parents = np.concatenate([self._parents, np.arange(before + 1, before + count + 1)])
-        labels[labels > 0] += before
         if len(self._blocks) == 1:
             self._top = labels[0].copy()
         self._join(labels[0])

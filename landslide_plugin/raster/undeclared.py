@@ -17,7 +17,8 @@ from ..contract.choices.shared import FILL
 from ..core.ahead import read_ahead
 from ..core.progress import Progress
 from .bands import SENSORS, layer_names
-from .fill import Fill, Search, Sought, collar_values
+from .fill import Fill
+from .fill_search import Search, Sought, collar_values
 from .grid import Grid
 from .source import Source
 

@@ -19,7 +19,7 @@ from landslide_mapper.landslide_plugin.factors.analysis import counts
 from landslide_mapper.landslide_plugin.inference import exportmodel_command, light, tiling
 from landslide_mapper.landslide_plugin.inference.runtimes import opening
 from landslide_mapper.landslide_plugin.raster import (
-    fill,
+    fill_search,
     metres,
     products,
     reflectance,
@@ -59,9 +59,9 @@ FIGURES = [
     (r"differs by less than 1 in (\d+) share a kernel", 1 / smoothing._SAME),
     (r"the tangent counts at least ([\d.]+)", terrain.LEAST_TANGENT),
     (r"clockwise from north, (?:0 to 360; )?(-\d) where flat", neighbourhood.FLAT_ASPECT),
-    (r"elevations below (-\d+)", fill.GROUND[0]),
-    (r"elevations below -\d+ or above (\d+) m", fill.GROUND[1]),
-    (r"have (\d+) pixels along the border", fill.RUN),
+    (r"elevations below (-\d+)", fill_search.GROUND[0]),
+    (r"elevations below -\d+ or above (\d+) m", fill_search.GROUND[1]),
+    (r"have (\d+) pixels along the border", fill_search.RUN),
     (r"with \(nearly\) all values up to (\d+)", reflectance.LARGEST),
     (r"where (\d+) % of the pixels of some band", 100 * reflectance._DARK),
     (r"a Sentinel-2 image lie below (\d+)", reflectance._DARKEST),

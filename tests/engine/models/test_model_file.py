@@ -71,6 +71,11 @@ def test_a_loaded_model_predicts_identically(model, network):
     assert loaded.card == load_card(model) == card()
 
 
+def test_no_weights_are_drawn_to_be_replaced_by_those_of_the_file(model, monkeypatch):
+    monkeypatch.setattr(torch.nn.init, "kaiming_normal_", None)  # imports PyTorch's compiler
+    load_model(model)
+
+
 def test_weights_in_half_precision_are_read_as_float32(tmp_path, network):
     path = tmp_path / "half.safetensors"
     save_model(path, network.half(), card())
