@@ -70,7 +70,7 @@ def choose_model(
         if (obstacle := _obstacle(card, bands, resolution, given, synthetic))
     }
     fit = [path for path in cards if path not in refused]
-    others = "".join(f"{cards[path].name} does not: {why}. " for path, why in refused.items())
+    others = "".join(f"{cards[path].name} does not fit: {why}. " for path, why in refused.items())
     others += unread + _elsewhere(bands, resolution, given, paths)
     if not fit:
         raise InputError(

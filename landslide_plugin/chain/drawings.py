@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from ..raster.grid import Grid
 from ..raster.source import Source
+from ..reports.axes import number_logarithmic
 from ..reports.ground import draw_scale_bar, ground
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
         areas: square metres, above 0, at least one.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+    from matplotlib.ticker import MaxNLocator
 
     low = np.floor(np.log10(areas.min()) * _BINS_A_DECADE)
     high = np.floor(np.log10(areas.max()) * _BINS_A_DECADE) + 1
@@ -87,11 +88,7 @@ def draw_sizes(areas: NDArray[np.float64]) -> "Figure":
     axes.axvline(middle, color="#23262a", linestyle="--", label=f"median, {middle:,.0f} m²")
     axes.set(xscale="log", xlabel="Landslide area (m²)", ylabel="Number of landslides")
     axes.set_xlim(edges[0] / 1.3, edges[-1] * 1.3)
-    # Labels at 1, 2 and 5 would run into each other over more than three decades.
-    marks = (1, 2, 5) if edges[-1] / edges[0] < 1e3 else (1,)
-    axes.xaxis.set_major_locator(LogLocator(subs=marks))
-    axes.xaxis.set_major_formatter("{x:,.0f}")
-    axes.xaxis.set_minor_locator(NullLocator())
+    number_logarithmic(axes.xaxis, edges[0], edges[-1], figure.get_figwidth())
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     axes.grid(color="#eceae4", axis="y")
     axes.set_axisbelow(True)

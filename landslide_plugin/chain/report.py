@@ -24,6 +24,20 @@ CONFIDENCE_WORDS = (
     (1, "possible"),
 )
 """Steps of the USGS national inventory, as `inventory.fields` has them."""
+_TRAINING = {
+    "data": "Trained on",
+    "sources": "Sources",
+    "train_samples": "Training samples",
+    "split": "Split in training",
+}
+_MEASURED = {
+    "split": "Measured on",
+    "precision": "Precision: part of what it mapped there that was landslide",
+    "recall": "Recall: part of the landslides there that it mapped",
+    "f1": "F1: harmonic mean of the two",
+    "iou": "IoU: landslide in both its map and the reference / in either",
+}
+"""Entries of a model's card to what the report calls them."""
 _BLOCK_MEGABYTES = 32.0
 _MOST_LETTERS = 160
 """Letters of a model's fact that are shown."""
@@ -92,8 +106,8 @@ def map_report(mapped: Mapped, warnings: Sequence[str]) -> str:
         reason=mapped.chosen.reason,
         resolution=f"{card.resolution:g}" if card.resolution else None,
         made_on=card.created[:10] or None,
-        training=_facts("Training", card.training, ("data", "sources", "train_samples", "split")),
-        measured=_facts("Measured", card.metrics, ("split", "f1", "iou", "precision", "recall")),
+        training=_facts(card.training, _TRAINING),
+        measured=_facts(card.metrics, _MEASURED),
         steps=mapped.steps,
     )
 
@@ -125,10 +139,10 @@ def _largest(landslides: gpd.GeoDataFrame) -> list[tuple[object, ...]]:
     ]
 
 
-def _facts(group: str, given: Mapping[str, object], names: tuple[str, ...]) -> list[list[str]]:
+def _facts(given: Mapping[str, object], labels: Mapping[str, str]) -> list[list[str]]:
     """Return those of a card's entries that are there, in words."""
     result = []
-    for name in names:
+    for name, label in labels.items():
         value = given.get(name)
         if isinstance(value, float):
             value = f"{value:.3g}"
@@ -137,7 +151,7 @@ def _facts(group: str, given: Mapping[str, object], names: tuple[str, ...]) -> l
         if value not in (None, ""):
             text = str(value)
             shown = text if len(text) <= _MOST_LETTERS else text[:_MOST_LETTERS] + "…"
-            result.append([f"{group}: {name.replace('_', ' ')}", shown])
+            result.append([label, shown])
     return result
 
 

@@ -8,9 +8,12 @@ from pathlib import Path
 from ..contract.errors import InputError
 from .progress import Progress
 
+WORTH_TELLING = 1e8
+"""Bytes from which on somebody may want to know."""
+
 
 def require_memory(needed: float, work: str, advice: str, progress: Progress) -> None:
-    """Say how much memory work will need; refuse what can't fit.
+    """Say how much memory work will need, unless it is little; refuse what can't fit.
 
     Args:
         needed: bytes.
@@ -25,7 +28,8 @@ def require_memory(needed: float, work: str, advice: str, progress: Progress) ->
     free = available_memory()
     if needed > free:
         raise InputError(f"{text} and {free / 1e9:.2f} GB are free: {advice}.")
-    progress.message(f"{text}.")
+    if needed >= WORTH_TELLING:
+        progress.message(f"{text}.")
 
 
 def available_memory() -> float:

@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..reports.axes import number_logarithmic
 from ..reports.page import lettering
 from .compare import Comparison
 from .objects import area_frequency
@@ -112,6 +113,7 @@ def draw_area_frequency(comparison: Comparison, maps: list[tuple[str, str]]) -> 
         label = f"{lettering(name)} ({len(areas):,})"
         axes.loglog(middles[used], density[used], "o-", color=colour, markersize=4, label=label)
     axes.set(xlabel="Landslide area (m²)", ylabel="Probability density (1/m²)")
+    number_logarithmic(axes.xaxis, edges[0], edges[-1], figure.get_figwidth())
     return _finished(figure, axes)
 
 

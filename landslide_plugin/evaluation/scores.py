@@ -12,10 +12,10 @@ Values = dict[str, float | None]
 """Key of `SCORES` to value; None where undefined."""
 
 SIZES = {
-    "small": ("below 1,000 m2", 0.0, 1e3),
-    "medium": ("1,000 to 10,000 m2", 1e3, 1e4),
-    "large": ("10,000 to 100,000 m2", 1e4, 1e5),
-    "very_large": ("from 100,000 m2", 1e5, np.inf),
+    "small": ("below 1,000 m²", 0.0, 1e3),
+    "medium": ("1,000 to 10,000 m²", 1e3, 1e4),
+    "large": ("10,000 to 100,000 m²", 1e4, 1e5),
+    "very_large": ("from 100,000 m²", 1e5, np.inf),
 }
 """Size classes of landslides: words, and area from and below in square metres."""
 
@@ -71,8 +71,8 @@ SCORES = {
     },
     "false_alarms_km2": Score(
         "landslides",
-        "False alarms per km2",
-        "mapped landslides that touch none of the reference, per km2 compared",
+        "False alarms per km²",
+        "mapped landslides that touch none of the reference, per km² compared",
     ),
     "object_precision": Score(
         "landslides", "Precision, landslides", f"share of the mapped ones matched at IoU > {MATCH}"

@@ -108,12 +108,15 @@ def map_scene(
 
 def _tell(plan: Plan, grid: Grid, progress: Progress) -> None:
     """Say how many windows of which size there are."""
-    size, side = plan.size, plan.side
-    progress.message(
-        f"{len(plan.tiling(grid.shape))} windows of {size} x {size} pixels, {plan.shared} of them "
-        f"shared with the next, {plan.batch_size} at once"
-        + (f"; resampled to {side} x {side} for the model." if plan.is_resampled else ".")
-    )
+    size, side, number = plan.size, plan.side, len(plan.tiling(grid.shape))
+    text = f"1 window of {size} x {size} pixels"
+    if number > 1:
+        text = (
+            f"{number} windows of {size} x {size} pixels, of which {plan.shared} are shared with "
+            f"the next, {min(plan.batch_size, number)} at once"
+        )
+    resampled = f"; resampled to {side} x {side} for the model" if plan.is_resampled else ""
+    progress.message(f"{text}{resampled}.")
 
 
 def _compute(

@@ -138,8 +138,8 @@ def read_as_reflectance(
         if (units.scale, units.offset) != (1, 0) and units.told != _DECLARED:
             named = ", ".join(name for name, one in result.items() if one == units)
             progress.message(
-                f"Reflectance of {named} of the {what} is taken to be value x {units.scale:g} "
-                f"{units.offset:+g}, as {units.told}."
+                f"Reflectance of {named} of the {what} is taken to be value x {units.scale:g}"
+                f"{f' {units.offset:+g}' if units.offset else ''}, as {units.told}."
             )
     return result
 

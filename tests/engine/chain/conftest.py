@@ -12,13 +12,13 @@ from shapely import LineString
 
 @pytest.fixture
 def make_model(tmp_path):
-    def make(bands, threshold=0.5, mean=0.0, std=1.0, **training):
+    def make(bands, threshold=0.5, mean=0.0, std=1.0, metrics=None, **training):
         arguments = {"growth_rate": 4, "layers": [1], "middle_layers": 1, "first_channels": 8}
         card = ModelCard(
             name="untrained", architecture="fc_densenet", arguments=arguments, bands=bands,
             task="semantic-segmentation", mean=[mean] * len(bands), std=[std] * len(bands),
             resolution=10.0, tile_size=32, classes=["background", "landslide"], threshold=threshold,
-            training=training, metrics={}, licence="CC0-1.0",
+            training=training, metrics=metrics or {}, licence="CC0-1.0",
         )  # fmt: skip
         path = tmp_path / "model.safetensors"
         save_model(path, build("fc_densenet", len(bands), 2, **arguments), card)

@@ -40,7 +40,7 @@ def test_the_pixel_size_decides(shipped, resolution, name):
 
 def test_the_reason_names_the_model_and_what_speaks_against_the_others(shipped):
     reason = choose_model(RGB, 10.0, Given(dem="dem.tif"), paths=[shipped]).reason
-    assert "coarse" in reason and "synthetic" in reason and "fine does not: it is for" in reason
+    assert "coarse" in reason and "synthetic" in reason and "fine does not fit: it is for" in reason
 
 
 def test_limits_come_from_the_card(shipped):

@@ -48,8 +48,9 @@ def test_the_report_says_what_was_mapped_and_how(layers, make_model, predicted, 
     predicted(6)
     html = str(tmp_path / "results" / "map.html")
     model = make_model(
-        ["red", "slope", "river_distance"], limits=["Clouds look like slides."], smoothing=15
-    )
+        ["red", "slope", "river_distance"], limits=["Clouds look like slides."], smoothing=15,
+        metrics={"recall": 0.636, "split": "validation part"},
+    )  # fmt: skip
     events = []
     layers["progress"] = Progress(events.append)
     values = map_landslides(**layers, model=model, html=html)
@@ -62,6 +63,7 @@ def test_the_report_says_what_was_mapped_and_how(layers, make_model, predicted, 
     assert "smoothed by 15 m: elevation, slope, aspect" in text
     assert "The distance to rivers." in text and "Clouds look like slides." in text
     assert "The model untrained was given" in text and "smoothing" not in inventory
+    assert re.search(r"Recall: part of the landslides there that it mapped\s+0\.636", text)
     assert re.search(r"45\.1\d+°\sN 9\.0\d+°\sE", text)
     assert page.count("data:image/png;base64,") == 2
     assert not re.search(r"(src|href)=\"(?!data:)", page) and "<script" not in page

@@ -104,7 +104,7 @@ class TestScale:
         path = make_raster("image.tif", image([1000, 4000], np.int16), bands=["B04", "B08"])
         result, texts = run(path, tmp_path / "out.tif", indices=["savi"])
         np.testing.assert_allclose(result["savi"], 0.45, rtol=1e-5)
-        assert any("value x 0.0001 +0" in text for text in texts)
+        assert any("value x 0.0001, as" in text for text in texts)
 
     def test_landsat_surface_reflectance_without_a_scale_is_collection_2(
         self, make_raster, tmp_path

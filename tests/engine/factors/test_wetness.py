@@ -184,12 +184,16 @@ def upstream(portions):
     return scipy.sparse.csc_array((share, (to, start)), shape=(shape.prod(), shape.prod()))
 
 
-def test_the_memory_is_said_and_refused_before_anything_is_read(make_raster, tmp_path, monkeypatch):
-    events = []
+def test_the_memory_is_said_where_it_is_much_and_refused_before_anything_is_read(
+    make_raster, tmp_path, monkeypatch
+):
     path = make_raster("dem.tif", np.zeros((50, 60), np.float32))
-    run(path, tmp_path / "out.tif", ["twi"], Progress(events.append))
-    assert any("GB of memory" in event.get("text", "") for event in events)
-    (tmp_path / "out.tif").unlink()
+    for least, told in ((memory.WORTH_TELLING, False), (1.0, True)):
+        events = []
+        monkeypatch.setattr(memory, "WORTH_TELLING", least)
+        run(path, tmp_path / "out.tif", ["twi"], Progress(events.append))
+        assert any("GB of memory" in event.get("text", "") for event in events) == told
+        (tmp_path / "out.tif").unlink()
     monkeypatch.setattr(memory, "available_memory", lambda: 1000.0)
     with pytest.raises(InputError, match=r"twi.*GB are free"):
         run(path, tmp_path / "out.tif", ["twi"])

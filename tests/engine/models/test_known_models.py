@@ -133,7 +133,7 @@ class TestAtHand:
         models_folder().mkdir(parents=True)
         item = json.dumps(replace(card, task=INSTANCE_TASK, name="boxes").to_item())
         save_file({"a": np.zeros(1)}, models_folder() / "boxes.safetensors", {ITEM_KEY: item})
-        with pytest.raises(InputError, match="boxes does not: it marks objects, not pixels"):
+        with pytest.raises(InputError, match="boxes does not fit: it marks objects, not pixels"):
             choose_model(RGB, 0.8, Given())
 
     def test_its_rasters_have_its_threshold_even_where_it_is_not(self, as_in_the_zip):

@@ -59,6 +59,7 @@ def test_landslides_in_one_place_have_no_block_figures(make_raster, random, tmp_
     assert any("too few places for blocks" in text for text in texts(events))
     assert any("Only 16 landslide pixels" in text for text in texts(events))
     assert "Gini importance" in html.read_text()
+    assert "0.5 is chance, 1 is without fault" in html.read_text()
 
 
 # ---- classes
