@@ -20,14 +20,11 @@ import shapely
 from rasterio.transform import from_origin
 from scipy.ndimage import distance_transform_edt
 
-from .timing import Usage, run, tool
+from .timing import Usage, middle, run, spread, tool
 
 PIXEL = 10.0
 LEFT, TOP = 500000.0, 5000000.0
-COMPRESSIONS = {
-    "none": [],
-    "zstd": ["COMPRESS=ZSTD", "ZSTD_LEVEL=1", "NUM_THREADS=ALL_CPUS"],
-}
+COMPRESSIONS = {"none": [], "zstd": ["COMPRESS=ZSTD", "ZSTD_LEVEL=1", "NUM_THREADS=ALL_CPUS"]}
 """Creation options of GDAL's tools. They write strips, as by default: gdal_proximity writes its
 output twice, line by line, which takes fifty times as long in compressed tiles."""
 
@@ -108,12 +105,12 @@ def compare(folder: Path, compress: str, limit: float, runs: int) -> None:
         usage, seconds = run_ours(folder, compress, limit)
         ours.append(usage)
         commands.append(seconds)
-    whole = [mine.seconds / one.seconds for mine, one in zip(ours, theirs, strict=True)]
-    alone = [mine / one.seconds for mine, one in zip(commands, theirs, strict=True)]
+    gdal = [usage.seconds for usage in theirs]
+    alone, whole = spread(commands, gdal), spread([usage.seconds for usage in ours], gdal)
     print(
         f"distance, compression {compress}: the command {statistics.median(commands):.2f} s, with "
-        f"Python's start {_middle(ours)}; gdal_rasterize and gdal_proximity {_middle(theirs)}; "
-        f"ratio {_spread(alone)}, with Python's start {_spread(whole)}; {runs} pairs",
+        f"Python's start {middle(ours)}; gdal_rasterize and gdal_proximity {middle(theirs)}; "
+        f"ratio {alone}, with Python's start {whole}; {runs} pairs",
         flush=True,
     )
 
@@ -160,16 +157,6 @@ def check(folder: Path) -> None:
         with rasterio.open(folder / name) as dataset:
             apart = np.abs(dataset.read(1) / PIXEL - exact)
         print(f"{name}: at most {apart.max():.2g} pixel from scipy, {exact.max():.0f} pixels far")
-
-
-def _middle(usages: Sequence[Usage]) -> str:
-    seconds = statistics.median(usage.seconds for usage in usages)
-    cpu = statistics.median(usage.cpu for usage in usages)
-    return f"{seconds:.2f} s ({cpu:.1f} CPU s, {max(usage.peak for usage in usages):.0f} MB)"
-
-
-def _spread(ratios: Sequence[float]) -> str:
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
 
 
 if __name__ == "__main__":

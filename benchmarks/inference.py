@@ -6,39 +6,31 @@ trained model (--model) says of a real scene (--scene).
 """
 
 import argparse
-import json
 import statistics
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import rasterio
 import torch
+from landslide_mapper.landslide_plugin.core.gdal_options import set_up_gdal
+from landslide_mapper.landslide_plugin.core.progress import Progress, print_texts
+from landslide_mapper.landslide_plugin.inference.decide import Wishes, decide
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
+from landslide_mapper.landslide_plugin.inference.scene import Outputs, map_scene
+from landslide_mapper.landslide_plugin.inference.tiling import Tiling
+from landslide_mapper.models.device import describe, pick_device
+from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.models.model_file import load_model, save_model
+from landslide_mapper.models.registry import backbone_arguments, build
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from landslide_plugin.worker import register_package
-
-register_package()
-
-from landslide_mapper.landslide_plugin.core.gdal_options import set_up_gdal  # noqa: E402
-from landslide_mapper.landslide_plugin.core.progress import Progress  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.decide import Wishes, decide  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.predict_command import predict  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.scene import Outputs, map_scene  # noqa: E402
-from landslide_mapper.landslide_plugin.inference.tiling import Tiling  # noqa: E402
-from landslide_mapper.models.device import describe, pick_device  # noqa: E402
-from landslide_mapper.models.model_card import ModelCard  # noqa: E402
-from landslide_mapper.models.model_file import load_model, save_model  # noqa: E402
-from landslide_mapper.models.registry import backbone_arguments, build  # noqa: E402
-
-from .timing import describe_machine, run  # noqa: E402
+from .timing import describe_machine, run_worker, spread
 
 set_up_gdal()
 
@@ -47,8 +39,9 @@ NETWORKS = {
     "FC-DenseNet": ("fc_densenet", ""),
     "DeepLabV3+ ResNet34": ("smp_deeplabv3plus", "resnet34"),
 }
+BANDS = 10
+"""Of generated scenes."""
 TINY = {"growth_rate": 2, "layers": [1], "middle_layers": 1, "first_channels": 2}
-WORKER = Path(__file__).resolve().parents[1] / "landslide_plugin" / "worker.py"
 
 
 def compare_speed(
@@ -57,7 +50,7 @@ def compare_speed(
     """Print how long the pipeline, the bare network and the common way take on one scene."""
     model = _save(folder / "model.safetensors", *NETWORKS[name], stack)
     wishes = Wishes(device=device, runtime=given.runtime, tile_size=given.tile, fill="keep")
-    (scene,) = decide([str(model)], [str(stack)], wishes, Progress(_show))
+    (scene,) = decide([str(model)], [str(stack)], wishes, Progress(print_texts))
     with scene.open() as source:
         rows, cols = source.grid.shape
     tiling, size, batch = scene.plan.tiling((rows, cols)), scene.plan.size, scene.plan.batch_size
@@ -87,9 +80,9 @@ def compare_speed(
         f"{name}, {cols} x {rows} x {len(loaded.card.bands)}, {len(tiling)} windows of {size}, "
         f"batch {batch}, {member.runtime.name}: "
         + ", ".join(f"{way} {statistics.median(took):.2f} s" for way, took in seconds.items())
-        + f"; ours / bare {_ratio(seconds['ours'], seconds['bare'])}, of which reading alone "
-        f"{_ratio(seconds['bare beside reading'], seconds['bare'])}; "
-        f"common / ours {_ratio(seconds['common'], seconds['ours'])}; probabilities differ by "
+        + f"; ours / bare {spread(seconds['ours'], seconds['bare'])}, of which reading alone "
+        f"{spread(seconds['bare beside reading'], seconds['bare'])}; "
+        f"common / ours {spread(seconds['common'], seconds['ours'])}; probabilities differ by "
         f"{_difference(folder):.5f} in the mean",
         flush=True,
     )
@@ -166,13 +159,10 @@ def compare_memory(folder: Path, width: int, heights: tuple[int, int]) -> None:
             "stack": str(stack), "model": str(model), "probability": str(folder / "p.tif"),
             "mask": str(folder / "m.tif"), "device": "cpu", "runtime": "torch",
         }  # fmt: skip
-        usage = run(
-            [sys.executable, str(WORKER)],
-            json.dumps({"command": "predict", "parameters": parameters}) + "\n",
-        )
+        usage = run_worker("predict", parameters)
         peaks.append(usage.peak)
         print(
-            f"memory, {height} rows x {width} columns x 10 bands: peak {usage.peak:.0f} MB, "
+            f"memory, {height} rows x {width} columns x {BANDS} bands: peak {usage.peak:.0f} MB, "
             f"{usage.seconds:.0f} s, {usage.cpu:.0f} CPU s",
             flush=True,
         )
@@ -238,11 +228,11 @@ def _save(path: Path, architecture: str, backbone: str | None, stack: Path) -> P
     return path
 
 
-def _generated(path: Path, size: int, bands: int = 10) -> Path:
+def _generated(path: Path, size: int) -> Path:
     """Write a scene of noise at two scales, tiled and compressed."""
     generator = np.random.default_rng(0)
-    with _written(path, size, size, bands, "float32") as stack:
-        for band in range(1, bands + 1):
+    with _written(path, size, size, BANDS) as stack:
+        for band in range(1, BANDS + 1):
             coarse = generator.normal(0, 1, (size // 16 + 1, size // 16 + 1))
             values = np.kron(coarse, np.ones((16, 16)))[:size, :size]
             values += generator.normal(0, 0.3, (size, size))
@@ -252,7 +242,7 @@ def _generated(path: Path, size: int, bands: int = 10) -> Path:
 
 def _repeated(path: Path, size: int, scenes: list[Path]) -> Path:
     """Write real bands, each file's first, repeated to a size."""
-    with _written(path, size, size, len(scenes), "float32") as stack:
+    with _written(path, size, size, len(scenes)) as stack:
         for number, scene in enumerate(scenes, start=1):
             with rasterio.open(scene) as source:
                 values = source.read(1)
@@ -264,19 +254,19 @@ def _repeated(path: Path, size: int, scenes: list[Path]) -> Path:
 def _write_sparse(path: Path, width: int, height: int) -> None:
     """Write a scene of which one tile in twenty holds data; the file has only these."""
     generator = np.random.default_rng(0)
-    with _written(path, width, height, 10, "float32", sparse_ok=True, nodata=0) as stack:
+    with _written(path, width, height, BANDS, sparse_ok=True, nodata=0) as stack:
         for _, window in stack.block_windows(1):
             if generator.random() < 0.05:
-                values = generator.normal(5, 1, (10, window.height, window.width))
+                values = generator.normal(5, 1, (BANDS, window.height, window.width))
                 stack.write(values.astype(np.float32), window=window)
 
 
 @contextmanager
 def _written(
-    path: Path, width: int, height: int, bands: int, dtype: str, **options: object
+    path: Path, width: int, height: int, bands: int, **options: object
 ) -> Iterator[rasterio.io.DatasetWriter]:
     profile = {
-        "driver": "GTiff", "width": width, "height": height, "count": bands, "dtype": dtype,
+        "driver": "GTiff", "width": width, "height": height, "count": bands, "dtype": "float32",
         "crs": "EPSG:32632", "transform": from_origin(500000, 5000000, 10, 10), "tiled": True,
         "blockxsize": 256, "blockysize": 256, "interleave": "band", "compress": "zstd",
         "zstd_level": 1, "predictor": 3, "bigtiff": "if_safer", **options,
@@ -286,19 +276,9 @@ def _written(
         yield stack
 
 
-def _ratio(ours: list[float], theirs: list[float]) -> str:
-    ratios = [one / other for one, other in zip(ours, theirs, strict=True)]
-    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
-
-
 def _difference(folder: Path) -> float:
     with rasterio.open(folder / "p.tif") as ours, rasterio.open(folder / "c.tif") as theirs:
         return float(np.abs(ours.read(1) - theirs.read(1)).mean())
-
-
-def _show(event: dict[str, Any]) -> None:
-    if "text" in event:
-        print(f"  {event['text']}", flush=True)
 
 
 def main() -> None:

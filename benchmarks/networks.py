@@ -13,7 +13,9 @@ import sys
 import time
 from typing import Any
 
-from landslide_plugin.worker import register_package
+import torch
+from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, SEMANTIC
+from landslide_mapper.models.registry import backbone_arguments, backbones, build
 
 from .timing import describe_machine
 
@@ -34,7 +36,6 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--one", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    register_package()
     if options.one:
         print(json.dumps(measure(options)))
     else:
@@ -43,9 +44,6 @@ def main() -> None:
 
 def print_table(options: argparse.Namespace) -> None:
     """Measure network after network and print a row of each."""
-    from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE, SEMANTIC
-    from landslide_mapper.models.registry import backbones
-
     print(f"{describe_machine()}; {options.threads} threads, {BANDS} bands, one tile of "
           f"{options.size} px, median of {options.runs}")  # fmt: skip
     print(f"{HEAD}\n| --- | --- | --- | --- | --- |", flush=True)
@@ -74,10 +72,6 @@ def row(architecture: str, backbone: str, options: argparse.Namespace) -> str:
 
 def measure(options: argparse.Namespace) -> dict[str, float]:
     """Return parameters, peak memory above that of the libraries (MB), seconds per megapixel."""
-    import torch
-    from landslide_mapper.landslide_plugin.contract.architectures import INSTANCE
-    from landslide_mapper.models.registry import backbone_arguments, build
-
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     architecture, backbone = options.one.split(" ")

@@ -1,18 +1,23 @@
 """Programs timed in turn, and the machine they ran on."""
 
+import json
 import os
 import platform
 import shutil
 import statistics
 import subprocess  # nosec B404
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rasterio
+
+WORKER = Path(__file__).resolve().parents[1] / "landslide_plugin" / "worker.py"
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,12 @@ def run(command: Sequence[str], request: str = "") -> Usage:
     return Usage(seconds, used.ru_utime + used.ru_stime, used.ru_maxrss * 1024 / 1e6)
 
 
+def run_worker(command: str, parameters: Mapping[str, Any]) -> Usage:
+    """Run a command of the engine, Python's start included."""
+    request = json.dumps({"command": command, "parameters": dict(parameters)})
+    return run([sys.executable, str(WORKER)], request)
+
+
 def apart(work: Callable[..., object], *arguments: object) -> None:
     """Let a process of its own do something, such as write a file: see `Usage.peak`."""
     process = get_context("spawn").Process(target=work, args=arguments)
@@ -79,11 +90,11 @@ def compare(
         one = theirs()
         os.sync()
         pairs.append((ours(), one))
-    ratios = [mine.seconds / one.seconds for mine, one in pairs]
+    mine, other = ([pair[way] for pair in pairs] for way in (0, 1))
+    ratio = spread([usage.seconds for usage in mine], [usage.seconds for usage in other])
     print(
-        f"{label}: ours {_middle([mine for mine, _ in pairs])}; theirs "
-        f"{_middle([one for _, one in pairs])}; ratio {statistics.median(ratios):.2f} "
-        f"({min(ratios):.2f} to {max(ratios):.2f}, {runs} pairs; asked for: at most {limit:g})",
+        f"{label}: ours {middle(mine)}; theirs {middle(other)}; ratio {ratio}, {runs} pairs; asked "
+        f"for: at most {limit:g}",
         flush=True,
     )
 
@@ -115,7 +126,14 @@ def tool(name: str) -> str:
     return result
 
 
-def _middle(usages: Sequence[Usage]) -> str:
+def spread(ours: Sequence[float], theirs: Sequence[float]) -> str:
+    """Return the median of paired ratios, and the lowest and highest."""
+    ratios = [mine / one for mine, one in zip(ours, theirs, strict=True)]
+    return f"{statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})"
+
+
+def middle(usages: Sequence[Usage]) -> str:
+    """Return the medians of some runs' seconds, and their largest memory."""
     seconds = statistics.median(usage.seconds for usage in usages)
     cpu = statistics.median(usage.cpu for usage in usages)
     return f"{seconds:.2f} s ({cpu:.1f} CPU s, {max(usage.peak for usage in usages):.0f} MB)"

@@ -11,7 +11,10 @@ import time
 from contextlib import nullcontext
 from typing import Any
 
-from landslide_plugin.worker import register_package
+import torch
+from landslide_mapper.models.device import exact_depthwise
+from landslide_mapper.models.registry import build
+from torch.nn.functional import cross_entropy
 
 from .timing import describe_machine
 
@@ -28,7 +31,6 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--runs", type=int, default=5)
     options = parser.parse_args()
-    register_package()
     print(f"{describe_machine()}; one thread, {options.batch} tiles of {options.size} px, "
           f"median of {options.runs}, ms of processor time a step")  # fmt: skip
     print(f"| encoder | {' | '.join(WAYS)} | saved of bfloat16 |")
@@ -42,11 +44,6 @@ def main() -> None:
 
 def measure(encoder: str, options: argparse.Namespace) -> dict[str, float]:
     """Return the milliseconds of a step by way."""
-    import torch
-    from landslide_mapper.models.device import exact_depthwise
-    from landslide_mapper.models.registry import build
-    from torch.nn.functional import cross_entropy
-
     torch.set_num_threads(1)
     torch.manual_seed(0)
     cpu = torch.device("cpu")

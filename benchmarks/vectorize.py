@@ -7,9 +7,7 @@ traced too, which takes longer); the worker reads probabilities, and with `--fac
 """
 
 import argparse
-import json
 import os
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -24,17 +22,11 @@ from rasterio.transform import from_origin
 from rasterio.windows import Window
 from scipy.ndimage import gaussian_filter
 
-from .timing import Usage, apart, compare, describe_machine, run, tool
+from .timing import Usage, apart, compare, describe_machine, run, run_worker, tool
 
 THRESHOLD = 0.5
 TILE = 1000
 FACTORS = ("elevation", "slope", "aspect", "river_distance")
-
-_WORKER = """
-import sys
-from landslide_plugin import worker
-sys.exit(worker.main())
-"""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -199,12 +191,6 @@ def run_ours(folder: Path, factors: bool) -> Usage:
     if factors:
         parameters["factors"] = str(folder / "factors.tif")
     return run_worker("vectorize", parameters)
-
-
-def run_worker(command: str, parameters: dict[str, Any]) -> Usage:
-    """Run a command of the worker, Python's start included."""
-    request = json.dumps({"command": command, "parameters": parameters})
-    return run([sys.executable, "-c", _WORKER], request)
 
 
 def check(folder: Path) -> None:

@@ -26,11 +26,13 @@ import numpy as np
 import psutil
 import rasterio
 from distributed import Client, LocalCluster, WorkerPlugin
+from landslide_mapper.landslide_plugin.contract.errors import InputError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference.predict_command import predict
 
-from .timing import describe_machine
+from .timing import WORKER, describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
-WORKER = ROOT / "landslide_plugin" / "worker.py"
 PLUGINS = ROOT / "build" / "plugins"
 PRELOAD = f"from runpy import run_path; run_path({str(WORKER)!a})['register_package']()"
 MB = 1e6
@@ -176,13 +178,6 @@ def scheduler(folder: Path, workers: int) -> Iterator[tuple[str, list[int]]]:
 
 def killed(parameters: dict[str, Any], folder: Path, kills: int) -> None:
     """Kill workers at random moments until so many are dead; count pixels that differ."""
-    from landslide_plugin.worker import register_package
-
-    register_package()
-    from landslide_mapper.landslide_plugin.contract.errors import InputError
-    from landslide_mapper.landslide_plugin.core.progress import Progress
-    from landslide_mapper.landslide_plugin.inference.predict_command import predict
-
     output, log = folder / "probability.tif", folder / "starts"
     moments, dead, runs, ended, again = random.Random(0), 0, 0, 0, 0  # noqa: S311  # nosec B311
     predict(**parameters, probability=str(output), progress=Progress())

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -111,49 +112,15 @@ class Work:
         return reduce_samples(self.samples, self.folder / "reduced", self.plan.reduction, as_given)
 
 
-def train_cam(work: Work) -> dict[str, Any]:
-    """Train the classifier."""
+def train_classifier(work: Work, name: str) -> dict[str, Any]:
+    """Train one of `CLASSIFIERS`; lite0 stands in for the source's pretrained ResNet-50."""
     plan = work.plan
-    return _train_weak(
-        work, "cam", epochs=plan.cam_epochs, encoder=plan.encoder, depth=plan.depth, peak=1.0
-    )
-
-
-def train_peak(work: Work) -> dict[str, Any]:
-    """Train the classifier again, to judge by the peak of its map."""
-    plan = work.plan
-    return _train_weak(
-        work,
-        "cam",
-        "peak",
-        epochs=plan.cam_epochs,
-        encoder=plan.encoder,
-        depth=plan.depth,
-        peak=plan.peak,
-    )
-
-
-def train_lite0(work: Work) -> dict[str, Any]:
-    """Train a classifier that has learnt on photographs; for the source's pretrained ResNet-50."""
-    return _train_lite0(work, "lite0", "auto")
-
-
-def train_lite0_random(work: Work) -> dict[str, Any]:
-    """Train the same from random weights."""
-    return _train_lite0(work, "lite0-random", "none")
-
-
-def _train_lite0(work: Work, name: str, pretrained: str) -> dict[str, Any]:
-    return _train_weak(
-        work,
-        "cam",
-        name,
-        epochs=work.plan.cam_epochs,
-        encoder=LITE0,
-        pretrained=pretrained,
-        depth=LITE0_DEPTH,
-        peak=work.plan.peak,
-    )
+    own: dict[str, Any] = {"encoder": plan.encoder, "depth": plan.depth}
+    if name.startswith("lite0"):
+        learnt = "auto" if name == "lite0" else "none"
+        own = {"encoder": LITE0, "depth": LITE0_DEPTH, "pretrained": learnt}
+    peak = 1.0 if name == "cam" else plan.peak
+    return _train_weak(work, "cam", name, epochs=plan.cam_epochs, peak=peak, **own)
 
 
 def train_cyclegan(work: Work) -> dict[str, Any]:
@@ -161,6 +128,7 @@ def train_cyclegan(work: Work) -> dict[str, Any]:
     plan = work.plan
     return _train_weak(
         work,
+        "cyclegan",
         "cyclegan",
         gan_epochs=plan.gan_epochs,
         width=plan.width,
@@ -175,17 +143,10 @@ def train_supervised(work: Work) -> dict[str, Any]:
     return _train_masks(work, "supervised", work.reduced())
 
 
-def train_pseudo(work: Work) -> dict[str, Any]:
-    """Train on what the intersection maps in images with landslide, nothing in those without."""
-    return _train_pseudo(work, "pseudo", _both(work, "peak"))
-
-
-def train_pseudo_cyclegan(work: Work) -> dict[str, Any]:
-    """Train likewise on what CycleGAN alone maps."""
-    return _train_pseudo(work, "pseudo-cyclegan", _view(_both(work, "peak"), "cyclegan"))
-
-
-def _train_pseudo(work: Work, name: str, network: Scaled) -> dict[str, Any]:
+def train_pseudo(work: Work, name: str) -> dict[str, Any]:
+    """Train on what both views, or CycleGAN alone, map in images with landslide."""
+    both = _both(work, "peak")
+    network = _view(both, "cyclegan") if name == "pseudo-cyclegan" else both
     probability = Coarse(network, work.plan).probability
 
     def labels(values: NDArray[np.float32], given: NDArray[np.uint16]) -> NDArray[np.uint16]:
@@ -228,14 +189,10 @@ CLASSIFIERS = {
 }
 """Stage to how its figures are called."""
 STAGES: dict[str, Callable[[Work], dict[str, Any]]] = {
-    "cam": train_cam,
-    "peak": train_peak,
-    "lite0": train_lite0,
-    "lite0-random": train_lite0_random,
+    **{name: partial(train_classifier, name=name) for name in CLASSIFIERS},
     "cyclegan": train_cyclegan,
     "supervised": train_supervised,
-    "pseudo": train_pseudo,
-    "pseudo-cyclegan": train_pseudo_cyclegan,
+    **{name: partial(train_pseudo, name=name) for name in ("pseudo", "pseudo-cyclegan")},
     "figures": measure,
 }
 
@@ -260,8 +217,7 @@ class Coarse:
         step = self._plan.reduction
         coarse = torch.from_numpy(self.probability(reduce_image(values, step)))[None, None]
         fine = functional.interpolate(coarse, values.shape[1:], mode="bilinear")[0, 0]
-        mask: Mask = fine.numpy() > self._threshold
-        return mask
+        return fine.numpy() > self._threshold
 
     def probability(self, values: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how sure each pixel of a reduced image is landslide."""
@@ -277,9 +233,9 @@ class Coarse:
         return result
 
 
-def _train_weak(work: Work, method: str, name: str = "", **settings: Any) -> dict[str, Any]:
+def _train_weak(work: Work, method: str, name: str, **settings: Any) -> dict[str, Any]:
     """Run the command `trainweak`; return what it says and what the card says of the training."""
-    model = work.model(name or method)
+    model = work.model(name)
     result = trainweak(
         samples=str(work.reduced()),
         model=str(model),
@@ -309,7 +265,7 @@ def _train_masks(work: Work, name: str, samples: Path) -> dict[str, Any]:
     )
 
 
-def _both(work: Work, name: str = "cam") -> Views:
+def _both(work: Work, name: str) -> Views:
     """Return the network of both views, put together of a classifier and CycleGAN."""
     cam, gan = (load_model(str(work.model(n))) for n in (name, "cyclegan"))
     arguments = {**cam.card.arguments, "method": "both"}

@@ -33,13 +33,13 @@ def main(folder: Path) -> int:
     area = qgis.run("landslide:demoarea", FOLDER=folder / "area", SEED=SEED)
     west, east = split_area(area["IMAGE"], 0.5, folder)
     stack = derive(qgis, area, folder)
-    samples = qgis.run(
+    samples = qgis.output(
         "landslide:samples",
         STACK=stack,
         LANDSLIDES=area["LANDSLIDES"],
         AREA=west,
         OUTPUT=folder / "samples",
-    )["OUTPUT"]
+    )
     trained = qgis.run(
         "landslide:train",
         SAMPLES=samples,
@@ -94,7 +94,7 @@ def main(folder: Path) -> int:
 
 def derive(qgis: Headless, area: dict[str, str], folder: Path) -> str:
     """Derive the influencing factors and stack them with the image; return the stack's path."""
-    terrain = qgis.run(
+    terrain = qgis.output(
         "landslide:terrainfactors",
         INPUT=area["DEM"],
         FACTORS=[
@@ -106,38 +106,33 @@ def derive(qgis: Headless, area: dict[str, str], folder: Path) -> str:
             "profile_curvature",
         ],
         OUTPUT=folder / "terrain.tif",
-    )["OUTPUT"]
-    indices = qgis.run(
+    )
+    indices = qgis.output(
         "landslide:spectralindices",
         INPUT=area["IMAGE"],
         INDICES=["ndvi", "mndwi"],
         OUTPUT=folder / "indices.tif",
-    )["OUTPUT"]
+    )
     distances = [
-        qgis.run(
+        qgis.output(
             "landslide:distance",
             INPUT=area[key],
             REFERENCE=area["IMAGE"],
             NAME=name,
             OUTPUT=folder / f"{name}.tif",
-        )["OUTPUT"]
+        )
         for key, name in (("RIVERS", "river_distance"), ("FAULTS", "fault_distance"))
     ]
-    geology = qgis.run(
+    geology = qgis.output(
         "landslide:classes",
         INPUT=area["GEOLOGY"],
         FIELD="lithology",
         REFERENCE=area["IMAGE"],
         NAME="lithology",
         OUTPUT=folder / "lithology.tif",
-    )["OUTPUT"]
-    return str(
-        qgis.run(
-            "landslide:stack",
-            LAYERS=[area["IMAGE"], terrain, indices, *distances, geology],
-            OUTPUT=folder / "stack.tif",
-        )["OUTPUT"]
     )
+    layers = [area["IMAGE"], terrain, indices, *distances, geology]
+    return str(qgis.output("landslide:stack", LAYERS=layers, OUTPUT=folder / "stack.tif"))
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def _findings(archive: zipfile.ZipFile) -> Iterator[Finding]:
     if len(tops) != 1 or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]+", tops[0]):
         yield _stop(
             f"The archive holds {', '.join(tops)}: it must be one folder whose name is of ASCII "
-            "letters, digits and underscores.",
+            "letters, digits and underscores."
         )
         return
     with tempfile.TemporaryDirectory() as folder:
@@ -142,7 +142,7 @@ def _addresses(given: dict[str, str]) -> Iterator[Finding]:
     for key in (*ADDRESSES, "email"):
         if PLACEHOLDER.search(given.get(key, "")):
             yield _warn(
-                f"metadata.txt: {key} is a placeholder, {given[key]}: the owner fills it in.",
+                f"metadata.txt: {key} is a placeholder, {given[key]}: the owner fills it in."
             )
 
 
@@ -167,7 +167,7 @@ def _models(plugin: Path) -> Iterator[Finding]:
         entry = models.get(path.stem, {})
         if entry.get("distributed") != "zip" or not entry.get("licence"):
             yield _stop(
-                f"{path.name} has no clear terms in {MODELS}: leave it out, or state its licence.",
+                f"{path.name} has no clear terms in {MODELS}: leave it out, or state its licence."
             )
 
 
@@ -180,7 +180,7 @@ def _bandit(plugin: Path) -> Iterator[Finding]:
     for issue in report["results"]:
         yield _stop(
             f"Bandit, {issue['test_id']}, {issue['filename']}:{issue['line_number']}: "
-            f"{issue['issue_text']}",
+            f"{issue['issue_text']}"
         )
     for problem in report["errors"]:
         yield _stop(f"Bandit can't read {problem['filename']}: {problem['reason']}.")
@@ -196,7 +196,7 @@ def _secrets(plugin: Path) -> Iterator[Finding]:
         for secret in secrets:
             yield _stop(
                 f"detect-secrets, {name}:{secret['line_number']}: {secret['type']}; write it so "
-                "that it does not look like one.",
+                "that it does not look like one."
             )
 
 
@@ -207,11 +207,7 @@ def _is_there(package: str) -> bool:
 def _run(*words: str, folder: Path) -> dict[str, Any]:
     """Return what a tool of this Python writes in JSON; it ends with 1 when it finds something."""
     done = subprocess.run(  # nosec B603
-        [sys.executable, *words],
-        cwd=folder,
-        capture_output=True,
-        timeout=TOOL_SECONDS,
-        check=False,
+        [sys.executable, *words], cwd=folder, capture_output=True, timeout=TOOL_SECONDS, check=False
     )
     report: dict[str, Any] = json.loads(done.stdout)
     return report

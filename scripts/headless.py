@@ -51,6 +51,10 @@ class Headless:
         report: dict[str, Any] = json.loads(output[output.index("{") :])
         return dict(report["results"])
 
+    def output(self, algorithm: str, **parameters: Any) -> str:
+        """Run an algorithm and return its OUTPUT; see `run`."""
+        return str(self.run(algorithm, **parameters)["OUTPUT"])
+
     def _qgis(self, *words: str) -> str:
         done = subprocess.run(  # nosec B603
             ["/usr/bin/qgis_process.bin", *words],

@@ -25,31 +25,29 @@ def kashmir(qgis: Headless, data: Path, out: Path) -> dict[str, float]:
     """Terrain, streams, faults and geology; trained on the western 60 %, measured on the rest."""
     dem = data / "AW3D30.tif"
     west, east = split_area(dem, 0.6, out)
-    terrain = qgis.run(
+    terrain = qgis.output(
         "landslide:terrainfactors", INPUT=dem, FACTORS=TERRAIN, OUTPUT=out / "terrain.tif"
-    )["OUTPUT"]
-    rivers = qgis.run("landslide:streams", INPUT=dem, MIN_AREA=1, OUTPUT=out / "streams.gpkg")[
-        "OUTPUT"
-    ]
+    )
+    rivers = qgis.output("landslide:streams", INPUT=dem, MIN_AREA=1, OUTPUT=out / "streams.gpkg")
     distances = [
-        qgis.run(
+        qgis.output(
             "landslide:distance", INPUT=lines, REFERENCE=dem, NAME=name, OUTPUT=out / f"{name}.tif"
-        )["OUTPUT"]
+        )
         for lines, name in (
             (rivers, "river_distance"),
             (data / "Confirmed_faults.shp", "fault_distance"),
         )
     ]
-    geology = qgis.run(
+    geology = qgis.output(
         "landslide:classes",
         INPUT=data / "Geology.tif",
         REFERENCE=dem,
         NAME="lithology",
         OUTPUT=out / "lithology.tif",
-    )["OUTPUT"]
-    stack = qgis.run(
+    )
+    stack = qgis.output(
         "landslide:stack", LAYERS=[terrain, *distances, geology], OUTPUT=out / "stack.tif"
-    )["OUTPUT"]
+    )
     return train_and_measure(
         qgis, out, stack, data / "landslides.shp", west, east, EPOCHS=8, LOSS="focal_dice"
     )
@@ -60,36 +58,34 @@ def emilia(qgis: Headless, data: Path, out: Path) -> dict[str, float]:
     image, dem = data / "s2_post_20230627_10bands.tif", data / "dem_around_4120_9km_10m.tif"
     west, east = split_area(image, 0.6, out)
     # The DEM is in whole metres: unsmoothed it terraces.
-    terrain = qgis.run(
+    terrain = qgis.output(
         "landslide:terrainfactors",
         INPUT=dem,
         FACTORS=TERRAIN,
         SMOOTHING=20,
         OUTPUT=out / "terrain.tif",
-    )["OUTPUT"]
-    rivers = qgis.run("landslide:streams", INPUT=dem, MIN_AREA=0.5, OUTPUT=out / "streams.gpkg")[
-        "OUTPUT"
-    ]
-    distance = qgis.run(
+    )
+    rivers = qgis.output("landslide:streams", INPUT=dem, MIN_AREA=0.5, OUTPUT=out / "streams.gpkg")
+    distance = qgis.output(
         "landslide:distance",
         INPUT=rivers,
         REFERENCE=image,
         NAME="river_distance",
         OUTPUT=out / "river_distance.tif",
-    )["OUTPUT"]
-    indices = qgis.run(
+    )
+    indices = qgis.output(
         "landslide:spectralindices",
         INPUT=image,
         SENSOR="sentinel2",
         INDICES=["ndvi", "mndwi"],
         OUTPUT=out / "indices.tif",
-    )["OUTPUT"]
-    stack = qgis.run(
+    )
+    stack = qgis.output(
         "landslide:stack",
         LAYERS=[image, indices, terrain, distance],
         REFERENCE=image,
         OUTPUT=out / "stack.tif",
-    )["OUTPUT"]
+    )
     return train_and_measure(
         qgis, out, stack, data / "mask_4120.tif", west, east, TILE_SIZE=32, STRIDE=8, EPOCHS=15
     )
@@ -104,13 +100,13 @@ def bijie(qgis: Headless, data: Path, out: Path) -> dict[str, float]:
             link = out / "chosen" / kind / f"{stem}.{ending}"
             link.parent.mkdir(parents=True, exist_ok=True)
             link.symlink_to((data / kind / link.name).resolve())
-    samples = qgis.run(
+    samples = qgis.output(
         "landslide:importsamples",
         IMAGES=out / "chosen" / "images",
         MASKS=out / "chosen" / "masks",
         RESOLUTION=0.8,
         OUTPUT=out / "samples",
-    )["OUTPUT"]
+    )
     model = qgis.run(
         "landslide:train",
         SAMPLES=samples,
@@ -138,14 +134,14 @@ def train_and_measure(
 ) -> dict[str, float]:
     """Train FC-DenseNet in the west; predict, vectorize and evaluate in the east."""
     shared = {key: settings.pop(key) for key in ("TILE_SIZE", "STRIDE") if key in settings}
-    samples = qgis.run(
+    samples = qgis.output(
         "landslide:samples",
         STACK=stack,
         LANDSLIDES=landslides,
         AREA=west,
         OUTPUT=out / "samples",
         **shared,
-    )["OUTPUT"]
+    )
     model = qgis.run(
         "landslide:train",
         SAMPLES=samples,
@@ -187,8 +183,9 @@ def measure(
     return {key.lower(): values.get(key) for key in SCORES}
 
 
-def mosaic_of(data: Path, stems: list[str], out: Path, cell: int = 384) -> tuple[Path, Path]:
+def mosaic_of(data: Path, stems: list[str], out: Path) -> tuple[Path, Path]:
     """Lay images side by side, three a row, in a made-up place at 0.8 m; write image and mask."""
+    cell = 384
     side = 3 * cell
     image, mask = np.zeros((3, side, side), np.uint8), np.zeros((1, side, side), np.uint8)
     for number, stem in enumerate(stems):
@@ -196,11 +193,12 @@ def mosaic_of(data: Path, stems: list[str], out: Path, cell: int = 384) -> tuple
         picture = np.asarray(Image.open(data / "images" / f"{stem}.jpg").convert("RGB"))
         truth = np.asarray(Image.open(data / "masks" / f"{stem}.png").convert("L")) > 0
         height, width = (min(cell, size) for size in truth.shape)
-        where = (slice(row * cell, row * cell + height), slice(col * cell, col * cell + width))
-        image[(slice(None), *where)] = picture[:height, :width].transpose(2, 0, 1)
-        mask[(0, *where)] = truth[:height, :width]
+        where = slice(row * cell, row * cell + height), slice(col * cell, col * cell + width)
+        image[:, *where] = picture[:height, :width].transpose(2, 0, 1)
+        mask[0, *where] = truth[:height, :width]
     paths = out / "mosaic.tif", out / "mosaic_truth.tif"
-    for path, array, bands in ((paths[0], image, ["red", "green", "blue"]), (paths[1], mask, [])):
+    bands = (["red", "green", "blue"], ["landslide"])
+    for path, array, names in zip(paths, (image, mask), bands, strict=True):
         with rasterio.open(
             path,
             "w",
@@ -213,8 +211,7 @@ def mosaic_of(data: Path, stems: list[str], out: Path, cell: int = 384) -> tuple
             transform=from_origin(500000, 3000000, 0.8, 0.8),
         ) as dataset:
             dataset.write(array)
-            for index, band in enumerate(bands, start=1):
-                dataset.set_band_description(index, band)
+            dataset.descriptions = names
     return paths
 
 

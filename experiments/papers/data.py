@@ -9,19 +9,18 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import rasterio
+from landslide_mapper.landslide_plugin.answer import find_command
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 
-from landslide_plugin import worker
-
+from ..shipped.data import add_patch, coarsened, read_patch
 from .tables import TERRAIN
-
-if TYPE_CHECKING:
-    from landslide_mapper.landslide_plugin.core.progress import Progress
 
 MARS_BANDS = ["thermal", "slope", "elevation", "grey", "red", "green", "blue"]
 MARS_SIDE = 128
@@ -36,7 +35,6 @@ L4S_ROWS = {"train": range(39), "validation": range(41, 47), "test": range(49, 7
 def main() -> None:
     """Make the samples that are asked for."""
     request = json.loads(sys.stdin.read())
-    worker.register_package()
     makers: dict[str, Callable[..., None]] = {
         "bijie": bijie, "landslide4sense": landslide4sense, "mars": mars, "kashmir": kashmir,
     }  # fmt: skip
@@ -63,7 +61,8 @@ def bijie(
             for path in draw.permutation(np.array(names))[:count]:
                 (Path(scratch) / path.name).symlink_to(path)
         fine = Path(scratch) / "samples"
-        _command("importsamples")(
+        _command(
+            "importsamples",
             images=scratch,
             masks=str(source / "masks"),
             output=str(fine),
@@ -71,9 +70,8 @@ def bijie(
             validation=validation,
             test=test,
             seed=SPLIT_SEED,
-            progress=_progress(),
         )
-        _coarsened(fine, Path(folder), reduction)
+        coarsened(SampleSet.read(fine), Path(folder), reduction)
 
 
 def landslide4sense(data: Path, folder: str, *, train: int, validation: int, test: int) -> None:
@@ -82,10 +80,6 @@ def landslide4sense(data: Path, folder: str, *, train: int, validation: int, tes
     Neighbouring patches go on in each other, so a draw over all of them would show a network the
     surroundings of what it is tested on.
     """
-    from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
-
-    from ..shipped.data import add_patch, read_patch
-
     source = data / "landslide4sense_rgb"
     with (source / "layout.csv").open(encoding="utf-8", newline="") as lines:
         patches = [patch for patch in csv.DictReader(lines) if patch["area"] == L4S_AREA]
@@ -109,7 +103,7 @@ def landslide4sense(data: Path, folder: str, *, train: int, validation: int, tes
         seed=SPLIT_SEED,
         sources=[str(source)],
         before=(landslide, pixels - landslide),
-        progress=_progress(),
+        progress=Progress(),
     )
 
 
@@ -120,7 +114,8 @@ def mars(data: Path, folder: str, *, tiles: int, validation: float, test: float)
         masks = [data / "mars_mmls" / "masks" / path.name for path in images]
         stack = _mosaic(images, Path(scratch) / "stack.tif", MARS_BANDS)
         mask = _mosaic(masks, Path(scratch) / "mask.tif", ["landslide"])
-        _command("samples")(
+        _command(
+            "samples",
             stack=stack,
             landslides=mask,
             output=folder,
@@ -130,7 +125,6 @@ def mars(data: Path, folder: str, *, tiles: int, validation: float, test: float)
             validation=validation,
             test=test,
             seed=SPLIT_SEED,
-            progress=_progress(),
         )
 
 
@@ -142,28 +136,25 @@ def kashmir(data: Path, folder: str, *, validation: float, test: float) -> None:
         names = ("terrain", "river_distance", "fault_distance", "lithology", "stack")
         path = {name: f"{scratch}/{name}.tif" for name in names}
         rivers = f"{scratch}/rivers.gpkg"
-        _command("terrainfactors")(
-            input=dem, output=path["terrain"], factors=TERRAIN, progress=_progress()
-        )
-        _command("streams")(input=dem, output=rivers, min_area=1.0, progress=_progress())
+        _command("terrainfactors", input=dem, output=path["terrain"], factors=TERRAIN)
+        _command("streams", input=dem, output=rivers, min_area=1.0)
         for name, lines in (
             ("river_distance", rivers),
             ("fault_distance", str(source / "Confirmed_faults.shp")),
         ):
-            _command("distance")(
-                input=lines, reference=dem, output=path[name], name=name, progress=_progress()
-            )
-        _command("classes")(
+            _command("distance", input=lines, reference=dem, output=path[name], name=name)
+        _command(
+            "classes",
             input=str(source / "Geology.tif"),
             field="",
             reference=dem,
             output=path["lithology"],
             name="lithology",
-            progress=_progress(),
         )
         layers = [path[name] for name in names[:-1]]
-        _command("stack")(layers=layers, output=path["stack"], progress=_progress())
-        _command("samples")(
+        _command("stack", layers=layers, output=path["stack"])
+        _command(
+            "samples",
             stack=path["stack"],
             landslides=str(source / "landslides.shp"),
             output=folder,
@@ -173,7 +164,6 @@ def kashmir(data: Path, folder: str, *, validation: float, test: float) -> None:
             validation=validation,
             test=test,
             seed=SPLIT_SEED,
-            progress=_progress(),
         )
 
 
@@ -203,25 +193,8 @@ def _mosaic(paths: list[Path], output: Path, bands: list[str]) -> str:
     return str(output)
 
 
-def _coarsened(fine: Path, folder: Path, reduction: int) -> None:
-    from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-
-    from ..shipped.data import coarsened
-
-    coarsened(SampleSet.read(fine), folder, reduction)
-
-
-def _command(name: str) -> Callable[..., Any]:
-    from landslide_mapper.landslide_plugin.answer import find_command
-
-    command: Callable[..., Any] = find_command(name)
-    return command
-
-
-def _progress() -> "Progress":
-    from landslide_mapper.landslide_plugin.core.progress import Progress
-
-    return Progress()
+def _command(command: str, /, **parameters: object) -> None:
+    find_command(command)(**parameters, progress=Progress())
 
 
 if __name__ == "__main__":

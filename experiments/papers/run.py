@@ -11,15 +11,24 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from landslide_plugin import worker
+from landslide_mapper.landslide_plugin.contract.errors import LandslideError
+from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.evaluation.metrics import all_metrics
+from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training.judging.assessment import assess, judge
+from landslide_mapper.landslide_plugin.training.loop.instances import InstanceTask
+from landslide_mapper.landslide_plugin.training.loop.losses import LOSSES
+from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
+from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
+from landslide_mapper.landslide_plugin.training.train_command import train
+from landslide_mapper.models.calibration import calibration_of
+from landslide_mapper.models.device import describe, pick_device
+from landslide_mapper.models.model_file import load_model
 
 
 def main() -> None:
     """Run one request."""
     request = json.loads(sys.stdin.read())
-    worker.register_package()
-    from landslide_mapper.landslide_plugin.contract.errors import LandslideError
-
     try:
         result = train_and_test(request["samples"], request["settings"])
     except LandslideError as error:
@@ -29,19 +38,6 @@ def main() -> None:
 
 def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
     """Return figures on the test patches of the model and of what needs no network."""
-    from landslide_mapper.landslide_plugin.core.progress import Progress
-    from landslide_mapper.landslide_plugin.evaluation.metrics import all_metrics
-    from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-    from landslide_mapper.landslide_plugin.training.judging.assessment import assess, judge
-    from landslide_mapper.landslide_plugin.training.loop.instances import InstanceTask
-    from landslide_mapper.landslide_plugin.training.loop.losses import LOSSES
-    from landslide_mapper.landslide_plugin.training.loop.semantic import SemanticTask
-    from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
-    from landslide_mapper.landslide_plugin.training.train_command import train
-    from landslide_mapper.models.calibration import calibration_of
-    from landslide_mapper.models.device import describe, pick_device
-    from landslide_mapper.models.model_file import load_model
-
     samples = SampleSet.read(folder)
     with TemporaryDirectory() as scratch:
         path = f"{scratch}/model.safetensors"

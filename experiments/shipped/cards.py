@@ -48,9 +48,9 @@ FIGURES = {
 }
 
 
-def page(folder: Path = WEIGHTS) -> str:
+def page() -> str:
     """Return the page, in Markdown."""
-    return "\n".join([HEAD, *(section(path) for path in sorted(folder.glob(f"*{SUFFIX}")))])
+    return "\n".join([HEAD, *(section(path) for path in sorted(WEIGHTS.glob(f"*{SUFFIX}")))])
 
 
 def section(path: Path) -> str:
@@ -191,13 +191,13 @@ def _number(value: float | None) -> str:
     return "undefined" if value is None else f"{value:.3f}"
 
 
-def write_cards(folder: Path = WEIGHTS) -> None:
+def write_cards() -> None:
     """Write the cards of models that are not in the archive, without the digest of weights."""
-    for name, model in known_models(folder).items():
+    for name, model in known_models(WEIGHTS).items():
         if model.distributed != "zip":
-            card = replace(load_card(folder / f"{name}{SUFFIX}"), digest="")
+            card = replace(load_card(WEIGHTS / f"{name}{SUFFIX}"), digest="")
             text = json.dumps(card.to_item(), indent=1)
-            (folder / f"{name}{CARD_SUFFIX}").write_text(f"{text}\n", encoding="utf-8")
+            (WEIGHTS / f"{name}{CARD_SUFFIX}").write_text(f"{text}\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

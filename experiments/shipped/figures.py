@@ -5,10 +5,11 @@ little that they weigh as many as there are with landslide.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, Sample, SampleSet
+from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.training.judging.baselines import constant_mask
 from numpy.typing import NDArray
 
@@ -48,20 +49,15 @@ class Image(NamedTuple):
 
 def images_of(samples: SampleSet, split: str) -> Iterator[Image]:
     """Yield the images of a split."""
-    yield from (read_image(samples, sample) for sample in samples.of_split(split))
+    for sample in samples.of_split(split):
+        values, valid, labels = samples.load(sample)
+        known = valid & (labels != UNKNOWN)
+        yield Image(Path(sample.source).stem, values, (labels > 0) & known, known)
 
 
-def read_image(samples: SampleSet, sample: Sample) -> Image:
-    """Return the image of a sample."""
-    values, valid, labels = samples.load(sample)
-    known = valid & (labels != UNKNOWN)
-    name = sample.source.rsplit("/", 1)[-1].rsplit(".", 1)[0]
-    return Image(name, values, (labels > 0) & known, known)
-
-
-def corners(images: Iterable[Image], seed: int = 0) -> list[Image]:
-    """Return a corner of each image with landslide, drawn by the seed: `CORNER` of each side."""
-    rng, result = np.random.default_rng(seed), []
+def corners(images: Iterable[Image]) -> list[Image]:
+    """Return a corner of each image with landslide, drawn at random: `CORNER` of each side."""
+    rng, result = np.random.default_rng(0), []
     for name, values, truth, known in images:
         if truth.any():
             ends = rng.integers(2, size=2).astype(bool)

@@ -89,9 +89,9 @@ def read_list(path: Path) -> dict[str, str]:
         return dict(list(csv.reader(file))[1:])
 
 
-def read_pairs(path: Path = OVERLAPS) -> list[list[str]]:
+def read_pairs() -> list[list[str]]:
     """Return the pairs of images that show one place."""
-    with path.open(encoding="utf-8", newline="") as file:
+    with OVERLAPS.open(encoding="utf-8", newline="") as file:
         return [[row["first"], row["second"]] for row in csv.DictReader(file)]
 
 

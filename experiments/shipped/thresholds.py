@@ -16,7 +16,6 @@ from typing import NamedTuple
 
 import numpy as np
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
-from landslide_mapper.landslide_plugin.training.judging.assessment import highest
 from landslide_mapper.landslide_plugin.training.judging.temperature import Fitted
 from landslide_mapper.landslide_plugin.training.loop.scores import Scores
 from numpy.typing import NDArray
@@ -29,10 +28,14 @@ SHARES = (0.5, 0.25, 0.1)
 DRAWS = 200
 
 
+def highest(images: Sequence[Scores]) -> float:
+    """Return the threshold with the highest F1."""
+    return sum(images, Scores()).best_threshold()
+
+
 def half(images: Sequence[Scores]) -> float:
     """Return half of the highest F1."""
-    both = sum(images, Scores())
-    return (both.figures(both.best_threshold())["f1"] or 0.0) / 2
+    return (sum(images, Scores()).figures(highest(images))["f1"] or 0.0) / 2
 
 
 WAYS: dict[str, Callable[[Sequence[Scores]], float]] = {
@@ -76,9 +79,9 @@ def _noticed(image: Image, sure: NDArray[np.float32]) -> float:
     return float(false[int(FALSE_AREA * len(false))])
 
 
-def tried(images: Sequence[Mapped], share: float, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+def tried(images: Sequence[Mapped], share: float) -> dict[str, NDArray[np.float64]]:
     """Return for each way threshold, F1 and share with false area of each draw, (draws, 3)."""
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     kinds = [[one for one in images if one.landslide == kind] for kind in (True, False)]
     result: dict[str, list[tuple[float, float, float]]] = {way: [] for way in WAYS}
     for _ in range(DRAWS):
