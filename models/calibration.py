@@ -20,8 +20,6 @@ from .model_card import ModelCard
 
 MOST = 1 - 2.0**-25
 """Largest probability that is told from 1: float32 rounds larger ones to it."""
-
-
 LEAST = 1e-6
 """Smallest fraction of landslide in patches that is believed."""
 
@@ -51,8 +49,7 @@ class Calibration:
         given = np.clip(given, 0, 1)
         power = 1 / self.temperature
         landslide, background = given**power, math.exp(-self.shift) * (1 - given) ** power
-        result: NDArray[np.float64] = landslide / (landslide + background)
-        return result
+        return landslide / (landslide + background)
 
     def of_raster(self, values: NDArray[np.float32], kinds: int) -> NDArray[np.float32]:
         """Return a predictor's values; `self` is for all kinds of landslide together.

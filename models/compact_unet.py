@@ -91,14 +91,7 @@ class CompactUNet(nn.Module):
         initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: float (N, bands, H, W) of any H and W.
-
-        Returns:
-            float (N, classes, H, W).
-        """
+        """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
         scales = self.scales[:1] if self.training and self.learns_at_one else self.scales
         logits, *coarser = (self._read(images, scale) for scale in scales)
         for coarse in coarser:  # relative to the first class, which stays as it is

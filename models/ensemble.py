@@ -25,13 +25,6 @@ class Ensemble(nn.ModuleList):
         super().__init__(members)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logarithm of the mean probabilities, of which softmax gives the mean.
-
-        Args:
-            images: float (N, bands, H, W).
-
-        Returns:
-            float32 (N, classes, H, W).
-        """
+        """Return the logarithm of the mean probabilities, of which softmax gives the mean."""
         each = torch.stack([member(images).float().log_softmax(1) for member in self])
         return each.logsumexp(0) - math.log(len(self))

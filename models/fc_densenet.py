@@ -23,12 +23,7 @@ JEGOU: dict[str, Any] = {"compression": 1.0, "bottleneck": False, "dropout": 0.2
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "gao2021": {"dropout": 0.2},
-    "light": {
-        "growth_rate": 16,
-        "layers": [2, 3, 4],
-        "middle_layers": 5,
-        "first_channels": 32,
-    },
+    "light": {"growth_rate": 16, "layers": [2, 3, 4], "middle_layers": 5, "first_channels": 32},
     "fc_densenet56": {**JEGOU, "growth_rate": 12, "layers": [4] * 5, "middle_layers": 4},
     "fc_densenet67": {**JEGOU, "growth_rate": 16, "layers": [5] * 5, "middle_layers": 5},
     "fc_densenet103": {
@@ -113,15 +108,7 @@ class FCDenseNet(nn.Module):
         initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: float (N, bands, H, W) of any H and W; sides that the halvings don't divide are
-                padded by reflection and the result is cut to size.
-
-        Returns:
-            float (N, classes, H, W).
-        """
+        """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
         height, width = images.shape[-2:]
         features = self.first(pad(images, self.multiple))
         skips = []

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from .layers import initialize, pad
-from .vgg import FULL_WIDTH, stage_widths, vgg_stages
+from .vgg import FULL_WIDTH, halved_features, stage_widths, vgg_stages
 
 BACKBONES: dict[str, dict[str, Any]] = {"vgg16": {}, "light": {"width": 16, "dense": 128}}
 PRETRAINED: dict[str, Any] = {}
@@ -61,21 +61,10 @@ class FCN8s(nn.Module):
             nn.init.normal_(score.weight, std=0.01)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: float (N, bands, H, W) of any H and W.
-
-        Returns:
-            float (N, classes, H, W).
-        """
+        """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
         height, width = images.shape[-2:]
-        features = pad(images, 32)
-        scales = []
-        for stage in self.stages:
-            features = nn.functional.max_pool2d(stage(features), 2)
-            scales.append(features)
-        logits = self.up[0](self.score5(self.dense(features))) + self.score4(scales[3])
+        scales = halved_features(self.stages, pad(images, 32))
+        logits = self.up[0](self.score5(self.dense(scales[4]))) + self.score4(scales[3])
         logits = self.up[1](logits) + self.score3(scales[2])
         result: Tensor = self.up[2](logits)
         return result[..., :height, :width]

@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from .layers import initialize, pad
-from .vgg import FULL_WIDTH, stage_widths, vgg_stages
+from .vgg import FULL_WIDTH, halved_features, stage_widths, vgg_stages
 
 BACKBONES: dict[str, dict[str, Any]] = {"vgg16": {}, "light": {"width": 16}}
 PRETRAINED: dict[str, Any] = {}
@@ -50,21 +50,10 @@ class FusedFCN(nn.Module):
         initialize(self.last)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: float (N, bands, H, W) of any H and W.
-
-        Returns:
-            float (N, classes, H, W).
-        """
+        """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
         height, width = images.shape[-2:]
-        features = pad(images, 32)
-        scales = []
-        for stage in self.stages:
-            features = nn.functional.max_pool2d(stage(features), 2)
-            scales.append(features)
-        scales.pop()
+        scales = halved_features(self.stages, pad(images, 32))
+        features = scales.pop()
         for enlarge in self.up[:-1]:
             features = enlarge(features) + scales.pop()
         logits: Tensor = self.last(self.up[-1](features))

@@ -148,11 +148,7 @@ def fetch_model(model: KnownModel, fetch: Fetch, listener: Listener) -> Path:
 
 
 def _fetch(model: KnownModel, fetch: Fetch, partial: Path, listener: Listener) -> None:
-    """Download a model and check that it is the one.
-
-    Raises:
-        InputError: it can't be downloaded, or is not the one.
-    """
+    """Download a model and check that it is the one."""
     try:
         fetch(model.address, partial, listener)
     except OSError as error:

@@ -81,12 +81,7 @@ class BandMaskRCNN(MaskRCNN):
     ENCODER = ("backbone.body",)
 
     def __init__(
-        self,
-        bands: int,
-        classes: int,
-        depth: int = 50,
-        norm: str = "group",
-        pretrained: str = "",
+        self, bands: int, classes: int, depth: int = 50, norm: str = "group", pretrained: str = ""
     ) -> None:
         if depth not in BODIES or norm not in ("group", "frozen"):
             raise ValueError(f"a ResNet-{depth} with {norm} normalization")

@@ -202,7 +202,7 @@ class ModelCard:
             properties = item["properties"]
             source = properties["mlm:input"][0]
             scaling = source["value_scaling"]
-            created = properties.get("datetime")
+            resolution = properties.get("landslide:resolution")
             return cls(
                 name=str(properties["mlm:name"]),
                 architecture=str(properties["mlm:architecture"]),
@@ -211,7 +211,7 @@ class ModelCard:
                 bands=[str(band) for band in source["bands"]],
                 mean=[float(band["mean"]) for band in scaling],
                 std=[float(band["stddev"]) for band in scaling],
-                resolution=_optional_float(properties.get("landslide:resolution")),
+                resolution=None if resolution is None else float(resolution),
                 tile_size=int(source["input"]["shape"][-1]),
                 classes=[
                     str(entry["name"])
@@ -221,7 +221,7 @@ class ModelCard:
                 training=dict(properties.get("landslide:training", {})),
                 metrics=dict(properties.get("landslide:metrics", {})),
                 licence=str(properties.get("landslide:licence", "")),
-                created=str(created or ""),
+                created=str(properties.get("datetime") or ""),
                 members=int(properties.get("landslide:members", 1)),
                 scene=dict(properties.get("landslide:scene", {})),
                 units=[str(unit) for unit in properties.get("landslide:units", [])],
@@ -292,10 +292,6 @@ def _is_range(scene: dict[str, list[float]], bands: int) -> bool:
 def _spdx(licence: str) -> str:
     """Return a licence identifier as it is, and "other" (STAC's word) for any longer text."""
     return licence if re.fullmatch(r"[\w.+-]+", licence) else "other"
-
-
-def _optional_float(value: object) -> float | None:
-    return None if value is None else float(value)  # type: ignore[arg-type]
 
 
 def require_task(card: ModelCard, task: str = SEMANTIC_TASK) -> None:

@@ -38,11 +38,7 @@ class ResUNet(nn.Module):
     ENCODER = ("down",)
 
     def __init__(
-        self,
-        bands: int,
-        classes: int,
-        widths: Sequence[int] = (64, 128, 256, 512),
-        units: int = 2,
+        self, bands: int, classes: int, widths: Sequence[int] = (64, 128, 256, 512), units: int = 2
     ) -> None:
         super().__init__()
         check_widths(widths)
@@ -64,14 +60,7 @@ class ResUNet(nn.Module):
         initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: float (N, bands, H, W) of any H and W.
-
-        Returns:
-            float (N, classes, H, W).
-        """
+        """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
         height, width = images.shape[-2:]
         features = pad(images, self.multiple)
         skips = []

@@ -102,29 +102,13 @@ class SmpNetwork(nn.Module):
         )
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: float (N, bands, H, W) of any H and W.
-
-        Returns:
-            float (N, classes, H, W).
-        """
+        """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
         scales = self.scales[:1] if self.training else self.scales
         return mean_of_readings(self.network, images, scales, COARSEST)
 
 
 class SmpUnet(SmpNetwork):
-    """U-Net.
-
-    Args:
-        bands: as of `SmpNetwork`, and so are classes, encoder and pretrained.
-        classes: see bands.
-        encoder: see bands.
-        pretrained: see bands.
-        scales: see bands.
-        decoder: channels of each block of the decoder, the deepest first.
-    """
+    """U-Net; `decoder` are the channels of each block of its decoder, the deepest first."""
 
     KIND = smp.Unet
 

@@ -57,14 +57,7 @@ class UNet(nn.Module):
         initialize(self)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Return the logits.
-
-        Args:
-            images: float (N, bands, H, W) of any H and W.
-
-        Returns:
-            float (N, classes, H, W).
-        """
+        """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
         height, width = images.shape[-2:]
         features = self.down[0](pad(images, self.multiple))
         skips = []

@@ -55,6 +55,15 @@ def vgg_stages(bands: int, width: int = FULL_WIDTH, pretrained: str = "") -> nn.
     return stages
 
 
+def halved_features(stages: nn.ModuleList, images: Tensor) -> list[Tensor]:
+    """Return the features behind each halving, the finest first."""
+    scales, features = [], images
+    for stage in stages:
+        features = nn.functional.max_pool2d(stage(features), 2)
+        scales.append(features)
+    return scales
+
+
 def copy_layers(source: nn.Module, target: nn.Module) -> None:
     """Copy convolutions and batch normalizations in their order.
 
