@@ -156,8 +156,7 @@ def train_folds(job: Job, folds: Sequence[Fold], progress: Progress) -> Result:
         InputError: see `fit`.
     """
     trained: list[Trained] = []
-    for number, fold in enumerate(folds):
-        part = progress.part(number / len(folds), (number + 1) / len(folds))
+    for number, (fold, part) in enumerate(zip(folds, progress.parts(len(folds)), strict=True)):
         if len(folds) > 1:
             part.message(f"Fold {number + 1} of {len(folds)}:")
         try:

@@ -85,17 +85,20 @@ class Start:
 
     def parameters(self, bands: int, classes: int) -> int:
         """Return how many parameters the network has."""
-        with torch.device("meta"):  # where nothing is allocated
-            network = build(self.architecture, bands, classes, **self.arguments)
-        return sum(parameter.numel() for parameter in network.parameters())
+        return sum(parameter.numel() for parameter in self._outline(bands, classes).parameters())
+
+    def has_encoder(self) -> bool:
+        """Return whether the network has an encoder, which can be frozen."""
+        return bool(encoder_parameters(self._outline(3, 2)))
+
+    def _outline(self, bands: int, classes: int) -> nn.Module:
+        """Return the network without numbers: on "meta" nothing is allocated."""
+        with torch.device("meta"):
+            return build(self.architecture, bands, classes, **self.arguments)
 
     def _of_bands(self) -> set[str]:
         """Return the names of the weights that hold something for each band."""
-        with torch.device("meta"):  # where nothing is allocated
-            one, other = (
-                build(self.architecture, count, 2, **self.arguments).state_dict()
-                for count in (1, 2)
-            )
+        one, other = (self._outline(bands, 2).state_dict() for bands in (1, 2))
         return {name for name, value in one.items() if value.shape != other[name].shape}
 
     def reading_at(self, scales: Sequence[float]) -> "Start":
@@ -277,9 +280,7 @@ def check_frozen(start: Start, frozen_epochs: int, progress: Progress) -> None:
     """
     if not frozen_epochs:
         return
-    with torch.device("meta"):  # where nothing is allocated
-        network = build(start.architecture, 3, 2, **start.arguments)
-    if not encoder_parameters(network):
+    if not start.has_encoder():
         raise InputError(
             f"{start.architecture} has no encoder that could be frozen: set the frozen epochs to 0."
         )

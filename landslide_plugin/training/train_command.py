@@ -213,9 +213,7 @@ def train(
         loss=loss,
         tuning={"alpha": alpha, "gamma": gamma, "weights": list(class_weights)},
         augmentation=replace(
-            Augmentation.parse(augmentation),
-            views=tuple(view_scales),
-            largest_scale=largest_scale,
+            Augmentation.parse(augmentation), views=tuple(view_scales), largest_scale=largest_scale
         ),
         enhancement=enhancement,
         pasted=pasted,

@@ -99,11 +99,6 @@ def judge(
     return list(_Run(network, task, data, batch_size).judge(progress))
 
 
-def highest(tiles: Sequence[Scores]) -> float:
-    """Return the threshold with the highest F1 on these very tiles."""
-    return sum(tiles, Scores()).best_threshold()
-
-
 def assess(
     network: nn.Module,
     task: Task,
@@ -176,8 +171,7 @@ class _Run:
         for batch in progress.track(batches, total):
             for probability, labels in zip(self._probability(batch), batch.labels, strict=True):
                 tile = Scores()
-                labelled = labels != UNKNOWN
-                tile.add(probability, (labels > 0) & labelled, labelled)
+                tile.add(probability, labels > 0, labels != UNKNOWN)
                 yield tile
 
     def examples(self, numbers: Sequence[int], threshold: float) -> dict[int, Example]:
@@ -191,19 +185,13 @@ class _Run:
             if inside:
                 part = Batch(batch.images[inside], batch.labels[inside])
                 for index, probability in zip(inside, self._probability(part), strict=True):
-                    labels = batch.labels[index]
-                    labelled = labels != UNKNOWN
-                    counts = Confusion.of(
-                        probability >= threshold, (labels > 0) & labelled, labelled
-                    )
-                    image = batch.images[index, shown].numpy()
-                    name = self._data.validation_name(first + index)
+                    labels, mapped = batch.labels[index], probability >= threshold
                     examples[first + index] = Example(
-                        name=name,
-                        image=image,
+                        name=self._data.validation_name(first + index),
+                        image=batch.images[index, shown].numpy(),
                         labels=labels,
                         probability=probability,
-                        counts=counts,
+                        counts=Confusion.of(mapped, labels > 0, labels != UNKNOWN),
                     )
             first += len(batch.labels)
         return examples

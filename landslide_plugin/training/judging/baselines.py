@@ -37,8 +37,7 @@ class ConstantMask:
         """Return the mask stretched to a patch of (rows, columns)."""
         cells = torch.from_numpy(self.mean)[None, None]
         stretched = functional.interpolate(cells, shape, mode="bilinear")[0, 0].numpy()
-        mask: NDArray[np.bool_] = stretched >= self.threshold
-        return mask
+        return stretched >= self.threshold
 
 
 def constant_mask(labels: Iterable[NDArray[np.uint16]]) -> ConstantMask:
@@ -68,22 +67,15 @@ def baselines(constant: ConstantMask, labels: Iterable[NDArray[np.uint16]]) -> d
     """
     counts = Confusion()
     for patch in labels:
-        labelled = patch != UNKNOWN
-        counts += Confusion.of(constant.on(patch.shape), (patch > 0) & labelled, labelled)
-    landslide, background = counts.tp + counts.fn, counts.fp + counts.tn
-    scores = (
-        Confusion(fn=landslide, tn=background),
-        Confusion(tp=landslide, fp=background),
-        counts,
-    )
+        counts += Confusion.of(constant.on(patch.shape), patch > 0, patch != UNKNOWN)
+    scores = counts.without_landslides(), counts.all_landslide(), counts
     return dict(zip(NO_NETWORK, scores, strict=True))
 
 
 def _cells(masks: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Return the mean of masks, (n, rows, columns), in each of SIDE x SIDE cells."""
     values = torch.from_numpy(masks.astype(np.float32))[None]
-    cells: NDArray[np.float64] = functional.adaptive_avg_pool2d(values, SIDE)[0].double().numpy()
-    return cells
+    return functional.adaptive_avg_pool2d(values, SIDE)[0].double().numpy()
 
 
 def _best(

@@ -12,7 +12,7 @@ from ...core.progress import Progress
 from ...evaluation.intervals import FEWEST_BLOCKS, Interval, metric_intervals
 from ...evaluation.metrics import Confusion, all_metrics
 from ...evaluation.probability import Probabilities
-from ...samples.sample_set import UNKNOWN, Sample
+from ...samples.sample_set import UNKNOWN
 from ...samples.splits import group_word, groups_of
 from ..loop.contracts import Task
 from ..tiles.batches import Tiles
@@ -122,11 +122,10 @@ def measure_held_out(
         with torch.inference_mode():
             probabilities = task.probability(network, batch, device)
         for probability, labels in zip(probabilities, batch.labels, strict=True):
-            known_pixels = labels != UNKNOWN
-            landslide = (labels > 0) & known_pixels
-            counts = Confusion.of(probability >= threshold, landslide, known_pixels)
-            before.add(probability, landslide, known_pixels)
-            after.add(calibration(probability).astype(np.float32), landslide, known_pixels)
+            truth = labels > 0, labels != UNKNOWN
+            counts = Confusion.of(probability >= threshold, *truth)
+            before.add(probability, *truth)
+            after.add(calibration(probability).astype(np.float32), *truth)
             patch = next(patches_of_tiles).id
             of_patch[patch] = of_patch.get(patch, Confusion()) + counts
     drawn, groups = _grouped(data, of_patch)
@@ -145,14 +144,10 @@ def measure_held_out(
 
 def _grouped(data: Tiles, of_patch: dict[str, Confusion]) -> tuple[str, list[Confusion]]:
     """Return what is drawn for intervals, in words, and the counts of each."""
-
-    def group(sample: Sample) -> str:
-        return groups_of(data.samples, sample)[0]
-
     of_group: dict[str, Confusion] = {}
     for sample in data.validation:
-        counts = of_group.get(group(sample), Confusion())
-        of_group[group(sample)] = counts + of_patch[sample.id]
+        group = groups_of(data.samples, sample)[0]
+        of_group[group] = of_group.get(group, Confusion()) + of_patch[sample.id]
     if len(of_group) < FEWEST_BLOCKS:
         return f"{len(of_patch)} patches", list(of_patch.values())
     return f"{len(of_group)} {group_word(data.samples)}", list(of_group.values())

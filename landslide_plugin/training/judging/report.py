@@ -11,7 +11,7 @@ import numpy as np
 from ....models.calibration import Calibration, calibration_of
 from ....models.model_card import ModelCard
 from ...core.provenance import Provenance
-from ...evaluation.metrics import METRICS, Confusion, all_metrics
+from ...evaluation.metrics import METRICS, Confusion, all_metrics, iou_landslide
 from ...reports.page import png, provenance, render, write_report
 from ...samples.sample_set import SampleSet
 from ..loop.contracts import Outcome, Settings
@@ -55,18 +55,6 @@ def write_runs_report(
     Raises:
         OutputError: the file can't be written.
     """
-    write_report(path, _page(runs, fitted, card, samples, settings, origin, held_out))
-
-
-def _page(
-    runs: Sequence[Run],
-    fitted: Fitted,
-    card: ModelCard,
-    samples: SampleSet,
-    settings: Settings,
-    origin: Provenance,
-    held_out: HeldOut | None,
-) -> str:
     assessments = [run.assessment for run in runs]
     ours = [each.counts for each in assessments]
     blind = [each.baselines["constant mask"] for each in assessments]
@@ -76,7 +64,7 @@ def _page(
     calibrated = partial(_calibrated, calibration)
     best = [calibrated(example, each) for each in assessments for example in each.best]
     worst = [calibrated(example, each) for each in assessments for example in each.worst]
-    return render(
+    page = render(
         "training/judging/report.html",
         provenance(origin),
         card=card,
@@ -89,7 +77,7 @@ def _page(
         held_out=held_out,
         tested=_tested(held_out) if held_out else [],
         random_split=random_split,
-        no_better=(_mean(list(map(_iou, ours))) or 0.0) <= (_mean(list(map(_iou, blind))) or 0.0),
+        no_better=_mean_iou(ours) <= _mean_iou(blind),
         baselines=NO_NETWORK,
         metrics=_metrics(assessments),
         folds=[_fold(number, run, calibration) for number, run in enumerate(runs, start=1)],
@@ -102,7 +90,7 @@ def _page(
         course=png(draw_course([run.outcome for run in runs], assessments)),
         seconds=f"{sum(epoch.seconds for run in runs for epoch in run.outcome.history):,.0f}",
         shown_bands=assessments[0].shown,
-        best=_examples(sorted(best, key=lambda pair: -(_iou(pair[0].counts) or 0.0))),
+        best=_examples(sorted(best, key=lambda pair: -(iou_landslide(pair[0].counts) or 0.0))),
         worst=_examples(sorted(worst, key=lambda pair: -(pair[0].counts.fp + pair[0].counts.fn))),
         constant_mask=png(draw_constant_mask(assessments[0].constant)),
         constant_threshold=f"{assessments[0].constant.threshold:.3f}",
@@ -115,6 +103,7 @@ def _page(
         bands=list(zip(card.bands, card.mean, card.std, strict=True)),
         settings=_settings(card, settings),
     )
+    write_report(path, page)
 
 
 def _metrics(assessments: Sequence[Assessment]) -> list[tuple[object, ...]]:
@@ -148,7 +137,7 @@ def _fold(number: int, run: Run, calibration: Calibration) -> tuple[object, ...]
         len(run.outcome.history),
     )
     scores = [counts[key] for key in ("f1", "iou_landslide", "precision", "recall", "oa")]
-    constant = _iou(assessment.baselines["constant mask"])
+    constant = iou_landslide(assessment.baselines["constant mask"])
     return (number, *facts, f"{calibration(assessment.threshold):.3f}", *scores, constant)
 
 
@@ -216,8 +205,8 @@ def _spread(counts: Sequence[Confusion], key: str) -> str:
     return f"{middle:.3f}" + ("" if deviation is None else f" ± {deviation:.3f}")
 
 
-def _iou(counts: Confusion) -> float | None:
-    return METRICS["iou_landslide"].value(counts)
+def _mean_iou(counts: Sequence[Confusion]) -> float:
+    return _mean([iou_landslide(each) for each in counts]) or 0.0
 
 
 def _mean(values: Sequence[float | None]) -> float | None:

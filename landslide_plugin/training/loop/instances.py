@@ -40,8 +40,7 @@ class InstanceTask:
         for result in network(list(batch.images.to(device))):
             covered = (result["masks"][:, 0] >= MASK_THRESHOLD) * result["scores"][:, None, None]
             scores.append(covered.amax(0) if len(covered) else covered.sum(0))
-        probability: NDArray[np.float32] = torch.stack(scores).cpu().numpy()
-        return probability
+        return torch.stack(scores).cpu().numpy()
 
 
 def targets_of(labels: NDArray[np.uint16]) -> dict[str, Tensor]:

@@ -34,16 +34,14 @@ class SemanticTask:
     ) -> NDArray[np.float32]:
         """Return the landslide probability, float32 (N, size, size)."""
         logits = self._logits(network, batch, device)
-        result: NDArray[np.float32] = logits.softmax(1)[:, 1].cpu().numpy()
-        return result
+        return logits.softmax(1)[:, 1].cpu().numpy()
 
     def landslide_logit(
         self, network: nn.Module, batch: Batch, device: torch.device
     ) -> NDArray[np.float32]:
         """Return the logarithm of the odds of landslide, float32 (N, size, size)."""
         logits = self._logits(network, batch, device)
-        result: NDArray[np.float32] = (logits[:, 1] - logits[:, 0]).cpu().numpy()
-        return result
+        return (logits[:, 1] - logits[:, 0]).cpu().numpy()
 
     def _logits(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         images = batch.images.to(device, memory_format=torch.channels_last)

@@ -252,8 +252,7 @@ class _Training:
         with torch.inference_mode():
             for batch in progress.track(batches, total):
                 probability = checked(partial(self.memory.run, batch, measure))
-                labelled = batch.labels != UNKNOWN
-                scores.add(probability, (batch.labels > 0) & labelled, labelled)
+                scores.add(probability, batch.labels > 0, batch.labels != UNKNOWN)
         return scores
 
     def _judge(self, scores: Scores, seconds: float) -> None:

@@ -153,5 +153,4 @@ def _sample(
     sampled = functional.grid_sample(
         torch.from_numpy(bands[np.newaxis]), grid, mode, padding_mode=beyond, align_corners=False
     )
-    result: NDArray[np.float32] = sampled[0].numpy()
-    return result
+    return sampled[0].numpy()

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import uniform_filter
 
-from ...raster.bands import IMAGERY, common_name, common_names
+from ...raster.bands import IMAGERY, common_names
 
 GAIN = 1.25
 """Largest factor, and its inverse the smallest, of the light on all bands alike."""
@@ -64,13 +64,8 @@ Bands = NDArray[np.float32]
 _DATE = re.compile(r"_(?:\d+|before|after|pre|post)$|^(?:before|after|pre|post)_", re.IGNORECASE)
 
 
-def is_imagery(band: str) -> bool:
-    """Whether a band of this name holds reflected light: red, B04, nir_2, red_after."""
-    return common_name(_DATE.sub("", band)) in IMAGERY
-
-
 def imagery(bands: Sequence[str]) -> list[int]:
-    """Return the numbers of the bands of imagery, from 0."""
+    """Return the numbers, from 0, of the bands of reflected light: red, B04, nir_2, red_after."""
     return [number for number, name in enumerate(_common(bands)) if name in IMAGERY]
 
 

@@ -128,7 +128,9 @@ class Images:
             values = self._reduced(sample)
             if not sample.holds_landslide:
                 cutter = rng or np.random.default_rng([self.seed, number + offset])
-                values = self._cut_like_landslide(values, cutter)
+                shape = self._shapes[cutter.integers(len(self._shapes))]
+                wanted = [max(side // self.reduction, 1) for side in shape]
+                values = self._window(values, wanted, cutter)
             tile = self._fit(values, rng)
             if rng is not None:
                 directions = directions_turned(self.bands, along=TURN_DIRECTIONS)
@@ -148,26 +150,19 @@ class Images:
         if step == 1:
             return values
         height, width = (max(side // step, 1) * step for side in values.shape[1:])
-        padded = np.pad(values, _to_least(values.shape, step), mode="edge")[:, :height, :width]
+        to_a_step = [(0, 0), *((0, max(step - side, 0)) for side in values.shape[1:])]
+        padded = np.pad(values, to_a_step, mode="edge")[:, :height, :width]
         bands = len(values)
         blocks = padded.reshape(bands, height // step, step, width // step, step)
         reduced: NDArray[np.float32] = blocks.mean((2, 4))
         return reduced
-
-    def _cut_like_landslide(
-        self, values: NDArray[np.float32], rng: np.random.Generator
-    ) -> NDArray[np.float32]:
-        shape = self._shapes[rng.integers(len(self._shapes))]
-        wanted = [max(side // self.reduction, 1) for side in shape]
-        return self._window(values, wanted, rng)
 
     def _fit(
         self, values: NDArray[np.float32], rng: np.random.Generator | None
     ) -> NDArray[np.float32]:
         if self.fit == RESIZE:
             whole = torch.from_numpy(np.ascontiguousarray(values))[None]
-            resized: NDArray[np.float32] = resampled(whole, self.size, self.bands)[0].numpy()
-            return resized
+            return resampled(whole, self.size, self.bands)[0].numpy()
         values = self._window(values, (self.size, self.size), rng)
         short = [self.size - side for side in values.shape[1:]]
         around = [(gap // 2, gap - gap // 2) for gap in short]
@@ -191,8 +186,3 @@ class Images:
 
     def _half(self, batch_size: int) -> int:
         return max(batch_size // 2, 1)
-
-
-def _to_least(shape: Sequence[int], step: int) -> list[tuple[int, int]]:
-    """Return the padding that brings both sides to at least one step."""
-    return [(0, 0), *((0, max(step - side, 0)) for side in shape[1:])]

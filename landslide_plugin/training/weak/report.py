@@ -1,10 +1,12 @@
 """The report of a training from image labels, with pictures of what each view sees."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from ....models.model_card import ModelCard
@@ -14,10 +16,6 @@ from ...reports.page import png, provenance, render, write_report
 from ...samples.sample_set import UNKNOWN, Sample
 from ..loop.contracts import Outcome
 from .images import RESIZE, Images
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 SHOWN = 8
 Rows = list[tuple[str, NDArray[Any]]]
@@ -62,10 +60,8 @@ def write_weak_report(
     write_report(html, page)
 
 
-def draw_views(network: WeakNetwork, images: Images, samples: list[Sample]) -> "Figure":
+def draw_views(network: WeakNetwork, images: Images, samples: list[Sample]) -> Figure:
     """Draw for each image itself, its translation, the views, the mask and the truth."""
-    from matplotlib.figure import Figure
-
     columns = [_views(network, images, sample) for sample in samples]
     rows = [name for name, _ in columns[0]]
     drawing = Figure(figsize=(1.5 * len(samples) + 1, 1.5 * len(rows)), layout="constrained")
@@ -118,11 +114,10 @@ def _truth(images: Images, sample: Sample) -> NDArray[np.bool_] | None:
 def _picture(tile: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return three bands, or the first in grey, as colours 0..1."""
     shown = tile[:3] if len(tile) >= 3 else np.repeat(tile[:1], 3, 0)
-    picture: NDArray[np.float32] = np.clip(shown.transpose(1, 2, 0) / 5 + 0.5, 0, 1)
-    return picture
+    return np.clip(shown.transpose(1, 2, 0) / 5 + 0.5, 0, 1)
 
 
-def _show(axes: "Axes", picture: NDArray[Any], network: WeakNetwork, name: str) -> None:
+def _show(axes: Axes, picture: NDArray[Any], network: WeakNetwork, name: str) -> None:
     axes.set_xticks([])
     axes.set_yticks([])
     if picture.ndim == 3:
@@ -135,9 +130,7 @@ def _show(axes: "Axes", picture: NDArray[Any], network: WeakNetwork, name: str) 
         axes.imshow(picture, cmap="magma", vmin=0, vmax=max(2 * network.cut, 1e-3))
 
 
-def _curves(trained: dict[str, Outcome]) -> "Figure":
-    from matplotlib.figure import Figure
-
+def _curves(trained: dict[str, Outcome]) -> Figure:
     drawing = Figure(figsize=(8, 2.8), layout="constrained")
     for axes, value in zip(drawing.subplots(1, 2), ("loss", "f1"), strict=True):
         for name, outcome in trained.items():

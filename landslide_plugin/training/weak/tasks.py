@@ -39,8 +39,7 @@ class ClassifierTask:
     ) -> NDArray[np.float32]:
         """Return how sure each image holds a landslide, float32 (N, 1, 1)."""
         probability = self._scores(network, batch, device).softmax(1)[:, 1]
-        result: NDArray[np.float32] = probability.cpu().numpy()[:, None, None]
-        return result
+        return probability.cpu().numpy()[:, None, None]
 
     def _scores(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         if not isinstance(network, Classifier):
@@ -160,8 +159,7 @@ class CycleGanTask:
         """Return how sure each image holds a landslide, by its most changed pixels, (N, 1, 1)."""
         changed = self.changed(network, batch, device)
         probability = torch.sigmoid((changed - self._threshold) / SOFTNESS)
-        result: NDArray[np.float32] = probability.cpu().numpy()[:, None, None]
-        return result
+        return probability.cpu().numpy()[:, None, None]
 
     def changed(self, network: nn.Module, batch: Batch, device: torch.device) -> Tensor:
         """Return the difference that `CHANGED` of each image's pixels exceed, float (N,)."""

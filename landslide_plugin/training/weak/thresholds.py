@@ -13,8 +13,6 @@ from .tasks import CycleGanTask
 
 CAM_FRACTION = 0.4
 """Share of the mean highest activation in images with landslide from which a pixel is landslide."""
-
-
 DRAWS = 200
 """Of the bootstrap that says how sure the grey level's choice is."""
 

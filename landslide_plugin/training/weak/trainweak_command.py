@@ -120,7 +120,10 @@ def trainweak(
         require_folder(path)
     check_model_path(model)
     require_encoder(encoder)
-    images = _images(SampleSet.read(samples), bands, tile_size, seed, reduction, fit)
+    data = SampleSet.read(samples)
+    names = list(bands or data.bands)
+    data.require_bands(names)
+    images = Images(data, names, tile_size, seed, reduction, fit)
     eight_bit = is_eight_bit(images)
     grey = grey_levels(images.bands, images.std, eight_bit)
     difference = fitting_difference(difference, images.bands, eight_bit)
@@ -168,19 +171,6 @@ def trainweak(
         "cam_f1": cam.best.f1 if cam else None,
         "gan_f1": translated.best.f1 if translated else None,
     }
-
-
-def _images(
-    data: SampleSet, bands: Sequence[str], tile_size: int, seed: int, reduction: int, fit: str
-) -> Images:
-    """Return the images of a folder.
-
-    Raises:
-        InputError: it lacks a band, one is named twice, or it is unfit otherwise.
-    """
-    names = list(bands or data.bands)
-    data.require_bands(names)
-    return Images(data, names, tile_size, seed, reduction, fit)
 
 
 class _Run:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
-from landslide_mapper.models import fc_densenet
+from landslide_mapper.models import compact_unet, fc_densenet
 from rasterio.transform import from_origin
 from scipy.ndimage import gaussian_filter, label
 
@@ -74,3 +74,9 @@ def make_samples(tmp_path):
         return str(folder)
 
     return make
+
+
+@pytest.fixture
+def narrow(monkeypatch):
+    """Have the backbone "light" of the compact U-Net trained in a moment."""
+    monkeypatch.setitem(compact_unet.BACKBONES, "light", {"widths": [8, 8], "blocks": 1})

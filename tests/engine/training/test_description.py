@@ -14,7 +14,6 @@ from landslide_mapper.landslide_plugin.training.tiles import batches
 from landslide_mapper.landslide_plugin.training.tiles.augmentation import Augmentation
 from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from landslide_mapper.landslide_plugin.training.train_command import train
-from landslide_mapper.models import compact_unet
 from landslide_mapper.models.compact_unet import CompactUNet
 from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_card, load_model, save_model
@@ -58,20 +57,9 @@ def tiles_of(make_samples, run, monkeypatch):
     return make
 
 
-@pytest.fixture
-def narrow(monkeypatch):
-    """Have the backbone "light" of the compact U-Net trained in a moment."""
-    monkeypatch.setitem(compact_unet.BACKBONES, "light", {"widths": [8, 8], "blocks": 1})
-
-
 class TestCard:
     def test_it_says_what_was_said(self, make_samples, run):
-        said = {
-            "name": "valley",
-            "licence": "CC-BY-4.0",
-            "data": "A valley.",
-            "limits": "No fog.",
-        }
+        said = {"name": "valley", "licence": "CC-BY-4.0", "data": "A valley.", "limits": "No fog."}
         card = load_card(run(make_samples(train=4, validation=2), **said))
         assert (card.name, card.licence, card.limits) == ("valley", "CC-BY-4.0", ["No fog."])
         assert card.training["data"] == "A valley."

@@ -6,7 +6,6 @@ import pytest
 from landslide_mapper.landslide_plugin.answer import run_command
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.models import compact_unet
 from landslide_mapper.models.model_file import load_card
 
 COMMON = {
@@ -16,12 +15,6 @@ COMMON = {
     "epochs": 1,
     "device": "cpu",
 }
-
-
-@pytest.fixture
-def narrow(monkeypatch):
-    """Have the backbone "light" of the compact U-Net trained in a moment."""
-    monkeypatch.setitem(compact_unet.BACKBONES, "light", {"widths": [8, 8], "blocks": 1})
 
 
 def test_a_coarse_training_is_the_start_of_a_fine_one(make_samples, narrow, tmp_path):

@@ -136,11 +136,7 @@ def test_a_model_is_calibrated_on_validation_pixels_and_its_threshold_with_it(
     model, html = tmp_path / "m.safetensors", tmp_path / "m.html"
     events: list[dict[str, Any]] = []
     result = train(
-        samples=folder,
-        model=str(model),
-        html=str(html),
-        progress=Progress(events.append),
-        **FAST,
+        samples=folder, model=str(model), html=str(html), progress=Progress(events.append), **FAST
     )
     loaded = load_model(model)
     card, samples = loaded.card, SampleSet.read(folder)
@@ -228,17 +224,11 @@ BAD = {
     "samples_missing": ({"samples": "/nowhere"}, "not a folder of samples"),
     "band": ({"bands": ["slope", "swir1"]}, "no band swir1; they have slope, ndvi"),
     "band_twice": ({"bands": ["slope", "slope"]}, "named twice"),
-    "architecture": (
-        {"architecture": "tiramisu"},
-        'ARCHITECTURE is "tiramisu": choose one of ',
-    ),
+    "architecture": ({"architecture": "tiramisu"}, 'ARCHITECTURE is "tiramisu": choose one of '),
     "backbone": ({"backbone": "vgg16"}, "no backbone 'vgg16'"),
     "loss": ({"loss": "hinge"}, 'LOSS is "hinge": choose one of cross_entropy, '),
     "epochs": ({"epochs": -1}, "EPOCHS is -1: choose 0 or more"),
-    "learning_rate": (
-        {"learning_rate": 0.0},
-        "LEARNING_RATE is 0.0: choose more than 0 ",
-    ),
+    "learning_rate": ({"learning_rate": 0.0}, "LEARNING_RATE is 0.0: choose more than 0 "),
     "tile_size": ({"tile_size": 8}, "within 16 to 2048"),
     "device": ({"device": "tpu"}, 'DEVICE is "tpu": choose one of auto, cpu, cuda, mps'),
     "ending": ({"model": "m.pth"}, "must end in .safetensors"),

@@ -18,7 +18,6 @@ from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, Sample
 from landslide_mapper.landslide_plugin.training.judging.assessment import (
     assess,
     choose_examples,
-    highest,
     judge,
     shown_bands,
 )
@@ -171,7 +170,9 @@ BRIGHT: Any = BrightTask()  # a task that needs no training
 
 def assessed(tiles, batch_size=8):
     judged = judge(Bright(), BRIGHT, tiles, Progress(), batch_size)
-    return assess(Bright(), BRIGHT, tiles, judged, highest(judged), batch_size)
+    return assess(
+        Bright(), BRIGHT, tiles, judged, sum(judged, Scores()).best_threshold(), batch_size
+    )
 
 
 def test_assessment_counts_every_known_validation_pixel(make_samples):

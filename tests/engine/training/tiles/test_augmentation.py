@@ -115,14 +115,14 @@ def test_gamma_keeps_the_range_and_noise_the_mean():
     "name", ["red", "B04", "nir_2", "swir1_after", "pre_green", "nir_narrow", "Gray", "grey"]
 )
 def test_bands_of_light(name):
-    assert photometry.is_imagery(name) == (name != "Gray")
+    assert photometry.imagery([name]) == ([] if name == "Gray" else [0])
 
 
 @pytest.mark.parametrize(
     "name", ["slope", "thermal", "ndvi", "river_distance", "band_1", "red_soil", "elevation_2"]
 )
 def test_bands_of_something_else(name):
-    assert not photometry.is_imagery(name)
+    assert not photometry.imagery([name])
 
 
 def test_turning_by_angle_is_scipys(patch):
