@@ -12,6 +12,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.warp import transform
 
+from ..core.progress import Progress
 from ..raster.grid import Grid
 from .patches import Candidates
 from .splits import BLOCKS
@@ -100,6 +101,7 @@ def split_images(
     pixel: float,
     fractions: Sequence[float],
     seed: int,
+    progress: Progress,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
     """Assign images by the region that their centre lies in; see `split_by_blocks`.
 
@@ -113,6 +115,7 @@ def split_images(
         pixel: likewise; what overlaps by less than a quarter of it does not.
         fractions: shares of train, validation and test.
         seed: the same seed gives the same split.
+        progress: told how many are dropped.
 
     Returns:
         Index into `SPLITS` or `DROPPED`, and number of the block, each (n,), and the blocks' side
@@ -135,6 +138,8 @@ def split_images(
         return _draw(cells, block, measures, fractions, outcome, seed), block
 
     drawn, block, tiles = _largest(draw)
+    if dropped := int((drawn.split == DROPPED).sum()):
+        progress.message(f"{dropped} images overlap one of another split and are left out.")
     return drawn.split, block, tiles
 
 

@@ -92,7 +92,6 @@ class Cutter:
         Raises:
             InputError: there is no landslide.
         """
-        count = len(self.layers)
         self._hard_fraction = hardness.fraction
         self.candidates = [
             find_candidates(
@@ -100,11 +99,11 @@ class Cutter:
                 layer.area,
                 self.tile_size,
                 stride,
-                progress.part(index / count, (index + 1) / count),
+                part,
                 layer.alarms,
                 hardness.threshold,
             )
-            for index, layer in enumerate(self.layers)
+            for layer, part in zip(self.layers, progress.parts(len(self.layers)), strict=True)
         ]
         landslide, background = (
             sum(windows.pixels[kind] for windows in self.candidates) for kind in (0, 1)
@@ -188,12 +187,7 @@ class Cutter:
         require_splits(written, fractions)
 
     def _cut_background(
-        self,
-        split: Split,
-        index: int,
-        wanted: int,
-        random: np.random.Generator,
-        progress: Progress,
+        self, split: Split, index: int, wanted: int, random: np.random.Generator, progress: Progress
     ) -> int:
         """Write background patches, of train some by their false alarms; return how many."""
         name = SPLITS[index]
@@ -229,10 +223,7 @@ class Cutter:
         crs = self.layers[0].stack.grid.crs
         for layer, windows in zip(self.layers, self.candidates, strict=True):
             to_map = layer.stack.grid.transform
-            left, top = (
-                to_map.c + to_map.a * windows.columns,
-                to_map.f + to_map.e * windows.rows,
-            )
+            left, top = (to_map.c + to_map.a * windows.columns, to_map.f + to_map.e * windows.rows)
             right, bottom = left + to_map.a * self.tile_size, top + to_map.e * self.tile_size
             boxes = shapely.box(left, bottom, right, top)
             yield np.asarray(gpd.GeoSeries(boxes, crs=layer.stack.grid.crs).to_crs(crs))
@@ -371,5 +362,4 @@ def _by_weight(weights: NDArray[np.float64], rng: np.random.Generator) -> NDArra
     """
     drawn = np.log(rng.random(len(weights))) / np.where(weights > 0, weights, 1)
     order = np.argsort(-drawn, kind="stable")
-    heavy: NDArray[np.int64] = order[weights[order] > 0]
-    return heavy
+    return order[weights[order] > 0]

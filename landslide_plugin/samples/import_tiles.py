@@ -1,5 +1,6 @@
 """Import of plain image tiles, with masks or parted in two folders, as public data sets come."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,13 +22,7 @@ from .pairing import image_files, pair_files
 from .patches import numbered
 from .sample_set import BACKGROUND, IMAGE_LABELS, LANDSLIDE, SPLITS, SampleSet
 from .sample_writer import SampleWriter
-from .splits import (
-    BLOCKS,
-    BY_IMAGE,
-    require_splits,
-    split_at_random,
-    warn_of_shared_ground,
-)
+from .splits import BLOCKS, BY_IMAGE, require_splits, split_at_random, warn_of_shared_ground
 from .tile_files import TileHeader, read_header, read_tile
 
 ALIKE = 1.1
@@ -111,7 +106,11 @@ def find_tiles(
     _require_alike(tiles)
     if masks:
         rule = survey.rule(instances, progress)
-        tiles = tiles if rule == PLAIN else [_read_by(rule, tile) for tile in tiles]
+        if rule != PLAIN:
+            tiles = [
+                _counted(replace(tile, rule=rule), read_mask(tile.mask)) if tile.mask else tile
+                for tile in tiles
+            ]
     if images and not any(tile.holds for tile in tiles):
         raise InputError(f"No mask in {masks} has a landslide pixel (a value above 0).")
     return _draw(tiles, limit, seed, half=not masks)
@@ -166,6 +165,7 @@ class TileImport:
         for tile, index, number in progress.part(0.3, 1).track(assigned, len(tiles)):
             if index != DROPPED:
                 self._write(tile, SPLITS[index], int(number), writer)
+        before = sum(tile.landslide for tile in tiles), sum(tile.background for tile in tiles)
         names = {tile.header.crs.to_string() if tile.header.crs else None for tile in tiles}
         return writer.finish(
             split=kind,
@@ -174,7 +174,7 @@ class TileImport:
             resolution=_resolution(tiles, self.resolution, progress),
             crs=names.pop() if len(names) == 1 else None,
             sources=list(dict.fromkeys(filter(None, self.folders))),
-            before=None if by_image else _pixels(tiles),
+            before=None if by_image else before,
             progress=progress,
         )
 
@@ -210,10 +210,8 @@ class TileImport:
         landslide = [tile.landslide for tile in tiles]
         measures = np.stack([np.ones(len(tiles)), holds, landslide], axis=1)
         split, block, count = split_images(
-            outlines, measures, size * pixel, pixel, self.fractions, self.seed
+            outlines, measures, size * pixel, pixel, self.fractions, self.seed, progress
         )
-        if dropped := int((split == DROPPED).sum()):
-            progress.message(f"{dropped} images overlap one of another split and are left out.")
         return split, block, f"{BLOCKS} of {count * size} x {count * size} pixels"
 
     def _write(self, tile: Tile, split: str, block: int, writer: SampleWriter) -> None:
@@ -260,11 +258,7 @@ def _outline(header: TileHeader) -> shapely.Polygon:
 
 
 def _require_alike(tiles: Sequence[Tile]) -> None:
-    """Refuse images that hold numbers of several kinds, which are in other units.
-
-    Raises:
-        InputError: they do.
-    """
+    """Refuse images that hold numbers of several kinds, which are in other units."""
     first = tiles[0]
     for tile in tiles:
         if tile.header.numbers != first.header.numbers:
@@ -331,18 +325,18 @@ def _tile(
             f"({', '.join(bands)}): name each band of the images."
         )
     source = image.relative_to(root).as_posix()
+    tile = Tile(
+        image=image,
+        mask=mask,
+        rule=PLAIN,
+        header=header,
+        background=0,
+        landslide=0,
+        source=source,
+        holds=holds,
+    )
     if mask is None:
-        pixels = 0 if holds else header.shape[0] * header.shape[1]
-        return Tile(
-            image=image,
-            mask=None,
-            rule=PLAIN,
-            header=header,
-            background=pixels,
-            landslide=0,
-            source=source,
-            holds=holds,
-        )
+        return tile if holds else replace(tile, background=math.prod(header.shape))
     shape = read_header(mask, "mask", 1).shape
     if shape != header.shape:
         raise InputError(
@@ -351,36 +345,13 @@ def _tile(
         )
     marked = read_mask(mask)
     survey.add(marked)
-    return _counted(
-        Tile(
-            image=image,
-            mask=mask,
-            rule=PLAIN,
-            header=header,
-            background=0,
-            landslide=0,
-            source=source,
-            holds=holds,
-        ),
-        marked,
-    )
-
-
-def _read_by(rule: MaskRule, tile: Tile) -> Tile:
-    """Return a tile whose mask is read by another rule."""
-    if tile.mask is None:
-        return tile
-    return _counted(replace(tile, rule=rule), read_mask(tile.mask))
+    return _counted(tile, marked)
 
 
 def _counted(tile: Tile, pixels: MaskPixels) -> Tile:
     landslide, valid = tile.rule.apply(pixels)
     count = int(landslide.sum())
     return replace(tile, landslide=count, background=int(valid.sum()) - count, holds=count > 0)
-
-
-def _pixels(tiles: Sequence[Tile]) -> tuple[int, int]:
-    return sum(tile.landslide for tile in tiles), sum(tile.background for tile in tiles)
 
 
 def _draw(tiles: list[Tile], limit: int, seed: int, half: bool) -> list[Tile]:

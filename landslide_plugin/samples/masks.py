@@ -54,8 +54,7 @@ class MaskPixels:
         """Which pixels are not transparent."""
         if self.alpha is None:
             return np.ones(self.value.shape, bool)
-        opaque: Flags = self.alpha >= _OPAQUE
-        return opaque
+        return self.alpha >= _OPAQUE
 
 
 @dataclass(frozen=True)
@@ -252,14 +251,8 @@ def _of_bands(
         value = np.where(valid, value, 0)
     if valid is None:
         valid = np.ones(value.shape, bool)
-    return MaskPixels(
-        value=value,
-        number=value,
-        valid=valid,
-        hue=None,
-        alpha=alpha,
-        lossy=path.suffix.lower() in LOSSY,
-    )
+    lossy = path.suffix.lower() in LOSSY
+    return MaskPixels(value=value, number=value, valid=valid, alpha=alpha, lossy=lossy)
 
 
 def _of_colours(colours: NDArray[np.uint8], number: NDArray[Any], path: Path) -> MaskPixels:

@@ -257,13 +257,7 @@ def _of_manifest(values: dict[str, Any]) -> dict[str, Any]:
     names = {item.name for item in fields(SampleSet)} - {"folder", "further"}
     result = {key: value for key, value in values.items() if key in names}
     result["samples"] = [
-        Sample(
-            **{
-                **item,
-                "window": tuple(item["window"]),
-                "blocks": tuple(item.get("blocks", ())),
-            }
-        )
+        Sample(**{**item, "window": tuple(item["window"]), "blocks": tuple(item.get("blocks", ()))})
         for item in values["samples"]
     ]
     return result

@@ -180,18 +180,10 @@ class SampleWriter:
         before: tuple[int, int] | None = None,
         progress: Progress,
     ) -> SampleSet:
-        """Write the manifest and tell the counts.
+        """Write the manifest, with what `SampleSet` tells, and tell the counts.
 
-        Args:
-            split: as in `SampleSet`, like all that is not named here.
-            seed: likewise.
-            tile_size: likewise.
-            resolution: likewise.
-            crs: likewise.
-            sources: likewise.
-            before: landslide and background pixels of all that the patches were drawn from; None
-                where not known.
-            progress: told of the counts.
+        `before` are landslide and background pixels of all that the patches were drawn from; None
+        where not known.
 
         Raises:
             InputError: a band is nodata in all of the train patches.

@@ -22,14 +22,7 @@ from .patches import LEAST_LABELLED
 from .sample_set import BACKGROUND, LANDSLIDE, SPLITS, UNKNOWN
 from .sample_writer import SampleWriter
 from .scenes import split_by_scene
-from .splits import (
-    BLOCKS,
-    BY_PATCH,
-    SCENES,
-    require_splits,
-    split_at_random,
-    warn_of_shared_ground,
-)
+from .splits import BLOCKS, BY_PATCH, SCENES, require_splits, split_at_random, warn_of_shared_ground
 
 ANSWERS = {
     **dict.fromkeys(("yes", "y", "true", "t", "1", "1.0"), True),
@@ -148,8 +141,6 @@ def cut_sites(
         InputError: a split lacks one kind.
     """
     index, block, kind = _shared_out(sites, grid, split, fractions, seed, progress)
-    if dropped := int((index == DROPPED).sum()):
-        progress.message(f"{dropped} images overlap one of another split and are left out.")
     written = {flag: [0] * len(SPLITS) for flag in (True, False)}
     shared = zip(sites, index, block, strict=True)
     for site, part, number in progress.track(shared, len(sites)):
@@ -228,7 +219,8 @@ def _consistent(
     """Leave out images labelled no in which there is a place labelled yes."""
     tree = shapely.STRtree(np.asarray(landslides))
     # neighbouring polygons share a line, and their images the pixels on it
-    inner = _shrunk(sites, 1.0, grid)
+    outlines = np.array([site.outline for site in sites])
+    inner = shapely.buffer(outlines, -abs(grid.transform.a), join_style="mitre")
     kept = [
         site
         for site, part in zip(sites, inner, strict=True)
@@ -264,16 +256,10 @@ def _shared_out(
     side = float(np.median(sides))
     pixel = abs(grid.transform.a)
     measures = np.stack([np.ones(len(sites)), holds, 1 - holds], axis=1)
-    index, block, count = split_images(outlines, measures, side * pixel, pixel, fractions, seed)
+    index, block, count = split_images(
+        outlines, measures, side * pixel, pixel, fractions, seed, progress
+    )
     return index, block, f"{BLOCKS} of {count * side:.0f} x {count * side:.0f} pixels"
-
-
-def _shrunk(sites: Sequence[Site], pixels: float, grid: Grid) -> NDArray[np.object_]:
-    """Return the outlines smaller by some pixels on each side."""
-    outlines = np.array([site.outline for site in sites])
-    distance = -pixels * abs(grid.transform.a)
-    inner: NDArray[np.object_] = shapely.buffer(outlines, distance, join_style="mitre")
-    return inner
 
 
 def _write(site: Site, split: str, block: int, writer: SampleWriter) -> bool:

@@ -5,6 +5,7 @@ import pytest
 import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.samples.blocks import (
     DROPPED,
@@ -97,7 +98,7 @@ def test_no_train_image_touches_one_that_judges(seed, count):
     corners = random.uniform(0, 1000, (count, 2))
     outlines = shapely.box(*corners.T, *(corners + random.uniform(40, 90, (count, 2))).T)
     measures = np.stack([np.ones(count), random.random(count) < 0.5], axis=1)
-    split, block, _ = split_images(outlines, measures, 64, 1, (0.6, 0.2, 0.2), seed)
+    split, block, _ = split_images(outlines, measures, 64, 1, (0.6, 0.2, 0.2), seed, Progress())
     assert len(split) == len(block) == count
     for index in (1, 2):
         others = outlines[(split != index) & (split != DROPPED)]

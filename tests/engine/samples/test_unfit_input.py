@@ -46,22 +46,14 @@ def test_bad_input(tmp_path, stack, landslides, make_raster, make_polygons, squa
         (GridError, "does not overlap", {**both, "landslides": mask}),
         (InputError, "holds no polygon", {**both, "landslides": point}),
         (GridError, "lies outside the stack", {**both, "area": far}),
-        (
-            InputError,
-            "stride of 64 pixels is longer",
-            {**both, "stride": 64},
-        ),
+        (InputError, "stride of 64 pixels is longer", {**both, "stride": 64}),
         (InputError, "TILE_SIZE is 4: choose from 16 to 2048 pixels", {**both, "tile_size": 4}),
         (InputError, "BACKGROUND is -1: choose 0 or more", {**both, "background": -1}),
         (InputError, "HARD_SHARE is 2: choose from 0 to 1", {**both, "hard_share": 2}),
         (InputError, "false alarms gone.tif does not", {**both, "hard_negatives": "gone.tif"}),
         (InputError, "The band b is nodata wherever", {**both, "stack": empty}),
         (InputError, 'SPLIT is "kfold": choose one of blocks, random', {**both, "split": "kfold"}),
-        (
-            InputError,
-            "VALIDATION is 0: choose more than 0 ",
-            {**both, "validation": 0},
-        ),
+        (InputError, "VALIDATION is 0: choose more than 0 ", {**both, "validation": 0}),
     ]
     for error, match, options in cases:
         refused(tmp_path, error, match, **options)
