@@ -1,6 +1,6 @@
 """The layers that a model wants, derived from what is given."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
@@ -46,7 +46,7 @@ class Derivation:
     origin: Provenance = NO_ORIGIN
 
 
-@dataclass
+@dataclass(frozen=True)
 class Derived:
     """What has been derived.
 
@@ -58,9 +58,9 @@ class Derived:
     """
 
     layers: list[str]
-    attributes: list[str] = field(default_factory=list)
-    terrain: str = ""
-    steps: list[str] = field(default_factory=list)
+    attributes: list[str]
+    terrain: str
+    steps: list[str]
 
 
 def derive(
@@ -79,151 +79,142 @@ def derive(
     Raises:
         InputError: a layer is unfit, such as a geology without any of the model's classes.
     """
-    result = Derived([image])
+    work = _Work(image, given, wanted, settings, folder)
+    layers, attributes, terrain = [image], [], ""
     if wanted.terrain:
-        _terrain(result, given, wanted, settings, folder, progress.part(0.0, 0.3))
+        terrain = work.terrain(progress.part(0.0, 0.3))
+        attributes.append(terrain)
+        if wanted.terrain_in_model:
+            layers.append(terrain)
     if wanted.indices:
-        indices = spectralindices(
-            input=image,
-            output=str(folder / "indices.tif"),
-            indices=wanted.indices,
+        layers.append(work.indices(progress.part(0.3, 0.4)))
+    if wanted.rivers:
+        rivers = given.rivers or work.streams(progress.part(0.4, 0.7))
+        metres = work.distance(rivers, RIVERS, progress.part(0.7, 0.8))
+        attributes.append(metres)
+        if wanted.rivers_in_model:
+            layers.append(metres)
+    if wanted.faults:
+        layers.append(work.distance(given.faults, FAULTS, progress.part(0.8, 0.9)))
+    if wanted.geology:
+        layers.append(work.lithology(progress.part(0.9, 1.0)))
+    return Derived(layers, attributes, terrain, work.steps)
+
+
+class _Work:
+    """Derives one layer after the other into a folder; `steps` says of each what was done."""
+
+    def __init__(
+        self, image: str, given: Given, wanted: Plan, settings: Derivation, folder: Path
+    ) -> None:
+        self._image, self._given, self._wanted = image, given, wanted
+        self._settings, self._folder = settings, folder
+        self.steps: list[str] = []
+
+    def terrain(self, progress: Progress) -> str:
+        wanted, settings = self._wanted, self._settings
+        derived = terrainfactors(
+            input=self._given.dem,
+            output=self._path("terrain.tif"),
+            factors=wanted.terrain,
+            radii=wanted.radii,
+            smoothing=settings.smoothing,
+            z_unit=settings.z_unit,
+            fill=settings.fill,
+            origin=settings.origin,
+            progress=progress,
+        )
+        smoothed = f"smoothed by {settings.smoothing:g} m" if settings.smoothing else "not smoothed"
+        use = "" if wanted.terrain_in_model else ", for the attributes alone"
+        self.steps.append(f"From the DEM, {smoothed}: {wanted.of_the_dem}{use}.")
+        return str(derived["output"])
+
+    def indices(self, progress: Progress) -> str:
+        settings = self._settings
+        derived = spectralindices(
+            input=self._image,
+            output=self._path("indices.tif"),
+            indices=self._wanted.indices,
             sensor=settings.sensor,
             fill=settings.fill,
             scale=settings.scale,
             offset=settings.offset,
             origin=settings.origin,
-            progress=progress.part(0.3, 0.4),
+            progress=progress,
         )
-        result.layers.append(indices["output"])
-        result.steps.append(f"From the image: {', '.join(wanted.indices)}.")
-    if wanted.rivers:
-        rivers = given.rivers or _streams(result, given, settings, folder, progress.part(0.4, 0.7))
-        metres = _distance(result, rivers, RIVERS, image, settings, folder, progress.part(0.7, 0.8))
-        result.attributes.append(metres)
-        if wanted.rivers_in_model:
-            result.layers.append(metres)
-    if wanted.faults:
-        part = progress.part(0.8, 0.9)
-        result.layers.append(_distance(result, given.faults, FAULTS, image, settings, folder, part))
-    if wanted.geology:
-        part = progress.part(0.9, 1.0)
-        result.layers.append(_lithology(result, given, wanted, image, settings, folder, part))
-    return result
+        self.steps.append(f"From the image: {', '.join(self._wanted.indices)}.")
+        return str(derived["output"])
 
-
-def _terrain(
-    result: Derived,
-    given: Given,
-    wanted: Plan,
-    settings: Derivation,
-    folder: Path,
-    progress: Progress,
-) -> None:
-    result.terrain = terrainfactors(
-        input=given.dem,
-        output=str(folder / "terrain.tif"),
-        factors=wanted.terrain,
-        radii=wanted.radii,
-        smoothing=settings.smoothing,
-        z_unit=settings.z_unit,
-        fill=settings.fill,
-        origin=settings.origin,
-        progress=progress,
-    )["output"]
-    smoothed = f"smoothed by {settings.smoothing:g} m" if settings.smoothing else "not smoothed"
-    use = "" if wanted.terrain_in_model else ", for the attributes alone"
-    result.steps.append(f"From the DEM, {smoothed}: {wanted.of_the_dem}{use}.")
-    result.attributes.append(result.terrain)
-    if wanted.terrain_in_model:
-        result.layers.append(result.terrain)
-
-
-def _streams(
-    result: Derived, given: Given, settings: Derivation, folder: Path, progress: Progress
-) -> str:
-    lines = streams(
-        input=given.dem,
-        output=str(folder / "streams.gpkg"),
-        min_area=settings.stream_area,
-        z_unit=settings.z_unit,
-        fill=settings.fill,
-        origin=settings.origin,
-        progress=progress,
-    )
-    result.steps.append(
-        f"From the DEM: {lines['count']:,} streams that drain {settings.stream_area:g} km2 or "
-        "more, since no rivers were given."
-    )
-    return str(lines["output"])
-
-
-def _distance(
-    result: Derived,
-    lines: str,
-    name: str,
-    image: str,
-    settings: Derivation,
-    folder: Path,
-    progress: Progress,
-) -> str:
-    output = str(folder / f"{name}.tif")
-    distance(
-        input=lines,
-        reference=image,
-        output=output,
-        name=name,
-        origin=settings.origin,
-        progress=progress,
-    )
-    result.steps.append(f"The distance to {name.removesuffix('_distance')}s.")
-    return output
-
-
-def _lithology(
-    result: Derived,
-    given: Given,
-    wanted: Plan,
-    image: str,
-    settings: Derivation,
-    folder: Path,
-    progress: Progress,
-) -> str:
-    """Derive the classes, those that the model wants and that don't occur too: the stack has 0."""
-    lithology = classes(
-        input=given.geology,
-        field=settings.geology_field,
-        reference=image,
-        output=str(folder / f"{GEOLOGY}.tif"),
-        name=GEOLOGY,
-        origin=settings.origin,
-        progress=progress,
-    )
-    names = {int(code): label for code, label in lithology["classes"].items()}
-    code_of = {class_band(GEOLOGY, code, label): code for code, label in names.items()}
-    absent = [band for band in wanted.geology if band not in code_of]
-    learnt = ", ".join(map(_label, wanted.geology))
-    if len(absent) == len(wanted.geology):
-        raise InputError(
-            f"The geology {given.geology} holds none of the classes that the model knows "
-            f"({learnt}), but {', '.join(names.values())}: choose the field that holds those, or "
-            "name its classes so."
+    def streams(self, progress: Progress) -> str:
+        settings = self._settings
+        lines = streams(
+            input=self._given.dem,
+            output=self._path("streams.gpkg"),
+            min_area=settings.stream_area,
+            z_unit=settings.z_unit,
+            fill=settings.fill,
+            origin=settings.origin,
+            progress=progress,
         )
-    unused = (code for code in count(1) if code not in names)
-    with rasterio.open(lithology["output"], "r+") as raster:
-        tags = {f"class_{next(unused)}": _label(band) for band in absent}
-        raster.update_tags(1, **tags)
-        blocks = (raster.read(1, window=window) for _, window in raster.block_windows(1))
-        seen = set(np.concatenate([np.unique(block) for block in blocks]).tolist())
-    unknown = {code for band, code in code_of.items() if band not in wanted.geology} & seen
-    if unknown:
-        progress.warning(
-            f"The model knows the classes {learnt}, but the geology here holds "
-            f"{', '.join(names[code] for code in sorted(unknown))} too, on which it was not "
-            "trained: there all of its own are 0."
+        self.steps.append(
+            f"From the DEM: {lines['count']:,} streams that drain {settings.stream_area:g} km2 or "
+            "more, since no rivers were given."
         )
-    held = ", ".join(names[code] for code in sorted(seen & names.keys()))
-    result.steps.append(f"Lithology: {held}.")
-    return str(lithology["output"])
+        return str(lines["output"])
+
+    def distance(self, lines: str, name: str, progress: Progress) -> str:
+        derived = distance(
+            input=lines,
+            reference=self._image,
+            output=self._path(f"{name}.tif"),
+            name=name,
+            origin=self._settings.origin,
+            progress=progress,
+        )
+        self.steps.append(f"The distance to {name.removesuffix('_distance')}s.")
+        return str(derived["output"])
+
+    def lithology(self, progress: Progress) -> str:
+        """Derive the classes, those that the model wants and that don't occur too: as 0."""
+        wanted, geology = self._wanted.geology, self._given.geology
+        lithology = classes(
+            input=geology,
+            field=self._settings.geology_field,
+            reference=self._image,
+            output=self._path(f"{GEOLOGY}.tif"),
+            name=GEOLOGY,
+            origin=self._settings.origin,
+            progress=progress,
+        )
+        names = {int(code): label for code, label in lithology["classes"].items()}
+        code_of = {class_band(GEOLOGY, code, label): code for code, label in names.items()}
+        absent = [band for band in wanted if band not in code_of]
+        learnt = ", ".join(map(_label, wanted))
+        if len(absent) == len(wanted):
+            raise InputError(
+                f"The geology {geology} holds none of the classes that the model knows ({learnt}), "
+                f"but {', '.join(names.values())}: choose the field that holds those, or name its "
+                "classes so."
+            )
+        unused = (code for code in count(1) if code not in names)
+        with rasterio.open(lithology["output"], "r+") as raster:
+            tags = {f"class_{next(unused)}": _label(band) for band in absent}
+            raster.update_tags(1, **tags)
+            blocks = (raster.read(1, window=window) for _, window in raster.block_windows(1))
+            seen = set(np.concatenate([np.unique(block) for block in blocks]).tolist())
+        unknown = {code for band, code in code_of.items() if band not in wanted} & seen
+        if unknown:
+            progress.warning(
+                f"The model knows the classes {learnt}, but the geology here holds "
+                f"{', '.join(names[code] for code in sorted(unknown))} too, on which it was not "
+                "trained: there all of its own are 0."
+            )
+        held = ", ".join(names[code] for code in sorted(seen & names.keys()))
+        self.steps.append(f"Lithology: {held}.")
+        return str(lithology["output"])
+
+    def _path(self, name: str) -> str:
+        return str(self._folder / name)
 
 
 def _label(band: str) -> str:

@@ -149,8 +149,17 @@ def map(
             origin=origin,
             progress=progress.part(0.45, 0.9),
         )
-        attributes = _attributes(derived, folder, progress.part(0.9, 0.93))
-        counted = _outlined(drawn, attributes, progress.part(0.93, 0.98 if html else 1.0))
+        counted = vectorize(
+            input=drawn.probability,
+            output=drawn.inventory,
+            min_area=min_area,
+            factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
+            model=card.name,
+            date=scene.date,
+            fill="keep",
+            origin=origin,
+            progress=progress.part(0.93, 0.98 if html else 1.0),
+        )
         if html:
             write_report(html, map_report(drawn, heard.warnings))
             progress.update(1.0)
@@ -221,21 +230,6 @@ def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:
     )
     progress.update(1.0)
     return str(stacked["output"])
-
-
-def _outlined(drawn: Mapped, attributes: str, progress: Progress) -> dict[str, Any]:
-    """Return what `vectorize` makes of the probability."""
-    return vectorize(
-        input=drawn.probability,
-        output=drawn.inventory,
-        min_area=drawn.min_area,
-        factors=attributes,
-        model=drawn.chosen.card.name,
-        date=drawn.date,
-        fill="keep",
-        origin=drawn.origin,
-        progress=progress,
-    )
 
 
 def _ground(stacked: Mapping[str, Any], terrain: str) -> str:

@@ -18,7 +18,7 @@ a number where the default is one. A path begins with one of the folders, or is 
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -30,8 +30,6 @@ WORK, DATA, RECIPE = "{work}", "{data}", "{recipe}"
 """What stands for folders, at the beginning of a path."""
 NESTED = "recipe"
 """The command that runs recipes, which is no step of one."""
-
-
 Value = str | int | float
 _NAME = re.compile(r"\{(\w+)\}")
 
@@ -161,27 +159,36 @@ def _given(defaults: dict[str, Value], values: Sequence[str], path: Path) -> dic
 
 def _with_values(item: Any, values: Mapping[str, Value]) -> Any:
     """Return a parameter, or all in a list or an object, with values instead of their names."""
-    if isinstance(item, dict):
-        return {key: _with_values(value, values) for key, value in item.items()}
-    if isinstance(item, list):
-        return [_with_values(value, values) for value in item]
-    if not isinstance(item, str):
-        return item
-    whole = _NAME.fullmatch(item)
-    if whole and whole[1] in values:
-        return values[whole[1]]
-    return _NAME.sub(lambda name: str(values.get(name[1], name[0])), item)
+
+    def put(text: str) -> Value:
+        whole = _NAME.fullmatch(text)
+        if whole and whole[1] in values:
+            return values[whole[1]]
+        return _NAME.sub(lambda name: str(values.get(name[1], name[0])), text)
+
+    return _changed(item, put)
 
 
 def _filled(item: Any, folders: Mapping[str, Path | None]) -> Any:
     """Return a parameter, or all in a list or an object, with a folder at a path's beginning."""
+
+    def put(text: str) -> str:
+        for name, folder in folders.items():
+            if text.startswith(name):
+                if folder is None:
+                    raise InputError(
+                        f"The recipe reads {text}: name the folder of its data (DATA)."
+                    )
+                return str(folder) + text.removeprefix(name)
+        return text
+
+    return _changed(item, put)
+
+
+def _changed(item: Any, change: Callable[[str], Value]) -> Any:
+    """Return a parameter with all texts in it changed, those in lists and objects too."""
     if isinstance(item, dict):
-        return {key: _filled(value, folders) for key, value in item.items()}
+        return {key: _changed(value, change) for key, value in item.items()}
     if isinstance(item, list):
-        return [_filled(value, folders) for value in item]
-    for name, folder in folders.items():
-        if isinstance(item, str) and item.startswith(name):
-            if folder is None:
-                raise InputError(f"The recipe reads {item}: name the folder of its data (DATA).")
-            return str(folder) + item.removeprefix(name)
-    return item
+        return [_changed(value, change) for value in item]
+    return change(item) if isinstance(item, str) else item

@@ -95,9 +95,6 @@ def _require_same_data(given: Path | None, noted: object, work: Path) -> None:
     """Refuse to go on with other data than those of the steps that are done.
 
     Those of a folder that is gone are taken to have moved.
-
-    Raises:
-        InputError: both folders are there.
     """
     if given is None or not isinstance(noted, str) or not Path(noted).is_dir():
         return

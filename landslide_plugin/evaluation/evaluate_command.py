@@ -76,6 +76,8 @@ def evaluate(
     paths = [predicted] if isinstance(predicted, str) else predicted
     if not paths:
         raise InputError("There is no map to judge: choose at least one.")
+    several = len(paths) > 1
+    roles = [f"predicted map {Path(path).stem}" if several else "predicted map" for path in paths]
     with ExitStack() as files:
         partial = {
             key: files.enter_context(whole_file(path))
@@ -84,16 +86,17 @@ def evaluate(
         }
         *looking, last = notes.part(0, 0.1).parts(len(paths) + 1)
         layers = [
-            Layer.open(path, _role(path, paths), files, part)
-            for path, part in zip(paths, looking, strict=True)
+            Layer.open(path, role, files, part)
+            for path, role, part in zip(paths, roles, looking, strict=True)
         ]
         truth = Layer.open(reference, REFERENCE, files, last)
         limits = Layer.polygons(area, AREA, notes) if area else None
         grid = common_grid(layers, truth, limits, notes)
         window = evaluated_window(grid, limits)
         tell_metres(grid.part(window), notes, "the side of the blocks for intervals")
-        background = _open_image(image, files)
-        if background is not None:
+        background = None
+        if image:
+            background = files.enter_context(Source.open(image, what="image"))
             require_grids_overlap(background.grid, image, grid)
         *readers, truth_reader = (
             layer.on(grid, window, threshold, notes) for layer in (*layers, truth)
@@ -120,14 +123,6 @@ def evaluate(
             write_table(partial["csv"], maps)
         progress.update(1)
     return {"html": html, "json": json, "csv": csv, **numbers_of(comparison, maps[0])}
-
-
-def _role(path: str, paths: list[str]) -> str:
-    return "predicted map" if len(paths) == 1 else f"predicted map {Path(path).stem}"
-
-
-def _open_image(path: str, files: ExitStack) -> Source | None:
-    return files.enter_context(Source.open(path, what="image")) if path else None
 
 
 def _judge(

@@ -90,8 +90,7 @@ def area_edges(comparison: Comparison) -> np.ndarray:
         return np.array([1.0, 10.0])
     low = np.floor(np.log10(areas.min()) * _BINS_A_DECADE)
     high = np.floor(np.log10(areas.max()) * _BINS_A_DECADE) + 1
-    edges: np.ndarray = 10 ** (np.arange(low, high + 1) / _BINS_A_DECADE)
-    return edges
+    return 10 ** (np.arange(low, high + 1) / _BINS_A_DECADE)
 
 
 def draw_area_frequency(comparison: Comparison, maps: list[tuple[str, str]]) -> "Figure":

@@ -184,8 +184,7 @@ class Layer:
     @property
     def frame(self) -> gpd.GeoDataFrame:
         """The polygons of a layer that is no raster."""
-        frame: gpd.GeoDataFrame = self.data
-        return frame
+        return self.data
 
     def on(self, grid: Grid, window: Window, threshold: float | None, progress: Progress) -> Reader:
         """Return the map on a grid, and tell what was done to bring it there.

@@ -7,12 +7,7 @@ from ..raster.source import Source
 from ..reports.page import png, provenance, render
 from .compare import Comparison, Result
 from .error_map import draw_error_map
-from .figures import (
-    draw_area_frequency,
-    draw_precision_recall,
-    draw_reliability,
-    draw_thresholds,
-)
+from .figures import draw_area_frequency, draw_precision_recall, draw_reliability, draw_thresholds
 from .intervals import DRAWS, FEWEST_BLOCKS, Interval
 from .scores import SCORES, SIZES, Values
 

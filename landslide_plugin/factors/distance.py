@@ -284,7 +284,7 @@ def _on_the_ground(
         return _on_the_ground(empty, around, inner, limit)
     if not len(rows):
         return np.where(empty[inner], limit, 0).astype(np.float32)
-    here = positions.window(_window_of(inner))
+    here = positions.window(Window.from_slices(*inner))
     number = np.zeros(empty.shape, np.int32)
     number[rows, columns] = np.arange(len(rows))
     straight = here - touched[number[_nearest_in_the_plane(empty, around, inner)]]
@@ -345,11 +345,6 @@ def _middle(part: Inner) -> tuple[Floats, Floats]:
     """Return the row and the column in the middle."""
     row, column = (np.array([(side.start + side.stop - 1) / 2]) for side in part)
     return row, column
-
-
-def _window_of(part: Inner) -> Window:
-    rows, columns = part
-    return Window.from_slices(rows, columns)
 
 
 def _inner(block: Block) -> Inner:

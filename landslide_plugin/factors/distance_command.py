@@ -59,11 +59,7 @@ def distance(
         grid = raster.grid
     tell_metres(grid, progress)
     geometries = read_shapes(
-        input,
-        "input",
-        crs=grid.crs,
-        kinds=("LineString", "Polygon", "Point"),
-        progress=progress,
+        input, "input", crs=grid.crs, kinds=("LineString", "Polygon", "Point"), progress=progress
     )
     parts = shapely.get_parts(geometries)  # small ones are found where they lie
     features = Shapes(all_round(parts, grid))

@@ -67,10 +67,9 @@ def mosaic(
     _require_lasting(tiles)
     keys = list(dict.fromkeys(assets)) or [""]
     files: dict[str, list[Named]] = {}
-    for number, key in enumerate(keys):
+    for key, part in zip(keys, progress.parts(len(keys)), strict=True):
         files[key] = [*_named(input, key), *map(Named, tiles)]
         if missing == "nodata":
-            part = progress.part(number / len(keys), (number + 1) / len(keys))
             files[key] = _whole(files[key], part)
         if zone:
             files[key] = _of_zone(files[key], zone)
@@ -93,11 +92,7 @@ def mosaic(
 
 
 def _named(name: str, asset: str) -> list[Named]:
-    """Return the files that INPUT names.
-
-    Raises:
-        InputError: it names none.
-    """
+    """Return the files that INPUT names."""
     if not name:
         return []
     named = tiles_of(name, asset)
@@ -133,11 +128,7 @@ def _of_zone(files: Sequence[Named], zone: str) -> list[Named]:
 
 
 def _require_lasting(tiles: Sequence[str]) -> None:
-    """Refuse views that QGIS lays over files for one run.
-
-    Raises:
-        InputError: a tile is one.
-    """
+    """Refuse views that QGIS lays over files for one run."""
     for path in tiles:
         if not Path(path).is_file():
             continue
@@ -152,7 +143,7 @@ def _require_lasting(tiles: Sequence[str]) -> None:
 def _whole(files: Sequence[Named], progress: Progress) -> list[Named]:
     """Return the files that can be read to their last pixel; warn of the others."""
     whole, left_out = [], []
-    for number, file in enumerate(files, start=1):
+    for file in progress.track(files, len(files)):
         try:
             with Source.open(file.path, what="file") as source:
                 for window in source.grid.windows(_MEGABYTES, len(source.bands)):
@@ -160,7 +151,6 @@ def _whole(files: Sequence[Named], progress: Progress) -> list[Named]:
             whole.append(file)
         except InputError as error:
             left_out.append(str(error))
-        progress.update(number / len(files))
     if left_out:
         more = f" And {len(left_out) - _MOST_TOLD} more." if len(left_out) > _MOST_TOLD else ""
         progress.warning(
@@ -171,11 +161,7 @@ def _whole(files: Sequence[Named], progress: Progress) -> list[Named]:
 
 
 def _day(file: Named) -> str:
-    """Return the day of a file's scene, as yyyymmdd.
-
-    Raises:
-        InputError: nothing tells it.
-    """
+    """Return the day of a file's scene, as yyyymmdd."""
     day = file.day.replace("-", "")
     if not day:
         with Source.open(file.path, what="file") as source:

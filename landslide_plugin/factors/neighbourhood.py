@@ -22,12 +22,7 @@ FLAT_ASPECT = -1.0
 
 NOTHING: Floats = np.empty(0, np.float32)
 
-_CORNERS = (
-    (0, (1, 2), (3, 6)),
-    (2, (1, 0), (5, 8)),
-    (6, (7, 8), (3, 0)),
-    (8, (7, 6), (5, 2)),
-)
+_CORNERS = ((0, (1, 2), (3, 6)), (2, (1, 0), (5, 8)), (6, (7, 8), (3, 0)), (8, (7, 6), (5, 2)))
 """Corner of a window, the two cells beyond it in its row, and in its column, nearest first."""
 
 

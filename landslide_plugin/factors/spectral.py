@@ -238,11 +238,7 @@ def derive(
 
 
 def _given(layers: LayerStack, numbers: Mapping[str, int], what: str) -> dict[str, int]:
-    """Return which of the layers' bands are given by number; opacity counts, but is none of them.
-
-    Raises:
-        InputError: a number that is no band's.
-    """
+    """Return which of the layers' bands are given by number; opacity counts, but is none."""
     indices: dict[int, int] = {}
     before = 0
     last: DatasetReader | None = None

@@ -4,7 +4,7 @@ Each landslide is looked at by itself, in the window of pixels around it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -17,14 +17,7 @@ from ..core.progress import Progress
 from ..raster import Grid
 from ..raster.surface import Pixels
 from .polygons import junctions, neighbours
-from .watershed import (
-    RUNOUT,
-    SOURCE,
-    basins,
-    distance_to_edge,
-    smooth,
-    source_and_runout,
-)
+from .watershed import RUNOUT, SOURCE, basins, distance_to_edge, smooth, source_and_runout
 
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
@@ -132,24 +125,6 @@ def has_heights(inside: Mask, layers: Layers) -> bool:
     return ELEVATION not in layers or bool(layers[ELEVATION][1][inside].all())
 
 
-@dataclass
-class _Collected:
-    polygons: list[shapely.Polygon] = field(default_factory=list)
-    origin: list[int] = field(default_factory=list)
-    slide: list[int] = field(default_factory=list)
-    part: list[str | None] = field(default_factory=list)
-    whole: list[bool] = field(default_factory=list)
-
-    def add(
-        self, polygon: shapely.Polygon, origin: int, slide: int, part: str | None, whole: bool
-    ) -> None:
-        self.polygons.append(polygon)
-        self.origin.append(origin)
-        self.slide.append(slide)
-        self.part.append(part)
-        self.whole.append(whole)
-
-
 def divide(
     polygons: NDArray[np.object_],
     divider: Divider,
@@ -168,7 +143,7 @@ def divide(
             that are not `whole`, 0 outside; and the window's layers.
         progress: told of each landslide.
     """
-    divided = _Collected()
+    divided: list[tuple[shapely.Polygon, int, int, str | None, bool]] = []
     slides = pieces = too_large = unknown = 0
     for index, polygon in enumerate(polygons):
         left, top, right, bottom = (int(edge) for edge in polygon.bounds)
@@ -188,24 +163,25 @@ def divide(
             unknown += not has_heights(inside, layers)
         kinds = np.unique(labels[labels > 0])
         if len(kinds) < 2:
-            divided.add(polygon, index, slides + 1, None, True)
+            divided.append((polygon, index, slides + 1, None, True))
             slides += 1
         else:
             numbers = np.append(0, np.searchsorted(kinds, np.arange(1, kinds[-1] + 1)) + 1)[labels]
             for piece, kind in zip(traced(numbers, window), kinds.tolist(), strict=True):
                 paired = kind ^ 1 in kinds
                 part = PART_NAMES[SOURCE + kind % 2] if paired else None
-                divided.add(piece, index, slides + kind // 2, part, False)
+                divided.append((piece, index, slides + kind // 2, part, False))
             measure(np.where(labels > 0, numbers + pieces, 0), read(window, None))
             pieces += len(kinds)
             slides += int(kinds[-1]) // 2
         progress.update((index + 1) / len(polygons))
+    pieces_of, origin, slide, part_of, whole = zip(*divided, strict=True) if divided else [()] * 5
     return Divided(
-        polygons=np.array(divided.polygons, object),
-        origin=np.array(divided.origin, np.int64),
-        slide=np.array(divided.slide, np.int64),
-        part=np.array(divided.part, object),
-        whole=np.array(divided.whole, bool),
+        polygons=np.array(pieces_of, object),
+        origin=np.array(origin, np.int64),
+        slide=np.array(slide, np.int64),
+        part=np.array(part_of, object),
+        whole=np.array(whole, bool),
         too_large=too_large,
         unknown=unknown,
     )

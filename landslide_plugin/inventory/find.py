@@ -68,11 +68,7 @@ def find_landslides(
 
 
 def cut_up(
-    scene: Scene,
-    polygons: NDArray[np.object_],
-    groups: Ints,
-    divider: Divider,
-    progress: Progress,
+    scene: Scene, polygons: NDArray[np.object_], groups: Ints, divider: Divider, progress: Progress
 ) -> TracedLandslides:
     """Cut landslides up.
 

@@ -67,10 +67,7 @@ def _decorate(path: Path) -> None:
         )
         database.executemany(
             "INSERT INTO gpkg_extensions VALUES (?, NULL, 'gpkg_schema', ?, 'read-write')",
-            [
-                ("gpkg_data_columns", definition),
-                ("gpkg_data_column_constraints", definition),
-            ],
+            [("gpkg_data_columns", definition), ("gpkg_data_column_constraints", definition)],
         )
         database.executemany(
             "INSERT INTO gpkg_data_columns (table_name, column_name, name, title, description) "

@@ -47,10 +47,7 @@ def measures(polygons: NDArray[np.object_], crs: Any) -> tuple[Floats, Floats]:
 
 
 def extents(
-    polygons: NDArray[np.object_],
-    crs: Any,
-    direction: Floats,
-    north_is_true: bool = False,
+    polygons: NDArray[np.object_], crs: Any, direction: Floats, north_is_true: bool = False
 ) -> tuple[Floats, Floats]:
     """Return length and width in metres of the boxes that hold polygons.
 
@@ -115,8 +112,7 @@ def _smallest_box(polygons: NDArray[np.object_]) -> tuple[Floats, Floats]:
 
 
 def _span(along: Floats, starts: NDArray[np.int64]) -> Floats:
-    spans: Floats = np.maximum.reduceat(along, starts) - np.minimum.reduceat(along, starts)
-    return spans
+    return np.maximum.reduceat(along, starts) - np.minimum.reduceat(along, starts)
 
 
 def _unit(vectors: Floats) -> Floats:

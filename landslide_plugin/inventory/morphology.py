@@ -60,10 +60,7 @@ class Morphology:
 
     def __init__(self, opening: Brush, closing: Brush) -> None:
         self._opening, self._closing = opening, closing
-        self.halo = (
-            2 * (opening.rows + closing.rows),
-            2 * (opening.columns + closing.columns),
-        )
+        self.halo = (2 * (opening.rows + closing.rows), 2 * (opening.columns + closing.columns))
 
     def __bool__(self) -> bool:
         return bool(self._opening) or bool(self._closing)

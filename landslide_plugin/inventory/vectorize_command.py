@@ -120,14 +120,8 @@ def vectorize(
     paths = [input, *more_inputs]
     if more_inputs:
         _require_fit(paths, wishes)
-    drawn = [
-        _drawn(
-            path,
-            wishes,
-            progress.part(0.95 * number / len(paths), 0.95 * (number + 1) / len(paths)),
-        )
-        for number, path in enumerate(paths)
-    ]
+    drawing = progress.part(0, 0.95).parts(len(paths))
+    drawn = [_drawn(path, wishes, part) for path, part in zip(paths, drawing, strict=True)]
     frame = drawn[0].frame
     if more_inputs:
         frame = counted_once(

@@ -123,8 +123,8 @@ def factors_of(stack: LayerStack) -> list[Factor]:
         members.setdefault(key, []).append(index)
     names = unique_names([name for name, _ in members])  # values and classes may be called alike
     return [
-        Factor(name, tuple(indices), tuple(_class_names(stack, indices)) if classified else ())
-        for name, ((_, classified), indices) in zip(names, members.items(), strict=True)
+        Factor(name, tuple(indices), tuple(each[1] for i in indices if (each := stack.class_of[i])))
+        for name, indices in zip(names, members.values(), strict=True)
     ]
 
 
@@ -335,13 +335,6 @@ def _labelled_pixels(
             yield values[:, chosen], ids[chosen] > 0, positions
         done += int(window.width * window.height)
         progress.update(done / (stack.grid.width * stack.grid.height))
-
-
-def _class_names(stack: LayerStack, indices: Sequence[int]) -> Iterator[str]:
-    for index in indices:
-        class_of = stack.class_of[index]
-        if class_of:
-            yield class_of[1]
 
 
 def _require_both(background: int, landslide: int) -> None:

@@ -80,12 +80,16 @@ def analysis_report(analysis: Analysis, origin: Provenance) -> str:
     ranked, sample, importance = _ranked(analysis), analysis.sample, analysis.importance
     pixels = sample.background_pixels + sample.landslide_pixels
     ginis = [each.gini or 0 for each in ranked]
+    losses = [each.permutation or 0 for each in ranked]
+    spread = [each.deviation or 0 for each in ranked]
     names, matrix = _correlation(analysis)
     return render(
         "factors/analysis/report.html",
         provenance(origin),
         summary=summary(analysis),
-        permutation=_permutation(ranked) if importance.permutation else None,
+        permutation=png(_bars(ranked, losses, spread, "AUC lost when shuffled"), _DPI)
+        if importance.permutation
+        else None,
         gini=png(_bars(ranked, ginis, None, "Gini importance"), _DPI),
         folds=len(importance.auc_blocks),
         repeats=REPEATS,
@@ -129,12 +133,6 @@ def summary(analysis: Analysis) -> str:
         f"{np.mean(blocks):.2f} in blocks not trained on ({np.mean(drawn):.2f} when pixels are "
         "left out at random, where neighbours leak)."
     )
-
-
-def _permutation(ranked: Sequence[FactorResult]) -> str:
-    losses = [each.permutation or 0 for each in ranked]
-    spread = [each.deviation or 0 for each in ranked]
-    return png(_bars(ranked, losses, spread, "AUC lost when shuffled"), _DPI)
 
 
 def _separation(importance: Importance) -> list[tuple[object, ...]]:

@@ -6,21 +6,10 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
-from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS
 from rasterio.transform import from_origin
 
-LEFT, TOP = 500000, 5000000
-
-
-def run(predicted, reference, **options):
-    return evaluate(predicted=predicted, reference=reference, progress=Progress(), **options)
-
-
-def masks(seed=0, shape=(60, 80)):
-    random = np.random.default_rng(seed)
-    return [(random.random(shape) > 0.7).astype(np.uint8) for _ in range(2)]
+from .judging import LEFT, TOP, masks, run
 
 
 class Page(HTMLParser):

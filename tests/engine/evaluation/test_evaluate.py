@@ -10,18 +10,16 @@ import rasterio
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError, OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.evaluation import compare
-from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.layers import RasterReader
 from landslide_mapper.landslide_plugin.evaluation.metrics import METRICS, Confusion, all_metrics
 from landslide_mapper.landslide_plugin.raster.grid import Grid
 from landslide_mapper.landslide_plugin.raster.landslides import Polygons
 from landslide_mapper.landslide_plugin.raster.source import Source
-from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 from rasterio.windows import Window
 from shapely.geometry import box
 
-LEFT, TOP, PIXEL = 500000, 5000000, 10
+from .judging import LEFT, TOP, masks, run
 
 
 @pytest.fixture
@@ -41,19 +39,8 @@ def make_polygons(tmp_path):
     return make
 
 
-def run(predicted, reference, events=None, **options):
-    sink = events.append if events is not None else None
-    given = {"predicted": predicted, "reference": reference, **options}
-    return evaluate(**checked("evaluate", evaluate, given), progress=Progress(sink))
-
-
 def counts(values):
     return tuple(values[key] for key in ("tp", "fp", "fn", "tn"))
-
-
-def masks(seed=0, shape=(60, 80)):
-    random = np.random.default_rng(seed)
-    return [(random.random(shape) > 0.7).astype(np.uint8) for _ in range(2)]
 
 
 def test_masks_give_the_counts_of_numpy(make_raster):

@@ -8,15 +8,12 @@ import numpy as np
 import pytest
 import shapely
 from landslide_mapper.landslide_plugin.contract.errors import GridError, InputError
-from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.evaluation.evaluate_command import evaluate
 from landslide_mapper.landslide_plugin.evaluation.scores import SCORES
 from landslide_mapper.landslide_plugin.inventory.measures import measures
-from landslide_mapper.landslide_plugin.request import checked
 from rasterio.transform import from_origin
 from shapely import Polygon, box
 
-LEFT, TOP = 500000, 5000000
+from .judging import LEFT, TOP, run
 
 
 @pytest.fixture
@@ -36,12 +33,6 @@ def write_polygons(tmp_path):
 
 def rectangle(column, row, width, height):
     return list(box(column, row, column + width, row + height).exterior.coords)
-
-
-def run(predicted, reference, events=None, **options):
-    sink = events.append if events is not None else None
-    given = {"predicted": predicted, "reference": reference, **options}
-    return evaluate(**checked("evaluate", evaluate, given), progress=Progress(sink))
 
 
 def told(events, kind="warning"):
