@@ -75,7 +75,7 @@ INSTANCE = {
         "mask_rcnn",
         "BandMaskRCNN",
         ("resnet50", "resnet101", "resnet18"),
-    ),
+    )
 }
 """Networks that find single landslides, called as torchvision's detection models are."""
 
@@ -85,6 +85,6 @@ WEAK = {
         "weak",
         "WeakNetwork",
         ("both", "cam", "cyclegan"),
-    ),
+    )
 }
 """Networks like `SEMANTIC` that learn from image labels; `landslide:trainweak` trains them."""

@@ -15,7 +15,7 @@ from pathlib import Path
 from xml.etree import ElementTree  # nosec B405
 
 from ..contract.errors import InputError
-from .system import no_window
+from .system import exists, no_window
 
 DRIVERS = "LANDSLIDE_DRIVERS"
 """GDAL's names of the formats that may be opened, parted by commas, such as "GTiff,GPKG"."""
@@ -164,7 +164,7 @@ def _protocols(name: str) -> Iterator[str]:
     for scheme in re.findall(r"([a-z][a-z0-9+.-]+)://", text):
         yield from scheme.split("+")
     prefix = re.match(r"([a-z][a-z0-9_.+-]+):(?!//)", text)  # a single letter is a drive
-    if prefix and not _exists(Path(name)):
+    if prefix and not exists(name):
         yield prefix[1]
 
 
@@ -187,14 +187,7 @@ def _pointed(file: Path) -> list[str]:
 
 def _beside(file: Path, text: str) -> str:
     near = file.parent / text
-    return str(near) if not Path(text).is_absolute() and _exists(near) else text
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
+    return str(near) if not Path(text).is_absolute() and exists(near) else text
 
 
 def _text(file: Path, length: int = _LONGEST) -> str:

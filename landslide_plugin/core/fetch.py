@@ -79,11 +79,7 @@ def _opened(request: urllib.request.Request) -> Any:
 
 
 def _require_web(address: str) -> None:
-    """Refuse what is no address of the web, or is not allowed.
-
-    Raises:
-        InputError: it is such.
-    """
+    """Refuse what is no address of the web, or is not allowed."""
     if not address.lower().startswith(("http://", "https://")):
         raise InputError(f"{address} is no address of http or https: save what it names as a file.")
     require_allowed(address)
@@ -95,11 +91,7 @@ def _is_json(answer: Any) -> bool:
 
 
 def _whole(answer: Any) -> bytes:
-    """Return an answer's content.
-
-    Raises:
-        ValueError: it is too long, or comes too slowly.
-    """
+    """Return an answer's content."""
     parts, size, end = [], 0, time.monotonic() + _LONGEST
     while part := answer.read1(2**20):
         parts.append(part)

@@ -99,6 +99,14 @@ def hidden_folder(parent: Path, prefix: str) -> Path:
             return folder
 
 
+def exists(path: str | Path) -> bool:
+    """Whether a file or folder of this name is there; of a name that none can have, no."""
+    try:
+        return Path(path).exists()
+    except (OSError, ValueError):  # too long, or with a null
+        return False
+
+
 def replace(old: str | Path, new: str | Path) -> None:
     """Rename a file as `os.replace` does; on Windows be patient with who else looks at it.
 

@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 from ..contract.errors import InputError, OutputError
 from ..core.access import require_ending
-from ..core.system import is_in_use, one_name
+from ..core.system import exists, is_in_use, one_name
 from .locks import locked, remove_stale
 from .parts import part_names
 from .whole import end_what_was_killed, protected, require_name, require_plain
@@ -90,19 +90,12 @@ def _file_of(text: str) -> Path | None:
     for candidate in (plain, plain.lstrip("/"), inner, inner.rsplit(":", 1)[0].strip('"')):
         path = Path(candidate)
         for parent in (path, *path.parents):
-            if _exists(parent):
+            if exists(parent):
                 # A folder above what is not there is not meant.
                 if parent == path or not parent.is_dir():
                     return Path(os.path.realpath(parent))
                 break
     return None
-
-
-def _exists(path: Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):  # a name that is too long is none
-        return False
 
 
 def _sources_of(file: Path, depth: int = 5) -> Iterator[Path]:
@@ -112,7 +105,7 @@ def _sources_of(file: Path, depth: int = 5) -> Iterator[Path]:
     text = file.read_text(encoding="utf-8", errors="replace")
     for name in re.findall(r"<Source(?:Filename|DataSource|Dataset)[^>]*>([^<]+)<", text):
         for path in (Path(name), file.parent / name):
-            if _exists(path) and not path.is_dir():
+            if exists(path) and not path.is_dir():
                 source = Path(os.path.realpath(path))
                 yield source
                 yield from _sources_of(source, depth - 1)
@@ -143,7 +136,7 @@ def _require_no_input(key: str, target: Path, read: set[Path]) -> None:
 def _is_one(path: Path, other: Path) -> bool:
     """Whether two paths are of one file: by name where there is none, and else by the disk."""
     return one_name(path) == one_name(other) or (
-        _exists(path) and _exists(other) and path.samefile(other)
+        exists(path) and exists(other) and path.samefile(other)
     )
 
 

@@ -17,14 +17,8 @@ _CAUSES = (
         r"no space left|disk quota|not enough space on the disk",
         "the disk is full: free some space, or set LANDSLIDE_HOME to a folder on another disk",
     ),
-    (
-        r"\b407\b|proxy auth",
-        f"the proxy wants a name and a password: give them in {_SETTINGS}",
-    ),
-    (
-        r"tunnel|proxy",
-        f"the proxy does not let {{host}} through: check {_SETTINGS}",
-    ),
+    (r"\b407\b|proxy auth", f"the proxy wants a name and a password: give them in {_SETTINGS}"),
+    (r"tunnel|proxy", f"the proxy does not let {{host}} through: check {_SETTINGS}"),
     (
         r"certificate",
         "the certificate of {host}, or of a proxy on the way, is not trusted here: add it to the "

@@ -145,11 +145,7 @@ def _answers(url: str) -> bool:
 
 
 def _tell_sizes(plan: Plan, version: str, folder: Path, store: Path, listener: Listener) -> None:
-    """Say what will be downloaded and what it takes.
-
-    Raises:
-        SetupError: the disk has no room for it.
-    """
+    """Say what will be downloaded and what it takes."""
     sizes = plan.sizes(version)
     free = shutil.disk_usage(store).free
     if free < sizes["disk"] and free + size_of(store / "cache") < sizes["disk"]:

@@ -9,12 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from qgis.core import (
-    QgsApplication,
-    QgsFileDownloader,
-    QgsNetworkAccessManager,
-    QgsProcessingUtils,
-)
+from qgis.core import QgsApplication, QgsFileDownloader, QgsNetworkAccessManager, QgsProcessingUtils
 from qgis.PyQt.QtCore import QEventLoop, QTimer, QUrl
 from qgis.PyQt.QtNetwork import QNetworkProxy, QNetworkProxyQuery
 

@@ -160,7 +160,6 @@ def write_vector(
     path: str | Path,
     *,
     geometry_type: str,
-    layer: str | None = None,
     finish: Callable[[Path], None] | None = None,
     tags: Mapping[str, str] | None = None,
 ) -> None:
@@ -170,7 +169,6 @@ def write_vector(
         frame: the features, with a CRS.
         path: destination, `.gpkg`, `.shp`, `.geojson`, `.fgb` or any ending that GDAL knows.
         geometry_type: "Polygon", "MultiPolygon", "LineString", ...; needed for an empty layer.
-        layer: the layer's name; the file's stem when None.
         finish: adds to the written file before it is moved to its destination.
         tags: metadata items, as of `RasterWriter`, where the format has room for them.
 
@@ -186,7 +184,7 @@ def write_vector(
             pyogrio.write_dataframe(
                 frame,
                 partial,
-                layer=layer or path.stem,
+                layer=path.stem,
                 geometry_type=geometry_type,
                 promote_to_multi=geometry_type.startswith("Multi"),
                 **options,

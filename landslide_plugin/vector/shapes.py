@@ -19,6 +19,7 @@ from pyproj import CRS, Transformer
 from ..contract.errors import GridError, InputError
 from ..core.access import formats, no_answer, require_allowed
 from ..core.progress import Progress
+from ..core.system import exists
 from .copies import copies
 from .datums import tell_guess
 from .files import files_of, is_cut
@@ -172,8 +173,8 @@ def locate(
         InputError: there is no such file or layer, or what follows the path is something else, such
             as a filter.
     """
-    path, *options = str(source).split("|") if not _exists(source) else [str(source)]
-    if not path.startswith("/vsi") and not (path.strip() and _exists(path)):
+    path, *options = str(source).split("|") if not exists(source) else [str(source)]
+    if not path.startswith("/vsi") and not (path.strip() and exists(path)):
         raise InputError(f"The {what} layer {path} does not exist: check the path.")
     require_allowed(path)
     if is_cut(path):
@@ -214,13 +215,6 @@ def locate(
             f"are {', '.join(names[1:])}: choose one by {path}|layername={names[1]}, say."
         )
     return path, names[0] if names else 0
-
-
-def _exists(path: str | Path) -> bool:
-    try:
-        return Path(path).exists()
-    except OSError:  # a name that is too long is none
-        return False
 
 
 def fields_of(source: str | Path, what: str) -> list[str]:

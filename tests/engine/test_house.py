@@ -8,17 +8,7 @@ import pytest
 from landslide_mapper.landslide_plugin.contract import choices
 from landslide_mapper.landslide_plugin.contract.commands import COMMANDS
 
-from scripts.rooms import (
-    ENGINE,
-    FLOOR,
-    PICTURE,
-    ROOT,
-    arrows,
-    imports,
-    picture,
-    room_of,
-    sources,
-)
+from scripts.rooms import ENGINE, FLOOR, PICTURE, ROOT, arrows, imports, picture, room_of, sources
 
 DOOR = {"engine_lookup.py", "engine_process.py", "gui.py", "plugin.py", "provider.py"}
 """Files of the engine's folder that QGIS runs, beside `setup/network.py`."""

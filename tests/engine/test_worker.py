@@ -179,10 +179,7 @@ class TestReport:
 
     def test_a_request_is_utf_8_whatever_the_system_has(self, monkeypatch):
         monkeypatch.setenv("PYTHONIOENCODING", "cp1252")
-        request = {
-            "command": "streams",
-            "parameters": {"input": "Müre.tif", "output": "a.gpkg"},
-        }
+        request = {"command": "streams", "parameters": {"input": "Müre.tif", "output": "a.gpkg"}}
         _, events, _ = run(json.dumps(request, ensure_ascii=False))
         assert "Müre.tif does not exist" in events[-1]["text"]
 

@@ -125,10 +125,7 @@ class Mosaic:
     ASSETS = Texts("Assets of STAC items")
     ORDER = Choice(
         "Where files overlap",
-        {
-            "first": "The first valid pixel counts",
-            "newest": "The newest valid pixel counts",
-        },
+        {"first": "The first valid pixel counts", "newest": "The newest valid pixel counts"},
         "first",
     )
     MISSING = Choice(

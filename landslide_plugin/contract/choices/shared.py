@@ -37,9 +37,7 @@ SENSORS = {
     "planet4": "PlanetScope, four bands",
 }
 SENSOR = Choice(
-    "Sensor",
-    {"auto": "Told by the bands' names", **SENSORS, "custom": "Another"},
-    "auto",
+    "Sensor", {"auto": "Told by the bands' names", **SENSORS, "custom": "Another"}, "auto"
 )
 SCALE = OptionalNumber("Scale to reflectance", above=0.0)
 OFFSET = OptionalNumber("Offset to reflectance")

@@ -64,15 +64,7 @@ def test_image_and_dem_share_a_grid_of_10_m_in_utm(area):
 def test_bands_have_names_and_plausible_reflectance(area):
     with rasterio.open(area["image"]) as image:
         values = image.read() / 1e4
-        assert image.descriptions == (
-            "blue",
-            "green",
-            "red",
-            "rededge1",
-            "nir",
-            "swir1",
-            "swir2",
-        )
+        assert image.descriptions == ("blue", "green", "red", "rededge1", "nir", "swir1", "swir2")
     assert values.min() > 0
     assert values.max() < 1
     # Most of the land is green: near infrared far above red.

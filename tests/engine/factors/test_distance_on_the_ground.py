@@ -111,28 +111,13 @@ def test_distances_are_geodesic_on_any_crs(place, pixel):
 
 @settings(max_examples=60)
 @example(  # one row, whose pixels are alike, but sheared
-    place="Mollweide, sheared",
-    ends=[(0, 0), (0, 1)],
-    pixel=20,
-    block=60,
-    coarse=4,
-    limit=np.inf,
+    place="Mollweide, sheared", ends=[(0, 0), (0, 1)], pixel=20, block=60, coarse=4, limit=np.inf
 )
 @example(  # at 45 degrees
-    place="US survey feet",
-    ends=[(-2, 0), (71, 73)],
-    pixel=20,
-    block=60,
-    coarse=4,
-    limit=np.inf,
+    place="US survey feet", ends=[(-2, 0), (71, 73)], pixel=20, block=60, coarse=4, limit=np.inf
 )
 @example(  # sheared pixels lie closer than they are large
-    place="Mollweide, sheared",
-    ends=[(0, 0), (0, -1)],
-    pixel=20,
-    block=600,
-    coarse=4,
-    limit=30.0,
+    place="Mollweide, sheared", ends=[(0, 0), (0, -1)], pixel=20, block=600, coarse=4, limit=30.0
 )
 @given(
     place=st.sampled_from(sorted(PLACES)),

@@ -9,11 +9,7 @@ from hypothesis.extra.numpy import arrays
 from landslide_mapper.landslide_plugin.inventory.division import traced
 from landslide_mapper.landslide_plugin.inventory.holes import without_holes
 from landslide_mapper.landslide_plugin.inventory.outlines import Polygonizer, outline
-from landslide_mapper.landslide_plugin.inventory.polygons import (
-    simplified,
-    smoothed,
-    to_map,
-)
+from landslide_mapper.landslide_plugin.inventory.polygons import simplified, smoothed, to_map
 from landslide_mapper.landslide_plugin.raster import Grid
 from rasterio.crs import CRS
 from rasterio.transform import Affine, from_origin

@@ -121,10 +121,7 @@ class TestChecked:
 class TestNetwork:
     def test_the_proxy_that_was_set_is_used(self, index, tmp_path, serve):
         proxy = serve(index.wheels)
-        variables = {
-            "UV_DEFAULT_INDEX": "http://index.invalid/simple",
-            "HTTP_PROXY": proxy.url,
-        }
+        variables = {"UV_DEFAULT_INDEX": "http://index.invalid/simple", "HTTP_PROXY": proxy.url}
         set_up(index.plan(), tmp_path / "engine", Memory(), environment=variables)
         assert "http://index.invalid/simple/tinypackage/" in proxy.asked
 

@@ -138,10 +138,7 @@ class TestPlaces:
             (LINUX, {"XDG_DATA_HOME": "/x/share"}, "/x/share/landslide-mapper"),
             (
                 LINUX,  # a Snap, which copies what lies in XDG_DATA_HOME at each refresh
-                {
-                    "SNAP_USER_COMMON": "/a/snap/qgis/common",
-                    "XDG_DATA_HOME": "/a/snap/qgis/7",
-                },
+                {"SNAP_USER_COMMON": "/a/snap/qgis/common", "XDG_DATA_HOME": "/a/snap/qgis/7"},
                 "/a/snap/qgis/common/landslide-mapper",
             ),
             (LINUX, {"HOME": "/home/a"}, "/home/a/.local/share/landslide-mapper"),
