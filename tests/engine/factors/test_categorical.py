@@ -67,12 +67,9 @@ def run(tmp_path, reference):
 
 
 class TestEncode:
-    def test_text_gets_codes_in_sorted_order(self):
-        codes, names = encode(pd.Series(["shale", "gneiss", "shale"]), "unit")
-        assert codes.tolist() == [2, 1, 2] and names == {1: "gneiss", 2: "shale"}
-
-    def test_blanks_around_text_do_not_make_a_class(self):
-        codes, names = encode(pd.Series(["shale ", "gneiss", "shale\n"]), "unit")
+    @pytest.mark.parametrize("blank", ["", "\n"])
+    def test_text_gets_codes_in_sorted_order_whatever_blanks_are_around_it(self, blank):
+        codes, names = encode(pd.Series([f"shale{blank} ", "gneiss", f"shale{blank}"]), "unit")
         assert codes.tolist() == [2, 1, 2] and names == {1: "gneiss", 2: "shale"}
 
     def test_capitals_and_blanks_within_do_not_make_a_class_either(self):
@@ -128,17 +125,16 @@ class TestPolygons:
         assert (values == 4).sum() == pytest.approx(50, abs=10)
         assert any("1 invalid" in event.get("text", "") for event in events)
 
-    def test_polygons_without_a_value_are_left_out_with_a_warning(self, run, geology):
+    @pytest.mark.parametrize(
+        ("units", "count"), [(["shale", None, "shale"], 1), (["shale", "", " "], 2)]
+    )
+    def test_polygons_without_a_value_or_with_a_blank_one_are_left_out_with_a_warning(
+        self, run, geology, units, count
+    ):
         events = []
-        values, names, _ = run(geology(["shale", None, "shale"]), events=events)
+        values, names, _ = run(geology(units), events=events)
         assert (values[:10, 10:20] == -32768).all() and names == {1: "shale"}
-        assert any("1 polygons have no unit" in event.get("text", "") for event in events)
-
-    def test_a_blank_text_is_no_class(self, run, geology):
-        events = []
-        values, names, _ = run(geology(["shale", "", " "]), events=events)
-        assert (values[:10, 10:20] == -32768).all() and names == {1: "shale"}
-        assert any("2 polygons have no unit" in event.get("text", "") for event in events)
+        assert any(f"{count} polygons have no unit" in event.get("text", "") for event in events)
 
     def test_lists_are_no_classes(self, run, geology, tmp_path):
         frame = gpd.read_file(geology([1, 2, 3]))

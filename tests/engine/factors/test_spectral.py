@@ -164,9 +164,18 @@ class TestScale:
 
 
 class TestBands:
-    def test_by_numbers(self, make_raster, tmp_path):
-        path = make_raster("image.tif", image([0.4, 0.1]))
-        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], nir=1, red=2)
+    @pytest.mark.parametrize(
+        ("values", "names", "told"),
+        [
+            ([0.4, 0.1], None, {"nir": 1, "red": 2}),
+            ([0.05, 0.08, 0.1, 0.4], None, {"sensor": "planet4"}),
+            ([0.1, 0.4], ["B3", "B4"], {"sensor": "landsat57"}),
+        ],
+        ids=["by numbers", "by sensor", "by names of a sensor"],
+    )
+    def test_bands_without_common_names_are_told(self, make_raster, tmp_path, values, names, told):
+        path = make_raster("image.tif", image(values), bands=names)
+        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], **told)
         np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     def test_a_band_of_opacity_counts_in_numbers_and_is_none_itself(self, make_raster, tmp_path):
@@ -179,16 +188,6 @@ class TestBands:
         np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
         with pytest.raises(InputError, match=r"nir band is given as number 4.* 1, 2, 3, 5, 6: "):
             run(path, tmp_path / "out.tif", indices=["ndvi"], nir=4, red=3)
-
-    def test_by_sensor(self, make_raster, tmp_path):
-        path = make_raster("image.tif", image([0.05, 0.08, 0.1, 0.4]))
-        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="planet4")
-        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
-
-    def test_landsat_names_with_their_sensor(self, make_raster, tmp_path):
-        path = make_raster("image.tif", image([0.1, 0.4]), bands=["B3", "B4"])
-        result, _ = run(path, tmp_path / "out.tif", indices=["ndvi"], sensor="landsat57")
-        np.testing.assert_allclose(result["ndvi"], 0.6, rtol=1e-5)
 
     @pytest.mark.parametrize(
         ("parameters", "text"),
