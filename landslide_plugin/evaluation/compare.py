@@ -74,6 +74,11 @@ class Comparison:
     results: list[Result]
 
     @property
+    def mean_pixel(self) -> float:
+        """Square metres of a compared pixel, in the mean."""
+        return self.area / int(self.valid.sum())
+
+    @property
     def map_grid(self) -> Grid:
         """The grid of the cells."""
         return self.grid.coarsened(self.step)

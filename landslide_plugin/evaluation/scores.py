@@ -131,7 +131,9 @@ def scores(comparison: Comparison, result: Result) -> Values:
         "boundary_recall": boundary.recall,
         "hit_rate": _fraction(touched),
         "false_alarms_km2": float((~result.right.touched).sum() / (comparison.area / 1e6)),
-        "size_distance": size_distance(comparison.reference.area, result.landslides.area),
+        "size_distance": size_distance(
+            comparison.reference.area, result.landslides.area, comparison.mean_pixel
+        ),
     }
     for key, (_, low, high) in SIZES.items():
         of_size = (comparison.reference.area >= low) & (comparison.reference.area < high)

@@ -105,11 +105,28 @@ def test_two_halves_of_one_landslide_are_hits_but_no_match():
 )
 def test_size_distance_is_that_of_scipy(one, other):
     expected = ks_2samp(one, other, method="asymp").statistic
-    assert size_distance(one, other) == pytest.approx(expected)
+    assert size_distance(one, other, 1.0) == pytest.approx(expected)
 
 
 def test_size_distance_of_an_empty_map_is_undefined():
-    assert size_distance(np.empty(0), np.ones(3)) is None
+    assert size_distance(np.empty(0), np.ones(3), 1.0) is None
+
+
+def test_landslides_of_as_many_pixels_are_as_large_though_no_two_pixels_quite_are():
+    """As of a map that is moved sideways: in UTM a pixel's area changes from column to column."""
+    areas = np.array([400.0, 400.0, 900.0, 2500.0])
+    assert size_distance(areas, areas * (1 + 1e-7), 100.0) == 0
+
+
+@pytest.mark.parametrize("half", [slice(0, 1), slice(1, 2)])
+def test_half_of_a_landslide_is_no_match_whichever_half_it_is(half):
+    pixel_area = np.array([[100.0, 100.0 * (1 + 1e-7)]] * 4)
+    whole, part = np.ones((4, 2), np.int32), np.zeros((4, 2), np.int32)
+    part[:, half] = 1
+    objects, pairs = [Objects(False), Objects(False)], Pairs()
+    numbers = [one.add(ids, pixel_area) for one, ids in zip(objects, (whole, part), strict=True)]
+    pairs.add(*numbers, pixel_area)
+    assert not any(one.matched.any() for one in pairs.agreement(*objects))
 
 
 def test_area_density_integrates_to_one():
