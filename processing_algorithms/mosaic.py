@@ -52,7 +52,8 @@ class Mosaic(EngineAlgorithm):
                     "INPUT", "Folder or list of files", fileFilter="Folders and lists (*)"
                 )
             ),
-            "A folder, whose rasters are taken by name, those in folders within it not; a text "
+            "A folder, typed or pasted as the button shows files alone, whose rasters are taken by "
+            "name, those in folders within it not; a text "
             "file with a path in each line; a tile index, whose field location names the files; a "
             "STAC item, items or collection; GeoParquet of either; or the address of STAC or of "
             "its search, https://...",

@@ -145,7 +145,8 @@ def destination(
     problem = name_problem(path)  # as given: made absolute, some are devices on Windows
     if problem:
         raise QgsProcessingException(f"{definition.description()}: {path}: {problem}.")
-    return os.path.abspath(path) if path else ""
+    # Few shells put the home folder for ~ behind a key's =, and JSON does not.
+    return os.path.abspath(os.path.expanduser(path)) if path else ""
 
 
 def problem_of(
@@ -158,7 +159,9 @@ def problem_of(
     Processing itself would say "Incorrect parameter value" alone.
     """
     if is_destination(definition):
-        fits, problem = definition.isSupportedOutputValue(value, context) if value else (True, "")
+        trial = QgsProcessingContext()  # some versions of QGIS have it load the output
+        trial.setExpressionContext(context.expressionContext())
+        fits, problem = definition.isSupportedOutputValue(value, trial) if value else (True, "")
         return "" if fits else f"{definition.description()}: {problem}."
     problem = ""
     if isinstance(value, QgsProperty):

@@ -8,11 +8,14 @@ import pytest
 from osgeo import gdal, osr
 from processing.gui import Postprocessing
 from qgis.core import (
+    QgsApplication,
     QgsLayerTreeModel,
+    QgsProcessingContext,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
+    QgsProcessingOutputLayerDefinition,
     QgsProject,
 )
 from qgis.gui import QgsLayerTreeView
@@ -57,6 +60,17 @@ def test_a_later_run_is_styled_as_the_first(engine, project, dem, tmp_path):
         wanted = {"INPUT": dem, "FACTORS": ["slope"], "OUTPUT": str(tmp_path / f"{number}.tif")}
         processing.runAndLoadResults("landslide:terrainfactors", wanted)
     assert renderers(project) == ["singlebandpseudocolor"] * 3
+
+
+def test_a_check_of_the_parameters_has_nothing_loaded(project, dem):
+    """Runs over single features and from scripts told of a layer that was not generated."""
+    algorithm = QgsApplication.processingRegistry().createAlgorithmById("landslide:terrainfactors")
+    context = QgsProcessingContext()
+    context.setProject(project)
+    output = QgsProcessingOutputLayerDefinition("TEMPORARY_OUTPUT", project)
+    fine, problem = algorithm.checkParameterValues({"INPUT": dem, "OUTPUT": output}, context)
+    assert fine, problem
+    assert not context.layersToLoadOnCompletion()
 
 
 def test_two_outputs_of_one_style_do_not_end_qgis(engine, project, dem, tmp_path):

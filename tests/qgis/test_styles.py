@@ -99,6 +99,28 @@ def test_the_legend_of_a_probability_marks_the_threshold_that_it_carries(layer):
         assert np.allclose(one, other, atol=3)
 
 
+PROTANOPIA = (
+    (0.152286, 1.052583, -0.204868),
+    (0.114503, 0.786281, 0.099216),
+    (-0.003882, -0.048116, 1.051998),
+)
+DEUTERANOPIA = (
+    (0.367322, 0.860646, -0.227968),
+    (0.280085, 0.672501, 0.047413),
+    (-0.011820, 0.042940, 0.968881),
+)
+
+
+@pytest.mark.parametrize("seen", [PROTANOPIA, DEUTERANOPIA])
+def test_colour_blind_readers_tell_north_east_south_and_west_apart(seen):
+    """Machado et al. 2009, IEEE Trans. Vis. Comput. Graph. 15:1291; in gamma 2.2."""
+    stops = [color for _, color in ramp_of("aspect").stops[:4]]
+    rgb = np.array([[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in stops]) / 255
+    shown = np.clip(rgb**2.2 @ np.transpose(seen), 0, 1) ** (1 / 2.2)
+    apart = np.linalg.norm(shown[:, None] - shown[None], axis=2)
+    assert apart[np.triu_indices(4, 1)].min() > 0.4
+
+
 def test_north_has_one_colour_from_both_sides(layer):
     aspect = layer("aspect", [[0, 90, 359]])
     styles.apply("factors", aspect)

@@ -123,6 +123,12 @@ def test_files_layers_and_outputs_may_be_paths_of_python_and_expressions(asked, 
     assert asked["layers"] == [str(raster)] * 2
 
 
+def test_an_output_in_the_home_folder_lies_there(asked, raster):
+    """It lay in a folder called ~ of the current one."""
+    terrain(raster, OUTPUT="~/terrain.tif")
+    assert asked["output"] == str(Path.home() / "terrain.tif")
+
+
 def test_an_expression_without_a_value_is_refused(asked, raster):
     with pytest.raises(QgsProcessingException, match=r"expression nonsense.* has no value here"):
         terrain(raster, SMOOTHING=QgsProperty.fromExpression("nonsense()"))
