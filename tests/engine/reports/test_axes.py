@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from landslide_mapper.landslide_plugin.evaluation.figures import draw_area_frequ
 @pytest.mark.parametrize("largest", [6e3, 4e4, 9e4, 4e5, 9e7])
 def test_areas_are_whole_figures_that_do_not_run_into_each_other(largest):
     areas = SimpleNamespace(area=np.geomspace(4e3, largest, 9))
-    figure = draw_area_frequency(SimpleNamespace(reference=areas, results=[]), [])
+    comparison: Any = SimpleNamespace(reference=areas, results=[])
+    figure = draw_area_frequency(comparison, [])
     figure.canvas.draw()
     axis = figure.axes[0].xaxis
     labels = [*axis.get_majorticklabels(), *axis.get_minorticklabels()]
