@@ -34,6 +34,7 @@ from .request import (
     listed,
     plain,
     problem_of,
+    unknown_keys,
 )
 from .styles import StylePostProcessor, kept
 
@@ -153,6 +154,9 @@ class EngineAlgorithm(QgsProcessingAlgorithm):
         feedback: QgsProcessingFeedback,
     ) -> bool:
         """Turn the inputs into what the engine reads, in the thread that the layers live in."""
+        lost = unknown_keys(parameters, [each.name() for each in self.parameterDefinitions()])
+        if lost:
+            feedback.pushWarning(lost)
         parameters = plain(parameters, self.parameterDefinitions(), context)
         self._request: dict[str, Any] = {}
         self._read: set[str] = set()

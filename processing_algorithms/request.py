@@ -27,6 +27,7 @@ from qgis.core import (
     QgsProcessingParameterMultipleLayers,
     QgsProcessingParameterNumber,
     QgsProcessingParameterRange,
+    QgsProcessingParameters,
     QgsProperty,
 )
 from qgis.PyQt.QtCore import QVariant
@@ -178,11 +179,26 @@ def problem_of(
             problem = problem or _wrong_number(definition, item)
         elif isinstance(definition, QgsProcessingParameterBoolean):
             problem = problem or _neither_true_nor_false(item)
+        elif isinstance(definition, QgsProcessingParameterBand):
+            problem = problem or _no_band_number(item)
+        elif isinstance(definition, QgsProcessingParameterCrs):
+            problem = problem or _no_crs(definition, item, context)
         elif takes_layers(definition):
             problem = problem or layer_problem(definition, item, context)
         elif _takes_files(definition) and item:
             problem = problem or _missing_file(item) or _wrong_ending(definition, item)
     return f"{definition.description()}: {problem}" if problem else ""
+
+
+def unknown_keys(parameters: dict[str, Any], keys: list[str]) -> str:
+    """Return a sentence on parameters that an algorithm lacks, which QGIS passes over."""
+    unknown = [key for key in parameters if key not in keys]
+    if not unknown:
+        return ""
+    return (
+        f"{', '.join(unknown)}: no parameter is called so, and nothing comes of it; they are "
+        f"{', '.join(keys)}."
+    )
 
 
 def _plain(
@@ -253,6 +269,23 @@ def _neither_true_nor_false(value: Any) -> str:
     if not isinstance(value, str) or value.lower() in ("true", "false", "1", "0", ""):
         return ""
     return f"{value} is neither true nor false."
+
+
+def _no_band_number(value: Any) -> str:
+    """Return what is wrong with a band: QGIS takes a name for 0."""
+    if value in (None, "") or _is_null(value) or str(value).strip().isdecimal():
+        return ""
+    return f"{value} is no number of a band: they count from 1, as QGIS shows them."
+
+
+def _no_crs(
+    definition: QgsProcessingParameterCrs, value: Any, context: QgsProcessingContext
+) -> str:
+    """Return what is wrong with a CRS: QGIS takes one that it does not know for none."""
+    if value in (None, "") or _is_null(value):
+        return ""
+    crs = QgsProcessingParameters.parameterAsCrs(definition, {definition.name(): value}, context)
+    return "" if crs.isValid() else f"{value} is no CRS: write it as in EPSG:32654."
 
 
 def _takes_files(definition: QgsProcessingParameterDefinition) -> bool:

@@ -134,6 +134,34 @@ def test_an_expression_without_a_value_is_refused(asked, raster):
         terrain(raster, SMOOTHING=QgsProperty.fromExpression("nonsense()"))
 
 
+def test_a_band_by_its_name_is_refused(asked, raster):
+    """QGIS took it for the band 0."""
+    given = {"INPUT": str(raster), "RED": "B04", "OUTPUT": str(raster.with_name("o.tif"))}
+    with pytest.raises(QgsProcessingException, match="B04 is no number of a band"):
+        processing.run("landslide:spectralindices", given)
+    processing.run("landslide:spectralindices", {**given, "RED": "1", "NIR": 1, "GREEN": None})
+    assert asked["red"] == asked["nir"] == 1
+
+
+def test_a_crs_that_is_unknown_is_refused(asked, raster):
+    """QGIS took it for none, so that all files counted."""
+    given = {"TILES": [str(raster)], "OUTPUT": str(raster.with_name("o.vrt"))}
+    with pytest.raises(QgsProcessingException, match="EPSG:99999 is no CRS"):
+        processing.run("landslide:mosaic", {**given, "ZONE": "EPSG:99999"})
+    processing.run("landslide:mosaic", {**given, "ZONE": "EPSG:32632"})
+    assert asked["zone"] == "EPSG:32632"
+
+
+def test_a_parameter_that_there_is_not_is_warned_of(asked, raster, feedback):
+    given = {"INPUT": str(raster), "OUTPUT": str(raster.with_name("o.gpkg")), "TRESHOLD": 0.9}
+    processing.run("landslide:vectorize", given, feedback=feedback)
+    (warning,) = feedback.warnings
+    assert warning.startswith("TRESHOLD: no parameter is called so") and " THRESHOLD," in warning
+    del given["TRESHOLD"]
+    processing.run("landslide:vectorize", given, feedback=feedback)
+    assert len(feedback.warnings) == 1
+
+
 def test_a_file_of_another_kind_is_refused_with_what_is_meant(asked, raster, tmp_path):
     given = {"STACK": str(raster), "MODEL": str(raster), "PROBABILITY": str(tmp_path / "p.tif")}
     with pytest.raises(QgsProcessingException, match=r"raster.tif is of another kind than Models"):
