@@ -116,6 +116,12 @@ class MapLandslides(EngineAlgorithm):
             "Smaller polygons are left out.",
         )
         yield (
+            advanced(later(asked(choices.Map.MIN_SLOPE))),
+            "Ground whose slope, averaged over 50 m to each side, is less holds no landslide: "
+            "fields, river beds and roads go, and so do deposits on valley floors. 0 leaves none "
+            "out. Needs the DEM.",
+        )
+        yield (
             asked(choices.Map.SENSOR),
             "Whose band names and order the image follows, where its names alone do not tell.",
         )

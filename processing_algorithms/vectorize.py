@@ -84,6 +84,12 @@ class Vectorize(EngineAlgorithm):
             "Smaller polygons are left out.",
         )
         yield (
+            advanced(later(asked(choices.Vectorize.MIN_SLOPE))),
+            "Ground whose slope, averaged over 50 m to each side, is less holds no landslide: "
+            "fields, river beds and roads go, and so do deposits on valley floors. 0 leaves none "
+            "out. Needs the slope, in degrees, among the factors.",
+        )
+        yield (
             asked(choices.Vectorize.MAX_HOLE),
             "Holes in a landslide up to this size are filled.",
         )

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ..contract.choices import Map
+from ..contract.errors import InputError
 from ..core.progress import Listening, Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.stack_command import stack
@@ -45,6 +46,7 @@ def map(
     z_unit: Annotated[str, Map.Z_UNIT] = Map.Z_UNIT.default,
     threshold: Annotated[float | None, Map.THRESHOLD] = Map.THRESHOLD.default,
     min_area: Annotated[float, Map.MIN_AREA] = Map.MIN_AREA.default,
+    min_slope: Annotated[float, Map.MIN_SLOPE] = Map.MIN_SLOPE.default,
     device: Annotated[str, Map.DEVICE] = Map.DEVICE.default,
     fill: Annotated[str, Map.FILL] = Map.FILL.default,
     landslide_fraction: Annotated[
@@ -80,6 +82,7 @@ def map(
         z_unit: of the DEM's heights, see `terrainfactors`.
         threshold: probability from which a pixel is landslide; the model's own when None.
         min_area: smallest polygon kept, m2.
+        min_slope: degrees of the DEM; flatter ground holds no landslide.
         device: "auto", "cpu", "cuda" or "mps".
         fill: "auto" or "keep": fill that image or DEM do not declare is nodata, or kept.
         landslide_fraction: see `predict`.
@@ -100,6 +103,10 @@ def map(
         require_folder(path or probability)
     require_scheduler(scheduler)
     progress = heard = Listening(progress)
+    if min_slope > 0 and not dem:
+        raise InputError(
+            f"To leave out ground flatter than {min_slope:g} degrees, give a DEM, or set it to 0."
+        )
     given = Given(dem=dem, rivers=rivers, faults=faults, geology=geology)
     scene = Image.read(image, sensor)
     if dem:
@@ -132,6 +139,7 @@ def map(
             chosen=chosen,
             threshold=card.threshold if threshold is None else threshold,
             min_area=min_area,
+            min_slope=min_slope,
             date=scene.date,
             steps=derived.steps,
             origin=origin,
@@ -153,6 +161,7 @@ def map(
             input=drawn.probability,
             output=drawn.inventory,
             min_area=min_area,
+            min_slope=min_slope,
             factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
             model=card.name,
             date=scene.date,

@@ -54,6 +54,7 @@ class Mapped:
         chosen: the model.
         threshold: probability from which a pixel is landslide.
         min_area: smallest polygon kept, m2.
+        min_slope: degrees below which ground holds no landslide; 0 for none.
         date: of the scene; "" where unknown.
         steps: what was derived.
         origin: the run.
@@ -65,6 +66,7 @@ class Mapped:
     chosen: Choice
     threshold: float
     min_area: float
+    min_slope: float
     date: str
     steps: list[str] = field(default_factory=list)
     origin: Provenance = NO_ORIGIN
@@ -97,6 +99,7 @@ def map_report(mapped: Mapped, warnings: Sequence[str]) -> str:
         threshold_is_models=mapped.threshold == card.threshold,
         model_threshold=f"{card.threshold:g}",
         min_area=_area(mapped.min_area) if mapped.min_area else None,
+        min_slope=f"{mapped.min_slope:g}°" if mapped.min_slope else None,
         date=mapped.date,
         warnings=warnings,
         picture=picture,

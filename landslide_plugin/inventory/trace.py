@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 from rasterio.windows import Window
+from scipy import ndimage
 
 from ..contract.errors import InputError
 from ..core.ahead import read_ahead
@@ -33,14 +34,20 @@ from .statistics import Statistics
 Ints = NDArray[np.int64]
 Mask = NDArray[np.bool_]
 
+SLOPE = "slope"
 TERRAIN = {
     "elevation": "bilinear",
-    "slope": "bilinear",
+    SLOPE: "bilinear",
     "aspect": "nearest",
     "river_distance": "bilinear",
 }
 """Bands of the factor stack that are used, and how they are brought to the input's grid: angles
 can't be interpolated."""
+FLAT_WITHIN = 50.0
+"""Metres to each side within which a slope is averaged before it is called flat: single pixels of a
+DEM are rough, and would cut a landslide to pieces."""
+_ROUNDED = 1e-6
+"""Degrees by which sums may differ from block to block."""
 BLOCK_MEGABYTES = 32.0
 WORKING_COPIES = 12
 MOST_THREADS = 4
@@ -62,12 +69,19 @@ class Scene:
             itself, for threads read them at once.
         base: probability from which a pixel is landslide.
         kind: of the landslides that are wanted; None for all.
+        min_slope: degrees; flatter ground, see `FLAT_WITHIN`, counts as invalid.
     """
 
     def __init__(
-        self, source: Source, terrain: dict[str, Source], base: float, kind: Kind | None = None
+        self,
+        source: Source,
+        terrain: dict[str, Source],
+        base: float,
+        kind: Kind | None = None,
+        min_slope: float = 0.0,
     ) -> None:
         self.source, self.terrain, self.base, self.kind = source, terrain, base, kind
+        self._min_slope = min_slope
         self._kinds = kinds_of(source) if kind else []
         self.is_mask = is_mask(source)
         self.statistics = {
@@ -82,13 +96,26 @@ class Scene:
         """
         values, valid = self.source.read(window, self._bands)
         path = self.source.path
-        if self.kind is None:
-            return _checked(values[0], self.is_mask, path), valid[0]
-        if self.is_mask:
+        if self.is_mask and self.kind:
             check_classes(values[0], self._kinds, path)
         else:
-            _checked(values, self.is_mask, path)
-        return probability_of(self.kind, values, self.is_mask), np.all(valid, axis=0)
+            values = _checked(values, self.is_mask, path)
+        result = probability_of(self.kind, values, self.is_mask) if self.kind else values[0]
+        valid = np.all(valid, axis=0)
+        return result, valid & ~self._flat(window) if self._min_slope > 0 else valid
+
+    def _flat(self, window: Window) -> Mask:
+        """Return which ground is too flat; that of unknown slope is not."""
+        grid = self.source.grid
+        (width,), (height,) = grid.pixel_metres(np.array([grid.height / 2]))
+        rows, columns = int(FLAT_WITHIN / height), int(FLAT_WITHIN / width)
+        slope, valid = self._terrain(SLOPE, _widened(window, rows, columns))
+        sums, counts = (
+            ndimage.uniform_filter(values, (2 * rows + 1, 2 * columns + 1), mode="constant")
+            for values in (np.where(valid, slope, 0).astype(float), valid.astype(float))
+        )
+        flat: Mask = valid & (sums < (self._min_slope - _ROUNDED) * counts)
+        return flat[rows : rows + window.height, columns : columns + window.width]
 
     def require_fit(self) -> None:
         """Refuse a raster by some of its pixels, before any work; `probability` looks at all.
@@ -169,12 +196,7 @@ class Scene:
     ) -> tuple[Block, dict[str, NDArray[np.float64]]]:
         """Outline and measure a block of rows; threads do so for several at a time."""
         rows, columns = morphology.halo
-        wide = Window(
-            window.col_off - columns,
-            window.row_off - rows,
-            window.width + 2 * columns,
-            window.height + 2 * rows,
-        )
+        wide = _widened(window, rows, columns)
         probability, valid = self.probability(wide)
         mask = valid & (probability >= self.base)
         if morphology:
@@ -230,6 +252,15 @@ def open_terrain(
         view.fill = layer.fill
         views[name] = view.on(source.grid, TERRAIN[name])
     return views
+
+
+def _widened(window: Window, rows: int, columns: int) -> Window:
+    return Window(
+        window.col_off - columns,
+        window.row_off - rows,
+        window.width + 2 * columns,
+        window.height + 2 * rows,
+    )
 
 
 def _has_terrain(name: str, values: NDArray[np.float32], valid: Mask) -> Mask:

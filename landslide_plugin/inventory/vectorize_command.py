@@ -29,7 +29,7 @@ from .kinds import BAND, Kind, band_of, is_mask, kinds_of
 from .layer import write_inventory
 from .morphology import Brush, Morphology, reach
 from .polygons import simplified, smoothed, to_map
-from .trace import Scene, open_terrain
+from .trace import SLOPE, Scene, open_terrain
 from .zones import counted_once
 
 
@@ -41,6 +41,7 @@ def vectorize(
     threshold: Annotated[float | None, Vectorize.THRESHOLD] = Vectorize.THRESHOLD.default,
     grow: Annotated[float | None, Vectorize.GROW] = Vectorize.GROW.default,
     min_area: Annotated[float, Vectorize.MIN_AREA] = Vectorize.MIN_AREA.default,
+    min_slope: Annotated[float, Vectorize.MIN_SLOPE] = Vectorize.MIN_SLOPE.default,
     max_hole: Annotated[float, Vectorize.MAX_HOLE] = Vectorize.MAX_HOLE.default,
     opening: Annotated[float, Vectorize.OPENING] = Vectorize.OPENING.default,
     closing: Annotated[float, Vectorize.CLOSING] = Vectorize.CLOSING.default,
@@ -73,6 +74,7 @@ def vectorize(
         grow: probability down to which it then extends, at most `threshold`; that when None. Of no
             effect on masks.
         min_area: smaller landslides are left out; square metres.
+        min_slope: degrees; flatter ground holds no landslide, ground of unknown slope may.
         max_hole: holes up to this size are filled; square metres.
         opening: radius in metres of a disc; what it doesn't fit into goes.
         closing: radius in metres of a disc; gaps that it doesn't fit into are closed.
@@ -103,6 +105,7 @@ def vectorize(
         threshold=threshold,
         grow=grow,
         min_area=min_area,
+        min_slope=min_slope,
         max_hole=max_hole,
         opening=opening,
         closing=closing,
@@ -154,6 +157,7 @@ class _Wishes:
     threshold: float | None
     grow: float | None
     min_area: float
+    min_slope: float
     max_hole: float
     opening: float
     closing: float
@@ -202,9 +206,11 @@ def _drawn(path: str, wishes: _Wishes, progress: Progress) -> _Drawn:
             else {}
         )
         kinds: list[Kind | None] = [*kinds_of(source)] or [None]
-        scenes = [Scene(source, terrain, base, kind) for kind in kinds]
+        scenes = [
+            Scene(source, terrain, base, kind=kind, min_slope=wishes.min_slope) for kind in kinds
+        ]
         grid = source.grid
-        _check_layers(scenes[0], wishes.split, wishes.parts)
+        _check_layers(scenes[0], wishes)
         sizes = {name: getattr(wishes, name) for name in ("opening", "closing")}
         morphology = Morphology(*(Brush(size, grid, name) for name, size in sizes.items()))
         _tell_metres(grid, sizes | {"simplification": wishes.simplify}, progress)
@@ -316,10 +322,15 @@ def _thresholds(
     return chosen.value, base
 
 
-def _check_layers(scene: Scene, split: str, parts: bool) -> None:
-    """Refuse to cut landslides up by what is not there."""
-    _require_probability(scene, split)
-    if (split == "drainage" or parts) and ELEVATION not in scene.terrain:
+def _check_layers(scene: Scene, wishes: _Wishes) -> None:
+    """Refuse to leave ground out, or to cut landslides up, by what is not there."""
+    if wishes.min_slope > 0 and SLOPE not in scene.terrain:
+        raise InputError(
+            f"To leave out ground flatter than {wishes.min_slope:g} degrees, give a factor stack "
+            "with a band slope."
+        )
+    _require_probability(scene, wishes.split)
+    if (wishes.split == "drainage" or wishes.parts) and ELEVATION not in scene.terrain:
         raise InputError(
             "To part landslides along drainage divides or in source and runout, give a factor "
             "stack with a band elevation."

@@ -12,6 +12,7 @@ class Vectorize:
     THRESHOLD = shared.THRESHOLD
     GROW = OptionalNumber("Grow down to probability", low=0.0, high=1.0)
     MIN_AREA = shared.MIN_AREA
+    MIN_SLOPE = shared.MIN_SLOPE
     MAX_HOLE = Number("Largest hole to fill", low=0.0, unit="m2")
     OPENING = Number("Opening", low=0.0, unit="m")
     CLOSING = Number("Closing", low=0.0, unit="m")

@@ -13,6 +13,7 @@ class Map:
 
     THRESHOLD = shared.THRESHOLD
     MIN_AREA = shared.MIN_AREA
+    MIN_SLOPE = shared.MIN_SLOPE
     SENSOR = Choice(
         shared.SENSOR.label,
         {word: label for word, label in shared.SENSOR.words.items() if word != "custom"},

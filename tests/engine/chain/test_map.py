@@ -170,6 +170,17 @@ def test_without_a_dem_the_inventory_has_no_terrain(layers, make_model):
     assert values["count"] == 1 and inventory.slope_mean.isna().all()
 
 
+def test_ground_flatter_than_asked_is_left_out_by_the_dem(layers, make_model):
+    given = {**layers, "model": make_model(["red", "nir"]), "threshold": 0.0}
+    whole = map_landslides(**given)["area_m2"]
+    steep = map_landslides(**given, min_slope=20.0)["area_m2"]
+    assert 0.1 * whole < steep < 0.9 * whole
+    assert gpd.read_file(given["inventory"]).slope_mean.min() >= 20
+    del given["dem"], given["rivers"]
+    with pytest.raises(InputError, match="flatter than 20 degrees, give a DEM"):
+        map_landslides(**given, min_slope=20.0)
+
+
 def test_bands_are_named_by_the_sensor(layers, make_model, make_raster):
     """B4 says nothing by itself: red of Landsat 8, near infrared of Landsat 5."""
     image = np.random.default_rng(1).integers(1, 255, (2, 80, 70)).astype(np.uint8)

@@ -203,6 +203,41 @@ def test_statistics_are_those_of_the_pixels(make_raster, run, blobs):
             assert np.isnan(row.aspect_mean)
 
 
+@pytest.mark.parametrize("closing", [0.0, 30.0])
+def test_ground_that_is_too_flat_holds_no_landslide(make_raster, run, closing):
+    """Of three landslides one lies on a slope, one half on a plain, one where none is known."""
+    probability = np.zeros((40, 60), "float32")
+    probability[10:20, 5:15] = probability[10:20, 25:35] = probability[10:20, 45:55] = 0.9
+    slope = np.full((40, 60), 20, "float32")
+    slope[:, 30:40], slope[:, 40:] = 0, -9999
+    factors = make_raster("f.tif", slope, bands=["slope"], nodata=-9999)
+    path = make_raster("p.tif", probability)
+    frame, _ = run(path, factors=factors, closing=closing, min_slope=10.0)
+    assert frame.area_m2.tolist() == pytest.approx([1e4, 5e3, 1e4], rel=1e-3)
+    frame, _ = run(path, factors=factors, closing=closing, min_slope=10.0, threshold=0.0)
+    assert frame.area_m2.sum() == pytest.approx(50 * 40 * 100, rel=1e-3)  # all but the plain
+
+
+def test_ground_as_steep_as_asked_holds_landslides_and_its_rough_pixels_too(make_raster, run):
+    path = make_raster("p.tif", np.ones((30, 30), "float32"))
+    slope = np.full((30, 30), 15.1, "float32")
+    for name, flat in (("even.tif", 15.1), ("rough.tif", 2.0)):
+        slope[15, 15] = flat
+        factors = make_raster(name, slope, bands=["slope"])
+        for asked in (15.1, 14.9):
+            frame, _ = run(path, factors=factors, min_slope=asked)
+            whole = asked == 14.9 or flat == 15.1
+            assert (len(frame) == 1 and frame.area_m2[0] > 89_900) == whole
+
+
+def test_flat_ground_is_told_by_the_slope(make_raster, run):
+    path = make_raster("p.tif", np.ones((5, 5), "float32"))
+    factors = make_raster("f.tif", np.ones((5, 5), "float32"), bands=["elevation"])
+    for given in ({}, {"factors": factors}):
+        with pytest.raises(InputError, match=r"flatter than 8 degrees, give a factor stack.*slope"):
+            run(path, min_slope=8.0, **given)
+
+
 def test_factors_on_another_grid_are_warped(make_raster, run):
     probability = np.zeros((40, 40), "float32")
     probability[10:20, 10:20] = 1
