@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsExpression,
     QgsProcessing,
     QgsProcessingAlgorithm,
@@ -273,7 +274,11 @@ def _neither_true_nor_false(value: Any) -> str:
 
 def _no_band_number(value: Any) -> str:
     """Return what is wrong with a band: QGIS takes a name for 0."""
-    if value in (None, "") or _is_null(value) or str(value).strip().isdecimal():
+    if value in (None, "") or _is_null(value):
+        return ""
+    if str(value).strip().isdecimal() or (
+        isinstance(value, float) and value > 0 and value % 1 == 0
+    ):
         return ""
     return f"{value} is no number of a band: they count from 1, as QGIS shows them."
 
@@ -282,7 +287,8 @@ def _no_crs(
     definition: QgsProcessingParameterCrs, value: Any, context: QgsProcessingContext
 ) -> str:
     """Return what is wrong with a CRS: QGIS takes one that it does not know for none."""
-    if value in (None, "") or _is_null(value):
+    boxes_without = isinstance(value, QgsCoordinateReferenceSystem) and not value.isValid()
+    if value in (None, "") or _is_null(value) or boxes_without:
         return ""
     crs = QgsProcessingParameters.parameterAsCrs(definition, {definition.name(): value}, context)
     return "" if crs.isValid() else f"{value} is no CRS: write it as in EPSG:32654."

@@ -8,6 +8,7 @@ import pytest
 from landslide_mapper.processing_algorithms import algorithm
 from osgeo import gdal, osr
 from qgis.core import (
+    QgsCoordinateReferenceSystem,
     QgsFeature,
     QgsGeometry,
     QgsProcessingException,
@@ -139,7 +140,7 @@ def test_a_band_by_its_name_is_refused(asked, raster):
     given = {"INPUT": str(raster), "RED": "B04", "OUTPUT": str(raster.with_name("o.tif"))}
     with pytest.raises(QgsProcessingException, match="B04 is no number of a band"):
         processing.run("landslide:spectralindices", given)
-    processing.run("landslide:spectralindices", {**given, "RED": "1", "NIR": 1, "GREEN": None})
+    processing.run("landslide:spectralindices", {**given, "RED": "1", "NIR": 1.0, "GREEN": None})
     assert asked["red"] == asked["nir"] == 1
 
 
@@ -149,7 +150,9 @@ def test_a_crs_that_is_unknown_is_refused(asked, raster):
     with pytest.raises(QgsProcessingException, match="EPSG:99999 is no CRS"):
         processing.run("landslide:mosaic", {**given, "ZONE": "EPSG:99999"})
     processing.run("landslide:mosaic", {**given, "ZONE": "EPSG:32632"})
-    assert asked["zone"] == "EPSG:32632"
+    assert asked.pop("zone") == "EPSG:32632"
+    processing.run("landslide:mosaic", {**given, "ZONE": QgsCoordinateReferenceSystem()})
+    assert "zone" not in asked
 
 
 def test_a_parameter_that_there_is_not_is_warned_of(asked, raster, feedback):
