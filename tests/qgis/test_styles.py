@@ -114,7 +114,9 @@ DEUTERANOPIA = (
 @pytest.mark.parametrize("seen", [PROTANOPIA, DEUTERANOPIA])
 def test_colour_blind_readers_tell_north_east_south_and_west_apart(seen):
     """Machado et al. 2009, IEEE Trans. Vis. Comput. Graph. 15:1291; in gamma 2.2."""
-    stops = [color for _, color in ramp_of("aspect").stops[:4]]
+    ramp = ramp_of("aspect")
+    assert ramp is not None
+    stops = [color for _, color in ramp.stops[:4]]
     rgb = np.array([[int(color[at : at + 2], 16) for at in (1, 3, 5)] for color in stops]) / 255
     shown = np.clip(rgb**2.2 @ np.transpose(seen), 0, 1) ** (1 / 2.2)
     apart = np.linalg.norm(shown[:, None] - shown[None], axis=2)

@@ -124,8 +124,7 @@ def test_half_of_a_landslide_is_no_match_whichever_half_it_is(half):
     whole, part = np.ones((4, 2), np.int32), np.zeros((4, 2), np.int32)
     part[:, half] = 1
     objects, pairs = [Objects(False), Objects(False)], Pairs()
-    numbers = [one.add(ids, pixel_area) for one, ids in zip(objects, (whole, part), strict=True)]
-    pairs.add(*numbers, pixel_area)
+    pairs.add(objects[0].add(whole, pixel_area), objects[1].add(part, pixel_area), pixel_area)
     assert not any(one.matched.any() for one in pairs.agreement(*objects))
 
 
