@@ -28,8 +28,8 @@ model on your copy of the data, from the beginning to the file, by a recipe of `
 these, rgb-vhr came of `rgb-vhr.json` and stack-demo of `stack-demo.json`. sentinel2-rgb is older
 than recipes: it came of a script that an earlier version had, `experiments.shipped.train` of commit
 4661f3a; the recipe `rgb-10m.json` has taken its place, and gives such a model, not these very
-weights. The thresholds of rgb-vhr, and of its networks for parts 2, 3 and 4 of `bijie.csv`, are
-chosen as trainings choose them now, those for parts 0 and 1 by the highest F1, as before. In a
+weights. The thresholds of rgb-vhr, and of its networks for the parts of `bijie.csv`, are chosen as
+trainings choose them now, that for part 0 by the highest F1, as before. In a
 checkout `python -m experiments.shipped.measure` measures a model. Its figures stand beside those of
 a constant mask, the mean mask of the images that it was trained on.
 """
