@@ -27,7 +27,7 @@ from .kinds import (
     probability_of,
     probability_of_any,
 )
-from .morphology import Morphology
+from .morphology import Morphology, reach
 from .outlines import Block, Polygonizer, outline
 from .statistics import Statistics
 
@@ -108,7 +108,8 @@ class Scene:
         """Return which ground is too flat; that of unknown slope is not."""
         grid = self.source.grid
         (width,), (height,) = grid.pixel_metres(np.array([grid.height / 2]))
-        rows, columns = int(FLAT_WITHIN / height), int(FLAT_WITHIN / width)
+        within = reach(FLAT_WITHIN, grid)
+        rows, columns = int(within / height), int(within / width)
         slope, valid = self._terrain(SLOPE, _widened(window, rows, columns))
         sums, counts = (
             ndimage.uniform_filter(values, (2 * rows + 1, 2 * columns + 1), mode="constant")

@@ -2,12 +2,20 @@
 
 import os
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from landslide_mapper import classFactory
 from landslide_mapper.landslide_plugin import engine_lookup
 from landslide_mapper.landslide_plugin.setup import home
-from qgis.core import QgsApplication, QgsProcessingFeedback
+from processing.gui import Postprocessing
+from qgis.core import (
+    QgsApplication,
+    QgsLayerTreeModel,
+    QgsProcessingFeedback,
+    QgsProject,
+)
+from qgis.gui import QgsLayerTreeView
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -82,3 +90,16 @@ def no_engine(monkeypatch, tmp_path):
     monkeypatch.setattr(engine_lookup, "ROOT", tmp_path / "plugin")
     monkeypatch.setattr(engine_lookup, "earlier_folders", list)
     monkeypatch.setenv(home.VARIABLE, str(tmp_path / "home"))
+
+
+@pytest.fixture
+def project(qgis_app, monkeypatch):
+    """An empty project, whose layers a panel shows; QGIS 3.44 wants a real one."""
+    project, panel = QgsProject.instance(), QgsLayerTreeView()
+    project.clear()
+    panel.setModel(QgsLayerTreeModel(project.layerTreeRoot(), panel))
+    window = mock.Mock()
+    window.layerTreeView.return_value = panel
+    monkeypatch.setattr(Postprocessing, "iface", window, raising=False)
+    yield project
+    project.clear()

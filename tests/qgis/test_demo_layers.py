@@ -1,7 +1,6 @@
 """The demo area in a project: which layers are loaded, in which order, and how they look."""
 
 import os
-from unittest import mock
 
 import numpy as np
 import processing
@@ -10,7 +9,6 @@ from osgeo import gdal
 from processing.gui import Postprocessing
 from qgis.core import (
     QgsApplication,
-    QgsLayerTreeModel,
     QgsMapRendererParallelJob,
     QgsMapSettings,
     QgsProcessingContext,
@@ -18,9 +16,7 @@ from qgis.core import (
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
-    QgsProject,
 )
-from qgis.gui import QgsLayerTreeView
 from qgis.PyQt.QtCore import QSize
 
 pytestmark = pytest.mark.usefixtures("provider")
@@ -40,19 +36,6 @@ def run(folder, project, feedback, **parameters):
         algorithm, context, feedback, parameters=parameters
     )
     return values, context
-
-
-@pytest.fixture
-def project(qgis_app, monkeypatch):
-    """An empty project, whose layers a panel shows; QGIS 3.44 wants a real one."""
-    project, panel = QgsProject.instance(), QgsLayerTreeView()
-    project.clear()
-    panel.setModel(QgsLayerTreeModel(project.layerTreeRoot(), panel))
-    window = mock.Mock()
-    window.layerTreeView.return_value = panel
-    monkeypatch.setattr(Postprocessing, "iface", window, raising=False)
-    yield project
-    project.clear()
 
 
 def groups(project):

@@ -1,39 +1,20 @@
 """Outputs that QGIS loads after a run, as dialogs do: styled in every run, each by itself."""
 
-from unittest import mock
-
 import numpy as np
 import processing
 import pytest
 from osgeo import gdal, osr
-from processing.gui import Postprocessing
 from qgis.core import (
     QgsApplication,
-    QgsLayerTreeModel,
     QgsProcessingContext,
     QgsProcessingModelAlgorithm,
     QgsProcessingModelChildAlgorithm,
     QgsProcessingModelChildParameterSource,
     QgsProcessingModelOutput,
     QgsProcessingOutputLayerDefinition,
-    QgsProject,
 )
-from qgis.gui import QgsLayerTreeView
 
 pytestmark = pytest.mark.usefixtures("provider")
-
-
-@pytest.fixture
-def project(qgis_app, monkeypatch):
-    """An empty project, whose layers a panel shows; QGIS 3.44 wants a real one."""
-    project, panel = QgsProject.instance(), QgsLayerTreeView()
-    project.clear()
-    panel.setModel(QgsLayerTreeModel(project.layerTreeRoot(), panel))
-    window = mock.Mock()
-    window.layerTreeView.return_value = panel
-    monkeypatch.setattr(Postprocessing, "iface", window, raising=False)
-    yield project
-    project.clear()
 
 
 @pytest.fixture
