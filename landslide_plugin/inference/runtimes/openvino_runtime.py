@@ -140,6 +140,7 @@ class OpenVinoRuntime:
             "PERFORMANCE_HINT": "THROUGHPUT" if streams > 1 else "LATENCY",
             "NUM_STREAMS": streams,
             "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+            "ENABLE_CPU_PINNING": False,  # each process would hold the first cores fast
         }
         return openvino.Core().compile_model(steps.build(), "CPU", options)
 
