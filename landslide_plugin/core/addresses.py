@@ -144,7 +144,8 @@ def files_in(folder: str | Path, endings: tuple[str, ...]) -> list[str]:
 
 
 def _here(folder: Path) -> list[str]:
-    return [str(file) for file in folder.iterdir() if file.is_file()]
+    """Return all but folders: a link to what is gone is a file that whoever opens it misses."""
+    return [str(file) for file in folder.iterdir() if not file.is_dir()]
 
 
 def _in_store(folder: str) -> list[str]:

@@ -31,6 +31,8 @@ from .units import Part, Unit, shapes
 
 PREFIX = ".resume-"
 DIGEST_BYTES = 32
+_NOTES = ".aux.xml"
+"""How the names of files end in which GDAL notes what it can't in a raster."""
 STATISTICS = re.compile(r'<MDI key="STATISTICS_.*?</MDI>|<Histograms>.*?</Histograms>', re.DOTALL)
 """What QGIS adds to `.aux.xml` by showing a raster."""
 
@@ -120,16 +122,13 @@ def identity(source: Source) -> list[Any]:
     """Return what tells a raster's content from that of a changed one.
 
     That is names, sizes and times of all its files (of one on a server what that says, or where the
-    file's blocks lie), which are
-    those of its sources too where it is a VRT, and which of these lies on top; of what GDAL noted
-    beside it (`.aux.xml`) all but statistics, which QGIS adds to any raster that it shows.
+    file's blocks lie), which are those of its sources too where it is a VRT, and which of these
+    lies on top; of what GDAL noted beside it (`.aux.xml`) all but statistics, which QGIS adds to
+    any raster that it shows.
     """
-    virtual = source.dataset.tags(ns="xml:VRT").get("xml:VRT", "")
-    files = {Path(name) for name in source.dataset.files}
-    files |= {file for name in source.dataset.files for file in files_of(name)}
-    facts: list[Any] = [source.path, *re.findall(r"<SourceFilename[^>]*>([^<]+)<", virtual)]
-    for path in sorted(files):
-        if path.name.endswith(".aux.xml"):
+    facts: list[Any] = [source.path, *re.findall(r"<SourceFilename[^>]*>([^<]+)<", _said(source))]
+    for path in _files(source):
+        if path.name.endswith(_NOTES):
             facts.append([str(path), _noted(path)])
         elif path.is_file():
             facts.append([str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns])
@@ -138,13 +137,42 @@ def identity(source: Source) -> list[Any]:
     return [fact for fact in facts if fact[-1]]
 
 
+def traces(source: Source) -> list[Any]:
+    """Return what has to be the same too where a run goes on, but may change while it maps.
+
+    That is what a VRT says, which is read once, and when the files were changed last as the system
+    counts it (on Windows, made): who puts other content into a file may set its time back, but not
+    this one. New rights count as a change there, so a run doesn't end for it, but begins anew.
+    """
+    files = (path for path in _files(source) if path.is_file() and not path.name.endswith(_NOTES))
+    return [_without_statistics(_said(source)), *(path.stat().st_ctime_ns for path in files)]
+
+
+def _said(source: Source) -> str:
+    """Return what a raster says where it is a VRT; GDAL notes in it which files it has opened."""
+    said = source.dataset.tags(ns="xml:VRT").get("xml:VRT", "")
+    return re.sub(r"<SourceProperties[^>]*>", "", said)
+
+
+def _files(source: Source) -> list[Path]:
+    """Return the files on this machine that a raster is read from, and what lies beside them."""
+    names = source.dataset.files
+    return sorted(
+        {Path(name) for name in names} | {one for name in names for one in files_of(name)}
+    )
+
+
 def _noted(path: Path) -> str:
     """Return the digest of what GDAL noted but for statistics; empty where there is no more."""
     try:
-        text = path.read_text(encoding="utf-8", errors="replace")
+        return _without_statistics(path.read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return ""
-    text = STATISTICS.sub("", text)
+
+
+def _without_statistics(text: str) -> str:
+    """Return the digest of what XML says but for statistics; empty where it says no more."""
+    text = re.sub(r">\s+<", "><", STATISTICS.sub("", text))
     count = 1
     while count:  # what is empty now, from within
         text, count = re.subn(r"<(\w+)[^>]*>\s*</\1>", "", text)

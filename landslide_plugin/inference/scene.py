@@ -26,7 +26,7 @@ from .decide import Scene
 from .order import Order
 from .plan import Plan
 from .predictor import Predictor
-from .resume import Journal, identity, journal
+from .resume import Journal, identity, journal, traces
 from .semantic import map_probability
 from .units import units_of
 from .windows import Area, Reader, warn_of_no_pixel
@@ -85,7 +85,7 @@ def map_scene(
         _tell(plan, source.grid, progress)
         tiling, channels = plan.tiling(source.grid.shape), scene.predictor.channels
         before = identity(source)
-        key = {"plan": plan.computed(), "stack": before}
+        key = {"plan": plan.computed(), "stack": before, "traces": traces(source)}
         told = {**(tags or {}), **plan.tags()}
         part, last = progress.part(0, _COMPUTED), progress.part(_COMPUTED, 1)
         with (

@@ -3,6 +3,7 @@
 gdalbuildvrt hands on neither the names of bands nor units, classes and metadata.
 """
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -30,6 +31,9 @@ _DOMAINS = ("", "IMAGERY")
 """Of metadata that tell of a scene."""
 
 _IN_MEMORY = "/vsimem/"
+_EXTENT = ("xOff", "yOff", "xSize", "ySize")
+_ASIDE = 0.001
+"""Pixels by which what is laid unchanged may differ in size from what is taken, from rounding."""
 
 Tags = Mapping[str, Mapping[str, str]]
 """Metadata items by domain."""
@@ -52,6 +56,8 @@ def open_described(name: str, what: str = "raster", depth: int = _DEPTH) -> Data
     if root is None or not depth or not (is_address(name) or Path(name).is_file()):
         return dataset
     _make_absolute(root, name)
+    for band in root.findall("VRTRasterBand"):
+        _lay_on_pixels(band)
     bands = [(band, _sources(band)) for band in root.findall("VRTRasterBand")]
     firsts = {sources[0][0] for _, sources in bands if sources}
     paths = dict.fromkeys(
@@ -226,6 +232,34 @@ def _make_absolute(root: ElementTree.Element, name: str) -> None:
         if element.get("relativeToVRT") == "1":
             element.set("relativeToVRT", "0")
             element.text = beside(file, element.text or "")
+
+
+def _lay_on_pixels(band: ElementTree.Element) -> None:
+    """Have files that lie a fraction of a pixel beside a VRT's grid keep their pixels.
+
+    GDAL stretches each to one row or column more, which then hides the next file's, and which
+    pixels it repeats depends on the window that is read.
+    """
+    for source in (one for one in band if one.tag in _SOURCES and "resampling" not in one.attrib):
+        rectangle = source.find("DstRect")
+        taken, laid = _extent(source.find("SrcRect")), _extent(rectangle)
+        sides = zip(taken[2:], laid[2:], strict=False)
+        if rectangle is None or not taken or not laid or any(abs(a - b) > _ASIDE for a, b in sides):
+            continue
+        if all(map(float.is_integer, taken)):
+            numbers = (*laid[:2], *taken[2:])
+            rectangle.attrib.update(zip(_EXTENT, (str(round(one)) for one in numbers), strict=True))
+
+
+def _extent(rectangle: ElementTree.Element | None) -> list[float]:
+    """Return the numbers of a rectangle of pixels; none where they are missing or no such."""
+    try:
+        numbers = (
+            [float(rectangle.get(key, "")) for key in _EXTENT] if rectangle is not None else []
+        )
+    except ValueError:
+        return []
+    return numbers if all(map(math.isfinite, numbers)) else []
 
 
 def _sources(band: ElementTree.Element) -> list[tuple[str, int]]:

@@ -23,7 +23,7 @@ from landslide_mapper.landslide_plugin.contract.errors import (
 )
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
-from landslide_mapper.landslide_plugin.inference.resume import PREFIX, identity
+from landslide_mapper.landslide_plugin.inference.resume import PREFIX, identity, traces
 from landslide_mapper.landslide_plugin.outputs.claims import sweep
 from landslide_mapper.landslide_plugin.raster import Source
 
@@ -175,6 +175,25 @@ def test_a_stack_that_has_changed_starts_anew(given, broken):
     assert not any("Going on" in text for text in said(given, broken))
 
 
+def test_a_stack_with_other_content_whose_time_is_set_back_starts_anew(given, tmp_path):
+    stack = Path(shutil.copy(given["stack"], tmp_path / "stack.tif"))
+    (tmp_path / "results").mkdir()
+    changing = {**given, "stack": str(stack)}
+
+    def stop(event):
+        if event.get("percent", 0) > 50:
+            raise SystemExit
+
+    with pytest.raises(SystemExit):
+        predict(**changing, **outputs(tmp_path / "results"), progress=Progress(stop))
+    before = stack.stat()
+    content = bytearray(stack.read_bytes())
+    content[len(content) // 3] ^= 1  # in none of the pixels that tell one stack from another
+    stack.write_bytes(content)
+    os.utime(stack, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert not any("Going on" in text for text in said(changing, tmp_path / "results"))
+
+
 def test_rows_cut_off_by_a_full_disk_are_computed_again(given, whole, broken):
     kept = sorted(broken.glob(f"{PREFIX}*/*.f32"))
     kept[-1].write_bytes(kept[-1].read_bytes()[:-4])
@@ -238,6 +257,10 @@ class TestIdentity:
         with Source.open(path) as source:
             return identity(source)
 
+    def traces_of(self, path):
+        with Source.open(path) as source:
+            return traces(source)
+
     def test_statistics_that_qgis_notes_beside_it_change_nothing(self, raster):
         before = self.identity_of(raster)
         note = raster.with_name("a.tif.aux.xml")
@@ -257,6 +280,28 @@ class TestIdentity:
         before = self.identity_of(raster)
         shutil.copy(raster, raster.with_name("a.tif.ovr"))
         assert self.identity_of(raster) != before
+
+    @pytest.mark.parametrize(
+        ("said", "counts"),
+        [
+            ('<Metadata><MDI key="STATISTICS_MEAN">7.5</MDI></Metadata>', False),
+            ("<NoDataValue>7</NoDataValue>", True),
+        ],
+    )
+    def test_what_a_vrt_says_counts_but_for_statistics(self, raster, said, counts):
+        virtual = raster.with_name("a.vrt")
+        rasterio.shutil.copy(raster, virtual, driver="VRT")
+        before = self.traces_of(virtual)
+        virtual.write_text(virtual.read_text().replace("<ColorInterp>", f"{said}<ColorInterp>"))
+        assert (self.traces_of(virtual) != before) == counts
+
+    def test_which_of_its_files_a_vrt_has_opened_does_not_count(self, raster):
+        virtual = raster.with_name("a.vrt")
+        rasterio.shutil.copy(raster, virtual, driver="VRT")
+        with Source.open(virtual) as source:
+            before = traces(source)
+            source.read()
+            assert traces(source) == before
 
     def test_what_a_vrt_of_vrts_reads_counts(self, raster):
         for name, source in (("inner", "a.tif"), ("outer", "inner.vrt")):

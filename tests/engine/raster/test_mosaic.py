@@ -1,5 +1,7 @@
 """Many files as one image: any cut is read as the whole, and what is no one image is refused."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import rasterio
@@ -209,6 +211,12 @@ class TestRefused:
         listed.write_text("tiles/a.tif\ntiles/none.tif")
         with pytest.raises(InputError, match=r"the file .*none.tif does not exist"):
             Source.open(listed)
+
+    def test_a_tile_of_a_folder_that_links_to_what_is_gone(self, tiles, tmp_path):
+        Path(tiles()).rename(tmp_path / "elsewhere.tif")
+        (tmp_path / "tiles" / "b.tif").symlink_to(tmp_path / "gone.tif")
+        with pytest.raises(InputError, match=r"the file .*b.tif does not exist"):
+            Source.open(tmp_path / "tiles")
 
     def test_a_tile_that_turns_out_damaged_when_it_is_read(self, tiles, tmp_path):
         damage(tiles())

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
+from affine import Affine
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.raster import Source
 from rasterio.transform import from_origin
@@ -52,6 +53,17 @@ def test_a_virtual_raster_of_tiles_says_what_they_say(whole, tiles, tmp_path):
         assert source.dataset.tags()["LANDSLIDE_DATE"] == "2018-09-06"
         for mine, theirs in zip(source.read(), one.read(), strict=True):
             np.testing.assert_array_equal(mine, theirs)
+
+
+@pytest.mark.parametrize("aside", [-0.3, -0.004, 0.3])
+def test_tiles_a_fraction_of_a_pixel_beside_the_grid_keep_their_pixels(
+    whole, tiles, tmp_path, aside
+):
+    with rasterio.open(tiles[3], "r+") as tile:
+        tile.transform *= Affine.translation(aside, aside)
+    path = build_vrt(tmp_path / "whole.vrt", *tiles)
+    with Source.open(path) as source, Source.open(whole) as one:
+        np.testing.assert_array_equal(source.read()[0], one.read()[0])
 
 
 def test_a_virtual_raster_of_a_virtual_raster_elsewhere(whole, tiles, tmp_path):
