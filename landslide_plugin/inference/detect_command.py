@@ -78,7 +78,7 @@ def detect(
         ModelFileError: a bad model file, or the stack lacks bands of the model.
         OutputError: an output can't be written.
     """
-    require_vector_output(output)
+    require_vector_output(output, unknown=True)
     require_folder(mask or output)
     loaded, processor = load_model(model), pick_device(device)
     card, network = loaded.card, placed(loaded.network, processor)

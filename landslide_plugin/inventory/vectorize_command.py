@@ -119,7 +119,7 @@ def vectorize(
         date=_date(date),
         fill=fill,
     )
-    require_vector_output(output)
+    require_vector_output(output, unknown=True)
     paths = [input, *more_inputs]
     if more_inputs:
         _require_fit(paths, wishes)

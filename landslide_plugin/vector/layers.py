@@ -36,7 +36,9 @@ from .shapes import (
 
 _ROUNDED = 1e-4
 """Degrees."""
-_TRIAL = gpd.GeoDataFrame({"id": [1]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:4326")
+_TRIAL = gpd.GeoDataFrame(
+    {"id": [1], "unknown": [np.nan]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:4326"
+)
 
 
 def read_vector(
@@ -202,13 +204,17 @@ def write_vector(
             raise OutputError(f"{path} can't be written whole: free some space on the disk.")
 
 
-def require_vector_output(path: str | Path) -> None:
+def require_vector_output(path: str | Path, unknown: bool = False) -> None:
     """Refuse a destination that `write_vector` could not write to, before any long work.
+
+    Args:
+        path: the destination.
+        unknown: whether fields may be NULL.
 
     Raises:
         OutputError: no format has such an ending, or one that takes no polygons, such as CSV,
-            rounds them or calls its file otherwise; or the folder is missing or read-only, or the
-            name would be cut.
+            rounds them, makes 0 of NULL or calls its file otherwise; or the folder is missing or
+            read-only, or the name would be cut.
     """
     if is_cut(path):
         raise OutputError(
@@ -231,6 +237,11 @@ def require_vector_output(path: str | Path) -> None:
                 f"{path} can't be written: its format takes no polygons with fields ({error}); "
                 f"choose one such as .gpkg{formats()}."
             ) from error
+        except IndexError as error:  # as of a KMZ whose name is not of English letters
+            raise OutputError(
+                f"{path} can't be written: its format would lose the layer under that name; choose "
+                f"English letters, or a format such as .gpkg{formats()}."
+            ) from error
         if not trial.exists():
             raise OutputError(
                 f"{path} can't be written: GDAL would call it otherwise; choose an ending in small "
@@ -241,4 +252,9 @@ def require_vector_output(path: str | Path) -> None:
             raise OutputError(
                 f"{path} can't be written: its format rounds outlines, as tiles for display do; "
                 f"choose one such as .gpkg{formats()}."
+            )
+        if unknown and "unknown" in kept and kept["unknown"].notna().any():
+            raise OutputError(
+                f"{path} can't be written: its format makes 0 of what is not known, such as the "
+                f"distance to a river; choose one such as .gpkg{formats()}."
             )

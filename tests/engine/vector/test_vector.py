@@ -288,6 +288,20 @@ class TestWrite:
         require_vector_output(tmp_path / f"a.{ending}")
         write_vector(polygons(2), tmp_path / f"a.{ending}", geometry_type="Polygon")
 
+    @pytest.mark.parametrize("ending", ["tab", "mif"])
+    def test_what_makes_0_of_the_unknown_is_refused_where_something_may_be(self, tmp_path, ending):
+        with pytest.raises(OutputError, match="makes 0 of what is not known"):
+            require_vector_output(tmp_path / f"a.{ending}", unknown=True)
+        assert not list(tmp_path.iterdir())
+
+    @pytest.mark.parametrize("ending", ["gpkg", "shp", "geojson", "fgb", "gml", "sqlite", "kmz"])
+    def test_what_knows_null_is_not(self, tmp_path, ending):
+        require_vector_output(tmp_path / f"a.{ending}", unknown=True)
+
+    def test_a_name_under_which_a_format_loses_its_layer_is_refused(self, tmp_path):
+        with pytest.raises(OutputError, match="lose the layer under that name"):
+            require_vector_output(tmp_path / "ä.kmz")
+
     def test_missing_and_read_only_folder(self, tmp_path, read_only_folder):
         with pytest.raises(OutputError, match="does not exist"):
             write_vector(polygons(2), tmp_path / "none" / "a.gpkg", geometry_type="Polygon")
