@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,13 +10,17 @@ from ...models.model_card import ModelCard
 from ...models.model_file import load_card
 from ..contract.choices import Map
 from ..contract.errors import InputError
+from ..core.ahead import read_ahead
 from ..core.progress import Listening, Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..factors.stack_command import stack
 from ..inference.crew import require_scheduler
 from ..inference.predict_command import predict
+from ..inventory.trace import TERRAIN
 from ..inventory.vectorize_command import vectorize
 from ..outputs.whole import require_folder, scratch_folder, whole_file
+from ..raster.stack import LayerStack
+from ..raster.writer import RasterWriter
 from ..reports.page import write_report
 from ..vector.layers import require_vector_output
 from .choice import Choice, choose_model
@@ -98,7 +103,7 @@ def map(
         InputError: a layer that the model needs is missing or unfit, or no model fits.
         ModelFileError: the model file is damaged or of another kind.
     """
-    require_vector_output(inventory)
+    require_vector_output(inventory, unknown=True)
     for path in (probability, html):
         require_folder(path or probability)
     require_scheduler(scheduler)
@@ -162,7 +167,7 @@ def map(
             output=drawn.inventory,
             min_area=min_area,
             min_slope=min_slope,
-            factors=_attributes(derived, folder, progress.part(0.9, 0.93)),
+            factors=_attributes(derived, stacked["output"], folder, progress.part(0.9, 0.93)),
             model=card.name,
             date=scene.date,
             fill="keep",
@@ -226,19 +231,24 @@ def _smoothing(asked: float | None, card: ModelCard, progress: Progress) -> floa
     return float(value)
 
 
-def _attributes(derived: Derived, folder: Path, progress: Progress) -> str:
-    """Return one raster of the layers that attributes are drawn from; "" if there is none."""
+def _attributes(derived: Derived, stacked: str, folder: Path, progress: Progress) -> str:
+    """Return one raster of the layers that attributes are drawn from; "" if there is none.
+
+    It is on the stack's grid, for the DEM's pixels may be larger, and each band has its own valid
+    pixels: rivers are known where the DEM ends.
+    """
     if len(derived.attributes) < 2:
         return "".join(derived.attributes)
-    silent = Progress()  # the table of bands would be a second one
-    stacked = stack(
-        layers=derived.attributes,
-        output=str(folder / "attributes.tif"),
-        fill="keep",
-        progress=silent,
-    )
-    progress.update(1.0)
-    return str(stacked["output"])
+    path = folder / "attributes.tif"
+    with LayerStack.open(derived.attributes, reference=stacked) as layers:
+        bands = [band for band in layers.bands if band in TERRAIN]
+        windows = list(layers.windows())
+        blocks = read_ahead(partial(layers.read, bands=bands), windows)
+        with RasterWriter(path, layers.grid, bands) as writer:
+            for window, (values, valid) in zip(windows, blocks, strict=True):
+                writer.write(values, window, valid)
+                progress.update((window.row_off + window.height) / layers.grid.height)
+    return str(path)
 
 
 def _ground(stacked: Mapping[str, Any], terrain: str) -> str:

@@ -15,6 +15,7 @@ from landslide_mapper.landslide_plugin.factors.terrainfactors_command import ter
 from landslide_mapper.landslide_plugin.inference import crew
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.reproduce_command import reproduce
+from rasterio.transform import from_origin
 from shapely import box
 
 OUTPUTS = ("inventory", "probability")
@@ -194,6 +195,23 @@ def test_bands_are_named_by_the_sensor(layers, make_model, make_raster):
 def test_rivers_give_the_inventory_its_distance_to_them(layers, make_model):
     values = map_landslides(**layers, model=make_model(["red"]), threshold=0.0)
     assert gpd.read_file(values["inventory"]).river_m[0] == pytest.approx(0, abs=10)
+
+
+def test_the_distance_to_rivers_is_exact_and_known_whatever_the_dem_is(
+    layers, make_model, make_raster, tmp_path
+):
+    """The DEM has pixels of 90 m, and ends in the middle of the image, and of the area."""
+    heights = 100 + np.add.outer(np.arange(9.0), np.arange(4.0)).astype(np.float32)
+    coarse = from_origin(500000, 5000000, 90, 90)
+    layers["dem"] = make_raster("coarse.tif", heights, transform=coarse)
+    area = gpd.GeoSeries([box(500100, 4999300, 500600, 4999700)], crs="EPSG:32632")
+    area.to_file(tmp_path / "area.gpkg")
+    model = make_model(["red"])
+    for limits in ("", str(tmp_path / "area.gpkg")):
+        values = map_landslides(**layers, area=limits, model=model, threshold=0.0)
+        inventory = gpd.read_file(values["inventory"])
+        assert inventory.river_m.tolist() == [0]
+        assert 100 <= inventory.elev_min[0] < inventory.elev_max[0] <= 111
 
 
 def test_undeclared_fill_is_told_once_and_is_not_mapped(layers, make_model):
