@@ -1,6 +1,6 @@
 """Classes such as lithology or land cover, from polygons with a field or from a class raster."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import geopandas as gpd
 import numpy as np
@@ -76,10 +76,7 @@ def encode(
     for value in distinct:
         key = value.casefold() if isinstance(value, str) else value
         spellings.setdefault(key, []).append(value)
-    told = progress or Progress()
-    for alike in spellings.values():
-        if len(alike) > 1:
-            told.warning(f"{', '.join(map(str, alike))} differ in capitals alone: one class.")
+    _tell_alike(spellings.values(), progress)
     codes = {value: code for code, alike in enumerate(spellings.values(), 1) for value in alike}
     names = {code: str(alike[0]) for code, alike in enumerate(spellings.values(), 1)}
     return values.map(codes).to_numpy(np.int16), names
@@ -125,16 +122,20 @@ def stream_raster(source: Source, codes: Mapping[int, int], bands: int = 1) -> B
         )
 
 
-def raster_classes(source: Source, original: str) -> tuple[dict[int, int], dict[int, str]]:
+def raster_classes(
+    source: Source, original: str, progress: Progress | None = None
+) -> tuple[dict[int, int], dict[int, str]]:
     """Return the classes that occur in a class raster: codes of their values, names of the codes.
 
     Values that fit int16 are their codes; else all get 1..n in their order. Names are those of the
     band's `class_<value>` tags, else GDAL's category names or those of an attribute table, else the
-    values themselves.
+    values themselves. Values of one name are one class, as where each polygon has a value of its
+    own, and so are those whose names differ in capitals or blanks alone: of the lowest value.
 
     Args:
         source: see `stream_raster`.
         original: path of the raster, for messages.
+        progress: told which spellings are one class.
 
     Raises:
         InputError: values that are not whole, or beyond `LEAST` and `LARGEST`, more than
@@ -155,10 +156,31 @@ def raster_classes(source: Source, original: str) -> tuple[dict[int, int], dict[
     if not seen:
         raise InputError(f"{original} holds no valid pixel on the reference: check its extent.")
     distinct = sorted(map(int, seen))
+    named = source.all_class_names(source.bands[0])
+    names = {value: " ".join(named.get(value, "").split()) for value in distinct}
+    of_one_name: dict[object, list[int]] = {}
+    for value, name in names.items():
+        of_one_name.setdefault(name.casefold() or value, []).append(value)
+    _tell_alike(
+        (list(dict.fromkeys(names[value] for value in values)) for values in of_one_name.values()),
+        progress,
+    )
     fits = all(map(_is_code, distinct))
-    codes = {value: value if fits else code for code, value in enumerate(distinct, start=1)}
-    names = source.all_class_names(source.bands[0])
-    return codes, {code: names.get(value) or str(value) for value, code in codes.items()}
+    codes: dict[int, int] = {}
+    labels: dict[int, str] = {}
+    for number, values in enumerate(of_one_name.values(), start=1):
+        code = values[0] if fits else number
+        codes |= dict.fromkeys(values, code)
+        labels[code] = names[values[0]] or str(values[0])
+    return codes, labels
+
+
+def _tell_alike(spellings: Iterable[Sequence[object]], progress: Progress | None) -> None:
+    """Say which spellings of a class's name are taken for one."""
+    told = progress or Progress()
+    for alike in spellings:
+        if len(alike) > 1:
+            told.warning(f"{', '.join(map(str, alike))} differ in capitals alone: one class.")
 
 
 def _blocks(

@@ -60,7 +60,7 @@ def classes(
                     f"The class raster has {len(source.bands)} bands: the first one is taken."
                 )
             source = opened.enter_context(source.on(grid, "nearest"))
-            code_of, names = categorical.raster_classes(source, input)
+            code_of, names = categorical.raster_classes(source, input, progress)
             blocks = categorical.stream_raster(source, code_of, len(names) if one_hot else 1)
         else:
             polygons = _class_polygons(input, field, grid, progress)

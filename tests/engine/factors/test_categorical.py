@@ -188,6 +188,21 @@ class TestRaster:
             assert source.all_class_names("band_1") == {0: "none", 1: "gneiss", 2: "shale"}
         assert run(path, field="")[1] == {0: "none", 1: "gneiss", 2: "shale"}
 
+    def test_values_of_one_name_are_one_class_whatever_its_capitals_and_blanks(
+        self, run, make_raster, tmp_path
+    ):
+        """As in a raster of polygons' numbers, whose table has the rock of each."""
+        path = make_raster("c.tif", np.tile([[1], [2], [3], [4], [5]], (6, 30)).astype(np.uint8))
+        with rasterio.open(path, "r+") as raster:
+            names = {1: "Old shale", 2: "gneiss", 3: "old  Shale ", 4: "gneiss", 5: " "}
+            raster.update_tags(1, **{f"class_{value}": name for value, name in names.items()})
+        events = []
+        values, classes, _ = run(path, field="", events=events)
+        assert classes == {1: "Old shale", 2: "gneiss", 5: "5"}
+        assert values[:5, 0].tolist() == [1, 2, 1, 2, 5]
+        texts = [event["text"] for event in events if event["type"] == "warning"]
+        assert texts == ["Old shale, old Shale differ in capitals alone: one class."]
+
     @pytest.mark.parametrize(
         ("columns", "expected"),
         [
