@@ -36,11 +36,13 @@ class Factor:
         name: the band, or the classified layer, such as "lithology".
         bands: places of its bands in the stack.
         classes: names of the classes, one a band; empty for a band of values.
+        of_levels: whether the values are numbers of levels, such as those of a distance.
     """
 
     name: str
     bands: tuple[int, ...]
     classes: tuple[str, ...] = ()
+    of_levels: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,10 +124,12 @@ def factors_of(stack: LayerStack) -> list[Factor]:
         key = (class_of[0], True) if class_of else (band, False)
         members.setdefault(key, []).append(index)
     names = unique_names([name for name, _ in members])  # values and classes may be called alike
-    return [
-        Factor(name, tuple(indices), tuple(each[1] for i in indices if (each := stack.class_of[i])))
-        for name, indices in zip(names, members.values(), strict=True)
-    ]
+    factors = []
+    for name, indices in zip(names, members.values(), strict=True):
+        classes = tuple(each[1] for i in indices if (each := stack.class_of[i]))
+        source, band = stack.source_of(stack.bands[indices[0]])
+        factors.append(Factor(name, tuple(indices), classes, source.is_ordinal(band)))
+    return factors
 
 
 def draw_sample(stack: LayerStack, landslides: Landslides, seed: int, progress: Progress) -> Sample:

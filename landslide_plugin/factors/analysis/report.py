@@ -215,7 +215,7 @@ def _ratios(each: FactorResult) -> "Figure":
         axes.text(right, position, text, va="center", ha="right", fontsize=8, color="#333")
     axes.set_xlim(0, right)
     axes.invert_yaxis()
-    unit = _unit(each.factor.name)
+    unit = unit_of(each.factor)
     name = lettering(each.factor.name)
     axes.set_title(f"{name} ({unit})" if unit else name, fontsize=10)
     axes.set_xlabel("Frequency ratio")
@@ -265,5 +265,8 @@ def _labels(intervals: Sequence[Interval]) -> list[str]:
     ]
 
 
-def _unit(name: str) -> str:
-    return "m" if name.endswith("_distance") else _UNITS.get(name, "")
+def unit_of(factor: Factor) -> str:
+    """Return what a factor counts in, as its drawing says; "" where its name does not tell."""
+    if factor.of_levels:
+        return "level"
+    return "m" if factor.name.endswith("_distance") else _UNITS.get(factor.name, "")

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import rasterio
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.factors.analysis import counts as analysis
 from landslide_mapper.landslide_plugin.factors.analysis.counts import (
@@ -13,6 +14,7 @@ from landslide_mapper.landslide_plugin.factors.analysis.counts import (
     inflation,
     survey,
 )
+from landslide_mapper.landslide_plugin.factors.analysis.report import unit_of
 from landslide_mapper.landslide_plugin.raster.landslides import Mask
 from landslide_mapper.landslide_plugin.raster.source import Source
 from landslide_mapper.landslide_plugin.raster.stack import LayerStack
@@ -43,6 +45,18 @@ def test_values_and_classes_that_are_called_alike_are_two_factors(make_raster, m
         assert factors_of(stack) == [
             Factor("lithology", (0,)), Factor("lithology_2", (1, 2), ("marl", "clay")),
         ]  # fmt: skip
+
+
+def test_levels_of_a_distance_are_not_taken_for_metres(make_raster):
+    numbers = np.arange(np.prod(SHAPE)).reshape(SHAPE) % 3
+    for levels in (True, False):
+        path = make_raster("a.tif", numbers.astype(np.float32), bands=["river_distance"])
+        if levels:
+            with rasterio.open(path, "r+") as raster:
+                raster.update_tags(1, ordinal="yes", class_0="0 to 200 m", class_1="above 200 m")
+        with LayerStack.open([path]) as stack:
+            (factor,) = factors_of(stack)
+        assert unit_of(factor) == ("level" if levels else "m")
 
 
 def test_counts_and_ratios_are_those_of_numpy(make_area):
