@@ -106,7 +106,7 @@ def _obstacle(
     if card.training.get("synthetic") and not synthetic:
         return "it was trained on synthetic data, for demonstration"
     try:
-        missing = [band for band in plan(card.bands, given).image if band not in bands]
+        missing = [band for band in plan(card.bands, given, card.units).image if band not in bands]
     except InputError as error:
         return str(error).rstrip(".")
     if missing:

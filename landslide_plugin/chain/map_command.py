@@ -215,7 +215,7 @@ def _chosen(model: str, image: Image, given: Given, progress: Progress) -> tuple
         for limit in choice.limits:
             progress.warning(limit)
     card = choice.card
-    wanted = plan(card.bands, given)
+    wanted = plan(card.bands, given, card.units)
     image.require(wanted)
     progress.message(f"The model {card.name} wants {', '.join(card.bands)}. {wanted.describe()}")
     return choice, wanted

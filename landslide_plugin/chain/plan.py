@@ -7,6 +7,7 @@ from ..contract.errors import InputError
 from ..factors.scales import radius_of
 from ..factors.spectral import INDICES
 from ..factors.terrain import FACTORS
+from ..raster.kinds import LEVELS
 
 ATTRIBUTE_FACTORS = ("elevation", "slope", "aspect")
 """Terrain factors that the inventory's attributes are drawn from, whatever the model wants."""
@@ -81,17 +82,25 @@ class Plan:
         return "Derives " + "; ".join(parts) + "." if parts else "Derives nothing."
 
 
-def plan(bands: Sequence[str], given: Given) -> Plan:
+def plan(bands: Sequence[str], given: Given, units: Sequence[str] = ()) -> Plan:
     """Find for each band that a model wants the layer it comes from.
 
     Args:
         bands: the model's bands.
         given: the layers beside the image. With a DEM, `ATTRIBUTE_FACTORS` are derived in any
             case, and with rivers the distance to them.
+        units: of the bands, as the model's card has them; none where it says nothing.
 
     Raises:
-        InputError: a band needs a layer that was not given.
+        InputError: a band needs a layer that was not given, or is a distance in levels.
     """
+    levels = [band for band, unit in zip(bands, units, strict=False) if unit == LEVELS]
+    if levels:
+        raise InputError(
+            f"The model wants {', '.join(levels)} in levels, as it was trained, and distances are "
+            "derived in metres here: derive the levels by Distance to rivers, faults or roads, "
+            "stack them, and run Predict landslide probability."
+        )
     result = Plan(terrain=list(ATTRIBUTE_FACTORS) if given.dem else [], rivers=bool(given.rivers))
     for band in bands:
         factor = ASPECT_CLASS if band.startswith(f"{ASPECT_CLASS}_") else band

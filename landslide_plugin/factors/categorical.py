@@ -162,16 +162,16 @@ def raster_classes(
     for value, name in names.items():
         of_one_name.setdefault(name.casefold() or value, []).append(value)
     _tell_alike(
-        (list(dict.fromkeys(names[value] for value in values)) for values in of_one_name.values()),
+        (list(dict.fromkeys(names[value] for value in alike)) for alike in of_one_name.values()),
         progress,
     )
     fits = all(map(_is_code, distinct))
     codes: dict[int, int] = {}
     labels: dict[int, str] = {}
-    for number, values in enumerate(of_one_name.values(), start=1):
-        code = values[0] if fits else number
-        codes |= dict.fromkeys(values, code)
-        labels[code] = names[values[0]] or str(values[0])
+    for number, alike in enumerate(of_one_name.values(), start=1):
+        code = alike[0] if fits else number
+        codes |= dict.fromkeys(alike, code)
+        labels[code] = names[alike[0]] or str(alike[0])
     return codes, labels
 
 

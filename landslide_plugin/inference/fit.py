@@ -13,6 +13,7 @@ from ..raster import Grid, Source
 from ..raster.bands import is_imagery
 from ..raster.grid import require_north_up, tell_metres
 from ..raster.heights import require_metres
+from ..raster.kinds import LEVELS
 from ..raster.reflectance import (
     LARGEST,
     REFLECTANCE,
@@ -105,6 +106,18 @@ def check_resolution(grid: Grid, card: ModelCard, progress: Progress) -> None:
     progress.warning(f"{apart[0].upper()}{apart[1:]}: {effect}.")
 
 
+def _warn_of_levels(source: Source, card: ModelCard, progress: Progress) -> None:
+    """Warn of distances that are levels in the stack alone, or in the model's training alone."""
+    for band, unit in zip(card.bands, card.units, strict=False):
+        if (unit == LEVELS) != source.is_ordinal(band):
+            kinds = ["levels", "a distance"]
+            trained, held = kinds if unit == LEVELS else reversed(kinds)
+            progress.warning(
+                f"The band {band} of {source.path} holds {held}, and the model {card.name} was "
+                f"trained on {trained}: derive it as for the training, the result may be poor."
+            )
+
+
 def fit_card(card: ModelCard, source: Source, progress: Progress) -> ModelCard:
     """Return the card whose means and deviations suit the values of a stack.
 
@@ -132,6 +145,7 @@ def fit_units(card: ModelCard, source: Source, progress: Progress) -> ModelCard:
         source: the stack, with the model's bands.
         progress: told what was converted, and warned of what can't be.
     """
+    _warn_of_levels(source, card, progress)
     light = [band for band in card.bands if is_imagery(band)]
     if card.scene or not light:
         return card

@@ -20,6 +20,9 @@ DIRECTIONS = {"aspect", "azimuth", "direction"}
 THEMATIC = {"LAYER_TYPE": "thematic"}
 """Metadata item of a band of classes, as GDAL reads it from Erdas Imagine files."""
 
+LEVELS = "levels"
+"""The unit of a band that holds numbers of levels, such as those of a distance."""
+
 _FEWEST_GREYS = 16
 """A grey ramp of fewer steps is a colour table of classes."""
 

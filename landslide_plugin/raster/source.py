@@ -17,7 +17,7 @@ from rasterio.windows import Window
 from ..contract.errors import GridError, InputError
 from .declared import Scaling, band_numbers, file_of, scaling_of
 from .grid import Grid, require_grids_overlap, require_north_up, require_on_earth
-from .kinds import THEMATIC, Kind, is_direction, kinds_of
+from .kinds import LEVELS, THEMATIC, Kind, is_direction, kinds_of
 from .mosaic import open_image
 from .validity import UNDECLARED_FILL, valid_by_nodata
 from .virtual import damaged_part, reopen
@@ -295,6 +295,10 @@ class Source:
     def is_ordinal(self, band: str) -> bool:
         """Return whether a categorical band's values are levels, whose order says something."""
         return bool(self.dataset.tags(self.index_of(band)).get("ordinal") == "yes")
+
+    def unit_of(self, band: str) -> str:
+        """Return what a band's values count in, as they are read; "" where nothing tells."""
+        return LEVELS if self.is_ordinal(band) else self.scaling[band].unit
 
     def class_of(self, band: str) -> tuple[str, str] | None:
         """Return the factor and the class that a stack's 0/1 band stands for; None for others."""

@@ -9,6 +9,7 @@ import shapely
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..raster.bands import is_imagery
+from ..raster.kinds import LEVELS
 from ..raster.reflectance import REFLECTANCE
 from .sample_set import Further, Sample, SampleSet
 
@@ -103,6 +104,11 @@ def _require_alike(first: SampleSet, other: SampleSet) -> None:
             raise InputError(
                 f"The band {band} is reflectance in one of {first.folder} and {other.folder} and "
                 "of unknown units in the other: make that one anew from a stack in reflectance."
+            )
+        if (one == LEVELS) != (two == LEVELS):
+            raise InputError(
+                f"The band {band} holds levels in one of {first.folder} and {other.folder}, and "
+                "not in the other: make both from layers that are derived alike."
             )
 
 

@@ -12,6 +12,7 @@ from ..outputs.whole import whole_folder
 from ..raster.bands import is_imagery
 from ..raster.grid import tell_metres
 from ..raster.heights import require_metres
+from ..raster.kinds import LEVELS
 from ..raster.reflectance import REFLECTANCE, take_as_reflectance
 from ..raster.source import Source
 from ..raster.threshold import USUAL, Threshold
@@ -161,17 +162,23 @@ def _units(stacks: Sequence[Source], progress: Progress) -> list[str]:
     """Have imagery read as reflectance where it is known; return the units of the bands.
 
     Raises:
-        InputError: a band is reflectance in one stack, and not known to be in another.
+        InputError: a band is reflectance in one stack, and not known to be in another, or levels
+            in one alone.
     """
     for source in stacks:
         light = {band: (source, band) for band in source.bands if is_imagery(band)}
         take_as_reflectance(light, what=f"stack {source.path}", progress=progress)
-    units = {band: stacks[0].scaling[band].unit for band in stacks[0].bands}
+    units = {band: stacks[0].unit_of(band) for band in stacks[0].bands}
     for source in stacks[1:]:
         for band, unit in units.items():
             if (unit == REFLECTANCE) != (source.scaling[band].unit == REFLECTANCE):
                 raise InputError(
                     f"The band {band} is reflectance in one of {stacks[0].path} and {source.path} "
                     "and of unknown units in the other: stack that one anew with SCALE and OFFSET."
+                )
+            if (unit == LEVELS) != (source.unit_of(band) == LEVELS):
+                raise InputError(
+                    f"The band {band} holds levels in one of {stacks[0].path} and {source.path}, "
+                    "and not in the other: derive both alike."
                 )
     return list(units.values())

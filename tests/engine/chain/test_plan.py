@@ -33,6 +33,13 @@ def test_a_band_with_a_radius_is_derived_from_the_dem_within_that_radius():
     assert plan(names, Given()).image == names, "of the image, as no factor is called so"
 
 
+def test_a_distance_that_was_learnt_in_levels_is_not_derived_in_metres():
+    bands, given = ["red", "river_distance"], Given(rivers="rivers.gpkg")
+    with pytest.raises(InputError, match=r"wants river_distance in levels.*run Predict"):
+        plan(bands, given, ["reflectance", "levels"])
+    assert plan(bands, given, ["", ""]).rivers
+
+
 def test_only_what_the_model_needs_is_derived():
     result = plan(["red", "green"], Given(dem="dem.tif"))
     assert not (result.indices or result.rivers or result.faults or result.geology)

@@ -181,6 +181,19 @@ def test_a_stack_of_other_pixels_or_values_is_warned_of(make_raster, run):
     assert any("2 m" in text and "averaged" in text and "poor" not in text for text in said)
 
 
+@pytest.mark.parametrize("learnt", ["levels", ""])
+@pytest.mark.parametrize("held", ["levels", ""])
+def test_levels_where_a_distance_was_learnt_are_warned_of(make_raster, run, tmp_path, learnt, held):
+    """Few levels lie so near to the mean of a distance that its value tells nothing."""
+    path = stack_of(make_raster, layers())
+    if held:
+        with rasterio.open(path, "r+") as dataset:
+            dataset.update_tags(2, ordinal="yes", class_0="near", class_1="far")
+    model = saved(tmp_path / "levels.safetensors", card(units=["", learnt, ""]))
+    _, _, said = run(path, model=model)
+    assert any("The band slope" in text and "poor" in text for text in said) == (held != learnt)
+
+
 def refused(tmp_path, kept):
     return sorted(os.listdir(tmp_path)) == sorted(kept)
 

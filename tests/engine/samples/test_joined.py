@@ -128,6 +128,7 @@ def test_ground_that_judges_and_is_trained_on_elsewhere_is_told_of(write):
         ({"bands": ("x",)}, [], "No band is in all folders"),
         ({"resolution": 30.0}, [], "has pixels of 30 m, but .* of 10 m: resample"),
         ({"units": ("reflectance", "")}, [], "The band a is reflectance in one of"),
+        ({"units": ("levels", "")}, [], "The band a holds levels in one of"),
         ({}, [1, 2, 3], "3 weights are given for 2 folders"),
     ],
 )

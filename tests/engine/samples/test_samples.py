@@ -311,6 +311,16 @@ class TestUnits:
         with pytest.raises(InputError, match=r"red is reflectance in one of .* SCALE and OFFSET"):
             make(tmp_path / "a", [known, unknown], landslides)
 
+    def test_levels_of_a_distance_are_kept_as_such(self, tmp_path, imagery, landslides):
+        """Map landslides, which derives distances in metres, is to know."""
+        levels, metres = imagery("a.tif"), imagery("b.tif")
+        with rasterio.open(levels, "r+") as dataset:
+            dataset.update_tags(2, ordinal="yes", class_0="near", class_1="far")
+        _, written = make(tmp_path / "a", levels, landslides)
+        assert written.units == ["", "levels"]
+        with pytest.raises(InputError, match=r"height holds levels in one of .* and not in the"):
+            make(tmp_path / "b", [levels, metres], landslides)
+
     def test_unknown_numbers_are_told(self, tmp_path, imagery, landslides):
         events = []
         _, written = make(tmp_path / "a", imagery("b.tif"), landslides, events)
