@@ -160,7 +160,7 @@ class Train(EngineAlgorithm):
                 )
             ),
             "Train on from this model file, with its architecture, instead of anew. Its bands are "
-            "found by name; bands that it lacks, such as slope, are learnt from nothing.",
+            "found by name; others that are named below, such as slope, are learnt from nothing.",
         )
 
     def _course(self) -> Declaration:
@@ -284,7 +284,8 @@ class Train(EngineAlgorithm):
         )
         yield (
             advanced(asked(choices.Train.BANDS)),
-            "Names of the bands to train on, separated by commas; empty for all.",
+            "Names of the bands to train on, separated by commas; empty for all, or for those of "
+            "the model to start from.",
         )
 
     def _machine(self) -> Declaration:
