@@ -35,10 +35,11 @@ class ImportSamples(EngineAlgorithm):
         deviation of every band come from the training tiles alone. The ratio of landslide to
         background pixels is told before and after.
 
-        Masks: values above 0 are landslide, of palettes and pictures what is bright; in coloured
-        masks what has a hue, in masks that are transparent elsewhere what is opaque. Where lossy
-        formats or resampling left many values, landslide begins at half the highest. One rule holds
-        for the whole set, and the log says which where it is not plain.
+        Masks: values above 0 are landslide, whole numbers below 0 not known; of palettes and
+        pictures what is bright; in coloured masks what has a hue, in masks that are transparent
+        elsewhere what is opaque. Where lossy formats or resampling left many values, landslide
+        begins at half the highest. One rule holds for the whole set, and the log says which where
+        it is not plain.
 
         Source: tile data sets such as Bijie, Ji et al. 2020, Landslides 17:1337.
     """

@@ -3,7 +3,7 @@
 One rule holds for all masks of a set, as a single one may show only ground.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from rasterio.io import DatasetReader
 
 from ..contract.errors import InputError
 from ..core.progress import Progress
-from ..raster.undeclared import MASKED, counted, stands_for_unknown
+from ..raster.undeclared import CLASSES, MASKED, counted, stands_for_unknown
 from ..raster.validity import UNDECLARED_FILL
 from .tile_files import RASTERS, open_array, open_tile
 
@@ -66,12 +66,14 @@ class MaskRule:
         by_alpha: whether it is what is opaque.
         least: value from which on; None for any above 0.
         unknown: value of what is not known; None where there is none.
+        below: whether whole numbers below 0 are not known either.
     """
 
     hue: float = 0.0
     by_alpha: bool = False
     least: float | None = None
     unknown: float | None = None
+    below: bool = False
 
     def apply(self, pixels: MaskPixels) -> tuple[Flags, Flags]:
         """Return what is landslide, and what is known, (rows, columns)."""
@@ -85,6 +87,8 @@ class MaskRule:
         valid = pixels.valid & pixels.opaque
         if self.unknown is not None:
             valid &= value != self.unknown
+        if self.below:
+            valid &= ~_is_below(value)
         return landslide & valid, valid
 
 
@@ -103,6 +107,7 @@ class MaskSurvey:
         self.highest = 0.0
         self._hues: set[int] = set()
         self._counts: dict[float, int] = {}
+        self._below: set[float] = set()
         self._fractions = self._lossy = self._transparent = False
         self._opaque = [np.inf, -np.inf]
         """Lowest and highest opaque value of masks with alpha."""
@@ -119,6 +124,8 @@ class MaskSurvey:
         self._lossy |= pixels.lossy
         value = pixels.value[pixels.valid & pixels.opaque]
         self.highest = max(self.highest, float(value.max(initial=0)))
+        if value.dtype.kind in "if" and len(self._below) <= CLASSES:
+            self._below.update(np.unique(value[_is_below(value)]).tolist())
         if value.dtype.kind == "f" and not self._fractions:
             self._fractions = bool((value != np.floor(value)).any())
         if not self._fractions:
@@ -160,12 +167,24 @@ class MaskSurvey:
         return self._highest_hue / 2 if len(self._hues) > _MANY else min(_HUE, self._highest_hue)
 
     def _by_value(self, instances: bool, progress: Progress) -> MaskRule:
+        rule = self._of_values(instances, progress)
+        if not 0 < len(self._below) <= CLASSES:  # many are what resampling leaves beside edges
+            return rule
+        named = ", ".join(f"{value:g}" for value in sorted(self._below)[:_NAMED])
+        progress.warning(
+            f"The masks hold {named}, and numbers below 0 are taken as not known: set them to 0 if "
+            "they are ground."
+        )
+        return replace(rule, below=True)
+
+    def _of_values(self, instances: bool, progress: Progress) -> MaskRule:
         values = sorted(value for value in self._counts if value > 0)
         if self._fractions or self._is_blurred():
             least = 0.5 if self._fractions and self.highest <= 1 else self.highest / 2
+            half = ", half the highest" if least == self.highest / 2 else ""
             progress.message(
                 f"The masks hold many values up to {self.highest:g}, as lossy formats and "
-                f"resampling leave them: landslide is from {least:g} on, half the highest."
+                f"resampling leave them: landslide is from {least:g} on{half}."
             )
             return MaskRule(least=least)
         if instances or len(values) < 2:
@@ -195,6 +214,12 @@ class MaskSurvey:
         if len(values) <= _MANY and (len(values) <= 3 or self.highest < 128):
             return False  # numbers of classes
         return bool(counts[~low & ~high].sum() < counts[values > 0].sum() / 2)
+
+
+def _is_below(value: NDArray[Any]) -> Flags:
+    """Return which are whole numbers below 0; resampling leaves fractions there."""
+    below: Flags = (value < 0) & (value == np.floor(value))
+    return below
 
 
 def read_mask(path: Path) -> MaskPixels:

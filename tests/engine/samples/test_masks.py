@@ -193,6 +193,30 @@ def test_255_beside_classes_is_not_known(tmp_path):
     assert (labels == 1).sum() == 6 * SQUARE.sum() and "255 is taken as not known" in warnings
 
 
+@pytest.mark.parametrize("dtype", [np.int32, np.float32])
+def test_whole_numbers_below_0_are_not_known(tmp_path, dtype):
+    def write(flags):
+        mask = flags.astype(dtype)
+        mask[:5] = -1
+        return Image.fromarray(mask), "tif", {}
+
+    write_set(tmp_path, write)
+    labels, warnings, _ = run(tmp_path)
+    assert (labels[:, :5] == UNKNOWN).all() and (labels[:, 5:] != UNKNOWN).all()
+    assert (labels == 1).sum() == 6 * SQUARE.sum() and "hold -1, and numbers below 0" in warnings
+
+
+def test_what_resampling_leaves_below_0_is_ground(tmp_path):
+    def write(flags):
+        mask = flags.astype(np.float32)
+        mask[:5] = np.linspace(-0.09, -0.01, 64)
+        return Image.fromarray(mask), "tif", {}
+
+    write_set(tmp_path, write)
+    labels, warnings, _ = run(tmp_path)
+    assert (labels != UNKNOWN).all() and "below 0" not in warnings
+
+
 def test_transparent_beside_black_and_white_is_not_known(tmp_path):
     def write(flags):
         image = np.zeros((64, 64, 4), np.uint8)
