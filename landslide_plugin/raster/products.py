@@ -19,6 +19,7 @@ from typing import Any
 from xml.etree import ElementTree  # nosec B405
 
 from ..core.access import parse_xml
+from .bands import sensor_in_path
 
 SENTINEL2_SCALE = 1e-4
 SENTINEL2_OFFSET = -0.1
@@ -33,7 +34,8 @@ _LARGEST = 20_000_000
 _MOST_FILES = 50
 
 _BASELINE = re.compile(r"(?<![A-Z0-9])S2[A-D]_.*?_N(\d\d)\.?(\d\d)(?=[_.]|$)", re.IGNORECASE)
-_HARMONISED = re.compile(r"HARMONI[SZ]ED|HLS\.[SL]30", re.IGNORECASE)
+_HARMONISED = re.compile(r"HARMONI[SZ]ED", re.IGNORECASE)
+_HLS = re.compile(r"HLS\.[SL]30", re.IGNORECASE)
 _LANDSAT_LEVEL2 = re.compile(r"(?<![A-Z0-9])L[COTEM]0[4-9]_L2S[PR]_", re.IGNORECASE)
 _LANDSAT_COLLECTION1 = re.compile(r"_sr_band\d", re.IGNORECASE)
 _PLANET_SURFACE = re.compile(r"analytic(?:MS)?(?:_8b)?_SR", re.IGNORECASE)
@@ -78,7 +80,7 @@ def told_units(
     if is_bytes:
         return _of_our_tags(tags) or _by_landsat_metadata(path, band, index, tags)
     texts = [*PurePath(path.replace("\\", "/")).parts, *tags.values()]
-    if any(map(_HARMONISED.search, texts)):
+    if _is_harmonised(path, texts, band):
         return Units(SENTINEL2_SCALE, 0.0, "it is harmonised")
     for ask in (_by_tags, _by_item, _by_sentinel2_metadata, _by_landsat_metadata):
         said = ask(path, band, index, tags)
@@ -90,9 +92,17 @@ def told_units(
 def units_in_path(path: str) -> Units | None:
     """Return what the names in a path say of imagery; None where they say nothing."""
     texts = list(PurePath(path.replace("\\", "/")).parts)
-    if any(map(_HARMONISED.search, texts)):
+    if _is_harmonised(path, texts, ""):
         return Units(SENTINEL2_SCALE, 0.0, "it is harmonised")
     return _by_name(texts, "")
+
+
+def _is_harmonised(path: str, texts: Sequence[str], band: str) -> bool:
+    """Whether it is HLS, or Sentinel-2's without the offset; not of Landsat's in such a folder."""
+    if any(map(_HLS.search, texts)):
+        return True
+    landsat = band.upper().startswith("SR_") or sensor_in_path(path).startswith("landsat")
+    return not landsat and any(map(_HARMONISED.search, texts))
 
 
 def _by_name(texts: list[str], band: str) -> Units | None:
