@@ -72,6 +72,9 @@ def encode(
         )
     if all(_is_code(value) for value in distinct):
         return values.to_numpy().astype(np.int16), {int(v): str(int(v)) for v in distinct}
+    if all(isinstance(one, float) and one.is_integer() and abs(one) < 2**53 for one in distinct):
+        # As whole numbers are read where another polygon has none: 70001.0 is called 70001.
+        values, distinct = values.astype(np.int64), [int(value) for value in distinct]
     spellings: dict[object, list[object]] = {}
     for value in distinct:
         key = value.casefold() if isinstance(value, str) else value

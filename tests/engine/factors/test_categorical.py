@@ -81,6 +81,13 @@ class TestEncode:
         text = "Old Shale, old shale differ in capitals alone: one class."
         assert [event["text"] for event in events] == [text]
 
+    @pytest.mark.parametrize("dtype", ["int64", "float64"])
+    def test_large_whole_numbers_are_called_alike_whether_a_null_made_them_decimal_or_not(
+        self, dtype
+    ):
+        _, names = encode(pd.Series([70001, 7, 70001], dtype=dtype), "unit")
+        assert names == {1: "7", 2: "70001"}
+
     @pytest.mark.parametrize("dtype", ["int16", "int64", "float64"])
     def test_whole_numbers_keep_their_value(self, dtype):
         codes, names = encode(pd.Series([30, -2, 30], dtype=dtype), "unit")
