@@ -125,18 +125,22 @@ def _confidence(landslides: gpd.GeoDataFrame) -> str | None:
 
 
 def _largest(landslides: gpd.GeoDataFrame) -> list[tuple[object, ...]]:
-    """Return a row of numbers and words for each landslide, numbered as they come."""
+    """Return a row of numbers and words for each landslide, numbered as they come.
+
+    Args:
+        landslides: some of an inventory, indexed by their rows there.
+    """
     return [
         (
             number,
-            int(row["id"]),
+            index + 1,  # its id, which a format may call otherwise, as .kmz does
             _area(row["area_m2"]),
             where,
             _rounded(row["prob_mean"], 2),
             _rounded(row["relief_m"], 0),
             _rounded(row["slope_mean"], 0),
         )
-        for number, (where, (_, row)) in enumerate(
+        for number, (where, (index, row)) in enumerate(
             zip(_coordinates_of(landslides), landslides.iterrows(), strict=True), start=1
         )
     ]

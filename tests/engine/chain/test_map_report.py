@@ -71,6 +71,17 @@ def test_the_report_says_what_was_mapped_and_how(layers, make_model, predicted, 
     assert percents == sorted(percents) and percents[-1] == 100
 
 
+def test_an_inventory_of_a_format_that_renames_its_ids_has_a_report_too(
+    layers, make_model, predicted, tmp_path
+):
+    predicted(6)
+    layers["inventory"] = str(tmp_path / "results" / "inventory.kmz")
+    html = str(tmp_path / "results" / "map.html")
+    values = map_landslides(**layers, model=make_model(["red"]), html=html)
+    assert Path(values["inventory"]).exists()
+    assert re.search(r"Slope \(degrees\)\s+1\s+6\s", text_of(html)), "the largest is the last"
+
+
 def test_warnings_on_the_way_are_in_the_report(layers, make_model, predicted, tmp_path):
     predicted(1)
     shapes = [box(500000, 4999200, 500700, 5000000), Point(500100, 4999900)]
