@@ -191,12 +191,14 @@ class _File:
     Attributes:
         path: where it is.
         names: of its bands; "" of those without.
+        scaling: of its bands, scale and offset.
         tags: as `scene_tags` has them.
         depth: of virtual rasters to look into, should it be one.
     """
 
     path: str
     names: tuple[str, ...]
+    scaling: tuple[tuple[float, float], ...]
     tags: Tags
     depth: int
 
@@ -217,7 +219,8 @@ class _File:
             ) from error
         with closing(dataset):
             names = tuple(one or "" for one in dataset.descriptions)
-            return cls(path, names, scene_tags(dataset), depth)
+            scaling = tuple(zip(dataset.scales, dataset.offsets, strict=True))
+            return cls(path, names, scaling, scene_tags(dataset), depth)
 
     def band(self, number: int) -> ElementTree.Element | None:
         """Return GDAL's description of a band; None where there is none."""
@@ -298,13 +301,34 @@ def _require_one_told(band: ElementTree.Element, what: str) -> None:
             )
 
 
+def _require_one_scaling(sources: Sequence[tuple[_File, int]], what: str) -> None:
+    """Refuse files whose numbers mean different values where the VRT does not say what they mean.
+
+    Raises:
+        InputError: they do.
+    """
+    of_scaling: dict[tuple[float, float], _File] = {}
+    for file, number in sources:
+        if number <= len(file.scaling):
+            of_scaling.setdefault(file.scaling[number - 1], file)
+    if len(of_scaling) > 1:
+        told = [
+            f"x {scale:g} {offset:+g} in {file.path}"
+            for (scale, offset), file in of_scaling.items()
+        ]
+        raise InputError(
+            f"{what} has no scale and offset, and its files give it several: {told[0]}, {told[1]}: "
+            "bring the files to the same, and build the virtual raster anew."
+        )
+
+
 def _say_of_band(
     band: ElementTree.Element, sources: list[tuple[_File, int]], whole: str, what: str
 ) -> None:
     """Add to a band what its sources say of it and it does not.
 
     Raises:
-        InputError: they give it several names, and it has none.
+        InputError: they give it several names, or scales and offsets, and it has none.
     """
     if not sources:
         return
@@ -320,6 +344,8 @@ def _say_of_band(
             f"{one} in {first.path}, {other} in {second.path}: build the virtual raster from files "
             "of the same bands in the same order."
         )
+    if band.find("Scale") is None and band.find("Offset") is None:
+        _require_one_scaling(sources, f"Band {number} of the {what} {whole}")
     file, index = sources[0]
     said = file.band(index)
     if said is None:

@@ -113,6 +113,19 @@ def test_files_that_name_a_band_otherwise_are_refused(make_raster, tmp_path):
         Source.open(path)
 
 
+def test_files_that_scale_a_band_otherwise_are_refused(make_raster, tmp_path):
+    values = np.full((4, 4), 5000, np.uint16)
+    files = [
+        make_raster(f"{name}.tif", values, transform=from_origin(left, 5_000_000, 10, 10))
+        for name, left in (("a", 500_000), ("b", 500_040))
+    ]
+    path = build_vrt(tmp_path / "both.vrt", *files)
+    with rasterio.open(files[1], "r+") as dataset:
+        dataset.scales, dataset.offsets = (0.0001,), (-0.1,)
+    with pytest.raises(InputError, match=r"several: x 1 \+0 in .*a.tif, x 0.0001 -0.1 in .*b.tif"):
+        Source.open(path)
+
+
 @pytest.mark.parametrize("content", [None, b"II*\0"])
 def test_a_file_of_it_that_is_missing_or_damaged_is_named(tiles, tmp_path, content):
     path = build_vrt(tmp_path / "whole.vrt", *tiles)
