@@ -107,13 +107,20 @@ def landslide4sense(data: Path, folder: str, *, train: int, validation: int, tes
     )
 
 
-def mars(data: Path, folder: str, *, tiles: int, validation: float, test: float) -> None:
-    """Cut patches out of a mosaic of the tiles, split by map block."""
+def mars(
+    data: Path, folder: str, *, tiles: int, validation: float, test: float, radius: float = 0
+) -> None:
+    """Cut patches out of a mosaic of the tiles, split by map block.
+
+    With a radius, in metres, they have the elevation above its mean within that too.
+    """
     with TemporaryDirectory() as scratch:
         images = sorted((data / "mars_mmls" / "images").glob("*.tif"))[: tiles or None]
         masks = [data / "mars_mmls" / "masks" / path.name for path in images]
         stack = _mosaic(images, Path(scratch) / "stack.tif", MARS_BANDS)
         mask = _mosaic(masks, Path(scratch) / "mask.tif", ["landslide"])
+        if radius:
+            stack = _with_relief(stack, radius, Path(scratch))
         _command(
             "samples",
             stack=stack,
@@ -165,6 +172,22 @@ def kashmir(data: Path, folder: str, *, validation: float, test: float) -> None:
             test=test,
             seed=SPLIT_SEED,
         )
+
+
+def _with_relief(stack: str, radius: float, folder: Path) -> str:
+    """Return a stack with what its elevation gives within a radius beside its own bands."""
+    dem, relief, output = (str(folder / f"{name}.tif") for name in ("dem", "relief", "all"))
+    with (
+        rasterio.open(stack) as source,
+        rasterio.open(dem, "w", **source.profile | {"count": 1}) as one,
+    ):
+        for _, window in source.block_windows(1):
+            one.write(
+                source.read([MARS_BANDS.index("elevation") + 1], window=window), window=window
+            )
+    _command("terrainfactors", input=dem, output=relief, factors=["roughness"], radii=[radius])
+    _command("stack", layers=[stack, relief], output=output)
+    return output
 
 
 def _mosaic(paths: list[Path], output: Path, bands: list[str]) -> str:

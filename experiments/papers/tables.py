@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 QUICK = {"epochs": 1, "tile_size": 64, "batch_size": 4}
@@ -124,6 +125,13 @@ MARS = Data(
     {"tiles": 0, "validation": 0.15, "test": 0.3},
     {"tiles": 40},
 )
+RELIEF_RADIUS = 2000
+MARS_RELIEF = Data(
+    "mars-relief",
+    f"{MARS.about}, with the elevation above its mean within {RELIEF_RADIUS} m",
+    {**MARS.full, "radius": RELIEF_RADIUS},
+    MARS.quick,
+)
 KASHMIR = Data(
     "kashmir",
     "Kashmir earthquake of 2005, patches of 64 px at 28.6 m, factors of AW3D30, geology and faults",
@@ -139,6 +147,7 @@ LANDSLIDE4SENSE = Data(
 )
 _LIGHT = {"architecture": "fc_densenet", "backbone": "light"}
 _RCNN = {"architecture": "mask_rcnn", "learning_rate": 3e-4, "epochs": 6}
+VHR = str(Path(__file__).parents[2] / "models" / "weights" / "rgb-vhr.safetensors")
 LITE0 = "tu-tf_efficientnet_lite0"
 """The encoder whose ImageNet weights come with the engine; it stands in for the sources'."""
 
@@ -215,6 +224,33 @@ def _chen() -> list[Row]:
         ("U-Net-FL, lite0 pretrained", {**lite0, **focal}, "U-Net, lite0 pretrained"),
     ]
     return [Row(name, BIJIE_REDUCED, settings, base) for name, settings, base in ways]
+
+
+def _terrain() -> list[Row]:
+    rows = []
+    for begin, settings in (
+        (
+            "ImageNet",
+            {
+                "architecture": "smp_unet",
+                "backbone": LITE0,
+                "pretrained": "auto",
+                "decoder": [128, 64, 48, 32, 16],
+            },
+        ),
+        ("rgb-vhr", {"architecture": "smp_unet", "start_from": VHR}),
+    ):
+        base = f"begun with {begin}, imagery"
+        rows += [
+            Row(base, MARS_RELIEF, {**settings, "bands": RGB}),
+            Row(
+                f"begun with {begin}, imagery + slope + relative elevation",
+                MARS_RELIEF,
+                {**settings, "bands": [*RGB, "slope", f"tpi_{RELIEF_RADIUS}m"]},
+                base,
+            ),
+        ]
+    return rows
 
 
 def _gao() -> list[Row]:
@@ -342,6 +378,14 @@ TABLES = {
             Row("Kashmir, terrain", KASHMIR, {"bands": TERRAIN}),
             Row("Kashmir, terrain + geology + distances", KASHMIR, {}, "Kashmir, terrain"),
         ],
+    ),
+    "terrain": Table(
+        "Does a network of imagery gain by terrain? (START_FROM widened)",
+        "The network of `rgb-vhr` goes on with two bands more, of which it has learnt nothing; "
+        "beside it one that begins with ImageNet's weights.",
+        {"tile_size": 64, "epochs": 30, "batch_size": 8, "loss": "cross_entropy"},
+        _terrain(),
+        of_source=False,
     ),
     "gao2021": Table(
         "Networks with and without factors (Gao et al. 2021)",

@@ -1,0 +1,32 @@
+"""`experiments.shipped.regions`: what its ways ask of `train`, and what it counts."""
+
+import inspect
+
+import numpy as np
+import pytest
+from landslide_mapper.landslide_plugin.training.train_command import train
+
+from experiments.shipped.figures import Image
+from experiments.shipped.regions import WAYS, worth
+
+TRUTH = np.array([[True, False], [False, True]])
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+def test_a_way_asks_for_what_there_is(way):
+    assert way.keys() <= inspect.signature(train).parameters.keys() | {"more"}
+
+
+def told(sure: list[list[float]], threshold: float) -> dict[str, float]:
+    image = Image("one", np.zeros((3, 2, 2), np.float32), TRUTH, np.ones((2, 2), bool))
+    return worth([np.array(sure, np.float32)], [image], threshold)
+
+
+def test_a_perfect_map_has_an_average_precision_of_1():
+    assert told([[0.9, 0.2], [0.1, 0.8]], 0.5) == {"AP": 1, "F1": 1, "best F1": 1, "at": 0.8}
+
+
+def test_a_threshold_that_does_not_fit_costs_f1_alone():
+    figures = told([[0.9, 0.2], [0.1, 0.8]], 0.85)
+    assert figures["F1"] == pytest.approx(2 / 3, abs=1e-4)
+    assert figures["AP"] == figures["best F1"] == 1
