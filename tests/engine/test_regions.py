@@ -17,7 +17,7 @@ def test_a_way_asks_for_what_there_is(way):
     assert way.keys() <= inspect.signature(train).parameters.keys() | {"more"}
 
 
-def told(sure: list[list[float]], threshold: float) -> dict[str, float]:
+def told(sure, threshold):
     image = Image("one", np.zeros((3, 2, 2), np.float32), TRUTH, np.ones((2, 2), bool))
     return worth([np.array(sure, np.float32)], [image], threshold)
 
