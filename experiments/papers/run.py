@@ -7,6 +7,7 @@ epoch are chosen on validation patches; the figures are of the test patches, see
 import json
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,6 +24,7 @@ from landslide_mapper.landslide_plugin.training.tiles.batches import Tiles
 from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models.calibration import calibration_of
 from landslide_mapper.models.device import describe, pick_device
+from landslide_mapper.models.model_card import ModelCard
 from landslide_mapper.models.model_file import load_model
 
 
@@ -44,6 +46,7 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
         trained = train(samples=folder, model=path, progress=Progress(_show), **settings)
         loaded = load_model(path)
     network, card = loaded.network, loaded.card
+    samples = _scaled(samples, card)
     device = pick_device(settings.get("device", "auto"))
     instances = card.task == "instance-segmentation"
     task = InstanceTask() if instances else SemanticTask(LOSSES["cross_entropy"])
@@ -67,6 +70,19 @@ def train_and_test(folder: str, settings: dict[str, Any]) -> dict[str, Any]:
         "landslide_share": samples.imbalance,
         "device": describe(device),
     }
+
+
+def _scaled(samples: SampleSet, card: ModelCard) -> SampleSet:
+    """Return samples scaled as the model wants them: one that began with another keeps its own."""
+    means, stds = (
+        dict(zip(card.bands, card.mean, strict=True)),
+        dict(zip(card.bands, card.std, strict=True)),
+    )
+    return replace(
+        samples,
+        mean=[means.get(*pair) for pair in zip(samples.bands, samples.mean, strict=True)],
+        std=[stds.get(*pair) for pair in zip(samples.bands, samples.std, strict=True)],
+    )
 
 
 def _show(event: dict[str, Any]) -> None:
