@@ -1,7 +1,7 @@
 """What is counted of a mapped image, and what many images' counts come to, with standard errors.
 
 Every figure stands beside that of a constant mask. Images without landslide count all, each so
-little that they weigh as many as there are with landslide.
+little that they weigh as many as there are with landslide; without any, all is of those with.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -119,14 +119,16 @@ def figures(
 
 
 def _weights(number: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    chances = np.full(number, 1 / max(number, 1))
-    return rng.multinomial(number, chances, size=DRAWS)
+    if not number:
+        return np.zeros((DRAWS, 0), np.int64)
+    return rng.multinomial(number, np.full(number, 1 / number), size=DRAWS)
 
 
 def _figures(landslide: Counts, others: Counts, corner: Counts) -> dict[str, Any]:
     """Return figures of sums of counts, (..., columns)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        both = landslide + others * (landslide[..., _ONE] / others[..., _ONE])[..., None]
+        as_many = np.where(others[..., _ONE] > 0, landslide[..., _ONE] / others[..., _ONE], 0)
+        both = landslide + others * as_many[..., None]
         pixels, sums, truth = np.moveaxis(
             both[..., -3 * BINS :].reshape(*both.shape[:-1], 3, -1), -2, 0
         )

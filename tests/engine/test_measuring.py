@@ -73,6 +73,9 @@ def test_figures_are_those_that_are_known_beforehand():
     assert result["share with false area"] == 0.5
     # 4 pixels of .8 that are landslide, 6 of .1 that are none, 10 of 0
     assert result["ECE"] == pytest.approx((4 * 0.2 + 6 * 0.1) / 20)
+    alone = {name: value for name, (value, _) in figures(counts[:1], counts[:1]).items()}
+    assert alone["F1 with as many without"] == pytest.approx(4 / (4 + 1 + 2))
+    assert np.isnan(alone["share with false area"])
 
 
 def test_errors_are_those_of_drawing_images_anew():
