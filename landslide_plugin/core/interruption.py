@@ -24,6 +24,8 @@ _A_MOMENT = 0.2
 _asked = threading.Event()
 """Set from the first signal on, until what there is is being kept."""
 _insisting = threading.Lock()
+_first: int = signal.SIGTERM
+"""What asked first, which the exit status tells."""
 _depth = 0
 """Of blocks that must not be interrupted."""
 
@@ -33,7 +35,9 @@ def end(number: int, frame: FrameType | None = None) -> None:
 
     A callback from C swallows exceptions, so it comes again, by the signal and by `check`.
     """
+    global _first
     if _insisting.acquire(blocking=False):
+        _first = number
         threading.Thread(target=_insist, daemon=True).start()
     _asked.set()
     raise SystemExit(128 + number)
@@ -136,7 +140,7 @@ def _end_at_once() -> None:
     """
     if _asked.is_set():
         sys.stderr.flush()
-        os._exit(128 + signal.SIGTERM)
+        os._exit(128 + _first)
 
 
 def _is_main() -> bool:
