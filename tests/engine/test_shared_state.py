@@ -5,7 +5,7 @@ import ast
 from scripts.rooms import ROOT, sources
 
 ALLOWED = {
-    "landslide_plugin/core/interruption.py": {"_asked", "_depth"},  # a signal is the process's
+    "landslide_plugin/core/interruption.py": {"_asked", "_depth", "_first"},  # of the process
     "landslide_plugin/engine_lookup.py": {"_own_answer"},  # a cache: asking a Python takes seconds
     "landslide_plugin/outputs/whole.py": {"_open", "_read"},  # a thread's, set back by their `with`
     "processing_algorithms/styles.py": {"_processors"},  # QGIS would let go of them
