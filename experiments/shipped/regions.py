@@ -44,7 +44,6 @@ VHR = RECIPES.parent / "weights" / "rgb-vhr.safetensors"
 WAYS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "random encoder": {"pretrained": "none"},
-    "lite2": {"backbone": "tu-tf_efficientnet_lite2"},
     "begun with rgb-vhr": {
         "start_from": str(VHR), "architecture": "", "backbone": "", "pretrained": "auto",
         "decoder": (),

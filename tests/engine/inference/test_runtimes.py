@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,15 @@ def test_openvino_leaves_the_images_of_a_batch_in_their_order():
     for _ in range(5):
         result = mapped.run(values[:, None, None, None].expand(-1, 1, 16, 16))
         torch.testing.assert_close(result[:, 1, 7, 7], values.sigmoid(), atol=1e-5, rtol=0)
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="only Linux tells")
+def test_openvino_ties_no_thread_to_a_core(network):
+    """Processes side by side would all have tied theirs to the first."""
+    whole = os.sched_getaffinity(0)
+    OpenVinoRuntime.from_network(network, 3, False, 64, 48).run(torch.randn(1, 3, 64, 48))
+    threads = [int(task.name) for task in Path("/proc/self/task").iterdir()]
+    assert all(os.sched_getaffinity(thread) == whole for thread in threads)
 
 
 def test_openvino_goes_on_after_an_image_that_failed(network):
