@@ -1,9 +1,12 @@
 """A map by one process, by workers here, and by those of a scheduler: pixels, time, memory.
 
-    python -m benchmarks.workers SCENE MODEL [--side 5000] [--kills 20] [--predict '{...}']
+    python -m benchmarks.workers SCENE MODEL [--side 5000] [--bands blue green red] [--files 5]
+        [--ways 0 1@0 2 s3] [--predict '{...}'] [--kills 20]
 
-The scene is repeated to so many rows and columns, each copy with a brightness of its own. With
-`--kills` workers are killed at random moments instead, in one run after another.
+The scene is repeated to so many rows and columns, each copy with a brightness of its own, as one
+file or as so many files along each side. A way is a number of workers, or of a scheduler's (s3),
+and the cores that it may have (1@0, 2@0,1; else all); its inventory is made too. With `--kills`
+workers are killed at random moments instead, in one run after another.
 """
 
 import argparse
@@ -22,6 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import geopandas
 import numpy as np
 import psutil
 import rasterio
@@ -29,6 +33,7 @@ from distributed import Client, LocalCluster, WorkerPlugin
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
+from rasterio.windows import Window
 
 from .timing import WORKER, describe_machine
 
@@ -78,9 +83,12 @@ class Starts(WorkerPlugin):
 def main() -> None:
     """Map by each way, or with kills, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("scene", help="a raster whose bands the model knows by name")
+    parser.add_argument("scene")
     parser.add_argument("model")
     parser.add_argument("--side", type=int, default=5000, help="rows and columns")
+    parser.add_argument("--bands", nargs="+", help="names that the model knows them by")
+    parser.add_argument("--files", type=int, default=1, help="along each side")
+    parser.add_argument("--ways", nargs="+", default=["0", "2", "s3"])
     parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--predict", default="{}", help="further parameters, as JSON")
     given = parser.parse_args()
@@ -88,16 +96,18 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        repeat(Path(given.scene), folder / "stack.tif", given.side)
-        parameters = {"stack": str(folder / "stack.tif"), "model": given.model}
-        parameters |= json.loads(given.predict)
+        stack = folder / "stack.tif"
+        repeat(Path(given.scene), stack, given.side, given.bands)
+        if given.files > 1:
+            stack = cut(stack, folder / "stack", given.files)
+        parameters = {"stack": str(stack), "model": given.model, **json.loads(given.predict)}
         if given.kills:
             killed(parameters, folder, given.kills)
         else:
-            compared(parameters, folder)
+            compared(parameters, folder, given.ways)
 
 
-def repeat(scene: Path, path: Path, side: int) -> None:
+def repeat(scene: Path, path: Path, side: int, bands: list[str] | None) -> None:
     """Write a scene side by side and below itself, copies brighter by up to a fifth."""
     with rasterio.open(scene) as source:
         values, profile, names = source.read(), source.profile, source.descriptions
@@ -106,7 +116,7 @@ def repeat(scene: Path, path: Path, side: int) -> None:
     profile |= {"height": side, "width": side, "tiled": True, "compress": "zstd"}
     profile |= {"blockxsize": 256, "blockysize": 256, "BIGTIFF": "IF_SAFER"}
     with rasterio.open(path, "w", **profile) as output:
-        output.descriptions = names
+        output.descriptions = bands or names
         for row in range(rows):
             strip = np.concatenate([values * step for step in steps[row]], axis=2)
             top = row * values.shape[1]
@@ -114,39 +124,71 @@ def repeat(scene: Path, path: Path, side: int) -> None:
             output.write(strip, window=((top, top + strip.shape[1]), (0, side)))
 
 
-def compared(parameters: dict[str, Any], folder: Path) -> None:
-    """Map without workers, by two here, and by three of a scheduler."""
-    mapped("one process", parameters, folder)
-    mapped("WORKERS=2", {**parameters, "workers": 2}, folder)
-    with scheduler(folder, 3) as (address, pids):
-        mapped("SCHEDULER, 3 workers", {**parameters, "scheduler": address}, folder, *pids)
+def cut(path: Path, folder: Path, files: int) -> Path:
+    """Cut a raster into so many files along each side, in a folder of their own; return it."""
+    folder.mkdir()
+    with rasterio.open(path) as source:
+        height, width = (-(-length // files) for length in source.shape)
+        for row, column in np.ndindex(files, files):
+            window = Window(column * width, row * height, width, height)
+            window = window.intersection(Window(0, 0, source.width, source.height))
+            profile = source.profile | {"height": window.height, "width": window.width}
+            profile |= {"transform": source.window_transform(window)}
+            with rasterio.open(folder / f"{row}_{column}.tif", "w", **profile) as output:
+                output.descriptions = source.descriptions
+                output.write(source.read(window=window))
+    path.unlink()
+    return folder
 
 
-def mapped(label: str, parameters: dict[str, Any], folder: Path, *beside: int) -> None:
-    """Map once, and print digest, seconds and memory; those of other processes count too."""
-    output = folder / "probability.tif"
-    request = {"command": "predict", "parameters": {**parameters, "probability": str(output)}}
+def compared(parameters: dict[str, Any], folder: Path, ways: list[str]) -> None:
+    """Map by each way, in turn."""
+    every = os.sched_getaffinity(0)
+    for way in ways:
+        workers, _, cores = way.partition("@")
+        os.sched_setaffinity(0, map(int, cores.split(",")) if cores else every)
+        if workers.startswith("s"):
+            with scheduler(folder, int(workers[1:])) as (address, pids):
+                mapped(way, {**parameters, "scheduler": address}, folder, *pids)
+        else:
+            mapped(way, {**parameters, "workers": int(workers)}, folder)
+
+
+def mapped(way: str, parameters: dict[str, Any], folder: Path, *beside: int) -> None:
+    """Map once and make the inventory; print digests, seconds and memory, with those beside."""
+    output, inventory = folder / "probability.tif", folder / "inventory.gpkg"
+    request = {**parameters, "probability": str(output)}
+    print(way, measured("predict", request, *beside), digest(output), flush=True)
+    request = {"input": str(output), "output": str(inventory)}
+    print(way, measured("vectorize", request), polygons(inventory), flush=True)
+    output.unlink()
+    inventory.unlink()
+
+
+def measured(command: str, parameters: dict[str, Any], *beside: int) -> str:
+    """Run a command of the engine, with other processes that work for it; say what it took."""
     before, began = sum(map(_seconds, beside)), time.perf_counter()
     process = subprocess.Popen(  # noqa: S603 - the benchmarks' own  # nosec B603
         [sys.executable, str(WORKER)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
     )
-    if process.stdin is not None:
-        process.stdin.write(json.dumps(request).encode())
-        process.stdin.close()
+    if process.stdin is None or process.stdout is None:
+        raise TypeError("pipes were asked for")
+    process.stdin.write(json.dumps({"command": command, "parameters": parameters}).encode())
+    process.stdin.close()
     with Watch(process.pid, *beside) as watch:
+        answer = process.stdout.read().decode()
         _, status, used = os.wait4(process.pid, 0)
     process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise SystemExit(answer)
     seconds = used.ru_utime + used.ru_stime + sum(map(_seconds, beside)) - before
-    print(
-        f"{label}: status {process.returncode}, {digest(output)}, {seconds:.1f} CPU s, "
-        f"{time.perf_counter() - began:.1f} s, driver {watch.driver:.0f} MB, worker "
-        f"{watch.worker:.0f} MB",
-        flush=True,
+    return (
+        f"{command}: {seconds:.1f} CPU s, {time.perf_counter() - began:.1f} s, "
+        f"{watch.driver:.0f} MB, worker {watch.worker:.0f} MB"
     )
-    output.unlink()
 
 
 @contextmanager
@@ -223,6 +265,14 @@ def digest(path: Path) -> str:
     """Return the SHA-256 of a raster's values, its beginning."""
     with rasterio.open(path) as raster:
         return hashlib.sha256(raster.read().tobytes()).hexdigest()[:16]
+
+
+def polygons(path: Path) -> str:
+    """Return the number of an inventory's polygons, and the SHA-256 of them and their fields."""
+    layer = geopandas.read_file(path, layer="inventory")
+    fields = layer.drop(columns="geometry").to_csv(index=False).encode()
+    whole = hashlib.sha256(b"".join(layer.geometry.to_wkb()) + fields).hexdigest()[:16]
+    return f"{len(layer)} polygons {whole}"
 
 
 def workers_of(pid: int) -> list[int]:

@@ -79,13 +79,14 @@ def _claim_stdout() -> TextIO:
     """Keep the real stdout for the report and point descriptor 1 at stderr.
 
     Whatever a library prints, from Python or C, can then not corrupt the report; and nothing that
-    it prints is beyond the encoding.
+    it prints is beyond the encoding. This is set first: it asks a stdout that began as a file where
+    in it it is, which a terminal or pipe put in its place can't tell.
     """
-    report = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+    report = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     return report
 
 

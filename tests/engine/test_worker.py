@@ -171,6 +171,14 @@ class TestReport:
         for text in ("from Python", "to descriptor 1", "from C", "from a child", "\u2588"):
             assert text in err
 
+    def test_the_report_can_go_into_a_file(self, tmp_path):
+        answer = tmp_path / "answer.jsonl"
+        with answer.open("w") as file:
+            subprocess.run(
+                [sys.executable, WORKER], input=b'{"command": "none"}', stdout=file, stderr=-1
+            )
+        assert [json.loads(line)["type"] for line in answer.open()] == ["started", "error"]
+
     @pytest.mark.parametrize("encoding", ["ascii", "cp1252"])
     def test_nor_is_it_beyond_the_encoding_of_the_system(self, monkeypatch, encoding):
         monkeypatch.setenv("PYTHONIOENCODING", encoding)
