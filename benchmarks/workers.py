@@ -1,25 +1,22 @@
 """A map by one process, by workers here, and by those of a scheduler: pixels, time, memory.
 
     python -m benchmarks.workers SCENE MODEL [--side 5000] [--bands blue green red] [--files 5]
-        [--ways 0 1@0 2 s3] [--predict '{...}'] [--kills 20]
+        [--ways 0 1@0 2 s3] [--predict '{...}']
 
 The scene is repeated to so many rows and columns, each copy with a brightness of its own, as one
 file or as so many files along each side. A way is a number of workers, or of a scheduler's (s3),
-and the cores that it may have (1@0, 2@0,1; else all); its inventory is made too. With `--kills`
-workers are killed at random moments instead, in one run after another.
+and the cores that it may have (1@0, 2@0,1; else all); its inventory is made too.
 """
 
 import argparse
 import hashlib
 import json
 import os
-import random
 import subprocess  # nosec B404
 import sys
 import tempfile
 import threading
 import time
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -29,17 +26,12 @@ import geopandas
 import numpy as np
 import psutil
 import rasterio
-from distributed import Client, LocalCluster, WorkerPlugin
-from landslide_mapper.landslide_plugin.contract.errors import InputError
-from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from rasterio.windows import Window
 
 from .timing import WORKER, describe_machine
 
 ROOT = Path(__file__).resolve().parents[1]
 PLUGINS = ROOT / "build" / "plugins"
-PRELOAD = f"from runpy import run_path; run_path({str(WORKER)!a})['register_package']()"
 MB = 1e6
 
 
@@ -67,19 +59,6 @@ class Watch:
                 self.worker = max([self.worker, *map(_memory, workers_of(pid))])
 
 
-class Starts(WorkerPlugin):
-    """Notes each unit that a worker begins with."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-
-    def transition(self, key: Any, start: str, finish: str, **_: Any) -> None:
-        """Take note of a task that changes its state."""
-        if finish == "executing":
-            with open(self._path, "a") as file:
-                file.write(f"{key}\n")
-
-
 def main() -> None:
     """Map by each way, or with kills, and print what came of it."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -89,7 +68,6 @@ def main() -> None:
     parser.add_argument("--bands", nargs="+", help="names that the model knows them by")
     parser.add_argument("--files", type=int, default=1, help="along each side")
     parser.add_argument("--ways", nargs="+", default=["0", "2", "s3"])
-    parser.add_argument("--kills", type=int, default=0)
     parser.add_argument("--predict", default="{}", help="further parameters, as JSON")
     given = parser.parse_args()
     print(describe_machine())
@@ -101,10 +79,7 @@ def main() -> None:
         if given.files > 1:
             stack = cut(stack, folder / "stack", given.files)
         parameters = {"stack": str(stack), "model": given.model, **json.loads(given.predict)}
-        if given.kills:
-            killed(parameters, folder, given.kills)
-        else:
-            compared(parameters, folder, given.ways)
+        compared(parameters, folder, given.ways)
 
 
 def repeat(scene: Path, path: Path, side: int, bands: list[str] | None) -> None:
@@ -216,49 +191,6 @@ def scheduler(folder: Path, workers: int) -> Iterator[tuple[str, list[int]]]:
         for process in reversed(processes):
             process.terminate()
             process.wait()
-
-
-def killed(parameters: dict[str, Any], folder: Path, kills: int) -> None:
-    """Kill workers at random moments until so many are dead; count pixels that differ."""
-    output, log = folder / "probability.tif", folder / "starts"
-    moments, dead, runs, ended, again = random.Random(0), 0, 0, 0, 0  # noqa: S311  # nosec B311
-    predict(**parameters, probability=str(output), progress=Progress())
-    wanted = digest(output)
-    options = {"dashboard_address": "127.0.0.1:0", "memory_limit": 0, "preload": [PRELOAD]}
-    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
-        with Client(cluster) as client:
-            client.register_plugin(Starts(str(log)))
-        done = threading.Event()
-
-        def kill() -> None:
-            nonlocal dead
-            while not done.wait(moments.uniform(3, 9)) and dead < kills:
-                cluster.scale(2)  # those that Dask has given up
-                busy = [one for one in cluster.scheduler.workers.values() if one.processing]
-                if busy:
-                    psutil.Process(cluster.workers[moments.choice(busy).name].pid).kill()
-                    dead += 1
-
-        threading.Thread(target=kill).start()
-        while dead < kills:
-            log.write_text("")
-            while True:
-                try:
-                    address = cluster.scheduler_address
-                    predict(
-                        **parameters, probability=str(output), scheduler=address,
-                        progress=Progress(),
-                    )  # fmt: skip
-                    break
-                except InputError as error:
-                    ended += 1
-                    print(error, flush=True)
-            runs += 1
-            again += sum(count - 1 for count in Counter(log.read_text().split()).values())
-            same = digest(output) == wanted
-            print(f"run {runs}: {dead} killed, {again} units again, same {same}", flush=True)
-        done.set()
-    print(f"{dead} workers killed in {runs} runs, {ended} of them ended by it; {again} units again")
 
 
 def digest(path: Path) -> str:

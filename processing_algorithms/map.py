@@ -58,6 +58,10 @@ class MapLandslides(EngineAlgorithm):
         its file, its product or Scale and Offset say how (docs/imagery_units.md); models of
         pictures in natural colours take it in its own light.
 
+        A run that is canceled or broken off once its layers are stacked leaves them, and what is
+        finished of the map, in a hidden folder beside the probability raster. The same run, to the
+        same file, goes on from there; any other run to that file removes them.
+
         Several scenes: Run as Batch Process, at the foot of the dialog, takes a folder of images,
         one run each; without a screen it is a loop over qgis_process run landslide:map.
 

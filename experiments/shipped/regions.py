@@ -33,6 +33,7 @@ from .data import DATA, RGB, coarsened, read_patch
 from .figures import Image
 from .lists import RECIPES, read_list
 from .measure import look
+from .pseudo import labelled_by, without_borders
 from .scenes import map_images
 
 PATCHES = DATA / "landslide4sense_rgb"
@@ -41,6 +42,10 @@ BIJIE_FACTOR = 4
 """Bijie's pixels of .8 m are averaged to so many times that, and shown as if of 10 m: its
 landslides are then as large as those of Landslide4Sense, in pixels."""
 VHR = RECIPES.parent / "weights" / "rgb-vhr.safetensors"
+COMPACT: dict[str, Any] = {
+    "architecture": "compact_unet", "backbone": "light", "pretrained": "none", "decoder": (),
+    "loss": "cross_entropy_dice", "tile_size": 96,
+}  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "recipe": {},
     "random encoder": {"pretrained": "none"},
@@ -50,12 +55,18 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "with Bijie": {"more": ["bijie"]},
     "with C": {"more": ["C"]},
-    "compact U-Net, with C": {
-        "architecture": "compact_unet", "backbone": "light", "pretrained": "none", "decoder": (),
-        "loss": "cross_entropy_dice", "tile_size": 96, "more": ["C"],
-    },
+    "scales 1, 2, 4": {"scales": [1, 2, 4]},
+    "lite1": {"backbone": "tu-tf_efficientnet_lite1"},
+    "lite2": {"backbone": "tu-tf_efficientnet_lite2"},
+    "borders unknown": {"samples": "borders"},
+    "self-trained": {"taught by": "recipe"},
+    "compact U-Net": COMPACT,
+    "compact U-Net, with C": {**COMPACT, "more": ["C"]},
+    "compact U-Net, self-trained": {**COMPACT, "taught by": "compact U-Net"},
 }  # fmt: skip
-"""What differs from the recipe's parameters; `more` names further samples, see `further`."""
+"""What differs from the recipe's parameters. `more` names further samples, see `further`, `samples`
+those instead of the recipe's, "taught by" the way whose model labels unlabelled ground: `pseudo`.
+"""
 EMILIA = DATA / "emilia_s2"
 EMILIA_BANDS = ("B04", "B03", "B02")
 EMILIA_SCENES = {"May": "s2_post_20230523_10bands.tif", "June": "s2_post_20230627_10bands.tif"}
@@ -91,9 +102,15 @@ def trained(folder: Path, way: str, epochs: int, seed: int) -> Path:
     steps = json.loads((RECIPES / "rgb-10m.json").read_text(encoding="utf-8"))["steps"]
     changed = dict(WAYS[way])
     more = [further(folder, name) for name in changed.pop("more", [])]
+    samples = samples_of(folder)
+    if changed.pop("samples", ""):
+        samples = without_borders(SampleSet.read(samples), folder / "borders")
+    if teacher := changed.pop("taught by", ""):
+        taught = trained(folder, teacher, epochs, seed)
+        more.append(labelled_by(taught, folder / f"of_{taught.stem}"))
     train(
         **{
-            **steps[-1]["parameters"], "samples": str(samples_of(folder)), "epochs": epochs,
+            **steps[-1]["parameters"], "samples": str(samples), "epochs": epochs,
             "seed": seed, "model": str(model), "html": "", "more_samples": list(map(str, more)),
             **changed,
         },

@@ -1,9 +1,11 @@
 """What is known of the image to map."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from ..contract.errors import InputError
 from ..contract.tags import ALGORITHM
+from ..inference.resume import identity, traces
 from ..raster.grid import Grid, require_grids_overlap
 from ..raster.source import Source
 from ..raster.stack import LayerStack
@@ -22,6 +24,7 @@ class Image:
         grid: its pixels.
         date: year-month-day; "" where its metadata don't say.
         synthetic: whether it is generated.
+        files: what tells its files from changed ones; see `identity` and `traces`.
     """
 
     path: str
@@ -29,6 +32,7 @@ class Image:
     grid: Grid
     date: str
     synthetic: bool
+    files: list[Any]
 
     @classmethod
     def read(cls, path: str, sensor: str) -> "Image":
@@ -50,6 +54,7 @@ class Image:
                 grid=layer.grid,
                 date=layer.date,
                 synthetic=source.dataset.tags().get(ALGORITHM) == _GENERATED,
+                files=[*identity(source), *traces(source)],
             )
 
     def require(self, wanted: Plan) -> None:

@@ -1,31 +1,37 @@
 """The command `map`."""
 
 import math
-from collections.abc import Mapping
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
+import rasterio
+
 from ...models.model_card import ModelCard
 from ...models.model_file import load_card
+from .. import __version__
 from ..contract.choices import Map
 from ..contract.errors import InputError
 from ..core.ahead import read_ahead
 from ..core.progress import Listening, Progress
 from ..core.provenance import NO_ORIGIN, Provenance
-from ..factors.stack_command import stack
+from ..core.system import replace as move
 from ..inference.crew import require_scheduler
 from ..inference.predict_command import predict
+from ..inference.resume import digest_of
 from ..inventory.trace import TERRAIN
 from ..inventory.vectorize_command import vectorize
-from ..outputs.whole import require_folder, scratch_folder, whole_file
+from ..outputs.kept import kept_folder
+from ..outputs.whole import require_folder, whole_file
 from ..raster.stack import LayerStack
 from ..raster.writer import RasterWriter
 from ..reports.page import write_report
 from ..vector.layers import require_vector_output
 from .choice import Choice, choose_model
-from .derive import Derivation, Derived, derive
+from .derive import Derivation
 from .image import Image
+from .layers import NOTE, Layers, facts_of, layers
 from .plan import Given, Plan, plan
 from .report import Mapped, map_report
 
@@ -63,6 +69,9 @@ def map(
     progress: Progress,
 ) -> dict[str, Any]:
     """Map landslides from image and DEM: derive what the model wants, predict, vectorize.
+
+    A run that is broken off leaves its layers, and what is finished of the probability, in a hidden
+    folder beside that; the same run goes on from there, and one with other inputs removes them.
 
     Args:
         image: the scene, bands named or of a known sensor.
@@ -130,44 +139,55 @@ def map(
         offset=offset,
         origin=origin,
     )
+    output = Path(probability).absolute()
+    decisive = {
+        "version": __version__,
+        "folder": str(output.parent),
+        "model": digest_of(chosen.path),
+        "settings": asdict(replace(settings, origin=NO_ORIGIN)),
+        "inputs": [*scene.files, *facts_of(given, area)],
+        "prediction": [threshold, device, landslide_fraction],
+    }
     with (
-        scratch_folder(inventory) as folder,
+        kept_folder(output, decisive, NOTE) as folder,
         whole_file(probability) as mapped,
         whole_file(inventory) as polygons,
     ):
-        derived = derive(image, given, wanted, settings, folder, progress.part(0.0, 0.3))
-        stacked = _stacked(derived, area, settings, folder, progress.part(0.3, 0.45))
+        ready = layers(
+            image, given, wanted, area, settings, folder, heard, progress.part(0.0, 0.45)
+        )
         drawn = Mapped(
             inventory=str(polygons),
-            probability=str(mapped),
-            ground=_ground(stacked, derived.terrain),
+            probability=str(folder / output.name),
+            ground=_ground(ready),
             chosen=chosen,
             threshold=card.threshold if threshold is None else threshold,
             min_area=min_area,
             min_slope=min_slope,
             date=scene.date,
-            steps=derived.steps,
+            steps=ready.derived.steps,
             origin=origin,
         )
-        predict(
-            stack=stacked["output"],
-            model=str(chosen.path),
-            probability=drawn.probability,
-            device=device,
-            fill="keep",  # the stack declares it
-            threshold=threshold,
-            landslide_fraction=landslide_fraction,
-            scheduler=scheduler,
-            workers=workers,
-            origin=origin,
-            progress=progress.part(0.45, 0.9),
-        )
+        if not _is_of(drawn.probability, origin):
+            predict(
+                stack=ready.path,
+                model=str(chosen.path),
+                probability=drawn.probability,
+                device=device,
+                fill="keep",  # the stack declares it
+                threshold=threshold,
+                landslide_fraction=landslide_fraction,
+                scheduler=scheduler,
+                workers=workers,
+                origin=origin,
+                progress=progress.part(0.45, 0.9),
+            )
         counted = vectorize(
             input=drawn.probability,
             output=drawn.inventory,
             min_area=min_area,
             min_slope=min_slope,
-            factors=_attributes(derived, stacked["output"], folder, progress.part(0.9, 0.93)),
+            factors=_attributes(ready, folder, progress.part(0.9, 0.93)),
             model=card.name,
             date=scene.date,
             fill="keep",
@@ -177,6 +197,7 @@ def map(
         if html:
             write_report(html, map_report(drawn, heard.warnings))
             progress.update(1.0)
+        move(drawn.probability, mapped)
     return {
         "inventory": inventory,
         "probability": probability,
@@ -186,21 +207,13 @@ def map(
     }
 
 
-def _stacked(
-    derived: Derived, area: str, settings: Derivation, folder: Path, progress: Progress
-) -> dict[str, Any]:
-    """Return what `stack` makes of the layers that the model wants."""
-    return stack(
-        layers=derived.layers,
-        area=area,
-        sensor=settings.sensor,
-        fill=settings.fill,
-        scale=settings.scale,
-        offset=settings.offset,
-        output=str(folder / "stack.tif"),
-        origin=settings.origin,
-        progress=progress,
-    )
+def _is_of(probability: str, origin: Provenance) -> bool:
+    """Whether a raster is there, finished by a run that tells the same of itself."""
+    if not Path(probability).is_file():
+        return False
+    with rasterio.open(probability) as raster:
+        tags = raster.tags()
+    return all(tags.get(name) == text for name, text in origin.tags().items())
 
 
 def _chosen(model: str, image: Image, given: Given, progress: Progress) -> tuple[Choice, Plan]:
@@ -231,27 +244,28 @@ def _smoothing(asked: float | None, card: ModelCard, progress: Progress) -> floa
     return float(value)
 
 
-def _attributes(derived: Derived, stacked: str, folder: Path, progress: Progress) -> str:
+def _attributes(ready: Layers, folder: Path, progress: Progress) -> str:
     """Return one raster of the layers that attributes are drawn from; "" if there is none.
 
     It is on the stack's grid, for the DEM's pixels may be larger, and each band has its own valid
     pixels: rivers are known where the DEM ends.
     """
-    if len(derived.attributes) < 2:
-        return "".join(derived.attributes)
-    path = folder / "attributes.tif"
-    with LayerStack.open(derived.attributes, reference=stacked) as layers:
-        bands = [band for band in layers.bands if band in TERRAIN]
-        windows = list(layers.windows())
-        blocks = read_ahead(partial(layers.read, bands=bands), windows)
-        with RasterWriter(path, layers.grid, bands) as writer:
+    attributes, path = ready.derived.attributes, folder / "attributes.tif"
+    if len(attributes) < 2:
+        return "".join(attributes)
+    with LayerStack.open(attributes, reference=ready.path) as drawn:
+        bands = [band for band in drawn.bands if band in TERRAIN]
+        windows = list(drawn.windows())
+        blocks = read_ahead(partial(drawn.read, bands=bands), windows)
+        with RasterWriter(path, drawn.grid, bands) as writer:
             for window, (values, valid) in zip(windows, blocks, strict=True):
                 writer.write(values, window, valid)
-                progress.update((window.row_off + window.height) / layers.grid.height)
+                progress.update((window.row_off + window.height) / drawn.grid.height)
     return str(path)
 
 
-def _ground(stacked: Mapping[str, Any], terrain: str) -> str:
+def _ground(ready: Layers) -> str:
     """Return the raster behind the report's outlines: in colour, else a hillshade."""
-    in_colour = {"red", "green", "blue"} <= set(stacked["bands"])
-    return terrain if terrain and not in_colour else str(stacked["output"])
+    in_colour = {"red", "green", "blue"} <= set(ready.bands)
+    terrain = ready.derived.terrain
+    return terrain if terrain and not in_colour else ready.path

@@ -1,19 +1,12 @@
-"""Keeps the finished units of a run, so that one that is broken off can go on from there.
-
-They lie in a hidden folder beside the output, whatever broke the run off: a kill, a full disk, a
-network drive that was lost. A run that ends well removes it, and so does a run with other inputs
-for the same output.
-"""
+"""Keeps the finished units of a map, and tells whether a later run may go on from them."""
 
 import hashlib
 import json
 import math
 import re
 import secrets
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +15,15 @@ import numpy as np
 from ..core.addresses import is_remote, stamp
 from ..core.system import replace
 from ..outputs.claims import files_of
-from ..outputs.whole import afterwards
+from ..outputs.kept import kept_folder
 from ..raster import Source
 from ..raster.layout import layout
 from ..raster.reflectance import sampled
 from .tiling import Tiling
 from .units import Part, Unit, shapes
 
-PREFIX = ".resume-"
 DIGEST_BYTES = 32
+_ENDING = ".f32"
 _NOTES = ".aux.xml"
 """How the names of files end in which GDAL notes what it can't in a raster."""
 STATISTICS = re.compile(r'<MDI key="STATISTICS_.*?</MDI>|<Histograms>.*?</Histograms>', re.DOTALL)
@@ -87,7 +80,7 @@ class Journal:
         return Part(numbers[:first].reshape(values), numbers[first:].reshape(above))
 
     def _path(self, unit: Unit) -> Path:
-        return self.folder / f"unit-{unit.number:06d}.f32"
+        return self.folder / f"unit-{unit.number:06d}{_ENDING}"
 
 
 @contextmanager
@@ -103,19 +96,8 @@ def journal(
         channels: values a pixel.
         width: columns of the output.
     """
-    path = Path(output)
-    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:16]
-    folder = path.with_name(f"{PREFIX}{path.name}-{digest}")
-    for old in path.parent.glob(f"{PREFIX}*"):
-        if old != folder and old.name[:-17] == f"{PREFIX}{path.name}":
-            shutil.rmtree(old, ignore_errors=True)
-    folder.mkdir(exist_ok=True)
-    try:
+    with kept_folder(output, key, f"*{_ENDING}") as folder:
         yield Journal(folder, tiling, channels, width)
-    finally:
-        if folder.is_dir() and not any(folder.glob("*.f32")):
-            shutil.rmtree(folder, ignore_errors=True)
-    afterwards(path, partial(shutil.rmtree, folder, ignore_errors=True))
 
 
 def identity(source: Source) -> list[Any]:

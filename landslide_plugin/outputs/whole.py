@@ -23,6 +23,9 @@ from .output_set import ASIDE, Move, OutputSet, drop, recover
 
 PARTIAL_PREFIX = ".partial-"
 """A hidden folder's name begins so; its owner follows, see `owners`."""
+KEPT_PREFIX = ".resume-"
+"""So does that of a hidden folder that may outlive its run, see `kept`."""
+_HIDDEN = (PARTIAL_PREFIX, KEPT_PREFIX)
 _open: ContextVar[OutputSet | None] = ContextVar("_open", default=None)
 """The innermost set that is open in this thread."""
 _read: ContextVar[frozenset[Path] | None] = ContextVar("_read", default=None)
@@ -150,8 +153,8 @@ def _hand_in(move: Move) -> None:
 
 
 def is_on_the_way(path: Path) -> bool:
-    """Whether a file lies in a hidden folder of a run, and is gone after it."""
-    return any(part.startswith(PARTIAL_PREFIX) for part in path.parent.parts)
+    """Whether a file lies in a hidden folder of a run, not where anyone looks for it."""
+    return any(part.startswith(_HIDDEN) for part in path.parent.parts)
 
 
 def _move(outputs: OutputSet) -> None:
@@ -250,12 +253,12 @@ def _mended(error: OSError, destination: Path) -> str:
 def _meant(file: Path) -> Path:
     """Return the place of a file that is still in its hidden folder; others as they are."""
     for folder in file.parents:
-        if folder.name.startswith(PARTIAL_PREFIX):
+        if folder.name.startswith(_HIDDEN):
             return folder.parent / file.name
     return file
 
 
 def _concerns(file: Path, destination: Path) -> bool:
     """Whether a file is the output, its folder, or what is made on the way to it."""
-    hidden = any(part.startswith(PARTIAL_PREFIX) for part in file.parts)
+    hidden = any(part.startswith(_HIDDEN) for part in file.parts)
     return hidden or file in (destination, destination.parent)

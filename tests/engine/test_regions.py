@@ -4,9 +4,11 @@ import inspect
 
 import numpy as np
 import pytest
+from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN
 from landslide_mapper.landslide_plugin.training.train_command import train
 
 from experiments.shipped.figures import Image
+from experiments.shipped.pseudo import labels_of
 from experiments.shipped.regions import WAYS, worth
 
 TRUTH = np.array([[True, False], [False, True]])
@@ -14,7 +16,8 @@ TRUTH = np.array([[True, False], [False, True]])
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
 def test_a_way_asks_for_what_there_is(way):
-    assert way.keys() <= inspect.signature(train).parameters.keys() | {"more"}
+    further = {"more", "samples", "taught by"}
+    assert way.keys() <= inspect.signature(train).parameters.keys() | further
 
 
 def told(sure, threshold):
@@ -30,3 +33,13 @@ def test_a_threshold_that_does_not_fit_costs_f1_alone():
     figures = told([[0.9, 0.2], [0.1, 0.8]], 0.85)
     assert figures["F1"] == pytest.approx(2 / 3, abs=1e-4)
     assert figures["AP"] == figures["best F1"] == 1
+
+
+def test_a_model_labels_what_it_is_sure_of_alone():
+    sure = np.array([[0.9, 0.1, 0.5], [0.5, 0.0, 0.8]], np.float32)
+    labels = labels_of(sure)
+    assert labels.tolist() == [[1, 0, UNKNOWN], [UNKNOWN, 0, 2]]
+
+
+def test_what_was_not_mapped_has_no_label():
+    assert labels_of(np.array([[-9999.0]], np.float32)).tolist() == [[UNKNOWN]]

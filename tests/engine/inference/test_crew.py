@@ -29,7 +29,8 @@ from landslide_mapper.landslide_plugin.inference.order import NAME, Order
 from landslide_mapper.landslide_plugin.inference.plan import Plan, versions_of
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.inference.reproduce_command import reproduce
-from landslide_mapper.landslide_plugin.inference.resume import PREFIX, Journal
+from landslide_mapper.landslide_plugin.inference.resume import Journal
+from landslide_mapper.landslide_plugin.outputs.whole import KEPT_PREFIX
 
 from .noise import parameters_in, write_model
 
@@ -96,7 +97,7 @@ def after(percent, error):
 
 
 def kept(folder):
-    return {path.name: path.stat().st_ino for path in folder.glob(f"{PREFIX}*/*.f32")}
+    return {path.name: path.stat().st_ino for path in folder.glob(f"{KEPT_PREFIX}*/*.f32")}
 
 
 @pytest.mark.parametrize("overlap", [0.0, 0.25])
@@ -177,7 +178,7 @@ def test_broken_off_the_order_is_withdrawn_and_finished_units_stay(map_by, clust
     with pytest.raises(SystemExit):
         map_by("map", after(30, SystemExit()), scheduler=cluster.scheduler_address)
     assert kept(tmp_path / "map")
-    assert not list((tmp_path / "map").glob(f"{PREFIX}*/{NAME}"))
+    assert not list((tmp_path / "map").glob(f"{KEPT_PREFIX}*/{NAME}"))
     assert all(path.name.startswith(".") for path in (tmp_path / "map").iterdir())
 
 

@@ -23,8 +23,9 @@ from landslide_mapper.landslide_plugin.contract.errors import (
 )
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
-from landslide_mapper.landslide_plugin.inference.resume import PREFIX, identity, traces
+from landslide_mapper.landslide_plugin.inference.resume import identity, traces
 from landslide_mapper.landslide_plugin.outputs.claims import sweep
+from landslide_mapper.landslide_plugin.outputs.whole import KEPT_PREFIX
 from landslide_mapper.landslide_plugin.raster import Source
 
 from .noise import parameters_in
@@ -65,7 +66,7 @@ def contents(folder):
 
 
 def kept_units(folder):
-    return len(list(folder.glob(f"{PREFIX}*/*.f32")))
+    return len(list(folder.glob(f"{KEPT_PREFIX}*/*.f32")))
 
 
 def assert_nothing_half_written(folder):
@@ -195,7 +196,7 @@ def test_a_stack_with_other_content_whose_time_is_set_back_starts_anew(given, tm
 
 
 def test_rows_cut_off_by_a_full_disk_are_computed_again(given, whole, broken):
-    kept = sorted(broken.glob(f"{PREFIX}*/*.f32"))
+    kept = sorted(broken.glob(f"{KEPT_PREFIX}*/*.f32"))
     kept[-1].write_bytes(kept[-1].read_bytes()[:-4])
     predict(**given, **outputs(broken), progress=Progress())
     for ours, theirs in zip(contents(broken), whole, strict=True):
@@ -203,7 +204,7 @@ def test_rows_cut_off_by_a_full_disk_are_computed_again(given, whole, broken):
 
 
 def test_rows_that_are_not_as_they_were_written_are_computed_again(given, whole, broken):
-    kept = sorted(broken.glob(f"{PREFIX}*/*.f32"))
+    kept = sorted(broken.glob(f"{KEPT_PREFIX}*/*.f32"))
     content = bytearray(kept[-1].read_bytes())
     content[1000] ^= 1
     kept[-1].write_bytes(content)
