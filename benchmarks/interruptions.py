@@ -69,7 +69,8 @@ def main() -> None:
         folder = Path(name)
         stack, output = folder / "stack.tif", folder / "probability.tif"
         repeat(Path(given.scene), stack, given.side, given.bands)
-        asked = {"stack": str(stack), "model": given.model, "probability": str(output)}
+        asked: dict[str, Any] = {"stack": str(stack), "model": given.model}
+        asked["probability"] = str(output)
         began = time.perf_counter()
         predict(**asked, progress=Progress())
         undisturbed = time.perf_counter() - began
@@ -82,7 +83,7 @@ def main() -> None:
                 break_off(asked, count, end, moments, undisturbed)
 
 
-def kill_workers(asked: dict[str, str], kills: int, moments: random.Random, log: Path) -> None:
+def kill_workers(asked: dict[str, Any], kills: int, moments: random.Random, log: Path) -> None:
     """Kill workers while they are at work until so many are dead; count pixels that differ."""
     output = Path(asked["probability"])
     wanted = digest(output)
@@ -121,7 +122,7 @@ def kill_workers(asked: dict[str, str], kills: int, moments: random.Random, log:
 
 
 def break_off(
-    asked: dict[str, str],
+    asked: dict[str, Any],
     count: int,
     end: Callable[[subprocess.Popen[bytes]], None],
     moments: random.Random,

@@ -110,7 +110,7 @@ def labels_of(sure: NDArray[np.float32]) -> NDArray[np.uint16]:
 
 def _values(values: np.ma.MaskedArray) -> NDArray[np.float32]:
     """Return reflectance, NaN where there is none."""
-    plain = values.astype(np.float32).filled(np.nan)
+    plain = np.ma.filled(values.astype(np.float32), np.nan)
     return np.where(plain > 0, plain, np.nan)
 
 

@@ -9,6 +9,7 @@ or a file: a tile of forest must not look like one of bare rock.
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,10 +71,10 @@ def _blocks(
         for corner, side in ((transform.c, transform.a), (transform.f, transform.e))
     )
     for window in source.grid.windows(_MEGABYTES, 2 * len(bands)):
-        values, valid = source.read(window, bands)
         rows = slice(-(top + int(window.row_off)) % step, None, step)
         cols = slice(-(left + int(window.col_off)) % step, None, step)
-        yield values[:, rows, cols][:, valid[:, rows, cols].all(axis=0)]
+        values, valid = source.read_some(window, bands, itemgetter(np.s_[:, rows, cols]))
+        yield values[:, valid.all(axis=0)]
         progress.update((window.row_off + window.height) / source.grid.height)
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import ExitStack
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,8 +215,12 @@ class Scene:
         number[~(counted & (values >= self.base))] = 0  # closed gaps are not measured
         summaries = {PROBABILITY: self.statistics[PROBABILITY].summary(number, values, counted)}
         del probability, valid
+
+        def choose(layers: NDArray[Any]) -> NDArray[Any]:
+            return layers.reshape(len(layers), -1)[:, pixels]
+
         for name in self.terrain if pixels.size else ():
-            values, counted = self.terrain[name].read_pixels(window, name, pixels)
+            (values,), (counted,) = self.terrain[name].read_some(window, [name], choose)
             counted = _has_terrain(name, values, counted)
             summaries[name] = self.statistics[name].summary(number, values, counted)
         return outlined, summaries

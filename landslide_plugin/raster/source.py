@@ -167,28 +167,23 @@ class Source:
         values[part], valid[part] = read, mask
         return values, valid
 
-    def read_pixels(
-        self, window: Window, band: str, pixels: NDArray[np.int64]
+    def read_some(
+        self, window: Window, bands: Sequence[str], choose: Callable[[NDArray[Any]], NDArray[Any]]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Read some pixels of a window inside the raster, faster than all where they are few.
 
         Args:
             window: where they lie.
-            band: name of the band wanted.
-            pixels: index of each in the flattened window, (n,).
+            bands: names of the bands wanted.
+            choose: takes (bands, rows, columns), returns what is wanted of them, bands first.
 
         Returns:
-            As `read`, both (n,).
+            As `read`, of the shape that was chosen.
 
         Raises:
             InputError: see `read`.
         """
-
-        def choose(layers: NDArray[Any]) -> NDArray[Any]:
-            return layers.reshape(1, -1)[:, pixels]
-
-        (values,), (valid,) = self._read(window, [band], choose)
-        return values, valid
+        return self._read(window, bands, choose)
 
     def _read(
         self, inside: Window, bands: Sequence[str], choose: Callable[[NDArray[Any]], NDArray[Any]]
