@@ -30,7 +30,7 @@ from .timing import describe_machine
 FILES = 2, 9
 OVERLAP = 40
 """Pixels by which neighbours may overlap."""
-LEAST = 64
+LEAST = 16
 """Pixels of a file's side."""
 
 

@@ -77,14 +77,19 @@ def main() -> None:
         wanted = digest(output)
         print(f"undisturbed, without workers: {undisturbed:.1f} s, {wanted}", flush=True)
         if given.workers:
-            kill_workers(asked, given.workers, moments, folder / "starts")
+            kill_workers(asked, given.workers, moments, undisturbed, folder / "starts")
         for count, end in ((given.runs, _kill), (given.cancels, _cancel)):
             if count:
                 break_off(asked, count, end, moments, undisturbed)
 
 
-def kill_workers(asked: dict[str, Any], kills: int, moments: random.Random, log: Path) -> None:
-    """Kill workers while they are at work until so many are dead; count pixels that differ."""
+def kill_workers(
+    asked: dict[str, Any], kills: int, moments: random.Random, undisturbed: float, log: Path
+) -> None:
+    """Kill workers while they are at work until so many are dead; count pixels that differ.
+
+    One every one to three times that a map takes undisturbed, so that new ones have started.
+    """
     output = Path(asked["probability"])
     wanted = digest(output)
     dead = runs = ended = again = 0
@@ -96,7 +101,7 @@ def kill_workers(asked: dict[str, Any], kills: int, moments: random.Random, log:
 
         def kill() -> None:
             nonlocal dead
-            while not done.wait(moments.uniform(3, 9)) and dead < kills:
+            while not done.wait(undisturbed * moments.uniform(1, 3)) and dead < kills:
                 cluster.scale(2)  # those that Dask has given up
                 busy = [one for one in cluster.scheduler.workers.values() if one.processing]
                 if busy:
