@@ -54,10 +54,13 @@ class Journal:
         """Keep a finished unit: a file that is whole or not there."""
         path = self._path(unit)
         unfinished = path.with_suffix(f".{secrets.token_hex(4)}.part")  # of many machines
-        kept = part.values.tobytes() + part.above.tobytes()
+        kept = [np.ascontiguousarray(one).reshape(-1) for one in (part.values, part.above)]
+        digest = hashlib.sha256()
+        for numbers in kept:
+            digest.update(numbers.data)
         with unfinished.open("wb") as file:
-            file.write(hashlib.sha256(kept).digest())
-            file.write(kept)
+            file.write(digest.digest())
+            file.writelines(numbers.data for numbers in kept)
         replace(unfinished, path)
 
     def holds(self, unit: Unit) -> bool:
