@@ -158,7 +158,7 @@ def map(
         )
         drawn = Mapped(
             inventory=str(polygons),
-            probability=str(folder / output.name),
+            probability=str(folder / "map.tif"),
             ground=_ground(ready),
             chosen=chosen,
             threshold=card.threshold if threshold is None else threshold,
