@@ -14,12 +14,15 @@ from ..core.system import replace
 from ..factors.stack_command import stack
 from ..inference.resume import identity, traces
 from ..outputs.claims import files_of
+from ..outputs.parts import part_names
 from ..raster.source import Source
 from .derive import Derivation, Derived, derive
 from .plan import Given, Plan
 
 NOTE = "layers.json"
 """In the folder of a run, once all of its layers are there."""
+_CHANGES_BY_READING = "-shm"
+"""How the name of a file ends that SQLite writes whenever a GeoPackage is open."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,8 @@ def _file_facts(name: str) -> Iterator[Any]:
     if is_remote(name):
         yield stamp(as_gdal(name)) or secrets.token_hex(8)
     for file in files_of(name):
-        for each in sorted(file.iterdir()) if file.is_dir() else [file]:
-            facts = each.stat()
-            yield [str(each), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
+        parts = map(file.with_name, part_names(file))
+        for each in sorted(file.iterdir()) if file.is_dir() else [file, *parts]:
+            if each.exists() and not each.name.endswith(_CHANGES_BY_READING):
+                facts = each.stat()
+                yield [str(each), facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]

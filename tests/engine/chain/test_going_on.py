@@ -11,6 +11,7 @@ from landslide_mapper.landslide_plugin.chain import layers as chain_layers
 from landslide_mapper.landslide_plugin.chain import map_command
 from landslide_mapper.landslide_plugin.chain.derive import derive
 from landslide_mapper.landslide_plugin.chain.map_command import map as map_landslides
+from landslide_mapper.landslide_plugin.chain.plan import Given
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.core.provenance import Provenance
 from landslide_mapper.landslide_plugin.inference import sizes
@@ -151,6 +152,15 @@ def test_warnings_of_the_layers_are_told_again(asked, monkeypatch):
     first, told[:] = [event for event in told if event["type"] == "warning"], []
     map_landslides(**{**asked, "progress": Progress(told.append)})
     assert first and all(warning in told for warning in first)
+
+
+def test_a_shapefile_is_all_of_its_files(tmp_path):
+    geology = gpd.GeoDataFrame({"name": ["tuff"]}, geometry=[box(0, 0, 1, 1)], crs="EPSG:32632")
+    given = Given(geology=str(tmp_path / "g.shp"))
+    geology.to_file(given.geology)
+    before = chain_layers.facts_of(given, "")
+    os.utime(tmp_path / "g.dbf", ns=(10**18, 10**18))
+    assert chain_layers.facts_of(given, "") != before
 
 
 @pytest.mark.parametrize("changed", ["dem", "rivers", "image", "model", "smoothing", "area"])
