@@ -27,10 +27,15 @@ IBURI = ("s2_post_B02B03B04_utm54n_10m.tif", "s2_pre_B02B03B04_utm54n_10m.tif")
 SERIES = DATA / "emilia_timeseries" / "italy_s2_4120.nc"
 
 
-def labelled_by(model: Path, folder: Path) -> Path:
-    """Return samples of Iburi and of Emilia's dates, in the light of a model that labels them.
+def labelled_by(model: Path, folder: Path, iburi: bool) -> Path:
+    """Return samples of Emilia's dates, in the light of a model that labels them.
 
     Source: self-training by confident pixels (Lee 2013, "Pseudo-label", ICML workshop).
+
+    Args:
+        model: its file.
+        folder: takes the samples; those that are there already are returned.
+        iburi: whether to have Iburi's two scenes too.
     """
     if folder.exists():
         return folder
@@ -38,7 +43,7 @@ def labelled_by(model: Path, folder: Path) -> Path:
     writer, card = SampleWriter(folder, RGB), load_card(model)
     stack, mapped = folder / "stack.tif", folder / "mapped.tif"
     landslide = pixels = 0
-    for name, scene in unlabelled_scenes():
+    for name, scene in unlabelled_scenes(iburi):
         values = in_training_light(scene, card)
         _write(stack, values)
         predict(stack=str(stack), model=str(model), probability=str(mapped), progress=Progress())
@@ -78,9 +83,9 @@ def without_borders(samples: SampleSet, folder: Path) -> Path:
     return folder
 
 
-def unlabelled_scenes() -> Iterator[tuple[str, NDArray[np.float32]]]:
+def unlabelled_scenes(iburi: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield name and red, green, blue of scenes, NaN where nothing is known."""
-    for name in IBURI:
+    for name in IBURI if iburi else ():
         with rasterio.open(DATA / "iburi_s2" / name) as source:
             yield name, _values(source.read((3, 2, 1), masked=True))
     bands = []

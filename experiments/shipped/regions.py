@@ -63,9 +63,13 @@ WAYS: dict[str, dict[str, Any]] = {
     "compact U-Net": COMPACT,
     "compact U-Net, with C": {**COMPACT, "more": ["C"]},
     "compact U-Net, self-trained": {**COMPACT, "taught by": "compact U-Net"},
+    "compact U-Net, self-trained on Emilia": {
+        **COMPACT, "taught by": "compact U-Net", "without Iburi": True,
+    },
 }  # fmt: skip
 """What differs from the recipe's parameters. `more` names further samples, see `further`, `samples`
-those instead of the recipe's, "taught by" the way whose model labels unlabelled ground: `pseudo`.
+those instead of the recipe's, "taught by" the way whose model labels unlabelled ground: `pseudo`;
+that is Iburi and Emilia, or "without Iburi" the latter alone.
 """
 EMILIA = DATA / "emilia_s2"
 EMILIA_BANDS = ("B04", "B03", "B02")
@@ -106,8 +110,11 @@ def trained(folder: Path, way: str, epochs: int, seed: int) -> Path:
     if changed.pop("samples", ""):
         samples = without_borders(SampleSet.read(samples), folder / "borders")
     if teacher := changed.pop("taught by", ""):
-        taught = trained(folder, teacher, epochs, seed)
-        more.append(labelled_by(taught, folder / f"of_{taught.stem}"))
+        taught, iburi = (
+            trained(folder, teacher, epochs, seed),
+            not changed.pop("without Iburi", False),
+        )
+        more.append(labelled_by(taught, folder / f"of_{taught.stem}_{iburi}", iburi))
     train(
         **{
             **steps[-1]["parameters"], "samples": str(samples), "epochs": epochs,
