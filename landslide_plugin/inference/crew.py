@@ -42,8 +42,10 @@ _ENGINE = f"{__package__.rpartition('.')[0]}:__version__"
 _SETTINGS = {
     "distributed.worker.profile.enabled": False,
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
+    "distributed.nanny.pre-spawn-environ.GDAL_NUM_THREADS": 1,
 }
-"""No profile of what workers do; and no memory given back that is wanted in a moment: an eighth."""
+"""No profile of what workers do; no memory given back that is wanted in a moment: an eighth; and
+one thread to decompress, where as many workers have the cores."""
 
 _WORKER = Path(__file__).resolve().parents[1] / "worker.py"
 _PRELOAD = f"from runpy import run_path; run_path({str(_WORKER)!a})['register_package']()"
@@ -176,7 +178,10 @@ class Crew:
 
     def _infos(self) -> dict[str, Any]:
         """Return what the scheduler says of each worker, by its address."""
-        infos: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        told = self._client.scheduler_info(n_workers=-1)
+        if "workers" not in told:  # what a client says that has lost it
+            raise _LostError
+        infos: dict[str, Any] = told["workers"]
         return infos
 
     def _require_gpu(self, order: Order) -> None:

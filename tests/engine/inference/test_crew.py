@@ -10,6 +10,7 @@ import time
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask
@@ -111,6 +112,12 @@ def test_the_pixels_are_those_of_one_process(map_by, cluster, overlap):
 
 def test_processes_of_its_own_are_started_and_ended(map_by, whole):
     assert same(map_by("own", workers=1)[0], whole)
+
+
+def test_each_decompresses_by_one_thread(cluster):
+    with crew._client(cluster, "here") as client:
+        threads = client.run(os.environ.get, "GDAL_NUM_THREADS")
+    assert set(threads.values()) == {"1"}
 
 
 def test_what_is_made_again_by_workers_is_the_same(map_by, cluster, tmp_path):
@@ -340,6 +347,11 @@ class TestScheduler:
                 map_by("map", hear, scheduler=lonely.scheduler_address)
         maps, said = map_by("map")
         assert same(maps, whole) and any("Going on from row" in text for text in said)
+
+    def test_so_is_one_of_which_the_client_knows_nothing_any_more(self):
+        client = SimpleNamespace(scheduler_info=lambda n_workers: {})
+        with pytest.raises(InputError, match="tcp://one:1 was lost"):
+            crew.Crew(client, "tcp://one:1").require_fit()
 
     def test_that_does_not_answer_is_told(self, map_by, monkeypatch):
         monkeypatch.setattr(crew, "_CONNECT_SECONDS", 0.5)
