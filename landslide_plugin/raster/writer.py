@@ -157,6 +157,8 @@ class RasterWriter:
             raise failure
 
     def _create(self) -> DatasetWriter:
+        # What is brought into another form at once is not compressed before; nodata takes no room.
+        options = {"sparse_ok": True} if self._overviews else self._compression
         return rasterio.open(
             self._partial,
             "w",
@@ -173,7 +175,7 @@ class RasterWriter:
             blockysize=_TILE,
             interleave="band",  # tiles of one band each: less to move, one band reads fast
             bigtiff="if_safer",
-            **self._compression,
+            **options,
         )
 
     def _finish(self, progress: Progress) -> OutputError | None:
