@@ -110,10 +110,8 @@ def trained(folder: Path, way: str, epochs: int, seed: int) -> Path:
     if changed.pop("samples", ""):
         samples = without_borders(SampleSet.read(samples), folder / "borders")
     if teacher := changed.pop("taught by", ""):
-        taught, iburi = (
-            trained(folder, teacher, epochs, seed),
-            not changed.pop("without Iburi", False),
-        )
+        taught = trained(folder, teacher, epochs, seed)
+        iburi = not changed.pop("without Iburi", False)
         more.append(labelled_by(taught, folder / f"of_{taught.stem}_{iburi}", iburi))
     train(
         **{

@@ -157,8 +157,6 @@ class RasterWriter:
             raise failure
 
     def _create(self) -> DatasetWriter:
-        # What is brought into another form at once is not compressed before; nodata takes no room.
-        options = {"sparse_ok": True} if self._overviews else self._compression
         return rasterio.open(
             self._partial,
             "w",
@@ -175,7 +173,7 @@ class RasterWriter:
             blockysize=_TILE,
             interleave="band",  # tiles of one band each: less to move, one band reads fast
             bigtiff="if_safer",
-            **options,
+            **self._compression,
         )
 
     def _finish(self, progress: Progress) -> OutputError | None:

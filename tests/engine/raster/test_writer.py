@@ -125,13 +125,6 @@ class TestOptimizing:
             self.write(path, stop)
         assert path.read_bytes() == b"old" and list(tmp_path.iterdir()) == [path]
 
-    def test_nodata_takes_no_room_on_the_way(self, tmp_path):
-        nothing, window = np.full((2048, 2048), -9999, np.float32), Window(0, 0, 2048, 2048)
-        with RasterWriter(tmp_path / "a.tif", square(2048), ["p"], overviews="average") as writer:
-            writer.write(nothing, window)
-            writer._dataset.close()
-            assert writer._partial.stat().st_size < 10_000
-
     def test_is_that_of_a_plain_copy_to_the_last_bit(self, tmp_path):
         self.write(tmp_path / "a.tif", lambda event: None)
         options = {"driver": "COG", "compress": "zstd", "level": 1, "predictor": "yes"}
