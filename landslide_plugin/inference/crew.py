@@ -12,6 +12,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,8 +49,12 @@ _SETTINGS = {
 one thread to decompress, where as many workers have the cores."""
 
 _WORKER = Path(__file__).resolve().parents[1] / "worker.py"
-_PRELOAD = f"from runpy import run_path; run_path({str(_WORKER)!a})['register_package']()"
-"""What processes here run first, so that the plugin is a package to them whatever its folder."""
+_PRELOAD = (
+    f"from runpy import run_path; run_path({str(_WORKER)!a})['register_package']()\n"
+    f"from {compute_unit.__module__} import get_ready; get_ready()"
+)
+"""What processes here run first: the plugin is a package to them whatever its folder, and what
+computes is imported while the map is still being decided on."""
 
 
 class Crew:
@@ -58,7 +63,7 @@ class Crew:
     Args:
         client: Dask's.
         address: the scheduler's.
-        revive: starts workers anew that were lost for good; called where there are too few.
+        revive: starts workers, or starts them anew; called where there are too few.
         wanted: workers that there should be.
     """
 
@@ -164,10 +169,11 @@ class Crew:
 
     def _count(self, progress: Progress) -> int:
         """Return how many workers there are; tell when there are none, check those that are new."""
-        if time.monotonic() - self._counted >= _COUNT_SECONDS:
+        missing = len(self._workers) < self._wanted
+        if missing or time.monotonic() - self._counted >= _COUNT_SECONDS:
             before, workers = self._workers, set(self._infos())
             new, first = sorted(workers - before), self._counted < 0
-            if not workers and (before or first):
+            if not workers and (before or first) and not self._wanted:
                 progress.message(f"The scheduler {self._address} has no worker yet: waiting.")
             if new or first:
                 _require_versions(self._client, self._address, new)
@@ -220,16 +226,15 @@ def hired(scheduler: str, workers: int) -> Iterator[Crew | None]:
         workers: processes to start here where there is no scheduler; each computes by one thread.
 
     Raises:
-        InputError: the scheduler does not answer, its protocol is not allowed, or workers can't be
-            started here.
+        InputError: the scheduler does not answer, or its protocol is not allowed.
     """
     require_allowed(scheduler)
     if scheduler:
         with _client(scheduler, scheduler) as client:
             yield Crew(client, scheduler)
     elif workers:
-        with _embedded(workers) as cluster, _client(cluster, "here") as client:
-            yield Crew(client, "this machine", cluster.scale, workers)
+        with _embedded(workers) as cluster, _client(cluster.scheduler_address, "here") as client:
+            yield Crew(client, "this machine", partial(_start, cluster), workers)
     else:
         yield None
 
@@ -253,31 +258,40 @@ def _embedded(workers: int) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    try:
-        with dask.config.set(_SETTINGS):
-            cluster = LocalCluster(
-                n_workers=workers,
-                threads_per_worker=1,
-                dashboard_address="127.0.0.1:0",  # else a fixed port
-                memory_limit=0,  # as without workers
-                preload=[_PRELOAD],
-                resources={"GPU": 1},
-            )
-    except (OSError, RuntimeError) as error:
+    with dask.config.set(_SETTINGS):
+        cluster = LocalCluster(
+            n_workers=0,  # or it would wait for them
+            threads_per_worker=1,
+            dashboard_address="127.0.0.1:0",  # else a fixed port
+            memory_limit=0,  # as without workers
+            preload=[_PRELOAD],
+            resources={"GPU": 1},
+        )
+        try:
+            _start(cluster, workers)
+            yield cluster
+        finally:
+            for nanny in cluster.workers.values():  # whose processes have nothing to lose
+                nanny.auto_restart = False
+                with suppress(OSError):
+                    if nanny.pid:
+                        os.kill(nanny.pid, _AT_ONCE)
+            with suppress(TimeoutError):
+                cluster.close(timeout=_CLOSE_SECONDS)
+
+
+def _start(cluster: Any, workers: int) -> None:
+    """Have a cluster start what it lacks of some workers, without waiting for them.
+
+    Raises:
+        InputError: one could not be started.
+    """
+    if any(nanny.status.name == "failed" for nanny in cluster.workers.values()):
         raise InputError(
-            f"The {workers} workers can't be started on this machine ({error}), for want of memory "
-            "perhaps: choose fewer, or 0 for none."
-        ) from error
-    try:
-        yield cluster
-    finally:
-        for nanny in cluster.workers.values():  # whose processes have nothing to lose
-            nanny.auto_restart = False
-            with suppress(OSError):
-                if nanny.pid:
-                    os.kill(nanny.pid, _AT_ONCE)
-        with suppress(TimeoutError):
-            cluster.close(timeout=_CLOSE_SECONDS)
+            f"The {workers} workers can't be started on this machine, for want of memory perhaps: "
+            "choose fewer, or 0 for none."
+        )
+    cluster.scale(workers)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ The scheduler imports this module too, so it brings nothing along that computes.
 """
 
 from functools import cache
+from importlib import import_module
 from typing import Any
 
 from ..contract.errors import LandslideError
@@ -26,7 +27,7 @@ def compute_unit(folder: str, number: int) -> dict[str, Any]:
 
     worker = get_worker().address
     try:
-        _set_up()
+        get_ready()
         from .unit_work import compute
 
         return {"worker": worker, "warnings": compute(folder, number)}
@@ -35,8 +36,9 @@ def compute_unit(folder: str, number: int) -> dict[str, Any]:
 
 
 @cache
-def _set_up() -> None:
-    """Set GDAL up before it is imported, as in the engine's own process."""
+def get_ready() -> None:
+    """Set GDAL up as in the engine's own process, and import what computes, once."""
     set_up_gdal()
     restrict_drivers()
     restrict_network()
+    import_module(".unit_work", __package__)

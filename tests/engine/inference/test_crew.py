@@ -114,6 +114,11 @@ def test_processes_of_its_own_are_started_and_ended(map_by, whole):
     assert same(map_by("own", workers=1)[0], whole)
 
 
+def test_nobody_waits_for_them_to_be_started():
+    with crew.hired("", 1) as hired:
+        assert hired and not hired._infos()
+
+
 def test_each_decompresses_by_one_thread(cluster):
     with crew._client(cluster, "here") as client:
         threads = client.run(os.environ.get, "GDAL_NUM_THREADS")
@@ -393,12 +398,7 @@ class TestScheduler:
 
 
 def test_workers_that_end_while_they_are_started_are_told_of(map_by, monkeypatch):
-    import distributed
-
-    def fails(**options):
-        raise RuntimeError("Nanny failed to start.")
-
-    monkeypatch.setattr(distributed, "LocalCluster", fails)
+    monkeypatch.setattr(crew, "_PRELOAD", "raise MemoryError()  # as text with blanks, it is run")
     with pytest.raises(InputError, match=r"The 2 workers can't be started .*choose fewer, or 0"):
         map_by("p", workers=2)
 
