@@ -17,6 +17,7 @@ from .parameters import (
     device,
     files,
     later,
+    rasters,
 )
 
 
@@ -98,12 +99,32 @@ class Train(EngineAlgorithm):
         yield (
             advanced(later(asked(choices.Train.SAMPLES_WEIGHTS))),
             "How often a sample of each folder is drawn, the first folder first: 1, 0.5 has every "
-            "second sample of a further folder in each epoch. Empty for 1 each.",
+            "second sample of a further folder in each epoch. One more number is that of the "
+            "scenes without labels. Empty for 1 each.",
         )
         yield (
             advanced(later(asked(choices.Train.MORE_VALIDATION))),
             "Validation and test samples of the further folders judge too; else they are left out, "
             "and the first folder alone says how good the model is.",
+        )
+        yield (
+            advanced(later(rasters("UNLABELLED", "Scenes without labels"))),
+            "Stacks with the samples' bands and pixel size, such as the scene to be mapped, to "
+            "learn from too (self-training, Lee 2013): a first training, which takes as long "
+            "again, labels them where it is sure, and a second one learns from these labels and "
+            "the samples. Each is taken as a scene with a light of its own. Figures and threshold "
+            "are of the samples alone.",
+        )
+        yield (
+            advanced(
+                later(
+                    QgsProcessingParameterFile(
+                        "TEACHER", "Model that labels them", fileFilter=MODEL_FILES, optional=True
+                    )
+                )
+            ),
+            "Labels the scenes without labels instead of a first training: a model that is known "
+            "to map such ground, of whatever architecture.",
         )
 
     def _network(self) -> Declaration:

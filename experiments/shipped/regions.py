@@ -60,6 +60,8 @@ WAYS: dict[str, dict[str, Any]] = {
     "lite2": {"backbone": "tu-tf_efficientnet_lite2"},
     "borders unknown": {"samples": "borders"},
     "self-trained": {"taught by": "recipe"},
+    "taught by a compact U-Net": {"taught by": "compact U-Net"},
+    "taught by a compact U-Net on Emilia": {"taught by": "compact U-Net", "without Iburi": True},
     "compact U-Net": COMPACT,
     "compact U-Net, with C": {**COMPACT, "more": ["C"]},
     "compact U-Net, self-trained": {**COMPACT, "taught by": "compact U-Net"},

@@ -2,6 +2,7 @@
 
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,6 +40,7 @@ class Description:
         scene_light: whether the samples' level of light says nothing, as each was stretched by
             itself: a scene is brought to their low and high values then.
         half: whether weights are stored in 16 bits.
+        unlabelled: names of scenes that it has learnt from without labels.
     """
 
     name: str = ""
@@ -48,6 +50,7 @@ class Description:
     synthetic: bool = False
     scene_light: bool = False
     half: bool = False
+    unlabelled: Sequence[str] = ()
 
     def check(self) -> None:
         """Refuse a name that no card takes.
@@ -68,6 +71,7 @@ class Description:
             **({"limits": [self.limits]} if self.limits else {}),
             **({"synthetic": True} if self.synthetic else {}),
             "weights": "float16" if self.half else "float32",
+            **({"unlabelled": list(self.unlabelled)} if self.unlabelled else {}),
         }
 
 

@@ -1,36 +1,32 @@
 """The command `train`."""
 
 import math
-import signal
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from statistics import mean
 from typing import Annotated, Any
 
-from ...models.calibration import Calibration
-from ...models.device import describe, learn_alone, pick_device
-from ...models.model_card import ModelCard
-from ...models.model_file import check_model_path, save_model
+from ...models.device import learn_alone, pick_device
+from ...models.model_file import check_model_path
 from ...models.registry import smallest_tile
 from ..contract.choices import Train
-from ..contract.errors import InputError, OutputError
-from ..core.interruption import accept
+from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
-from ..outputs.whole import require_folder, together
+from ..outputs.whole import require_folder
 from ..samples.averaging import at_resolution
 from ..samples.joined import join
 from ..samples.sample_set import SampleSet
-from .card import Description, card_of, light_of
-from .judging.held_out import HeldOut, measure_held_out
-from .judging.report import write_runs_report
+from .card import Description
 from .loop import checkpoint
 from .loop.contracts import Settings
+from .making import make_model
 from .recipe import Recipe, scaling
-from .runs import Job, Result, train_folds
+from .runs import Job
 from .start import check_frozen, find_start
 from .tiles.augmentation import Augmentation
+from .unlabelled import Scenes, make_with_unlabelled
 
 STEPS = 1500
 """Steps after which most trainings of few samples gain little more."""
@@ -50,6 +46,8 @@ def train(
         Sequence[float], Train.SAMPLES_WEIGHTS
     ] = Train.SAMPLES_WEIGHTS.default,
     more_validation: Annotated[bool, Train.MORE_VALIDATION] = Train.MORE_VALIDATION.default,
+    unlabelled: Sequence[str] = (),
+    teacher: str = "",
     architecture: Annotated[str, Train.ARCHITECTURE] = Train.ARCHITECTURE.default,
     backbone: Annotated[str, Train.BACKBONE] = Train.BACKBONE.default,
     pretrained: Annotated[str, Train.PRETRAINED] = Train.PRETRAINED.default,
@@ -105,9 +103,12 @@ def train(
         html: output report; none when empty.
         more_samples: further folders to train on, or their manifests, such as of pseudo-labels.
         samples_weights: how often a patch of each folder is drawn in an epoch, and thus how much it
-            counts, `samples` first; 1 each when empty.
+            counts, `samples` first; 1 each when empty. One more is that of the scenes' patches.
         more_validation: whether the further folders' validation and test patches judge too; else
             these are left out.
+        unlabelled: stacks without labels to learn from too, each a scene: a first training labels
+            them where it is sure, and a second one learns from all; see `make_with_unlabelled`.
+        teacher: model file that labels them instead of a first training.
         architecture: a network of the registry.
         backbone: a named setting or encoder of the architecture; its first when empty.
         pretrained: whether the encoder begins with weights learnt on photographs: "auto" where they
@@ -194,11 +195,10 @@ def train(
     description.check()
     start = find_start(architecture, backbone, pretrained, weights, start_from, dropout)
     start = start.reading_at(scales).with_decoder(decoder)
-    sample_set = SampleSet.read(samples)
-    if more_samples or samples_weights:
-        sets = [sample_set, *map(SampleSet.read, more_samples)]
-        sample_set = join(sets, samples_weights, more_validation, progress)
-    sample_set = at_resolution(sample_set, resolution)
+    sets = [SampleSet.read(folder) for folder in (samples, *more_samples)]
+    put = partial(_joined, sets, more_validation, resolution, progress)
+    has_one_more = bool(unlabelled) and len(samples_weights) == len(sets) + 1
+    sample_set = put([], samples_weights[: len(sets)] if has_one_more else samples_weights)
     names = start.choose_bands(sample_set, list(bands))
     means, deviations, warning = scaling(sample_set, names, start)
     if warning:
@@ -244,7 +244,10 @@ def train(
     if not resume:
         checkpoint.remove(model)
     job = Job(recipe, settings, Path(model), judged=bool(html), resume=resume)
-    return _train(job, description, html, origin, progress)
+    if not unlabelled:
+        return make_model(job, description, html, origin, progress)
+    scenes = Scenes(unlabelled, teacher, partial(put, weights=samples_weights))
+    return make_with_unlabelled(job, scenes, description, html, origin, progress)
 
 
 def enough_epochs(tiles: int, batch_size: int) -> int:
@@ -252,74 +255,21 @@ def enough_epochs(tiles: int, batch_size: int) -> int:
     return max(math.ceil(STEPS / math.ceil(tiles / batch_size)), FEWEST)
 
 
-def _train(
-    job: Job, description: Description, html: str, origin: Provenance, progress: Progress
-) -> dict[str, Any]:
-    """Train, and write what came of it."""
-    recipe, settings, parts = job.recipe, job.settings, job.recipe.parts()
-    patches, validation = parts[0]
-    constant = recipe.tiles(parts[0], settings.seed).scan(progress.part(0.0, 0.02))
-    _warn_of_constant(constant, recipe.bands, progress)
-    scene = light_of(recipe.data, recipe.bands) if description.scene_light else {}
-    progress.message(
-        f"Training {recipe.start.architecture} on {len(patches)} samples of {len(recipe.bands)} "
-        f"bands, {len(validation)} for validation, on {describe(settings.device)}."
-    )
-    result = train_folds(job, parts, progress.part(0.02, 0.96))
-    _hint_at_more(result, settings, progress)
-    if not recipe.start.is_instance and not result.canceled:
-        progress.message(str(result.calibration))
-    result, held_out = _test(job, result, progress.part(0.96, 0.98))
-    card = card_of(job, result, description, scene, held_out)
-    origin = origin.with_model(card.name)
-    _save(job, result, card, description.half, held_out, html, origin, progress)
-    checkpoint.remove(job.model)
-    progress.update(1.0)
-    figures = result.figures()
-    return {
-        "model": str(job.model),
-        "html": html,
-        "f1": figures["f1"] or 0.0,
-        "iou": figures["iou"] or 0.0,
-        "loss": mean(fold.outcome.best.loss for fold in result.folds),
-        "threshold": card.threshold,
-        **{f"test_{name}": card.metrics.get("test", {}).get(name) for name in ("f1", "iou")},
-        "epochs": sum(len(fold.outcome.history) for fold in result.folds),
-    }
-
-
-def _test(job: Job, result: Result, progress: Progress) -> tuple[Result, HeldOut | None]:
-    """Measure the whole model on the test samples; None where there are none, or on a cancel."""
-    recipe, settings = job.recipe, job.settings
-    patches = recipe.data.of_split("test")
-    if result.canceled or not patches:
-        return result, None
-    tiles = recipe.tiles((recipe.data.of_split("train"), patches), settings.seed)
-    network = result.network.to(settings.device).eval()
-    try:
-        held_out = measure_held_out(
-            network,
-            recipe.task(),
-            tiles,
-            result.threshold,
-            Calibration(result.calibration.temperature),
-            settings.batch_size,
-            progress,
-        )
-    except (SystemExit, KeyboardInterrupt):
-        accept()
-        return replace(result, canceled=True), None
-    progress.message(str(held_out))
-    return result, held_out
-
-
-def _hint_at_more(result: Result, settings: Settings, progress: Progress) -> None:
-    best = [fold.outcome.best.number for fold in result.folds]
-    if not result.canceled and min(best) > LATE * settings.epochs:
-        progress.message(
-            f"The best of {settings.epochs} epochs was among the last ones ({min(best)}): with "
-            "more of them the model may become better."
-        )
+def _joined(
+    sets: Sequence[SampleSet],
+    judging: bool,
+    resolution: float,
+    progress: Progress,
+    further: Sequence[SampleSet],
+    weights: Sequence[float],
+) -> SampleSet:
+    """Return all folders of samples as one set, at a resolution; `further` may have a weight."""
+    every = [*sets, *further]
+    if further and len(weights) == len(sets):
+        weights = [*weights, *(1.0 for _ in further)]
+    if len(every) > 1 or weights:
+        return at_resolution(join(every, weights, judging, progress), resolution)
+    return at_resolution(every[0], resolution)
 
 
 def _warn_of_size(architecture: str, size: int, progress: Progress) -> None:
@@ -329,58 +279,3 @@ def _warn_of_size(architecture: str, size: int, progress: Progress) -> None:
             f"Tiles of {size} pixels are small for {architecture}: below {least} a part of it sees "
             "no further than its own pixel; choose larger tiles or another architecture."
         )
-
-
-def _warn_of_constant(constant: list[str], bands: list[str], progress: Progress) -> None:
-    if len(constant) == len(bands):
-        raise InputError(
-            f"Every band is constant in the train samples ({', '.join(bands)}): there is nothing "
-            "to learn from."
-        )
-    if constant:
-        progress.warning(
-            f"Constant in all train samples, so that nothing is learnt from it: "
-            f"{', '.join(constant)}; leave it out by choosing the bands."
-        )
-
-
-def _save(
-    job: Job,
-    result: Result,
-    card: ModelCard,
-    half: bool,
-    held_out: HeldOut | None,
-    html: str,
-    origin: Provenance,
-    progress: Progress,
-) -> None:
-    """Write the model and the report; where that fails the training is not lost.
-
-    Raises:
-        OutputError: a file can't be written.
-        SystemExit: the training was canceled; the model is written.
-    """
-    try:
-        with together():
-            save_model(job.model, result.network, card, half=half)
-            if html and not result.canceled:
-                write_runs_report(
-                    html,
-                    result.runs,
-                    result.calibration,
-                    card,
-                    job.recipe.data,
-                    job.settings,
-                    origin,
-                    held_out,
-                )
-    except OutputError as error:
-        if not checkpoint.files_of(job.model):
-            raise
-        raise OutputError(
-            f"{error} The training itself is kept beside it: run it again with the same settings, "
-            "and it only writes the model."
-        ) from error
-    if result.canceled:
-        progress.message(f"Canceled: {job.model} is the best model so far.")
-        raise SystemExit(128 + signal.SIGTERM)

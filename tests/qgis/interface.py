@@ -133,6 +133,8 @@ INTERFACE = {
         "MORE_SAMPLES": "multilayer",
         "SAMPLES_WEIGHTS": "string",
         "MORE_VALIDATION": "boolean",
+        "UNLABELLED": "multilayer",
+        "TEACHER": "file",
         "ARCHITECTURE": "enum",
         "BACKBONE": "string",
         "PRETRAINED": "enum",

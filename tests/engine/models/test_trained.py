@@ -5,7 +5,8 @@ import torch
 from landslide_mapper.landslide_plugin.contract.architectures import SEMANTIC
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
-from landslide_mapper.landslide_plugin.training import train_command as commands
+from landslide_mapper.landslide_plugin.training import making
+from landslide_mapper.landslide_plugin.training.train_command import train
 from landslide_mapper.models.model_file import load_model, save_model
 
 SMALL = {
@@ -47,8 +48,8 @@ def test_three_epochs_give_a_file_that_predicts_as_the_trained_network(
         trained.append(network)
         save_model(path, network, card, half=half)
 
-    monkeypatch.setattr(commands, "save_model", keep)
-    result = commands.train(
+    monkeypatch.setattr(making, "save_model", keep)
+    result = train(
         samples=samples,
         model=str(tmp_path / "m.safetensors"),
         architecture=architecture,

@@ -9,6 +9,7 @@ from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.request import checked
 from landslide_mapper.landslide_plugin.samples.sample_set import SampleSet
+from landslide_mapper.landslide_plugin.training import making
 from landslide_mapper.landslide_plugin.training import train_command as commands
 from landslide_mapper.landslide_plugin.training.loop import trainer
 from landslide_mapper.landslide_plugin.training.start import find_start
@@ -358,7 +359,7 @@ def test_the_file_predicts_as_the_trained_network_did(make_samples, run, monkeyp
         kept.append(network)
         save_model(path, network, card, half=half)
 
-    monkeypatch.setattr(commands, "save_model", keeps)
+    monkeypatch.setattr(making, "save_model", keeps)
     loaded = load_model(
         run(make_samples(train=6, validation=2, split=RANDOM), folds=folds)[0]["model"]
     )

@@ -12,8 +12,7 @@ import pytest
 import torch
 from landslide_mapper.landslide_plugin.contract.errors import InputError, OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.training import runs
-from landslide_mapper.landslide_plugin.training import train_command as commands
+from landslide_mapper.landslide_plugin.training import making, runs
 from landslide_mapper.landslide_plugin.training.loop import checkpoint, trainer
 from landslide_mapper.landslide_plugin.training.loop.trainer import fit
 from landslide_mapper.landslide_plugin.training.train_command import train
@@ -314,7 +313,7 @@ def test_a_disk_that_fills_up_at_the_end_keeps_the_training(
         monkeypatch.context() as patch,
         pytest.raises(OutputError, match="run it again with the same"),
     ):
-        patch.setattr(commands, "save_model", fills)
+        patch.setattr(making, "save_model", fills)
         training(samples, model, epochs=2)
     assert not model.exists() and written(model)
     filler.unlink()
