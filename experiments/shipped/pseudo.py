@@ -1,6 +1,6 @@
 """Labels that nobody drew: of unlabelled ground, by a model that is sure; none at borders."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -9,11 +9,11 @@ from landslide_mapper.landslide_plugin.core.progress import Progress
 from landslide_mapper.landslide_plugin.inference.predict_command import predict
 from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN, SampleSet
 from landslide_mapper.landslide_plugin.samples.sample_writer import SampleWriter
-from landslide_mapper.models.model_card import ModelCard
+from landslide_mapper.landslide_plugin.training.card import light_of
 from landslide_mapper.models.model_file import load_card
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
-from scipy.ndimage import binary_dilation, binary_erosion, label
+from scipy.ndimage import binary_dilation, binary_erosion, label, zoom
 
 from .data import DATA, RGB, add_patch
 
@@ -44,7 +44,7 @@ def labelled_by(model: Path, folder: Path, iburi: bool) -> Path:
     stack, mapped = folder / "stack.tif", folder / "mapped.tif"
     landslide = pixels = 0
     for name, scene in unlabelled_scenes(iburi):
-        values = in_training_light(scene, card)
+        values = stretched(scene, card.scene)
         _write(stack, values)
         predict(stack=str(stack), model=str(model), probability=str(mapped), progress=Progress())
         with rasterio.open(mapped) as raster:
@@ -83,6 +83,39 @@ def without_borders(samples: SampleSet, folder: Path) -> Path:
     return folder
 
 
+def ground_alone(samples: SampleSet, folder: Path) -> Path:
+    """Return samples of Landsat scenes of flat ground, all background, in the samples' light.
+
+    Their pixels of 30 m are shown as if of 10 m, resampled to that.
+    """
+    if folder.exists():
+        return folder
+    folder.mkdir(parents=True)
+    writer, light = SampleWriter(folder, RGB), light_of(samples, RGB)
+    pixels = 0
+    for name, scene in _landsat():
+        values = stretched(np.stack([zoom(band, 3, order=1) for band in scene]), light)
+        labels = np.where((values > 0).all(axis=0), 0, UNKNOWN).astype(np.uint16)
+        for row, column in np.ndindex(*(length // SIDE for length in labels.shape)):
+            top, left = row * SIDE, column * SIDE
+            part = np.s_[top : top + SIDE, left : left + SIDE]
+            pixels += int((labels[part] == 0).sum())
+            add_patch(writer, values[:, *part], labels[part], "train", name, (left, top))
+    _finish(writer, 0, pixels)
+    return folder
+
+
+def _landsat() -> Iterator[tuple[str, NDArray[np.float32]]]:
+    """Yield name and red, green, blue of scenes of the Amazon and of Olinda."""
+    amazon, bands = DATA / "samples" / "rstoolbox_l5_amazon", []
+    for number in (3, 2, 1):
+        with rasterio.open(amazon / f"LT52240631988227CUB02_B{number}.TIF") as source:
+            bands.append(_values(source.read(1, masked=True)))
+    yield "Amazon", np.stack(bands)
+    with rasterio.open(DATA / "samples" / "stars_olinda_l7_dem" / "L7_ETMs.tif") as source:
+        yield "Olinda", _values(source.read((3, 2, 1), masked=True))
+
+
 def unlabelled_scenes(iburi: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield name and red, green, blue of scenes, NaN where nothing is known."""
     for name in IBURI if iburi else ():
@@ -96,11 +129,11 @@ def unlabelled_scenes(iburi: bool) -> Iterator[tuple[str, NDArray[np.float32]]]:
         yield f"{SERIES.stem} {date}", np.stack([band[date] for band in bands])
 
 
-def in_training_light(scene: NDArray[np.float32], card: ModelCard) -> NDArray[np.uint8]:
+def stretched(scene: NDArray[np.float32], light: Mapping[str, list[float]]) -> NDArray[np.uint8]:
     """Return a scene stretched as `predict` does, to 1..255; 0 where nothing is known."""
     known = np.isfinite(scene).all(axis=0)
     low, high = (np.percentile(scene[:, known], q, axis=1)[:, None, None] for q in (2, 98))
-    first, last = (np.array(card.scene[name])[:, None, None] for name in ("low", "high"))
+    first, last = (np.array(light[name])[:, None, None] for name in ("low", "high"))
     values = (scene - low) / (high - low) * (last - first) + first
     return np.where(known, np.clip(values, 1, 255).round(), 0).astype(np.uint8)
 

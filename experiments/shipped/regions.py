@@ -33,7 +33,7 @@ from .data import DATA, RGB, coarsened, read_patch
 from .figures import Image
 from .lists import RECIPES, read_list
 from .measure import look
-from .pseudo import labelled_by, without_borders
+from .pseudo import ground_alone, labelled_by, without_borders
 from .scenes import map_images
 
 PATCHES = DATA / "landslide4sense_rgb"
@@ -55,6 +55,7 @@ WAYS: dict[str, dict[str, Any]] = {
     },
     "with Bijie": {"more": ["bijie"]},
     "with C": {"more": ["C"]},
+    "with flat ground": {"more": ["ground"]},
     "scales 1, 2, 4": {"scales": [1, 2, 4]},
     "lite1": {"backbone": "tu-tf_efficientnet_lite1"},
     "lite2": {"backbone": "tu-tf_efficientnet_lite2"},
@@ -138,8 +139,10 @@ def samples_of(folder: Path) -> Path:
 
 
 def further(folder: Path, name: str) -> Path:
-    """Return area C's patches, or Bijie's images made coarse, as samples; made if need be."""
+    """Return C's patches, flat ground or Bijie's images made coarse as samples; made if need be."""
     samples, fine = folder / name, folder / f"{name}_fine"
+    if name == "ground":
+        return ground_alone(SampleSet.read(samples_of(folder)), samples)
     if name == "C" and not samples.exists():
         importsamples(
             images=str(PATCHES), masks=str(PATCHES), bands=RGB, resolution=10, split="list",

@@ -135,9 +135,9 @@ def _warn_of_shared_ground(first: SampleSet, samples: list[Sample], progress: Pr
     """
     shared, judging = 0, [sample for sample in first.samples if sample.split != "train"]
     for source in first.sources:
-        ours = [_outline(sample) for sample in judging if sample.source == source]
+        ours = [outline(sample) for sample in judging if sample.source == source]
         further = [s for s in samples if "/" in s.id and s.split == "train" and s.source == source]
-        tree = shapely.STRtree([_outline(sample) for sample in further])
+        tree = shapely.STRtree([outline(sample) for sample in further])
         shared += len(np.unique(tree.query(ours, predicate="intersects")[0])) if ours else 0
     if shared:
         progress.warning(
@@ -147,7 +147,8 @@ def _warn_of_shared_ground(first: SampleSet, samples: list[Sample], progress: Pr
         )
 
 
-def _outline(sample: Sample) -> shapely.Geometry:
+def outline(sample: Sample) -> shapely.Geometry:
+    """Return the pixels of its source that a sample shows; neighbours do not touch."""
     column, row, width, height = sample.window
     return shapely.box(column + 0.5, row + 0.5, column + width - 0.5, row + height - 0.5)
 

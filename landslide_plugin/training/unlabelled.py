@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import shapely
 import torch
 from numpy.typing import NDArray
 from rasterio.windows import Window
@@ -32,6 +33,7 @@ from ..outputs.kept import kept_folder
 from ..outputs.whole import whole_file
 from ..raster.declared import Scaling
 from ..raster.source import Source
+from ..samples.joined import outline
 from ..samples.patches import is_mostly_labelled, offsets
 from ..samples.sample_set import MANIFEST, UNKNOWN, SampleSet
 from ..samples.sample_writer import SampleWriter
@@ -75,9 +77,10 @@ def make_with_unlabelled(
     """Train on labelled samples, label scenes by what came of it, and train anew on both.
 
     Each scene is mapped as `predict` does, in its own light, and its values are brought to those of
-    the samples. Of its tiles those count of which the model is sure of half at least: of pixels up
-    to `GROUND` and from `LANDSLIDE` on; the others are not known. They are as many as the labelled
-    train patches at most. A run that is broken off goes on from the first model and the labels.
+    the samples. Of its tiles those count that no sample was cut from, and of which the model is
+    sure of half at least: of pixels up to `GROUND` and from `LANDSLIDE` on; the others are not
+    known. They are as many as the labelled train patches at most. A run that is broken off goes on
+    from the first model and the labels.
 
     Args:
         job: what is trained; both trainings have the same settings.
@@ -239,11 +242,11 @@ def label_scenes(
     for number, (path, part) in enumerate(zip(stacks, mapping.parts(len(stacks)), strict=True)):
         sure = folder / f"probability_{number}.tif"
         mapped = _mapped(teacher, path, sure, ours, job.settings.device, part)
-        tiles += ((mapped, window) for window in _windows(mapped, data.tile_size))
+        tiles += ((mapped, window) for window in _windows(mapped, data))
     if not tiles:
         raise InputError(
-            f"The model {teacher.name} is sure of half a tile nowhere in the scenes (UNLABELLED): "
-            "give others, more like what it has learnt, or none."
+            f"The model {teacher.name} is sure of half a tile nowhere in the scenes (UNLABELLED) "
+            "where there are no samples: give others, more like what it has learnt, or none."
         )
     writer = SampleWriter(folder, ours.bands, units=ours.units, tags=origin.tags())
     chosen = _choice(tiles, len(data.of_split("train")), job.settings.seed)
@@ -266,14 +269,21 @@ def _mapped(
         return _Mapped(scene.stack, sure, fitted, dict(source.scaling))
 
 
-def _windows(mapped: _Mapped, side: int) -> Iterator[Window]:
-    """Yield the windows of a scene of which the model is sure of half or more."""
+def _windows(mapped: _Mapped, data: SampleSet) -> Iterator[Window]:
+    """Yield the windows of a scene of which the model is sure of half or more.
+
+    Ground that samples were cut from is left out: it has labels, or judges.
+    """
     with mapped.stack.open() as source:
-        width, height = source.grid.width, source.grid.height
+        width, height, side = source.grid.width, source.grid.height, data.tile_size
+    path = Path(mapped.stack.path).resolve()
+    cut = [one for one in data.samples if Path(one.source).resolve() == path]
+    tree = shapely.STRtree([outline(one) for one in cut])
     for top in _starts(height, side):
         for left in _starts(width, side):
             window = Window(left, top, min(side, width), min(side, height))
-            if is_mostly_labelled(mapped.labels(window)):
+            box = shapely.box(left, top, left + window.width, top + window.height)
+            if not len(tree.query(box, "intersects")) and is_mostly_labelled(mapped.labels(window)):
                 yield window
 
 

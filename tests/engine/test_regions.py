@@ -1,7 +1,6 @@
 """`experiments.shipped.regions`: what its ways ask of `train`, and what it counts."""
 
 import inspect
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from landslide_mapper.landslide_plugin.samples.sample_set import UNKNOWN
 from landslide_mapper.landslide_plugin.training.train_command import train
 
 from experiments.shipped.figures import Image
-from experiments.shipped.pseudo import in_training_light, labels_of
+from experiments.shipped.pseudo import labels_of, stretched
 from experiments.shipped.regions import WAYS, worth
 
 TRUTH = np.array([[True, False], [False, True]])
@@ -49,8 +48,8 @@ def test_what_was_not_mapped_has_no_label():
 def test_the_light_of_a_scene_is_brought_to_that_of_the_training():
     scene = np.linspace(0, 1000, 3 * 101 * 10, dtype=np.float32).reshape(3, 101, 10)
     scene[:, 0, 0] = np.nan
-    light = SimpleNamespace(scene={"low": [40.0] * 3, "high": [200.0] * 3})
-    values = in_training_light(scene, light)
+    light = {"low": [40.0] * 3, "high": [200.0] * 3}
+    values = stretched(scene, light)
     low, high = np.percentile(values[:, np.isfinite(scene[0])], (2, 98), axis=1)
     assert np.abs(low - 40).max() <= 1 and np.abs(high - 200).max() <= 1
     assert not values[:, 0, 0].any()

@@ -1,5 +1,6 @@
 """Learning from scenes without labels: what a first model is sure of, a second one learns."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,17 @@ def test_scenes_have_a_weight_after_those_of_the_folders(make_samples, make_scen
         assert load_card(model).training["samples_weights"] == told
     with pytest.raises(InputError, match="3 weights are given for 1 folders"):
         run(make_samples("more"), [make_scene()[0]], samples_weights=[1.0, 2.0, 3.0])
+
+
+def test_ground_that_samples_were_cut_from_is_left_out(make_samples, make_scene, run, labelled):
+    """The samples are all of the scene's first tile, by name."""
+    folder, (scene, _) = make_samples(), make_scene()
+    manifest = Path(folder) / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"synthetic"', json.dumps(scene)))
+    run(folder, [scene])
+    assert len(labelled[0]) == 5
+    run(folder, [make_scene("other.tif")[0]])
+    assert len(labelled[1]) == 6
 
 
 def test_a_scene_smaller_than_a_tile_is_one_patch(make_samples, make_scene, run, labelled):
