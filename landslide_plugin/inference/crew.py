@@ -3,6 +3,7 @@
 They get a folder's name and a number, and leave files; see `unit_work`.
 """
 
+import logging
 import math
 import os
 import pkgutil
@@ -42,11 +43,13 @@ _ENGINE = f"{__package__.rpartition('.')[0]}:__version__"
 
 _SETTINGS = {
     "distributed.worker.profile.enabled": False,
+    "distributed.deploy.lost-worker-timeout": "90s",
     "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_": None,
     "distributed.nanny.pre-spawn-environ.GDAL_NUM_THREADS": 1,
 }
-"""No profile of what workers do; no memory given back that is wanted in a moment: an eighth; and
-one thread to decompress, where as many workers have the cores."""
+"""No profile of what workers do; time for one that died to be started anew on a busy machine; no
+memory given back that is wanted in a moment: an eighth; and one thread to decompress, where as many
+workers have the cores."""
 
 _WORKER = Path(__file__).resolve().parents[1] / "worker.py"
 _PRELOAD = (
@@ -258,7 +261,7 @@ def _embedded(workers: int) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    with dask.config.set(_SETTINGS):
+    with dask.config.set(_SETTINGS), _silent():
         cluster = LocalCluster(
             n_workers=0,  # or it would wait for them
             threads_per_worker=1,
@@ -267,17 +270,41 @@ def _embedded(workers: int) -> Iterator[Any]:
             preload=[_PRELOAD],
             resources={"GPU": 1},
         )
+        cluster.shutdown_on_close = False  # at the program's end: it is closed below
         try:
             _start(cluster, workers)
             yield cluster
         finally:
-            for nanny in cluster.workers.values():  # whose processes have nothing to lose
-                nanny.auto_restart = False
-                with suppress(OSError):
-                    if nanny.pid:
-                        os.kill(nanny.pid, _AT_ONCE)
+            _end(list(cluster.workers.values()))
             with suppress(TimeoutError):
                 cluster.close(timeout=_CLOSE_SECONDS)
+
+
+def _end(nannies: Sequence[Any]) -> None:
+    """Kill the processes of some workers, which have nothing to lose."""
+    until = time.monotonic() + _CLOSE_SECONDS
+    for nanny in nannies:
+        nanny.auto_restart = False
+    for nanny in nannies:
+        while not nanny.pid and nanny.status.name == "init" and time.monotonic() < until:
+            time.sleep(_POLL_SECONDS)  # its process is about to be
+        with suppress(OSError):
+            if nanny.pid:
+                os.kill(nanny.pid, _AT_ONCE)
+
+
+@contextmanager
+def _silent() -> Iterator[None]:
+    """Have nobody told of workers that end while they are started: a sentence says it, if any."""
+    loggers = [logging.getLogger(name) for name in ("tornado.application", "asyncio")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
 
 
 def _start(cluster: Any, workers: int) -> None:

@@ -115,8 +115,13 @@ def test_processes_of_its_own_are_started_and_ended(map_by, whole):
 
 
 def test_nobody_waits_for_them_to_be_started():
+    before = set(psutil.Process().children())
     with crew.hired("", 1) as hired:
         assert hired and not hired._infos()
+    left = [each for each in psutil.Process().children() if each not in before]
+    assert not psutil.wait_procs([each for each in left if "spawn_main" in str(each.cmdline())], 5)[
+        1
+    ]
 
 
 def test_each_decompresses_by_one_thread(cluster):
