@@ -7,13 +7,14 @@ import logging
 import math
 import os
 import pkgutil
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from functools import partial
+from multiprocessing import active_children
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +36,6 @@ _CONNECT_SECONDS = 10.0
 _CLOSE_SECONDS = 1.0
 _POLL_SECONDS = 0.1
 _COUNT_SECONDS = 2.0
-_AT_ONCE = getattr(signal, "SIGKILL", signal.SIGTERM)
-"""Windows has the latter alone, which is as sudden there."""
 _SPEAKING = ("dask", "distributed", "landslide_mapper")
 """Packages that speak with each other, so must be of one version."""
 _ENGINE = f"{__package__.rpartition('.')[0]}:__version__"
@@ -261,6 +260,7 @@ def _embedded(workers: int) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
+    others = active_children()
     with dask.config.set(_SETTINGS), _silent():
         cluster = LocalCluster(
             n_workers=0,  # or it would wait for them
@@ -275,22 +275,26 @@ def _embedded(workers: int) -> Iterator[Any]:
             _start(cluster, workers)
             yield cluster
         finally:
-            _end(list(cluster.workers.values()))
+            _end(cluster, workers, others)
             with suppress(TimeoutError):
                 cluster.close(timeout=_CLOSE_SECONDS)
 
 
-def _end(nannies: Sequence[Any]) -> None:
-    """Kill the processes of some workers, which have nothing to lose."""
-    until = time.monotonic() + _CLOSE_SECONDS
-    for nanny in nannies:
+def _end(cluster: Any, workers: int, others: Sequence[BaseProcess]) -> None:
+    """Kill the processes of a cluster, which have nothing to lose, those that are starting too.
+
+    Args:
+        cluster: Dask's.
+        workers: how many there should be; they may be about to be.
+        others: processes that are none of its.
+    """
+    for nanny in cluster.workers.values():
         nanny.auto_restart = False
-    for nanny in nannies:
-        while not nanny.pid and nanny.status.name == "init" and time.monotonic() < until:
-            time.sleep(_POLL_SECONDS)  # its process is about to be
-        with suppress(OSError):
-            if nanny.pid:
-                os.kill(nanny.pid, _AT_ONCE)
+    until = time.monotonic() + _CLOSE_SECONDS
+    while len(ours := set(active_children()) - set(others)) < workers and time.monotonic() < until:
+        time.sleep(_POLL_SECONDS)
+    for process in ours:
+        process.kill()
 
 
 @contextmanager
