@@ -183,6 +183,11 @@ def train(
     check_model_path(model)
     if start_from and Path(start_from).resolve() == Path(model).resolve():
         raise InputError(f"{model} is the model to start from: choose another file for the output.")
+    if teacher and not unlabelled:
+        raise InputError(
+            "TEACHER labels scenes without labels, and none are given (UNLABELLED): give some, or "
+            "leave it empty."
+        )
     description = Description(
         name=name,
         licence=licence,

@@ -107,6 +107,8 @@ def make_with_unlabelled(
             f"{recipe.start.architecture} finds single landslides, and labels no pixels: give a "
             "TEACHER, choose another architecture, or no scenes without labels (UNLABELLED)."
         )
+    if scenes.teacher:
+        load_card(scenes.teacher)  # which says in a sentence why it can't be read
     key = {
         "version": __version__, "recipe": recipe.fingerprint(), "settings": repr(job.settings),
         "teacher": digest_of(scenes.teacher) if scenes.teacher else "",

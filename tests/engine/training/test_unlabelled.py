@@ -192,7 +192,8 @@ def test_a_cancel_in_the_first_training_keeps_its_model(make_samples, make_scene
     assert any("Going on" in text for text in said) and not left_by(model)
 
 
-UNFIT = {
+UNFIT: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "teacher": ({}, {"teacher": "nowhere.safetensors"}, "nowhere.safetensors"),
     "bands": ({"bands": ("slope",)}, {}, r"scene.tif \(UNLABELLED\) lacks ndvi"),
     "pixels": ({"pixel": 12.0}, {}, "has pixels of 12 m, the samples of 10 m: resample it"),
     "objects": ({}, {"architecture": "mask_rcnn", "backbone": ""}, "finds single landslides"),
@@ -204,9 +205,14 @@ def test_what_can_not_be_learnt_from_is_refused_first(
     make_samples, make_scene, run, scene, settings, message
 ):
     said = []
-    with pytest.raises(InputError, match=message):
+    with pytest.raises((InputError, ModelFileError), match=message):
         run(make_samples(), [make_scene(**scene)[0]], said.append, **settings)
     assert not any("training, on" in text for text in said)
+
+
+def test_a_teacher_without_scenes_is_told(make_samples, run):
+    with pytest.raises(InputError, match=r"none are given \(UNLABELLED\): give some"):
+        run(make_samples(), [], teacher="nowhere.safetensors")
 
 
 def test_a_model_that_is_sure_of_nothing_is_told(make_samples, make_scene, run, monkeypatch):
