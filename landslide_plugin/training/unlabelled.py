@@ -254,10 +254,16 @@ def label_scenes(
     chosen = _choice(tiles, len(data.of_split("train")), job.settings.seed)
     for mapped, window in cutting.track(chosen, len(chosen)):
         _write(writer, mapped, window, ours)
-    writer.finish(
+    written = writer.finish(
         split="labelled by a model", seed=job.settings.seed, tile_size=data.tile_size,
         resolution=data.resolution, crs=None, sources=list(stacks), progress=progress,
     )  # fmt: skip
+    if not written.imbalance:
+        progress.warning(
+            f"The model {teacher.name} calls nothing landslide in what it is sure of in the scenes "
+            "(UNLABELLED), so that they teach that all there is ground: give others if they hold "
+            "landslides, or a TEACHER that finds them."
+        )
 
 
 def _mapped(

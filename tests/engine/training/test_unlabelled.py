@@ -210,6 +210,12 @@ def test_what_can_not_be_learnt_from_is_refused_first(
     assert not any("training, on" in text for text in said)
 
 
+def test_a_model_that_finds_nothing_is_warned_of(make_samples, make_scene, run, monkeypatch):
+    monkeypatch.setattr(unlabelled, "LANDSLIDE", 2.0)
+    _, said = run(make_samples(), [make_scene()[0]])
+    assert any("calls nothing landslide in what it is sure of" in text for text in said)
+
+
 def test_a_teacher_without_scenes_is_told(make_samples, run):
     with pytest.raises(InputError, match=r"none are given \(UNLABELLED\): give some"):
         run(make_samples(), [], teacher="nowhere.safetensors")
