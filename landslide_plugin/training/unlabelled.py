@@ -33,6 +33,7 @@ from ..outputs.kept import kept_folder
 from ..outputs.whole import whole_file
 from ..raster.declared import Scaling
 from ..raster.source import Source
+from ..samples.averaging import Averaged
 from ..samples.joined import outline
 from ..samples.patches import is_mostly_labelled, offsets
 from ..samples.sample_set import MANIFEST, UNKNOWN, SampleSet
@@ -147,7 +148,7 @@ def make_with_unlabelled(
 
 def _require_fit(path: str, recipe: Recipe) -> list[Any]:
     """Refuse a scene that could not be learnt from; return what tells it from a changed one."""
-    wanted = recipe.data.resolution
+    wanted = _as_stored(recipe.data).resolution
     with Source.open(path, what="stack") as source:
         missing = [band for band in recipe.bands if band not in source.bands]
         if missing:
@@ -161,6 +162,11 @@ def _require_fit(path: str, recipe: Recipe) -> list[Any]:
                 f"samples of {wanted:.3g} m: resample it."
             )
         return [*identity(source), *traces(source)]
+
+
+def _as_stored(data: SampleSet) -> SampleSet:
+    """Return samples with the pixels that they have on the disk: scenes join them there."""
+    return data.finer if isinstance(data, Averaged) else data
 
 
 def _make_first(first: Path, job: Job, description: Description, progress: Progress) -> None:
@@ -233,7 +239,7 @@ def label_scenes(
         InputError: a scene can't be read, or the model is sure of no tile.
         ModelFileError: the teacher is no model of pixels, or a scene lacks its bands.
     """
-    recipe, data = job.recipe, job.recipe.data
+    recipe, data = job.recipe, _as_stored(job.recipe.data)
     ours = replace(
         load_card(teacher), bands=recipe.bands, mean=recipe.mean, std=recipe.std,
         units=data.units_of(recipe.bands),

@@ -157,6 +157,12 @@ def test_ground_that_samples_were_cut_from_is_left_out(make_samples, make_scene,
     assert len(labelled[1]) == 6
 
 
+def test_scenes_are_averaged_as_the_samples_are(make_samples, make_scene, run, labelled):
+    model, _ = run(make_samples(), [make_scene()[0]], resolution=20.0)
+    assert load_card(model).resolution == 20
+    assert [labels.shape for _, _, labels in labelled[0]] == [(16, 16)] * 6
+
+
 def test_a_scene_smaller_than_a_tile_is_one_patch(make_samples, make_scene, run, labelled):
     run(make_samples(), [make_scene(shape=(24, 20))[0]])
     assert [labels.shape for _, _, labels in labelled[0]] == [(24, 20)]
