@@ -32,8 +32,6 @@ STEPS = 1500
 """Steps after which most trainings of few samples gain little more."""
 FEWEST = 10
 """Epochs of the largest sets, so that there are some to choose the best of."""
-LATE = 0.9
-"""Part of all epochs after which the best one is among the last."""
 
 
 def train(

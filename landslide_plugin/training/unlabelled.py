@@ -120,17 +120,15 @@ def make_with_unlabelled(
             shutil.rmtree(folder)
             folder.mkdir()
         teacher = Path(scenes.teacher or folder / f"first{SUFFIX}")
-        begin, learning = progress.part(0, 0.45), progress.part(0.5, 1)
-        if scenes.teacher:
-            begin, learning = progress.part(0, 0), progress.part(0.1, 1)
-        elif checkpoint.files_of(teacher) or not teacher.exists():
+        taught = 0.0 if scenes.teacher else 0.45
+        if not scenes.teacher and (checkpoint.files_of(teacher) or not teacher.exists()):
             progress.message("First training, on what is labelled:")
-            _make_first(teacher, job, description, begin)
+            _make_first(teacher, job, description, progress.part(0, taught))
         labelled = folder / "unlabelled"
         if not (labelled / MANIFEST).exists():
             shutil.rmtree(labelled, ignore_errors=True)
             labelled.mkdir()
-            labelling = progress.part(0, 0.1) if scenes.teacher else progress.part(0.45, 0.5)
+            labelling = progress.part(taught, taught + 0.05)
             label_scenes(
                 teacher, scenes.stacks, labelled, job, description.scene_light, origin, labelling
             )
@@ -142,7 +140,7 @@ def make_with_unlabelled(
             replace(description, unlabelled=[Path(path).name for path in scenes.stacks]),
             html,
             origin,
-            learning,
+            progress.part(taught + 0.05, 1),
         )
 
 
