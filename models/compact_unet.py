@@ -23,7 +23,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from .layers import Residual, check_scales, check_widths, convolution, initialize, pad
+from .layers import (
+    Residual,
+    at_scale,
+    check_scales,
+    check_widths,
+    convolution,
+    initialize,
+    mean_of_turns,
+)
 
 BACKBONES: dict[str, dict[str, Any]] = {
     "standard": {},
@@ -47,6 +55,7 @@ class CompactUNet(nn.Module):
         scales: by how much the image is reduced for each reading of it, 1 for as it is.
         learns_at_one: whether it learns at the first scale alone; at all together it learnt few
             images by heart.
+        turned: whether it reads an image in its four quarter turns; it learns of it as it lies.
 
     Raises:
         ValueError: the widths make no network, or another stem, or not one to five scales,
@@ -62,8 +71,9 @@ class CompactUNet(nn.Module):
         widths: Sequence[int] = (64, 128, 192, 256),
         blocks: int = 2,
         stem: int = 2,
-        scales: Sequence[int] = (1,),
+        scales: Sequence[float] = (1,),
         learns_at_one: bool = False,
+        turned: bool = False,
     ) -> None:
         super().__init__()
         check_widths(widths)
@@ -71,6 +81,7 @@ class CompactUNet(nn.Module):
             raise ValueError(f"{blocks} blocks behind a stem of {stem}")
         self.scales = check_scales(scales)
         self.learns_at_one = learns_at_one
+        self.turned = turned
         self.reduction = stem
         self.multiple = stem * 2 ** (len(widths) - 1)
         self.stem = convolution(bands, widths[0], stride=2)
@@ -92,18 +103,23 @@ class CompactUNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
+        if self.turned and not self.training:
+            return mean_of_turns(self._read, images)
+        return self._read(images)
+
+    def _read(self, images: Tensor) -> Tensor:
+        """Return the logits of images as they lie."""
         scales = self.scales[:1] if self.training and self.learns_at_one else self.scales
-        logits, *coarser = (self._read(images, scale) for scale in scales)
+        logits, *coarser = (self._read_at(images, scale) for scale in scales)
         for coarse in coarser:  # relative to the first class, which stays as it is
             beyond = coarse - coarse[:, :1] - (logits - logits[:, :1])
             logits = logits + beyond.clamp(min=0) / 2
         return logits
 
-    def _read(self, images: Tensor, scale: int) -> Tensor:
-        """Return the logits, at full size, that the images averaged to a scale give."""
+    def _read_at(self, images: Tensor, scale: float) -> Tensor:
+        """Return the logits, at full size, that the images brought to a scale give."""
         height, width = images.shape[-2:]
-        images = pad(images, self.multiple * scale)
-        features = self.stem(nn.functional.avg_pool2d(images, scale) if scale > 1 else images)
+        features = self.stem(at_scale(images, scale, self.multiple))
         skips = []
         for blocks in self.down:
             features = blocks(features)

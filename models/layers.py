@@ -7,6 +7,8 @@ from torch import Tensor, nn
 
 MOST_LEVELS = 8
 """A damaged description must not build without end."""
+ENLARGED = 0.5
+"""The one scale below 1: an image is read at twice its size."""
 
 
 def check_widths(widths: Sequence[int]) -> None:
@@ -36,19 +38,36 @@ def pad(images: Tensor, multiple: int) -> Tensor:
     return nn.functional.pad(images, (0, right, 0, below), mode) if right or below else images
 
 
-def check_scales(scales: Sequence[int]) -> tuple[int, ...]:
+def check_scales(scales: Sequence[float]) -> tuple[float, ...]:
     """Return the scales at which a network reads an image, the finest first.
 
     Raises:
-        ValueError: they are not one to five whole numbers of 1 to 16.
+        ValueError: they are not one to five of `ENLARGED` and the whole numbers 1 to 16.
     """
-    if not 1 <= len(scales) <= 5 or any(scale not in range(1, 17) for scale in scales):
+    if not 1 <= len(scales) <= 5 or any(each not in (ENLARGED, *range(1, 17)) for each in scales):
         raise ValueError(f"scales {list(scales)}")
-    return tuple(sorted(int(scale) for scale in scales))
+    return tuple(sorted(each if each == ENLARGED else int(each) for each in scales))
+
+
+def at_scale(images: Tensor, scale: float, multiple: int) -> Tensor:
+    """Return images as a network gets them that reads at a scale.
+
+    Args:
+        images: (N, bands, H, W) of any H and W.
+        scale: by how much they are reduced, by averaging; `ENLARGED` enlarges them.
+        multiple: pixels of the network's input that become one in the deepest layer.
+
+    Returns:
+        Images whose sides are whole multiples, extended at the right and lower edge.
+    """
+    images = pad(images, int(multiple * scale))
+    if scale == ENLARGED:
+        return nn.functional.interpolate(images, scale_factor=1 / ENLARGED, mode="bilinear")
+    return nn.functional.avg_pool2d(images, int(scale)) if scale > 1 else images
 
 
 def mean_of_readings(
-    read: Callable[[Tensor], Tensor], images: Tensor, scales: Sequence[int], multiple: int
+    read: Callable[[Tensor], Tensor], images: Tensor, scales: Sequence[float], multiple: int
 ) -> Tensor:
     """Read images as they are and averaged; return logits of the mean of the probabilities.
 
@@ -57,7 +76,7 @@ def mean_of_readings(
     Args:
         read: gives the logits, (N, classes, H, W), of images whose sides are whole multiples.
         images: (N, bands, H, W) of any H and W.
-        scales: by how much the images are reduced for each reading.
+        scales: by how much the images are reduced for each reading, see `at_scale`.
         multiple: pixels of the input that become one in the deepest layer.
 
     Returns:
@@ -66,13 +85,41 @@ def mean_of_readings(
     height, width = images.shape[-2:]
     readings = []
     for scale in scales:
-        padded = pad(images, multiple * scale)
-        logits = read(nn.functional.avg_pool2d(padded, scale) if scale > 1 else padded)
-        if scale > 1:
+        logits = read(at_scale(images, scale, multiple))
+        if scale == ENLARGED:
+            logits = nn.functional.avg_pool2d(logits, round(1 / ENLARGED))
+        elif scale > 1:
             logits = nn.functional.interpolate(logits, scale_factor=float(scale), mode="bilinear")
         readings.append(logits[..., :height, :width])
     if len(readings) == 1:
         return readings[0]
+    return mean_of(readings)
+
+
+def mean_of_turns(read: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """Read images in each quarter turn; return logits of the mean of the probabilities.
+
+    What is learnt of turned tiles is not alike in all directions: features learnt of photographs
+    expect the light from above, and no more than a part of it does training take away.
+
+    Args:
+        read: gives the logits, (N, classes, H, W), of images (N, bands, H, W) of any H and W.
+        images: (N, bands, H, W).
+    """
+    return mean_of([_turn(read(_turn(images, turns)), -turns % 4) for turns in range(4)])
+
+
+def _turn(images: Tensor, quarters: int) -> Tensor:
+    """Turn images, (N, C, H, W), to the left, as `Tensor.rot90`, which ONNX does not know."""
+    if quarters == 0:
+        return images
+    if quarters == 2:
+        return images.flip(2, 3)
+    return images.transpose(2, 3).flip(2 if quarters == 1 else 3)
+
+
+def mean_of(readings: Sequence[Tensor]) -> Tensor:
+    """Return logits of the mean of the probabilities of some logits, (N, classes, H, W)."""
     return torch.stack([logits.softmax(1) for logits in readings]).mean(0).clamp(1e-6).log()
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from ..landslide_plugin.contract.architectures import ENCODERS
 from ..landslide_plugin.contract.errors import InputError
-from .layers import check_scales, mean_of_readings
+from .layers import check_scales, mean_of_readings, mean_of_turns
 from .pretrained import is_encoder, make_encoder, require_encoder
 
 # isort: split
@@ -55,11 +55,12 @@ class SmpNetwork(nn.Module):
             empty.
         scales: by how much an image is reduced for each reading of it; it learns at the first
             alone, so that what it learns of must come in all sizes.
+        turned: whether it reads an image in its four quarter turns; it learns of it as it lies.
         settings: of `KIND`, which only subclasses give.
 
     Raises:
         InputError: the encoder doesn't go with this network, or its weights can't be had.
-        ValueError: the scales aren't one to five whole numbers of 1 to 16.
+        ValueError: the scales are none that `check_scales` allows.
     """
 
     ENCODER = ("network.encoder",)
@@ -73,11 +74,13 @@ class SmpNetwork(nn.Module):
         classes: int,
         encoder: str = "resnet34",
         pretrained: str = "",
-        scales: Sequence[int] = (1,),
+        scales: Sequence[float] = (1,),
+        turned: bool = False,
         **settings: Any,
     ) -> None:
         super().__init__()
         self.scales = check_scales(scales)
+        self.turned = turned
         self._settings = settings
         require_encoder(encoder)
         theirs = make_encoder(encoder, bands, pretrained).state_dict() if pretrained else {}
@@ -103,6 +106,12 @@ class SmpNetwork(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the logits, float (N, classes, H, W), of images, float (N, bands, H, W)."""
+        if self.turned and not self.training:
+            return mean_of_turns(self._read, images)
+        return self._read(images)
+
+    def _read(self, images: Tensor) -> Tensor:
+        """Return the logits of images as they lie."""
         scales = self.scales[:1] if self.training else self.scales
         return mean_of_readings(self.network, images, scales, COARSEST)
 
@@ -118,11 +127,12 @@ class SmpUnet(SmpNetwork):
         classes: int,
         encoder: str = "resnet34",
         pretrained: str = "",
-        scales: Sequence[int] = (1,),
+        scales: Sequence[float] = (1,),
+        turned: bool = False,
         decoder: Sequence[int] = DECODER,
     ) -> None:
-        channels = tuple(decoder)
-        super().__init__(bands, classes, encoder, pretrained, scales, decoder_channels=channels)
+        channels = {"decoder_channels": tuple(decoder)}
+        super().__init__(bands, classes, encoder, pretrained, scales, turned, **channels)
 
 
 class SmpUnetPlusPlus(SmpUnet):
@@ -190,9 +200,10 @@ class SmpSegformer(SmpNetwork):
         classes: int,
         encoder: str = "mit_b0",
         pretrained: str = "",
-        scales: Sequence[int] = (1,),
+        scales: Sequence[float] = (1,),
+        turned: bool = False,
     ) -> None:
-        super().__init__(bands, classes, encoder, pretrained, scales)
+        super().__init__(bands, classes, encoder, pretrained, scales, turned)
 
 
 class _Assembled(nn.Module):

@@ -42,12 +42,18 @@ BIJIE_FACTOR = 4
 """Bijie's pixels of .8 m are averaged to so many times that, and shown as if of 10 m: its
 landslides are then as large as those of Landslide4Sense, in pixels."""
 VHR = RECIPES.parent / "weights" / "rgb-vhr.safetensors"
+AS_IT_LIES: dict[str, Any] = {"scales": [], "turned": False}
+"""All ways but the recipe's own, which reads an image enlarged and in quarter turns."""
 COMPACT: dict[str, Any] = {
     "architecture": "compact_unet", "backbone": "light", "pretrained": "none", "decoder": (),
     "loss": "cross_entropy_dice", "tile_size": 96,
 }  # fmt: skip
 WAYS: dict[str, dict[str, Any]] = {
     "recipe": {},
+    "as it lies": {},
+    "enlarged": {"scales": [0.5]},
+    "turned": {"turned": True},
+    "learnt unturned": {"augmentation": ["scale", "light", "contrast", "colour"]},
     "random encoder": {"pretrained": "none"},
     "begun with rgb-vhr": {
         "start_from": str(VHR), "architecture": "", "backbone": "", "pretrained": "auto",
@@ -60,17 +66,18 @@ WAYS: dict[str, dict[str, Any]] = {
     "lite1": {"backbone": "tu-tf_efficientnet_lite1"},
     "lite2": {"backbone": "tu-tf_efficientnet_lite2"},
     "borders unknown": {"samples": "borders"},
-    "self-trained": {"taught by": "recipe"},
+    "self-trained": {"taught by": "as it lies"},
     "taught by a compact U-Net": {"taught by": "compact U-Net"},
     "taught by a compact U-Net on Emilia": {"taught by": "compact U-Net", "without Iburi": True},
     "compact U-Net": COMPACT,
+    "compact U-Net, enlarged": {**COMPACT, "scales": [0.5]},
     "compact U-Net, with C": {**COMPACT, "more": ["C"]},
     "compact U-Net, self-trained": {**COMPACT, "taught by": "compact U-Net"},
     "compact U-Net, self-trained on Emilia": {
         **COMPACT, "taught by": "compact U-Net", "without Iburi": True,
     },
 }  # fmt: skip
-"""What differs from the recipe's parameters. `more` names further samples, see `further`, `samples`
+"""What differs from `AS_IT_LIES`, and that from the recipe's parameters. `more` names further samples, see `further`, `samples`
 those instead of the recipe's, "taught by" the way whose model labels unlabelled ground: `pseudo`;
 that is Iburi and Emilia, or "without Iburi" the latter alone.
 """
@@ -107,7 +114,7 @@ def trained(folder: Path, way: str, epochs: int, seed: int) -> Path:
     if model.exists():
         return model
     steps = json.loads((RECIPES / "rgb-10m.json").read_text(encoding="utf-8"))["steps"]
-    changed = dict(WAYS[way])
+    changed = {**({} if way == "recipe" else AS_IT_LIES), **WAYS[way]}
     more = [further(folder, name) for name in changed.pop("more", [])]
     samples = samples_of(folder)
     if changed.pop("samples", ""):

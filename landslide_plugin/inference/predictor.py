@@ -21,8 +21,9 @@ class Predictor:
     Args:
         members: models of the same classes.
         turns: ask each eight times, for the image turned and mirrored (the symmetries of the
-            square, D4), and turn the answers back. Directions in bands keep their values or turn
-            along, as in the model's training.
+            square, D4), and turn the answers back; a network that turns the image itself twice, as
+            it lies and mirrored. Directions in bands keep their values or turn along, as in the
+            model's training.
         uncertainty: also give the standard deviation of the landslide probability between the
             members; of a single one, between its turns.
 
@@ -181,6 +182,8 @@ def _turned(member: Member, images: Tensor, valid: Tensor) -> Iterator[Tensor]:
         torch.tensor(of, device=images.device)[:, None, None] for of in (card.mean, card.std)
     )
     for quarters, mirrored in turnings(directions):
+        if quarters and card.arguments.get("turned"):
+            continue
         view = images
         if directions:
             values = images * std + mean

@@ -85,6 +85,11 @@ class Recipe:
                 f"{self.start.architecture} finds single landslides, which can't be averaged over "
                 "folds: set the folds to 0."
             )
+        if self.start.arguments.get("turned") and self.augmentation.directions(self.bands):
+            raise InputError(
+                "A network that reads in quarter turns (TURNED) leaves directions in bands as they "
+                "are: train without AUGMENTATION's turn_directions, or don't have it read turned."
+            )
         if self.data.imbalance >= 1:
             raise InputError(
                 f"The train samples of {self.data.folder} hold landslide only: make the samples "

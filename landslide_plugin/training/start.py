@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ...models.efficientnet_lite import has_weights
+from ...models.layers import check_scales
 from ...models.model_card import ModelCard
 from ...models.model_file import load_model
 from ...models.registry import (
@@ -18,7 +19,6 @@ from ...models.registry import (
     argument_names,
     backbone_arguments,
     build,
-    check_arguments,
     encoder_parameters,
     task_of,
 )
@@ -28,8 +28,10 @@ from ..core.progress import Progress
 from ..samples.sample_set import CLASSES, SampleSet
 
 AUTO = "auto"
-MOST_SCALES = 5
-"""Scales at which a network reads an image."""
+WHICH_SCALES = (
+    "The reading scales are at most 5 of 0.5 and the whole numbers from 1 to 16, and the smallest "
+    "is 0.5 or 1, such as 1, 2, 4."
+)
 
 
 @dataclass(frozen=True)
@@ -105,24 +107,38 @@ class Start:
         """Return the start of a network that reads an image at these scales; its own without any.
 
         Raises:
-            InputError: it reads an image at one scale alone, or they are too many, or lack 1.
+            InputError: it reads an image at one scale alone, or they are none that it can read at.
         """
         if not scales:
             return self
-        if min(scales) != 1 or len(set(scales)) > MOST_SCALES:
-            raise InputError(
-                f"The reading scales are at most {MOST_SCALES} whole numbers, of which one is 1, "
-                "such as 1, 2, 4."
-            )
-        arguments = {**self.arguments, "scales": sorted({round(scale) for scale in scales})}
-        try:
-            check_arguments(self.architecture, arguments)
-        except ValueError as error:
+        if "scales" not in argument_names(self.architecture):
             raise InputError(
                 f"{self.architecture} reads an image at one scale alone: choose compact_unet or a "
                 "network with an encoder, or leave the reading scales empty."
-            ) from error
+            )
+        try:
+            chosen = check_scales(sorted(set(scales)))
+        except ValueError as error:
+            raise InputError(WHICH_SCALES) from error
+        if min(chosen) > 1:
+            raise InputError(WHICH_SCALES)
+        arguments = {**self.arguments, "scales": list(chosen)}
         return replace(self, arguments=arguments, learns_at_one=True)
+
+    def reading_turned(self, turned: bool) -> "Start":
+        """Return the start of a network that reads an image in its quarter turns, if asked for.
+
+        Raises:
+            InputError: it can't.
+        """
+        if not turned:
+            return self
+        if "turned" not in argument_names(self.architecture):
+            raise InputError(
+                f"{self.architecture} reads an image as it lies alone: choose compact_unet or a "
+                "network with an encoder, or don't have it read turned (TURNED)."
+            )
+        return replace(self, arguments={**self.arguments, "turned": True})
 
     def with_decoder(self, channels: Sequence[float]) -> "Start":
         """Return the start of a network whose decoder has these channels; its own without any.

@@ -77,6 +77,7 @@ def train(
     passes: Annotated[int, Train.PASSES] = Train.PASSES.default,
     start_from: str = "",
     scales: Annotated[Sequence[float], Train.SCALES] = Train.SCALES.default,
+    turned: Annotated[bool, Train.TURNED] = Train.TURNED.default,
     tile_size: Annotated[int, Train.TILE_SIZE] = Train.TILE_SIZE.default,
     resolution: Annotated[float, Train.RESOLUTION] = Train.RESOLUTION.default,
     bands: Annotated[Sequence[str], Train.BANDS] = Train.BANDS.default,
@@ -146,7 +147,9 @@ def train(
         start_from: model file to train on from, with its architecture; bands are found by name, and
             new ones are learnt from nothing.
         scales: by how much an image is reduced for each reading of it, of networks that read it at
-            several; it is trained at the first alone. The network's own when empty.
+            several, 0.5 for enlarged; it is trained at the first alone. The network's own when
+            empty.
+        turned: whether the network reads an image in its four quarter turns.
         tile_size: side of the training tiles in pixels; 0 for that of the samples.
         resolution: metres a pixel that samples are averaged to; 0 for their own.
         bands: names of the bands to use; all when empty.
@@ -197,7 +200,7 @@ def train(
     )
     description.check()
     start = find_start(architecture, backbone, pretrained, weights, start_from, dropout)
-    start = start.reading_at(scales).with_decoder(decoder)
+    start = start.reading_at(scales).reading_turned(turned).with_decoder(decoder)
     sets = [SampleSet.read(folder) for folder in (samples, *more_samples)]
     put = partial(_joined, sets, more_validation, resolution, progress)
     has_one_more = bool(unlabelled) and len(samples_weights) == len(sets) + 1

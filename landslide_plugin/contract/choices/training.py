@@ -170,7 +170,8 @@ class Train:
     ENHANCEMENT = Number("Background enhancement (share)", low=0.0, high=1.0)
     PASTED = Number("Pasted, not spliced (share)", low=0.0, high=1.0, default=0.5)
     PASSES = Whole("Passes over landslide samples", low=1, high=100, default=1)
-    SCALES = Numbers("Reading scales", low=1.0, high=16.0, whole=True)
+    SCALES = Numbers("Reading scales", low=0.5, high=16.0)
+    TURNED = Flag("Read in quarter turns")
     TILE_SIZE = Whole("Tile size", low=0, high=2048, unit="pixels")
     RESOLUTION = Number("Resolution", low=0.0, unit="m")
     BANDS = shared.BANDS

@@ -97,7 +97,7 @@ class Tiles:
         augmentation: Augmentation | None = None,
         enhancement: float = 0.0,
         pasted: float = Train.PASTED.default,
-        coarsest: int = 1,
+        coarsest: float = 1,
     ) -> None:
         self.samples = samples
         self.bands = bands
@@ -235,11 +235,11 @@ class Tiles:
         labels[row - top :, col - left :] = tile.labels[row - top :, col - left :]
         return tile._replace(labels=labels)
 
-    def _validation_cuts(self, coarsest: int) -> Iterator[_Cut]:
+    def _validation_cuts(self, coarsest: float) -> Iterator[_Cut]:
         for sample in self.validation:
             cols, rows = sample.window[2:]
             whole = -(-max(rows, cols) // STEP) * STEP
-            side = max(self.size, min(whole, coarsest * self.size, WINDOW))
+            side = max(self.size, min(whole, int(coarsest * self.size), WINDOW))
             for row in range(0, rows, side):
                 for col in range(0, cols, side):
                     yield _Cut(sample, row, col, side)

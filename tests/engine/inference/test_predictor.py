@@ -76,6 +76,15 @@ def test_with_turns_a_turned_image_gives_the_turned_answer():
     np.testing.assert_allclose(turned, ask(images(), KNOWN).rot90(1, (2, 3)).flip(3), atol=1e-6)
 
 
+def test_a_network_that_turns_the_image_itself_is_asked_mirrored_alone():
+    runtime = Says(leaning)
+    card = replace(CARD, architecture="compact_unet", arguments={"turned": True})
+    Predictor([Member(runtime, card)], turns=True)(images(), KNOWN)
+    upright, mirrored = runtime.seen
+    torch.testing.assert_close(upright, images())
+    torch.testing.assert_close(mirrored, images().flip(3))
+
+
 def seen_when_turned(bands, raw, training):
     """Return which values, unscaled, a model of these bands sees of ground that is all alike.
 

@@ -102,6 +102,23 @@ def test_full_precision_of_openvino_is_that_of_torch(network):
         torch.testing.assert_close(result.run(images), exact(network, images), atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("name", ["openvino", "onnx"])
+@pytest.mark.parametrize(
+    "architecture, arguments",
+    [("compact_unet", {"widths": [4, 8]}), ("smp_unet", {"encoder": "resnet18"})],
+)
+def test_networks_that_read_enlarged_and_in_quarter_turns_are_graphs_too(
+    architecture, arguments, name
+):
+    torch.manual_seed(0)
+    reader = build(architecture, 3, 2, scales=[0.5], turned=True, **arguments)
+    reader(torch.randn(4, 3, 64, 64))
+    images = torch.randn(2, 3, 64, 64)
+    result = opened(reader.eval(), name).run(images)
+    mean, flipped = deviation(result, exact(reader, images), 0.5)
+    assert mean < 0.002 and flipped < 0.005
+
+
 def test_openvino_leaves_the_images_of_a_batch_in_their_order():
     """Each image is one value, which comes out again, whichever of the streams is done first."""
     torch.manual_seed(0)

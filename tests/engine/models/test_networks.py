@@ -251,6 +251,48 @@ def test_such_a_network_learns_at_one_scale(architecture):
     assert read == [128, 128, 64]
 
 
+READERS: dict[str, dict[str, Any]] = {
+    "compact_unet": {"widths": [4, 8]},
+    "smp_unet": {"encoder": "resnet18"},
+    "smp_unetplusplus": {"encoder": "resnet18"},
+}
+
+
+@pytest.mark.parametrize("architecture", READERS)
+def test_read_at_a_half_an_image_is_enlarged_to_twice_its_size(architecture):
+    arguments = READERS[architecture]
+    reader = build(architecture, 2, 3, scales=[0.5], **arguments).eval()
+    alone = build(architecture, 2, 3, **arguments).eval()
+    alone.load_state_dict(reader.state_dict())
+    images = torch.randn(2, 2, 64, 96)
+    with torch.inference_mode():
+        answer = alone(torch.nn.functional.interpolate(images, scale_factor=2.0, mode="bilinear"))
+        seen, plain = reader(images), alone(images)
+    assert seen.shape == plain.shape == (2, 3, 64, 96)
+    if architecture != "compact_unet":  # whose answers are of half its input's size
+        torch.testing.assert_close(seen, torch.nn.functional.avg_pool2d(answer, 2))
+    assert (seen - plain).abs().max() > 0.01
+    assert parameters(reader) == parameters(alone)
+
+
+@pytest.mark.parametrize("architecture", READERS)
+def test_a_network_that_reads_in_quarter_turns_means_its_four_answers(architecture):
+    arguments = READERS[architecture]
+    reader = build(architecture, 2, 3, turned=True, **arguments)
+    alone = build(architecture, 2, 3, **arguments)
+    alone.load_state_dict(reader.state_dict())
+    images = torch.randn(2, 2, 64, 96)
+    with torch.inference_mode():
+        torch.testing.assert_close(reader.train()(images), alone.train()(images))
+        reader.eval()
+        alone.eval()
+        turns = [alone(images.rot90(n, (2, 3))).softmax(1).rot90(-n, (2, 3)) for n in range(4)]
+        answer = reader(images)
+        torch.testing.assert_close(answer.softmax(1), sum(turns) / 4)
+        torch.testing.assert_close(reader(images.rot90(1, (2, 3))), answer.rot90(1, (2, 3)))
+    assert (turns[0] - turns[1]).abs().max() > 0.01
+
+
 SENSELESS: dict[str, list[dict[str, Any]]] = {
     "compact_unet": [
         {"widths": []},

@@ -161,13 +161,41 @@ class TestScales:
         [
             ({"architecture": "unet", "scales": [1, 2]}, "unet reads an image at one scale alone"),
             ({"architecture": "compact_unet", "scales": [1, 1.5]}, "whole numbers"),
-            ({"architecture": "compact_unet", "scales": [2, 4]}, "of which one is 1"),
+            ({"architecture": "compact_unet", "scales": [2, 4]}, "the smallest is 0.5 or 1"),
             ({"architecture": "compact_unet", "scales": [1, 2, 3, 4, 5, 6]}, "at most 5"),
         ],
     )
     def test_others_are_refused(self, make_samples, run, change, sentence):
         with pytest.raises(InputError, match=sentence):
             run(make_samples(train=4, validation=2), **change)
+
+
+@pytest.mark.usefixtures("narrow")
+class TestReadings:
+    """Enlarged, and in quarter turns."""
+
+    def test_a_model_trained_so_maps_so(self, make_samples, run):
+        samples = make_samples(train=4, validation=2)
+        model = run(samples, architecture="compact_unet", scales=[0.5], turned=True)
+        loaded = load_model(model)
+        assert loaded.network.scales == (0.5,) and loaded.network.turned is True
+        image = torch.randn(1, 2, 32, 32)
+        with torch.inference_mode():
+            answer, turned = (loaded.network(view) for view in (image, image.rot90(1, (2, 3))))
+        torch.testing.assert_close(turned, answer.rot90(1, (2, 3)))
+        begun = load_model(run(samples, "n", start_from=model))
+        assert begun.network.scales == (0.5,) and begun.network.turned is True
+
+    def test_networks_that_cannot_say_so(self, make_samples, run):
+        with pytest.raises(InputError, match="unet reads an image as it lies alone"):
+            run(make_samples(train=4, validation=2), architecture="unet", turned=True)
+
+    def test_directions_that_turn_along_are_refused(self, make_samples, run):
+        samples = make_samples(train=4, validation=2, bands=["red", "northness"])
+        asked = {"architecture": "compact_unet", "turned": True}
+        run(samples, **asked)
+        with pytest.raises(InputError, match="leaves directions in bands as they are"):
+            run(samples, "n", augmentation=["flip", "turn_directions"], **asked)
 
 
 class TestPasses:
