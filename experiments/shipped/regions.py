@@ -2,12 +2,14 @@
 
 `python -m experiments.shipped.regions FOLDER WAY [WAY ...] [--epochs 12] [--seed 0] [--test]`; the
 ways are those of `WAYS`. Trained on area A of Landslide4Sense as the recipe says, and judged by
-`predict`: on A's validation patches, which chose epoch and threshold, and on C, another region, in
-the light that patches have; on C as one scene and on Emilia-Romagna, whose light is fitted. With
-`--test` on A's test part too, which is noted. Samples, models and figures are kept in FOLDER.
+`predict`: on A's validation patches, which chose epoch and threshold, one by one and as the scene
+that they are pieces of, and on C, another region, in the light that patches have; on C as one scene
+and on Emilia-Romagna, whose light is fitted. With `--test` on A's test part too, which is noted.
+Samples, models and figures are kept in FOLDER.
 """
 
 import argparse
+import csv
 import json
 import re
 import sys
@@ -34,7 +36,7 @@ from .figures import Image
 from .lists import RECIPES, read_list
 from .measure import look
 from .pseudo import ground_alone, labelled_by, without_borders
-from .scenes import map_images
+from .scenes import map_images, map_mosaic
 
 PATCHES = DATA / "landslide4sense_rgb"
 LIST = RECIPES / "landslide4sense.csv"
@@ -77,9 +79,9 @@ WAYS: dict[str, dict[str, Any]] = {
         **COMPACT, "taught by": "compact U-Net", "without Iburi": True,
     },
 }  # fmt: skip
-"""What differs from `AS_IT_LIES`, and that from the recipe's parameters. `more` names further samples, see `further`, `samples`
-those instead of the recipe's, "taught by" the way whose model labels unlabelled ground: `pseudo`;
-that is Iburi and Emilia, or "without Iburi" the latter alone.
+"""What differs from `AS_IT_LIES`, and that from the recipe's parameters. `more` names further
+samples, see `further`, `samples` those instead of the recipe's, "taught by" the way whose model
+labels unlabelled ground: `pseudo`; that is Iburi and Emilia, or "without Iburi" the latter alone.
 """
 EMILIA = DATA / "emilia_s2"
 EMILIA_BANDS = ("B04", "B03", "B02")
@@ -179,6 +181,9 @@ def judged(model: Path, test: bool) -> dict[str, Any]:
         for label, part in parts.items():
             images = list(patches(part))
             told[label] = worth(_mapped(plain, images, None, work), images, card.threshold)
+            if label != "C":
+                name = f"{label}, as it lies"
+                told[name] = worth(_as_it_lies(plain, images, work), images, card.threshold)
         images = list(patches("C"))
         told["C, fitted"] = worth(_mapped(model, images, 0, work), images, card.threshold)
         for label, scene in EMILIA_SCENES.items():
@@ -199,6 +204,16 @@ def patches(part: str) -> Iterator[Image]:
 
 def _without_light(card: ModelCard) -> ModelCard:
     return replace(card, scene={})
+
+
+def _as_it_lies(model: Path, images: Sequence[Image], folder: Path) -> list[NDArray[np.float32]]:
+    """Return the maps of patches that are put together to the scene that they were cut from."""
+    with (PATCHES / "layout.csv").open(encoding="utf-8", newline="") as file:
+        at = {
+            line["file"]: (int(line["row"]), int(line["column"])) for line in csv.DictReader(file)
+        }
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        return map_mosaic(model, images, [at[image.name] for image in images], 10.0, Path(work))
 
 
 def _mapped(

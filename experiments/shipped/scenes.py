@@ -69,6 +69,39 @@ def map_images(
             yield sure[window], mask[window] > 0
 
 
+def map_mosaic(
+    model: Path,
+    images: Sequence[Image],
+    places: Sequence[Corner],
+    resolution: float,
+    folder: Path,
+) -> list[NDArray[np.float32]]:
+    """Return the probability of each of some images that are pieces of one scene.
+
+    Args:
+        model: its file.
+        images: of one shape, with bands red, green and blue of 8 bits.
+        places: row and column of each, counted in images; where none lies is nodata.
+        resolution: metres a pixel.
+        folder: an empty one for rasters.
+    """
+    height, width = images[0].truth.shape
+    corners = np.array(places) - np.min(places, 0)
+    rows, cols = (corners.max(0) + 1) * (height, width)
+    values = np.zeros((3, rows, cols), np.uint8)
+    windows = [
+        np.s_[row * height : (row + 1) * height, col * width : (col + 1) * width]
+        for row, col in corners
+    ]
+    for image, window in zip(images, windows, strict=True):
+        values[:, *window] = np.maximum(image.values, 1)
+    path, output = folder / "mosaic.tif", folder / "probability.tif"
+    _write(path, values, from_origin(500000, NORTH, resolution, resolution), 0)
+    predict(stack=str(path), model=str(model), probability=str(output), progress=Progress())
+    mapped = _read(output)
+    return [mapped[window] for window in windows]
+
+
 def lay(images: Sequence[NDArray[np.float32]], gap: int) -> tuple[NDArray[np.uint8], list[Corner]]:
     """Lay images on shelves, the highest first, as a bookcase that is about square.
 

@@ -17,7 +17,7 @@ from experiments.shipped import rethreshold
 from experiments.shipped.data import RGB, coarsened
 from experiments.shipped.figures import Image, corners, count, figures, images_of, mean_of, table
 from experiments.shipped.measure import CONSTANT, keep, look, measure, part_of
-from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images
+from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images, map_mosaic
 
 
 @pytest.fixture
@@ -161,6 +161,23 @@ def test_what_predict_leaves_without_data_counts_as_nothing_mapped(small, sample
     (tmp_path / "w").mkdir()
     (first, _) = map_images(small[0], images, GAP, 1.0, tmp_path / "w")
     assert not first[0].any() and not first[1].any()
+
+
+def test_pieces_of_a_scene_are_mapped_as_the_scene(small, tmp_path):
+    whole = np.random.default_rng(0).integers(1, 255, (3, 64, 64)).astype(np.float32)
+    places = [(4, 7), (4, 8), (5, 7), (5, 8)]
+    pieces = []
+    for row, col in places:
+        part = whole[:, (row - 4) * 32 :, (col - 7) * 32 :][:, :32, :32]
+        pieces.append(picture(f"{row}-{col}", np.zeros((32, 32)), part))
+    for folder in ("whole", "pieces", "three"):
+        (tmp_path / folder).mkdir()
+    scene = picture("whole", np.zeros((64, 64)), whole)
+    ((expected, _),) = map_images(small[0], [scene], None, 1.0, tmp_path / "whole")
+    maps = map_mosaic(small[0], pieces, places, 1.0, tmp_path / "pieces")
+    assert np.abs(np.block([[maps[0], maps[1]], [maps[2], maps[3]]]) - expected).max() < 0.01
+    three = map_mosaic(small[0], pieces[1:], places[1:], 1.0, tmp_path / "three")
+    assert np.abs(three[2][16:, 16:] - maps[3][16:, 16:]).max() < 0.01
 
 
 @pytest.fixture
