@@ -178,13 +178,13 @@ class TestReadings:
         samples = make_samples(train=4, validation=2)
         model = run(samples, architecture="compact_unet", scales=[0.5], turned=True)
         loaded = load_model(model)
-        assert loaded.network.scales == (0.5,) and loaded.network.turned is True
+        assert loaded.network.scales == (0.5,) and loaded.network.turned
         image = torch.randn(1, 2, 32, 32)
         with torch.inference_mode():
             answer, turned = (loaded.network(view) for view in (image, image.rot90(1, (2, 3))))
         torch.testing.assert_close(turned, answer.rot90(1, (2, 3)))
         begun = load_model(run(samples, "n", start_from=model))
-        assert begun.network.scales == (0.5,) and begun.network.turned is True
+        assert begun.network.scales == (0.5,) and begun.network.turned
 
     def test_networks_that_cannot_say_so(self, make_samples, run):
         with pytest.raises(InputError, match="unet reads an image as it lies alone"):
