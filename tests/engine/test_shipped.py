@@ -59,7 +59,7 @@ class TestEach:
 
 @pytest.mark.parametrize(
     ("resolution", "name"),
-    [(0.5, "rgb-vhr"), (0.8, "rgb-vhr"), (10, "sentinel2-rgb"), (15, "sentinel2-rgb")],
+    [(0.5, "rgb-vhr"), (0.8, "rgb-vhr"), (10, "rgb-10m"), (15, "rgb-10m")],
 )
 def test_the_one_that_fits_is_taken(resolution, name):
     choice = choose_model([*RGB, "nir"], resolution, Given(dem="dem.tif"))
@@ -71,7 +71,7 @@ def test_a_recipe_learns_in_a_minute(data_dir, tmp_path):
     recipe = json.loads((RECIPES / "rgb-10m.json").read_text(encoding="utf-8"))
     first, last = (step["parameters"] for step in recipe["steps"])
     first |= {"limit": 400, "split_list": str(RECIPES / "landslide4sense.csv")}
-    last |= {"epochs": 2, "averaging": 0.9, "augmentation": ["flip"]}
+    last |= {"epochs": 2, "averaging": 0.9, "augmentation": ["flip"], "scales": [], "turned": False}
     short = tmp_path / "short.json"
     short.write_text(json.dumps(recipe), encoding="utf-8")
     data, work = str(data_dir / "landslide4sense_rgb"), str(tmp_path / "work")

@@ -119,9 +119,8 @@ class TestArchive:
         with zipfile.ZipFile(archive) as opened:
             result = [name for name in opened.namelist() if name.endswith(".safetensors")]
         weights = f"{FOLDER}/models/weights"
-        assert result == [
-            f"{weights}/{name}.safetensors" for name in ("sentinel2-rgb", "stack-demo")
-        ]
+        ours = ("rgb-10m", "sentinel2-rgb", "stack-demo")
+        assert result == [f"{weights}/{name}.safetensors" for name in ours]
 
     def test_pages_and_pictures_that_it_points_to_are_in_it(self, archive):
         pages = texts(archive)

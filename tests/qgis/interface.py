@@ -142,6 +142,7 @@ INTERFACE = {
         "DECODER": "string",
         "DROPOUT": "number",
         "SCALES": "string",
+        "TURNED": "boolean",
         "START_FROM": "file",
         "LOSS": "enum",
         "ALPHA": "number",

@@ -117,7 +117,7 @@ class TestAtHand:
 
     def test_another_image_is_not(self, as_in_the_zip):
         choice = choose_model(RGB, 10.0, Given())
-        assert choice.card.name == "sentinel2-rgb" and "rgb-vhr" not in choice.reason
+        assert choice.card.name == "rgb-10m" and "rgb-vhr" not in choice.reason
 
     def test_one_that_was_fetched_is_taken(self, as_in_the_zip):
         path = WEIGHTS / "rgb-vhr.safetensors"
