@@ -24,13 +24,14 @@ HEAD = """# Models
 Written by `python -m experiments.shipped.cards` from the files in `models/weights`;
 `landslide:map` without MODEL takes one of those at hand: that ship with the plugin, or lie in the
 folder `models` beside the engines, where *Fetch a model* and you put them. *Run a recipe* makes a
-model on your copy of the data, from the beginning to the file, by a recipe of `models/recipes`; of
-these, each came of the recipe of its name. Of the two for Sentinel-2 rgb-10m is taken, as more of
-what it calls landslide is; sentinel2-rgb finds more where scars are faint, calls more false, and
-takes a thirteenth of the time (docs/experiments.md). The thresholds are chosen as trainings choose
-them now, but that of rgb-vhr's network for part 0 of `bijie.csv` by the highest F1, as before. In a
-checkout `python -m experiments.shipped.measure` measures a model. Its figures stand beside those of
-a constant mask, the mean mask of the images that it was trained on.
+model on your copy of the data, from the beginning to the file, by a recipe of `models/recipes`; the
+files here came of the recipes of their names. Of the two for Sentinel-2 rgb-10m is taken, as more
+of what it calls landslide is; sentinel2-rgb finds more where scars are faint, calls more false, and
+takes a small part of the time and memory (docs/experiments.md, docs/benchmarks.md). The thresholds
+are chosen as trainings choose them now, but that of rgb-vhr's network for part 0 of `bijie.csv` by
+the highest F1, as before. In a checkout `python -m experiments.shipped.measure` measures a model.
+Its figures stand beside those of a constant mask, the mean mask of the images that it was trained
+on.
 """
 WAYS = {
     "zip": "ships with the plugin",
