@@ -99,8 +99,8 @@ def mean_of_readings(
 def mean_of_turns(read: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Read images in each quarter turn; return logits of the mean of the probabilities.
 
-    What is learnt of turned tiles is not alike in all directions: features learnt of photographs
-    expect the light from above, and no more than a part of it does training take away.
+    An encoder begun with ImageNet's weights maps an image better in some turns than in others, even
+    after learning of tiles that were turned all ways: `docs/experiments.md`.
 
     Args:
         read: gives the logits, (N, classes, H, W), of images (N, bands, H, W) of any H and W.

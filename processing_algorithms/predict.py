@@ -94,10 +94,10 @@ class Predict(EngineAlgorithm):
         )
         yield (
             later(asked(choices.Predict.TTA)),
-            """Also looks at each window turned and mirrored and averages the eight answers: more
-            accurate, eight times as slow. A model that reads in quarter turns itself (see *Train a
-            model*) is asked mirrored alone, twice as slow. Bands such as aspect keep their values
-            or turn along, as in the model's training.""",
+            """Also looks at each window turned and mirrored and averages the eight answers: a
+            little more accurate, eight times as slow. A model that reads in quarter turns itself
+            (see *Train a model*) is asked mirrored alone, twice as slow. Bands such as aspect keep
+            their values or turn along, as in the model's training.""",
         )
         yield (
             later(rasters("MORE_STACKS", "Further stacks")),

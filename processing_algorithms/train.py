@@ -172,14 +172,15 @@ class Train(EngineAlgorithm):
             "Such as 1, 2, 4 for a network that reads an image as it is and averaged to a half and "
             "a quarter, for landslides of very different sizes: the compact U-Net, and networks "
             "with an encoder. It learns at the first, best with augmentation by views, and is "
-            "measured at all. 0.5 enlarges the image to twice its size, for landslides of a few "
-            "pixels, at four times the work. Empty for the backbone's.",
+            "measured at all. 0.5 enlarges the image to twice its size, for an encoder and "
+            "landslides of a few pixels, at four times the work. Empty for the backbone's.",
         )
         yield (
             advanced(later(asked(choices.Train.TURNED))),
             "The network that comes of it answers for an image and its three quarter turns, and "
-            "means the answers: more often right, at four times the work wherever it maps. The "
-            "compact U-Net, and networks with an encoder.",
+            "means the answers, at four times the work wherever it maps: more often right where "
+            "its encoder began with ImageNet's weights. The compact U-Net, which gains little, and "
+            "networks with an encoder.",
         )
         yield (
             advanced(

@@ -182,8 +182,8 @@ def judged(model: Path, test: bool) -> dict[str, Any]:
             images = list(patches(part))
             told[label] = worth(_mapped(plain, images, None, work), images, card.threshold)
             if label != "C":
-                name = f"{label}, as it lies"
-                told[name] = worth(_as_it_lies(plain, images, work), images, card.threshold)
+                name = f"{label}, put together"
+                told[name] = worth(_put_together(plain, images, work), images, card.threshold)
         images = list(patches("C"))
         told["C, fitted"] = worth(_mapped(model, images, 0, work), images, card.threshold)
         for label, scene in EMILIA_SCENES.items():
@@ -206,7 +206,7 @@ def _without_light(card: ModelCard) -> ModelCard:
     return replace(card, scene={})
 
 
-def _as_it_lies(model: Path, images: Sequence[Image], folder: Path) -> list[NDArray[np.float32]]:
+def _put_together(model: Path, images: Sequence[Image], folder: Path) -> list[NDArray[np.float32]]:
     """Return the maps of patches that are put together to the scene that they were cut from."""
     with (PATCHES / "layout.csv").open(encoding="utf-8", newline="") as file:
         at = {

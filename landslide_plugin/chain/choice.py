@@ -43,7 +43,7 @@ def choose_model(
 ) -> Choice:
     """Take the model that uses most of what is given; of equals that of the nearest resolution.
 
-    Of those the first by name.
+    Of models that are equal in that too, the plugin's before the user's, and the first by name.
 
     A model fits if the image and the other layers give its bands, the image's pixels are within
     `COARSEST` and `FINEST` of its own, and it was not trained on synthetic data unless the image
