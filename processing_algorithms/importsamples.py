@@ -99,7 +99,15 @@ class ImportSamples(EngineAlgorithm):
             later(QgsProcessingParameterFile("SPLIT_LIST", "List of the split", optional=True)),
             "For the split by a list: a CSV file with a column file (or name) and a column split "
             "(or part, or fold) of the words train, validation and test, or of others that are "
-            "named below.",
+            "named below. A column gain, if any, holds what each image's values are multiplied by, "
+            "columns scene, row and column where it lies, counted in images.",
+        )
+        yield (
+            advanced(later(asked(choices.ImportSamples.MARGIN))),
+            "Of images that are pieces of a scene, those for training get so many pixels of their "
+            "neighbours for training around them, so that tiles are cut anywhere in the scene, not "
+            "within an image alone; half of an image's side is good. The list must say where each "
+            "lies.",
         )
         yield (
             advanced(later(asked(choices.ImportSamples.TRAIN_PARTS))),

@@ -1,7 +1,8 @@
 """Writes the lists of splits in `models/recipes`: `python -m experiments.shipped.lists`.
 
 Landslide4Sense by its layout on the ground, Bijie by five folds that nothing but an image's name
-decides, so that they stay what they are. The lists hold names alone.
+decides, so that they stay what they are. The lists hold names, and for Landslide4Sense where each
+patch lies in its area, and the gain that makes it a piece of that again: see `levels`.
 """
 
 import csv
@@ -10,7 +11,10 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from .data import DATA
+import numpy as np
+
+from .data import DATA, read_patch
+from .levels import levels
 
 RECIPES = Path(__file__).parents[2] / "models" / "recipes"
 OVERLAPS = Path(__file__).with_name("bijie_overlaps.csv")
@@ -43,6 +47,23 @@ def landslide4sense_rows(layout: Path) -> list[tuple[str, str]]:
             )
             for row in csv.DictReader(file)
         ]
+
+
+def landslide4sense_pieces(layout: Path) -> list[tuple[str, int, int, float]]:
+    """Return area, row, column and gain of each patch; each area is levelled by itself."""
+    with layout.open(encoding="utf-8", newline="") as file:
+        lines = list(csv.DictReader(file))
+    pieces = [(line["area"], int(line["row"]), int(line["column"]), 1.0) for line in lines]
+    for area in {piece[0] for piece in pieces}:
+        its = [number for number, piece in enumerate(pieces) if piece[0] == area]
+        images = [
+            read_patch(layout.parent / lines[number]["part"], lines[number]["file"])[0]
+            for number in its
+        ]
+        gains = levels(np.stack(images), [pieces[number][1:3] for number in its])
+        for number, gain in zip(its, gains, strict=True):
+            pieces[number] = (*pieces[number][:3], float(f"{gain:.3g}"))
+    return pieces
 
 
 def folds_of(names: Iterable[str], pairs: Iterable[Sequence[str]]) -> dict[str, int]:
@@ -86,7 +107,18 @@ def _hash(name: str) -> str:
 def read_list(path: Path) -> dict[str, str]:
     """Return the part of each file of a list."""
     with path.open(encoding="utf-8", newline="") as file:
-        return dict(list(csv.reader(file))[1:])
+        return {row[0]: row[1] for row in list(csv.reader(file))[1:]}
+
+
+def read_pieces(path: Path) -> dict[str, tuple[str, int, int, float]]:
+    """Return area, row, column and gain of each file of a list."""
+    with path.open(encoding="utf-8", newline="") as file:
+        return {
+            line["file"]: (
+                line["scene"], int(line["row"]), int(line["column"]), float(line["gain"])
+            )
+            for line in csv.DictReader(file)
+        }  # fmt: skip
 
 
 def read_pairs() -> list[list[str]]:
@@ -103,8 +135,15 @@ def write(path: Path, head: Sequence[str], rows: Iterable[Sequence[object]]) -> 
 
 def main() -> int:
     """Write both lists."""
-    rows = landslide4sense_rows(DATA / "landslide4sense_rgb" / "layout.csv")
-    write(RECIPES / "landslide4sense.csv", ("file", "split"), rows)
+    layout = DATA / "landslide4sense_rgb" / "layout.csv"
+    rows = [
+        (*row, *piece)
+        for row, piece in zip(
+            landslide4sense_rows(layout), landslide4sense_pieces(layout), strict=True
+        )
+    ]
+    head = ("file", "split", "scene", "row", "column", "gain")
+    write(RECIPES / "landslide4sense.csv", head, rows)
     images = sorted((DATA / "bijie" / "images").iterdir())
     folds: Mapping[str, int] = folds_of([path.stem for path in images], read_pairs())
     write(RECIPES / "bijie.csv", ("file", "fold"), sorted(folds.items()))

@@ -1,9 +1,8 @@
 """Splits that a data set brings along: in a table of its images, or as folders of these names."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,13 +10,10 @@ from numpy.typing import NDArray
 from ..contract.errors import InputError
 from ..core.progress import Progress
 from .blocks import DROPPED
+from .image_list import ImageList
 from .sample_set import SPLITS
 from .splits import split_at_random
-from .tile_files import SUFFIXES
 
-FILE_COLUMNS = ("file", "name", "image", "filename", "file_name", "id")
-SPLIT_COLUMNS = ("split", "part", "set", "subset", "partition", "fold")
-"""What the two columns of a list may be called, the first that is there counts; in capitals too."""
 USUAL = (("train", "training"), ("validation", "val", "valid", "validate"), ("test", "testing"))
 """What parts for the splits, in the order of `SPLITS`, are usually called."""
 OTHERS = "others"
@@ -57,14 +53,13 @@ class Parts:
 
 
 def split_by_list(
-    path: str, images: Sequence[str], parts: Parts, progress: Progress
+    listed: ImageList, images: Sequence[str], parts: Parts, progress: Progress
 ) -> NDArray[np.int64]:
     """Return the split of each image by a table.
 
     Args:
-        path: CSV file with a column of files and one of splits; see `FILE_COLUMNS`. A file is the
-            image's path within the folder of images, or the end of it, with or without its ending.
-        images: their paths within the folder.
+        listed: the table.
+        images: their paths within the folder of images.
         parts: which of the table's are for which split.
         progress: told which go nowhere.
 
@@ -72,28 +67,10 @@ def split_by_list(
         Index into `SPLITS`, or `DROPPED` for images that are not in the list or in another part.
 
     Raises:
-        InputError: the list can't be read, lacks a column or a part that is asked for, names no
-            image, or one in two parts.
+        InputError: the list lacks a part that is asked for, names no image, or two by one name.
     """
-    of_name = _read(path)
-    _require(parts, of_name.values(), f"The list {path}")
-    used: dict[str, str] = {}
-    words = []
-    for image in images:
-        names = [name for name in _tails(image) if name in of_name]
-        if names and names[0] in used:
-            raise InputError(
-                f"{path} names {names[0]}, and both {used[names[0]]} and {image} are called so: "
-                "give their paths in the list."
-            )
-        if names:
-            used[names[0]] = image
-        words.append(of_name[names[0]] if names else "")
-    if not any(words):
-        raise InputError(
-            f"{path} names no image of the folder, such as {images[0]}: its column of files must "
-            "hold their names or paths."
-        )
+    _require(parts, [entry.part for entry in listed.entries.values()], f"The list {listed.path}")
+    words = [entry.part if entry else "" for entry in listed.of(images)]
     return _assigned(words, parts, "are not in the list", progress)
 
 
@@ -161,37 +138,6 @@ def with_validation(
     return split
 
 
-def _read(path: str) -> dict[str, str]:
-    """Return the word of each name in a list, both in lower case but for the name."""
-    try:
-        with open(path, encoding="utf-8-sig", newline="") as file:
-            head = file.readline()
-            delimiter = max(",;\t", key=head.count)
-            rows = list(csv.reader([head, *file], delimiter=delimiter))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise InputError(
-            f"The list {path} can't be read ({error}): it must be a CSV file in UTF-8."
-        ) from error
-    names = [name.strip().lower() for name in rows[0]] if rows else []
-    at = []
-    for columns in (FILE_COLUMNS, SPLIT_COLUMNS):
-        usual = [name for name in columns if name in names]
-        if not usual:
-            raise InputError(
-                f"The list {path} has no column called {' or '.join(columns[:3])}: its first line "
-                "must name one column of files and one of splits."
-            )
-        at.append(names.index(usual[0]))
-    result: dict[str, str] = {}
-    for row in rows[1:]:
-        if len(row) <= max(at) or not row[at[0]].strip():
-            continue
-        name, word = _plain(row[at[0]].strip()), row[at[1]].strip().lower()
-        if result.setdefault(name, word) != word:
-            raise InputError(f"The list {path} names {name} in {result[name]} and in {word}.")
-    return result
-
-
 def _require(parts: Parts, words: Iterable[str], what: str) -> None:
     """Refuse parts that are asked for and not there."""
     present = {word for word in words if word}
@@ -214,20 +160,3 @@ def _assigned(
             f"validation or test: {', '.join(told)}."
         )
     return result
-
-
-def _tails(image: str) -> list[str]:
-    """Return a path without ending and what it ends with, the longest first."""
-    parts = PurePosixPath(_plain(image)).parts
-    return ["/".join(parts[first:]) for first in range(len(parts))]
-
-
-def _plain(name: str) -> str:
-    """Return a name as a list and a folder have in common."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return str(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path)
-
-
-def list_name(path: str) -> str:
-    """Return how manifests call the split by a list."""
-    return f"list {Path(path).name}"

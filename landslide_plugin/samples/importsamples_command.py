@@ -8,8 +8,10 @@ from ..contract.errors import InputError
 from ..core.progress import Progress
 from ..core.provenance import NO_ORIGIN, Provenance
 from ..outputs.whole import whole_folder
+from .find_tiles import find_tiles
 from .given_splits import Parts
-from .import_tiles import TileImport, find_tiles
+from .image_list import ImageList
+from .import_tiles import TileImport
 from .sample_set import IMAGE_LABELS, PIXEL_LABELS, result_of
 from .sample_writer import SampleWriter
 from .splits import check_fractions
@@ -28,6 +30,7 @@ def importsamples(
     instances: Annotated[bool, ImportSamples.INSTANCES] = ImportSamples.INSTANCES.default,
     split: Annotated[str, ImportSamples.SPLIT] = ImportSamples.SPLIT.default,
     split_list: str = "",
+    margin: Annotated[int, ImportSamples.MARGIN] = ImportSamples.MARGIN.default,
     train_parts: Annotated[
         Sequence[str], ImportSamples.TRAIN_PARTS
     ] = ImportSamples.TRAIN_PARTS.default,
@@ -67,7 +70,10 @@ def importsamples(
             connected patch.
         split: "random" by image, spatial "blocks" where the images have a georeference, or as the
             data set gives it, by a "list" or by "folders" called train, validation and test.
-        split_list: CSV file of images and parts; see `split_by_list`.
+        split_list: CSV file of images and parts; see `ImageList`. Further columns may say what each
+            image's values are multiplied by, and in which row and column of a scene it lies.
+        margin: pixels of its neighbours that each image for training gets around itself, so that
+            tiles are cut anywhere in a scene; of neighbours for training alone. 0 for none.
         train_parts: parts of the list, or folders, for training, such as 2, 3 and 4 of five folds;
             "others" stands for all that are not named. Those called train when empty.
         validation_parts: such for validation.
@@ -105,6 +111,11 @@ def importsamples(
         raise InputError(
             'A list of images needs SPLIT "list", and that a list: give both, or neither.'
         )
+    if margin and (split != "list" or instances or not masks):
+        raise InputError(
+            "MARGIN is for images with masks whose list (SPLIT_LIST) says where each lies in a "
+            "scene, and not for masks that number the landslides: leave it at 0."
+        )
     named = (train_parts, validation_parts, test_parts)
     if any(named) and split not in ("list", "folders"):
         raise InputError(
@@ -120,7 +131,8 @@ def importsamples(
             resolution=resolution,
             instances=instances,
             split=split,
-            split_list=split_list,
+            split_list=ImageList.read(split_list) if split_list else None,
+            margin=margin,
             parts=Parts(named),
             fractions=fractions,
             seed=seed,

@@ -3,6 +3,7 @@
 import csv
 from collections import Counter
 
+import h5py
 import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.samples.masks import read_mask
@@ -12,9 +13,10 @@ from experiments.shipped.lists import (
     FOLDS,
     OVERLAPS,
     folds_of,
+    landslide4sense_pieces,
     landslide4sense_rows,
     read_pairs,
-    write,
+    read_pieces,
 )
 from experiments.shipped.overlaps import best_shift, correlation
 
@@ -23,11 +25,11 @@ LISTS = WEIGHTS.parent / "recipes"
 
 def read(name):
     with (LISTS / name).open(encoding="utf-8", newline="") as file:
-        return dict(list(csv.reader(file))[1:])
+        return {row[0]: row[1] for row in list(csv.reader(file))[1:]}
 
 
 def test_they_are_small_enough_to_ship():
-    assert sum(path.stat().st_size for path in LISTS.glob("*.csv")) < 100_000
+    assert sum(path.stat().st_size for path in LISTS.glob("*.csv")) < 120_000
 
 
 def test_each_fold_of_bijie_has_as_many_images_with_landslide_and_without():
@@ -94,12 +96,34 @@ def test_bijie_labels_one_landslide_an_image_so_that_neighbours_contradict_each_
 
 def test_landslide4sense_is_split_by_rows_of_one_area_and_another_area(data_dir, tmp_path):
     """1065 + 157 train patches become train and validation; area C goes nowhere by itself."""
-    layout = data_dir / "landslide4sense_rgb" / "layout.csv"
-    write(tmp_path / "made.csv", ("file", "split"), landslide4sense_rows(layout))
-    made = (tmp_path / "made.csv").read_bytes()
-    assert made == (LISTS / "landslide4sense.csv").read_bytes()
+    made = landslide4sense_rows(data_dir / "landslide4sense_rgb" / "layout.csv")
+    assert made == list(read("landslide4sense.csv").items())
     counts = Counter(read("landslide4sense.csv").values())
     assert counts == {"train": 1065, "validation": 157, "gap": 53, "test": 466, "C": 48}
+
+
+def test_landslide4senses_patches_are_levelled_as_the_list_says(data_dir):
+    made = landslide4sense_pieces(data_dir / "landslide4sense_rgb" / "layout.csv")
+    pieces = list(read_pieces(LISTS / "landslide4sense.csv").values())
+    assert [piece[:3] for piece in made] == [piece[:3] for piece in pieces]
+    assert [piece[3] for piece in made] == pytest.approx([piece[3] for piece in pieces], rel=0.01)
+
+
+def test_levelled_patches_have_the_scale_of_those_that_are_published(data_dir):
+    """The published ones differ by one factor from the levelled, but where seams don't reach."""
+    pieces = read_pieces(LISTS / "landslide4sense.csv")
+    folder = data_dir / "landslide4sense_14band"
+    with (folder / "patches.csv").open(encoding="utf-8", newline="") as file:
+        lines = [line for line in csv.DictReader(file) if line["rgb_file"] and line["area"] == "A"]
+    scales = []
+    for line in lines:
+        (path,) = folder.glob(f"images/*_{line['l4s_number']}.h5")
+        with h5py.File(path) as file:
+            highest = file["img"][..., 1:4].max()
+        piece = pieces[f"{line['rgb_part']}/images/{line['rgb_file']}.webp"]
+        scales.append(piece[3] / highest)
+    off = np.abs(np.log(scales / np.median(scales)))
+    assert len(off) > 15 and np.median(off) < 0.03
 
 
 @pytest.mark.parametrize("name", ["bijie.csv", "landslide4sense.csv"])

@@ -12,6 +12,7 @@ from landslide_mapper.landslide_plugin.samples.given_splits import (
     split_by_folders,
     split_by_list,
 )
+from landslide_mapper.landslide_plugin.samples.image_list import ImageList
 from landslide_mapper.landslide_plugin.samples.importsamples_command import importsamples
 from landslide_mapper.landslide_plugin.samples.sample_set import SPLITS, SampleSet
 from PIL import Image
@@ -155,7 +156,45 @@ def test_unfit_parts_are_refused_in_a_sentence(tiles, tmp_path):
 def test_a_name_that_two_images_have_is_refused(tmp_path):
     table = write_list(tmp_path / "t.csv", [("file", "split"), ("x", "train")])
     with pytest.raises(InputError, match=r"names x, and both a/x.png and b/x.png are called so"):
-        split_by_list(table, ["a/x.png", "b/x.png"], Parts(), Progress())
+        ImageList.read(table).of(["a/x.png", "b/x.png"])
+
+
+def test_a_list_may_undo_a_stretch_that_each_image_was_given(tiles, tmp_path):
+    gains = {f"image_{number}": 1 + number / 4 for number in range(len(PARTS))}
+    rows = [(name, part, gain) for (name, gain), part in zip(gains.items(), PARTS, strict=True)]
+    table = write_list(tmp_path / "list.csv", [("name", "split", "gain"), *rows])
+    _, written, _ = run(tiles, tmp_path, split="list", split_list=table)
+    for sample in written.samples:
+        values, valid, _ = written.load(sample)
+        gain = gains[sample.source.split("/")[-1].removesuffix(".png")]
+        assert valid.all() and set(np.unique(values)) == {0, 255 * gain}
+    brightest = [255 * gain * 25 / 32**2 for gain in list(gains.values())[:5]]
+    assert written.mean == pytest.approx([np.mean(brightest)] * 3)
+
+
+def test_an_image_that_a_list_gives_no_gain_keeps_its_values(tmp_path):
+    rows = [("file", "split", "factor"), ("x.png", "train", "0.5"), ("y.png", "test", "")]
+    table = write_list(tmp_path / "list.csv", rows)
+    said = ImageList.read(table).of(["a/x.png", "y.png", "z.png"])
+    assert [entry and entry.gain for entry in said] == [0.5, 1, None]
+    table = write_list(tmp_path / "plain.csv", [row[:2] for row in rows])
+    assert [entry and entry.gain for entry in ImageList.read(table).of(["x.png"])] == [1]
+
+
+@pytest.mark.parametrize("gain", ["0", "-1", "bright", "nan", "inf"])
+def test_a_gain_that_is_none_is_refused(tiles, tmp_path, gain):
+    rows = [(f"image_{n}", part, gain if n == 3 else 1) for n, part in enumerate(PARTS)]
+    table = write_list(tmp_path / "list.csv", [("name", "split", "gain"), *rows])
+    with pytest.raises(InputError, match=f"image_3 the gain {gain}: it must be a number above 0"):
+        run(tiles, tmp_path, split="list", split_list=table)
+    assert not (tmp_path / "samples").exists()
+
+
+def test_an_image_with_two_gains_is_refused(tmp_path):
+    rows = [("file", "split", "gain"), ("x", "train", "1"), ("x", "train", "2")]
+    table = write_list(tmp_path / "list.csv", rows)
+    with pytest.raises(InputError, match="names x twice, with two gains"):
+        ImageList.read(table)
 
 
 def test_landslide4sense_by_its_list_and_by_its_folders_is_the_same(data_dir):
@@ -163,7 +202,9 @@ def test_landslide4sense_by_its_list_and_by_its_folders_is_the_same(data_dir):
     folder = data_dir / "landslide4sense_rgb"
     images = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("images/*"))
     events = []
-    by_list = split_by_list(str(folder / "layout.csv"), images, Parts(), Progress(events.append))
+    by_list = split_by_list(
+        ImageList.read(str(folder / "layout.csv")), images, Parts(), Progress(events.append)
+    )
     by_folders = split_by_folders(images, Parts(), Progress(events.append))
     assert (by_list == by_folders).all()
     counts = [int((by_list == index).sum()) for index in (*range(len(SPLITS)), DROPPED)]
