@@ -1,4 +1,4 @@
-"""Labels that nobody drew: of unlabelled ground, by a model that is sure; none at borders."""
+"""Labels that nobody drew: of unlabelled ground, by a model that is sure."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -13,7 +13,7 @@ from landslide_mapper.landslide_plugin.training.card import light_of
 from landslide_mapper.models.model_file import load_card
 from numpy.typing import NDArray
 from rasterio.transform import from_origin
-from scipy.ndimage import binary_dilation, binary_erosion, label, zoom
+from scipy.ndimage import label, zoom
 
 from .data import DATA, RGB, add_patch
 
@@ -60,25 +60,6 @@ def labelled_by(model: Path, folder: Path, iburi: bool) -> Path:
             pixels += int(known.sum())
             add_patch(writer, values[:, *part], labels[part], "train", name, (left, top))
     print(f"{landslide} of {pixels} pixels are taken for landslide", flush=True)
-    _finish(writer, landslide, pixels)
-    return folder
-
-
-def without_borders(samples: SampleSet, folder: Path) -> Path:
-    """Return samples whose train patches tell nothing of pixels beside a landslide's outline."""
-    if folder.exists():
-        return folder
-    folder.mkdir(parents=True)
-    writer = SampleWriter(folder, samples.bands)
-    landslide = pixels = 0
-    for sample in samples.samples:
-        values, _, labels = samples.load(sample)
-        if sample.split == "train":
-            inside = (labels > 0) & (labels != UNKNOWN)
-            border = binary_dilation(inside) & ~binary_erosion(inside, border_value=1)
-            labels = np.where(border, UNKNOWN, labels).astype(np.uint16)
-        landslide, pixels = landslide + sample.landslide_pixels, pixels + labels.size
-        add_patch(writer, values.astype(np.uint8), labels, sample.split, sample.source, (0, 0))
     _finish(writer, landslide, pixels)
     return folder
 

@@ -2,14 +2,13 @@
 
 `python -m experiments.shipped.regions FOLDER WAY [WAY ...] [--epochs 12] [--seed 0] [--test]`; the
 ways are those of `WAYS`. Trained on area A of Landslide4Sense as the recipe says, and judged by
-`predict`: on A's validation patches, which chose epoch and threshold, one by one and as the scene
-that they are pieces of, and on C, another region, in the light that patches have; on C as one scene
-and on Emilia-Romagna, whose light is fitted. With `--test` on A's test part too, which is noted.
+`predict`: on A's validation patches, which chose epoch and threshold, and on those of C, another
+region, one by one in the light that patches have; on the scenes that these are pieces of and on
+Emilia-Romagna, whose light is fitted. With `--test` on A's test part too, which is noted.
 Samples, models and figures are kept in FOLDER.
 """
 
 import argparse
-import csv
 import json
 import re
 import sys
@@ -33,13 +32,16 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from .data import DATA, RGB, coarsened, read_patch
 from .figures import Image
-from .lists import RECIPES, read_list
+from .levels import ROUNDED
+from .lists import RECIPES, read_list, read_pieces
 from .measure import look
-from .pseudo import ground_alone, labelled_by, without_borders
+from .pseudo import ground_alone, labelled_by
 from .scenes import map_images, map_mosaic
 
 PATCHES = DATA / "landslide4sense_rgb"
 LIST = RECIPES / "landslide4sense.csv"
+MARGIN = 64
+"""As in the recipe."""
 BIJIE_FACTOR = 4
 """Bijie's pixels of .8 m are averaged to so many times that, and shown as if of 10 m: its
 landslides are then as large as those of Landslide4Sense, in pixels."""
@@ -67,7 +69,6 @@ WAYS: dict[str, dict[str, Any]] = {
     "scales 1, 2, 4": {"scales": [1, 2, 4]},
     "lite1": {"backbone": "tu-tf_efficientnet_lite1"},
     "lite2": {"backbone": "tu-tf_efficientnet_lite2"},
-    "borders unknown": {"samples": "borders"},
     "self-trained": {"taught by": "as it lies"},
     "taught by a compact U-Net": {"taught by": "compact U-Net"},
     "taught by a compact U-Net on Emilia": {"taught by": "compact U-Net", "without Iburi": True},
@@ -80,8 +81,8 @@ WAYS: dict[str, dict[str, Any]] = {
     },
 }  # fmt: skip
 """What differs from `AS_IT_LIES`, and that from the recipe's parameters. `more` names further
-samples, see `further`, `samples` those instead of the recipe's, "taught by" the way whose model
-labels unlabelled ground: `pseudo`; that is Iburi and Emilia, or "without Iburi" the latter alone.
+samples, see `further`, "taught by" the way whose model labels unlabelled ground: `pseudo`; that is
+Iburi and Emilia, or "without Iburi" the latter alone.
 """
 EMILIA = DATA / "emilia_s2"
 EMILIA_BANDS = ("B04", "B03", "B02")
@@ -119,8 +120,6 @@ def trained(folder: Path, way: str, epochs: int, seed: int) -> Path:
     changed = {**({} if way == "recipe" else AS_IT_LIES), **WAYS[way]}
     more = [further(folder, name) for name in changed.pop("more", [])]
     samples = samples_of(folder)
-    if changed.pop("samples", ""):
-        samples = without_borders(SampleSet.read(samples), folder / "borders")
     if teacher := changed.pop("taught by", ""):
         taught = trained(folder, teacher, epochs, seed)
         iburi = not changed.pop("without Iburi", False)
@@ -142,7 +141,7 @@ def samples_of(folder: Path) -> Path:
     if not samples.exists():
         importsamples(
             images=str(PATCHES), masks=str(PATCHES), bands=RGB, resolution=10, split="list",
-            split_list=str(LIST), output=str(samples), progress=Progress(),
+            split_list=str(LIST), margin=MARGIN, output=str(samples), progress=Progress(),
         )  # fmt: skip
     return samples
 
@@ -155,7 +154,8 @@ def further(folder: Path, name: str) -> Path:
     if name == "C" and not samples.exists():
         importsamples(
             images=str(PATCHES), masks=str(PATCHES), bands=RGB, resolution=10, split="list",
-            split_list=str(LIST), train_parts=["C"], output=str(samples), progress=Progress(),
+            split_list=str(LIST), train_parts=["C"], margin=MARGIN, output=str(samples),
+            progress=Progress(),
         )  # fmt: skip
     elif not samples.exists():
         images = DATA / "bijie" / "images"
@@ -181,11 +181,10 @@ def judged(model: Path, test: bool) -> dict[str, Any]:
         for label, part in parts.items():
             images = list(patches(part))
             told[label] = worth(_mapped(plain, images, None, work), images, card.threshold)
-            if label != "C":
-                name = f"{label}, put together"
-                told[name] = worth(_put_together(plain, images, work), images, card.threshold)
+            name = f"{label}, put together"
+            told[name] = worth(_put_together(model, images, work), images, card.threshold)
         images = list(patches("C"))
-        told["C, fitted"] = worth(_mapped(model, images, 0, work), images, card.threshold)
+        told["C, side by side"] = worth(_mapped(model, images, 0, work), images, card.threshold)
         for label, scene in EMILIA_SCENES.items():
             told[f"Emilia, {label}"] = _emilia(model, EMILIA / scene, work, card.threshold)
     return told
@@ -208,12 +207,14 @@ def _without_light(card: ModelCard) -> ModelCard:
 
 def _put_together(model: Path, images: Sequence[Image], folder: Path) -> list[NDArray[np.float32]]:
     """Return the maps of patches that are put together to the scene that they were cut from."""
-    with (PATCHES / "layout.csv").open(encoding="utf-8", newline="") as file:
-        at = {
-            line["file"]: (int(line["row"]), int(line["column"])) for line in csv.DictReader(file)
-        }
+    pieces = {Path(file).stem: piece for file, piece in read_pieces(LIST).items()}
+    levelled = [
+        image._replace(values=(image.values + ROUNDED) * np.float32(pieces[image.name][3]))
+        for image in images
+    ]
+    places = [pieces[image.name][1:3] for image in images]
     with tempfile.TemporaryDirectory(dir=folder) as work:
-        return map_mosaic(model, images, [at[image.name] for image in images], 10.0, Path(work))
+        return map_mosaic(model, levelled, places, 10.0, Path(work))
 
 
 def _mapped(

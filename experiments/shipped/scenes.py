@@ -80,7 +80,7 @@ def map_mosaic(
 
     Args:
         model: its file.
-        images: of one shape, with bands red, green and blue of 8 bits.
+        images: of one shape, with bands red, green and blue, above 0.
         places: row and column of each, counted in images; where none lies is nodata.
         resolution: metres a pixel.
         folder: an empty one for rasters.
@@ -88,13 +88,13 @@ def map_mosaic(
     height, width = images[0].truth.shape
     corners = np.array(places) - np.min(places, 0)
     rows, cols = (corners.max(0) + 1) * (height, width)
-    values = np.zeros((3, rows, cols), np.uint8)
+    values = np.zeros((3, rows, cols), np.float32)
     windows = [
         np.s_[row * height : (row + 1) * height, col * width : (col + 1) * width]
         for row, col in corners
     ]
     for image, window in zip(images, windows, strict=True):
-        values[:, *window] = np.maximum(image.values, 1)
+        values[:, *window] = image.values
     path, output = folder / "mosaic.tif", folder / "probability.tif"
     _write(path, values, from_origin(500000, NORTH, resolution, resolution), 0)
     predict(stack=str(path), model=str(model), probability=str(output), progress=Progress())
@@ -146,13 +146,18 @@ def lay(images: Sequence[NDArray[np.float32]], gap: int) -> tuple[NDArray[np.uin
     return raster, corners
 
 
-def _write(path: Path, values: NDArray[np.uint8], transform: Affine, nodata: int | None) -> None:
+def _write(
+    path: Path,
+    values: NDArray[np.uint8] | NDArray[np.float32],
+    transform: Affine,
+    nodata: int | None,
+) -> None:
     profile = {
         "driver": "GTiff",
         "count": len(values),
         "height": values.shape[1],
         "width": values.shape[2],
-        "dtype": "uint8",
+        "dtype": values.dtype,
         "nodata": nodata,
         "crs": "EPSG:32648",
         "transform": transform,

@@ -30,7 +30,7 @@ def scene(tmp_path):
 @pytest.fixture
 def listed(tmp_path, scene):
     """The scene cut to pieces, some of them half as bright, and the list that tells."""
-    lines = [("file", "split", "row", "column", "gain")]
+    lines = [["file", "split", "row", "column", "gain"]]
     for row, column in np.ndindex(ROWS, COLUMNS):
         if (row, column) == HOLE:
             continue
@@ -41,7 +41,7 @@ def listed(tmp_path, scene):
             path.parent.mkdir(exist_ok=True)
             Image.fromarray(pixels[window].astype(np.uint8)).save(path)
         part = "validation" if (row, column) == VALIDATION else "train"
-        lines.append((f"image_{row}_{column}", part, row, column, gain))
+        lines.append([f"image_{row}_{column}", part, *map(str, (row, column, gain))])
     return write(tmp_path / "list.csv", lines)
 
 
