@@ -24,11 +24,12 @@ from landslide_mapper.models.known_models import digest_of
 from landslide_mapper.models.model_file import load_card
 
 from .figures import Counts, Image, constant_way, corners, count, figures, images_of, mean_of, table
-from .lists import RECIPES, read_list
-from .scenes import LAYOUTS, map_images
+from .lists import RECIPES, read_list, read_pieces
+from .scenes import LAYOUTS, Corner, map_images, map_mosaic
 
 LOOKED_AT = RECIPES / "looked_at.csv"
 CONSTANT = "constant mask"
+PIECES = "the scene that they are pieces of"
 
 
 def measure(model: Path, folder: Path, split: str = "test", tta: bool = False) -> dict[str, Any]:
@@ -50,6 +51,8 @@ def measure(model: Path, folder: Path, split: str = "test", tta: bool = False) -
             return [count(one, mask, sure) for one, (sure, mask) in zip(part, maps, strict=True)]
 
     ways = {way: figures(mapped(images, gap), mapped(cropped, gap)) for way, gap in LAYOUTS.items()}
+    if places := places_of(samples, split):
+        ways[PIECES] = _as_pieces(model, images, places, samples.resolution or 1.0)
     constant = constant_way(samples)
     whole, cut = ([count(one, constant(one.values)) for one in part] for part in (images, cropped))
     ways[CONSTANT] = figures(whole, cut)
@@ -61,6 +64,28 @@ def measure(model: Path, folder: Path, split: str = "test", tta: bool = False) -
         "images without": len(images) - len(cropped),
         "ways": ways,
     }
+
+
+def _as_pieces(
+    model: Path, images: Sequence[Image], places: Sequence[Corner], resolution: float
+) -> dict[str, tuple[float, float]]:
+    """Return the figures of images that are mapped as the scene that they are pieces of."""
+    with tempfile.TemporaryDirectory() as work:
+        maps = map_mosaic(model, images, places, resolution, Path(work))
+    mapped = [one._replace(values=sure[None]) for one, sure in zip(images, maps, strict=True)]
+    threshold = load_card(model).threshold
+    whole, cut = (
+        [count(one, one.values[0] >= threshold, one.values[0]) for one in part]
+        for part in (mapped, corners(mapped))
+    )
+    return figures(whole, cut)
+
+
+def places_of(samples: SampleSet, split: str) -> list[Corner]:
+    """Return row and column of each image of a split in its scene, if their list says so."""
+    path = RECIPES / samples.split.removeprefix("list ")
+    pieces = read_pieces(path) if path.is_file() else {}
+    return [pieces[sample.source][1:3] for sample in samples.of_split(split) if pieces]
 
 
 def part_of(samples: SampleSet, split: str = "test") -> str:

@@ -40,7 +40,7 @@ def map_images(
 
     Args:
         model: its file.
-        images: what is mapped, with bands red, green and blue of 8 bits.
+        images: what is mapped, with bands red, green and blue.
         gap: one of `LAYOUTS`.
         resolution: metres a pixel.
         folder: an empty one for rasters.
@@ -102,7 +102,9 @@ def map_mosaic(
     return [mapped[window] for window in windows]
 
 
-def lay(images: Sequence[NDArray[np.float32]], gap: int) -> tuple[NDArray[np.uint8], list[Corner]]:
+def lay(
+    images: Sequence[NDArray[np.float32]], gap: int
+) -> tuple[NDArray[np.float32], list[Corner]]:
     """Lay images on shelves, the highest first, as a bookcase that is about square.
 
     Args:
@@ -126,13 +128,13 @@ def lay(images: Sequence[NDArray[np.float32]], gap: int) -> tuple[NDArray[np.uin
         shelves[-1].append(number)
         used += shapes[number][1] + gap
     height = sum(shapes[shelf[0]][0] + gap for shelf in shelves) - gap
-    raster = np.zeros((images[0].shape[0], height, width), np.uint8)
+    raster = np.zeros((images[0].shape[0], height, width), np.float32)
     corners: list[Corner] = [(0, 0)] * len(images)
     row = 0
     for shelf in shelves:
         high, col = shapes[shelf[0]][0], 0
         for number in shelf:
-            values = images[number].astype(np.uint8)
+            values = images[number]
             corners[number] = (row, col)
             if gap:
                 values = np.maximum(values, 1)
@@ -146,24 +148,21 @@ def lay(images: Sequence[NDArray[np.float32]], gap: int) -> tuple[NDArray[np.uin
     return raster, corners
 
 
-def _write(
-    path: Path,
-    values: NDArray[np.uint8] | NDArray[np.float32],
-    transform: Affine,
-    nodata: int | None,
-) -> None:
+def _write(path: Path, values: NDArray[np.float32], transform: Affine, nodata: int | None) -> None:
+    small = values.astype(np.uint8)
+    stored = small if (small == values).all() else values
     profile = {
         "driver": "GTiff",
         "count": len(values),
         "height": values.shape[1],
         "width": values.shape[2],
-        "dtype": values.dtype,
+        "dtype": stored.dtype,
         "nodata": nodata,
         "crs": "EPSG:32648",
         "transform": transform,
     }
     with rasterio.open(path, "w", tiled=True, **profile) as dataset:
-        dataset.write(values)
+        dataset.write(stored)
         dataset.descriptions = ("red", "green", "blue")
 
 

@@ -16,7 +16,15 @@ from landslide_mapper.models.registry import build
 from experiments.shipped import rethreshold
 from experiments.shipped.data import RGB, coarsened
 from experiments.shipped.figures import Image, corners, count, figures, images_of, mean_of, table
-from experiments.shipped.measure import CONSTANT, keep, look, measure, part_of
+from experiments.shipped.measure import (
+    CONSTANT,
+    PIECES,
+    keep,
+    look,
+    measure,
+    part_of,
+    places_of,
+)
 from experiments.shipped.scenes import GAP, LAYOUTS, lay, map_images, map_mosaic
 
 
@@ -210,6 +218,21 @@ def test_each_way_to_map_stands_beside_the_constant_mask(small, tested):
     assert constant["share with false area"] == (1, 0)
     assert 0 < result["ways"]["single images"]["ECE"][0] < 1
     assert [image.name for image in images_of(SampleSet.read(tested), "train")] == ["ls_0"]
+
+
+def test_images_that_are_pieces_of_a_scene_are_mapped_as_that_too(
+    small, tested, tmp_path, monkeypatch
+):
+    lines = ["file,split,scene,row,column,gain", "ls_1.jpg,test,A,7,1,1", "nls_0.jpg,test,A,7,2,1"]
+    (tmp_path / "bijie.csv").write_text("\n".join(lines), encoding="utf-8")
+    monkeypatch.setattr("experiments.shipped.measure.RECIPES", tmp_path)
+    assert places_of(SampleSet.read(tested), "test") == [(7, 1), (7, 2)]
+    ways = measure(small[0], tested)["ways"]
+    assert list(ways) == [*LAYOUTS, PIECES, CONSTANT]
+    touching = ways["one scene, edge to edge"]
+    for name in ("IoU", "ECE", "share with false area"):  # these two lie side by side in either
+        assert ways[PIECES][name] == pytest.approx(touching[name], abs=0.02, nan_ok=True)
+    assert 0 < ways[PIECES]["IoU on corners"][0] <= 1
 
 
 def test_of_folds_the_mean_is_told_and_errors_of_different_images_add_up_by_squares():
