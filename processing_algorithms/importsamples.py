@@ -103,6 +103,10 @@ class ImportSamples(EngineAlgorithm):
             "columns scene, row and column where it lies, counted in images.",
         )
         yield (
+            advanced(later(asked(choices.ImportSamples.GAINS))),
+            "Whether to multiply each image's values by the gain that the list has for it, if any.",
+        )
+        yield (
             advanced(later(asked(choices.ImportSamples.MARGIN))),
             "Of images that are pieces of a scene, those for training get so many pixels of their "
             "neighbours for training around them, so that tiles are cut anywhere in the scene, not "

@@ -42,6 +42,7 @@ class TileImport:
         split: "random" by image, by spatial "blocks" of georeferenced tiles, or given, by a "list"
             or by "folders".
         split_list: the list, if any.
+        gains: whether values are multiplied by what the list says.
         margin: pixels of its neighbours that each train tile gets around itself, where the list
             says in which row and column of a scene each lies.
         parts: which parts of the list, or folders, are for which split.
@@ -54,6 +55,7 @@ class TileImport:
     instances: bool
     split: str
     split_list: ImageList | None
+    gains: bool
     margin: int
     parts: Parts
     fractions: Sequence[float]
@@ -150,7 +152,8 @@ class TileImport:
     def _gains(self, entries: Sequence[Entry | None]) -> list[float | None]:
         """Return what the values of each tile are multiplied by; None where all of them stay."""
         gains = [entry.gain if entry else 1.0 for entry in entries]
-        return [None if set(gains) == {1.0} else gain for gain in gains]
+        stay = not self.gains or set(gains) == {1.0}
+        return [None if stay else gain for gain in gains]
 
     def _around(
         self, tiles: Sequence[Tile], split: NDArray[np.int64], entries: Sequence[Entry | None]

@@ -30,6 +30,7 @@ def importsamples(
     instances: Annotated[bool, ImportSamples.INSTANCES] = ImportSamples.INSTANCES.default,
     split: Annotated[str, ImportSamples.SPLIT] = ImportSamples.SPLIT.default,
     split_list: str = "",
+    gains: Annotated[bool, ImportSamples.GAINS] = ImportSamples.GAINS.default,
     margin: Annotated[int, ImportSamples.MARGIN] = ImportSamples.MARGIN.default,
     train_parts: Annotated[
         Sequence[str], ImportSamples.TRAIN_PARTS
@@ -72,6 +73,7 @@ def importsamples(
             data set gives it, by a "list" or by "folders" called train, validation and test.
         split_list: CSV file of images and parts; see `ImageList`. Further columns may say what each
             image's values are multiplied by, and in which row and column of a scene it lies.
+        gains: whether to multiply, if the list says by what.
         margin: pixels of its neighbours that each image for training gets around itself, so that
             tiles are cut anywhere in a scene; of neighbours for training alone. 0 for none.
         train_parts: parts of the list, or folders, for training, such as 2, 3 and 4 of five folds;
@@ -132,6 +134,7 @@ def importsamples(
             instances=instances,
             split=split,
             split_list=ImageList.read(split_list) if split_list else None,
+            gains=gains,
             margin=margin,
             parts=Parts(named),
             fractions=fractions,

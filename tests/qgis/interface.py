@@ -105,6 +105,7 @@ INTERFACE = {
         "INSTANCES": "boolean",
         "SPLIT": "enum",
         "SPLIT_LIST": "file",
+        "GAINS": "boolean",
         "MARGIN": "number",
         "TRAIN_PARTS": "string",
         "VALIDATION_PARTS": "string",

@@ -52,6 +52,7 @@ class ImportSamples:
     )
     INSTANCES = Flag("Mask values number the landslides")
     SPLIT = Choice("Split", {**_RANDOM, **_BLOCKS, **_GIVEN}, "random")
+    GAINS = Flag("Multiply by the list's gains", default=True)
     MARGIN = Whole("Margin of neighbouring tiles", low=0, unit="pixels")
     TRAIN_PARTS = Texts("Parts for training")
     VALIDATION_PARTS = Texts("Parts for validation")

@@ -172,6 +172,14 @@ def test_a_list_may_undo_a_stretch_that_each_image_was_given(tiles, tmp_path):
     assert written.mean == pytest.approx([np.mean(brightest)] * 3)
 
 
+def test_gains_may_be_left_alone(tiles, tmp_path):
+    rows = [(f"image_{number}", part, 2) for number, part in enumerate(PARTS)]
+    table = write_list(tmp_path / "list.csv", [("name", "split", "gain"), *rows])
+    _, written, _ = run(tiles, tmp_path, split="list", split_list=table, gains=False)
+    values, _, _ = written.load(written.samples[0])
+    assert set(np.unique(values)) == {0, 255}
+
+
 def test_an_image_that_a_list_gives_no_gain_keeps_its_values(tmp_path):
     rows = [("file", "split", "factor"), ("x.png", "train", "0.5"), ("y.png", "test", "")]
     table = write_list(tmp_path / "list.csv", rows)
