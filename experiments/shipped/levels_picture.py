@@ -43,8 +43,10 @@ def main() -> int:
 def _seen(values: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return an image for the eye, (rows, columns, 3), of (3, rows, columns)."""
     low, high = np.percentile(values, (1, 99))
-    shown = np.clip((values - low) / (high - low), 0, 1) ** 0.7
-    return (255 * shown).astype(np.uint8).transpose(1, 2, 0)
+    shown: NDArray[np.uint8] = (255 * np.clip((values - low) / (high - low), 0, 1) ** 0.7).astype(
+        np.uint8
+    )
+    return shown.transpose(1, 2, 0)
 
 
 if __name__ == "__main__":
