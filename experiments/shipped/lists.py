@@ -113,15 +113,12 @@ def read_list(path: Path) -> dict[str, str]:
 def read_pieces(path: Path) -> dict[str, tuple[str, int, int, float]]:
     """Return area, row, column and gain of each file of a list; nothing of one that has none."""
     with path.open(encoding="utf-8", newline="") as file:
-        if "gain" not in file.readline():
-            return {}
-        file.seek(0)
-        return {
-            line["file"]: (
-                line["scene"], int(line["row"]), int(line["column"]), float(line["gain"])
-            )
-            for line in csv.DictReader(file)
-        }  # fmt: skip
+        lines = list(csv.DictReader(file))
+    return {
+        line["file"]: (line["scene"], int(line["row"]), int(line["column"]), float(line["gain"]))
+        for line in lines
+        if "gain" in line
+    }
 
 
 def read_pairs() -> list[list[str]]:

@@ -79,7 +79,7 @@ class ImageList:
             image, part, gain, scene, *cell = (_text(row, number) for number in at)
             if not image or len(row) <= max(at[:2]):
                 continue
-            name = plain(image)
+            name = _plain(image)
             entry = Entry(part.lower(), _gain(gain, name, path), _cell(scene, cell, name, path))
             before = result.setdefault(name, entry)
             if before.part != entry.part:
@@ -123,12 +123,6 @@ class ImageList:
 def list_name(path: str) -> str:
     """Return how manifests call the split by a list."""
     return f"list {Path(path).name}"
-
-
-def plain(name: str) -> str:
-    """Return a name as a list and a folder have in common."""
-    path = PurePosixPath(name.replace("\\", "/"))
-    return str(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path)
 
 
 def _columns(head: Sequence[str], path: str) -> list[int]:
@@ -183,5 +177,11 @@ def _cell(scene: str, cell: Sequence[str], name: str, path: str) -> Cell | None:
 
 def _tails(image: str) -> list[str]:
     """Return a path without ending and what it ends with, the longest first."""
-    parts = PurePosixPath(plain(image)).parts
+    parts = PurePosixPath(_plain(image)).parts
     return ["/".join(parts[first:]) for first in range(len(parts))]
+
+
+def _plain(name: str) -> str:
+    """Return a name as a list and a folder have in common."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    return str(path.with_suffix("") if path.suffix.lower() in SUFFIXES else path)

@@ -81,7 +81,8 @@ class TileImport:
             counts = [int((holds[split == index] == flag).sum()) for index in range(len(SPLITS))]
             require_splits(counts, self.fractions, flag)
         entries = self._entries(tiles)
-        gains, around = self._gains(entries), self._around(tiles, split, entries)
+        gains = self._gains(entries)
+        around = self._around(tiles, split, entries, gains)
         for number in progress.part(0.3, 1).track(range(len(tiles)), len(tiles)):
             index, tile = split[number], tiles[number]
             if index == DROPPED:
@@ -156,12 +157,15 @@ class TileImport:
         return [None if stay else gain for gain in gains]
 
     def _around(
-        self, tiles: Sequence[Tile], split: NDArray[np.int64], entries: Sequence[Entry | None]
+        self,
+        tiles: Sequence[Tile],
+        split: NDArray[np.int64],
+        entries: Sequence[Entry | None],
+        gains: Sequence[float | None],
     ) -> Around | None:
         """Return what is around the train tiles, each other alone; None where it is not wanted."""
         if not self.margin:
             return None
-        gains = self._gains(entries)
         cells = [
             entry.cell if entry and index == TRAIN else None
             for entry, index in zip(entries, split, strict=True)

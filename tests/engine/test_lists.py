@@ -9,6 +9,7 @@ import pytest
 from landslide_mapper.landslide_plugin.samples.masks import read_mask
 from landslide_mapper.models.known_models import WEIGHTS
 
+from experiments.shipped.data import read_patch
 from experiments.shipped.lists import (
     FOLDS,
     OVERLAPS,
@@ -94,7 +95,7 @@ def test_bijie_labels_one_landslide_an_image_so_that_neighbours_contradict_each_
     assert contradicted > 10_000
 
 
-def test_landslide4sense_is_split_by_rows_of_one_area_and_another_area(data_dir, tmp_path):
+def test_landslide4sense_is_split_by_rows_of_one_area_and_another_area(data_dir):
     """1065 + 157 train patches become train and validation; area C goes nowhere by itself."""
     made = landslide4sense_rows(data_dir / "landslide4sense_rgb" / "layout.csv")
     assert made == list(read("landslide4sense.csv").items())
@@ -109,8 +110,8 @@ def test_landslide4senses_patches_are_levelled_as_the_list_says(data_dir):
     assert [piece[3] for piece in made] == pytest.approx([piece[3] for piece in pieces], rel=0.01)
 
 
-def test_levelled_patches_have_the_scale_of_those_that_are_published(data_dir):
-    """The published ones differ by one factor from the levelled, but where seams don't reach."""
+def test_a_patch_of_8_bits_is_what_is_published_by_its_own_highest_value(data_dir):
+    """And levelled all have one scale, but where seams don't reach."""
     pieces = read_pieces(LISTS / "landslide4sense.csv")
     folder = data_dir / "landslide4sense_14band"
     with (folder / "patches.csv").open(encoding="utf-8", newline="") as file:
@@ -119,11 +120,15 @@ def test_levelled_patches_have_the_scale_of_those_that_are_published(data_dir):
     for line in lines:
         (path,) = folder.glob(f"images/*_{line['l4s_number']}.h5")
         with h5py.File(path) as file:
-            highest = file["img"][..., 1:4].max()
+            published = file["img"][..., 1:4][..., ::-1].transpose(2, 0, 1)
+        highest = published.max()
+        folder_of_part = data_dir / "landslide4sense_rgb" / line["rgb_part"]
+        off = np.abs(read_patch(folder_of_part, line["rgb_file"])[0] - 255 * published // highest)
+        assert off.max() <= 1 and (off == 0).mean() > 0.99
         piece = pieces[f"{line['rgb_part']}/images/{line['rgb_file']}.webp"]
         scales.append(piece[3] / highest)
-    off = np.abs(np.log(scales / np.median(scales)))
-    assert len(off) > 15 and np.median(off) < 0.03
+    spread = np.abs(np.log(scales / np.median(scales)))
+    assert len(spread) > 15 and np.median(spread) < 0.03
 
 
 @pytest.mark.parametrize("name", ["bijie.csv", "landslide4sense.csv"])
