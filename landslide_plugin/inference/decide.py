@@ -6,6 +6,7 @@ Nothing here depends on how busy the machine is, or on which part of a scene lie
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 
 import numpy as np
 import torch
@@ -18,7 +19,7 @@ from ..raster import Grid, Source
 from ..raster.declared import Scaling
 from ..raster.scene_date import scene_date
 from .fit import fit_units, open_stack
-from .light import in_light, in_other_units, lattice_pixels, lattice_step, light_of
+from .light import Lattice, in_light, in_other_units, lattice_step, light_of
 from .members import open_members
 from .plan import MemberPlan, Plan, versions_of
 from .predictor import Predictor
@@ -168,7 +169,9 @@ def _fit(
     with stack.open() as source:
         content = content_of(source, [band for band in joint.bands if band in source.bands])
     searching, lighting = progress.parts(2)
-    with open_stack(stack, joint, searching, fill) as source:
+    lit = {tuple(member.card.bands) for member in members if member.card.scene}
+    lattice = Lattice(list(dict.fromkeys(chain(*lit))), step)
+    with open_stack(stack, joint, searching, fill, lattice.see if lit else None) as source:
         declared = dict(source.scaling)
         cards = [fit_units(member.card, source, progress) for member in members]
         scaling = {
@@ -176,14 +179,13 @@ def _fit(
             for band, now in source.scaling.items()
             if now != declared[band]
         }
-        lit = {tuple(card.bands) for card in cards if card.scene}
         return _Fitted(
             stack=Stack.of(source),
             content=content,
             grid=source.grid,
             scaling=scaling,
             cards=cards,
-            pixels={bands: lattice_pixels(source, bands, step, lighting) for bands in lit},
+            pixels={bands: lattice.pixels(source, bands, lighting) for bands in lit},
             date=scene_date(source),
         )
 

@@ -22,7 +22,7 @@ from ..raster.reflectance import (
     sampled,
     warn_of_unknown,
 )
-from ..raster.undeclared import mark_fill
+from ..raster.undeclared import Seen, mark_fill
 from .light import fit_to_scene
 from .sizes import LIKE_THE_MODELS, resolution_ratio
 from .stack import Stack
@@ -36,7 +36,11 @@ _BYTE = 255
 
 @contextmanager
 def open_stack(
-    stack: Stack, card: ModelCard, progress: Progress, fill: str = "keep"
+    stack: Stack,
+    card: ModelCard,
+    progress: Progress,
+    fill: str = "keep",
+    seen: Seen | None = None,
 ) -> Iterator[Source]:
     """Open the stack, and refuse it where it does not fit the model: bands, grid, units of height.
 
@@ -45,6 +49,7 @@ def open_stack(
         card: the model's.
         progress: where to warn; told how much is searched for fill.
         fill: see `mark_fill`.
+        seen: likewise.
 
     Raises:
         InputError: no raster that can be read, or its heights are not in metres.
@@ -59,7 +64,8 @@ def open_stack(
             require_north_up(source.grid.transform, stack.path)
             require_metres(source)
             check_resolution(source.grid, card, progress)
-        mark_fill([source], fill, progress, bands=[b for b in source.bands if b in card.bands])
+        bands = [band for band in source.bands if band in card.bands]
+        mark_fill([source], fill, progress, bands=bands, seen=seen)
         yield source
 
 

@@ -7,12 +7,14 @@ or a file: a tile of forest must not look like one of bare rock.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import itemgetter
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from ...models.model_card import ModelCard
 from ..contract.errors import InputError
@@ -26,6 +28,9 @@ LOOKED_AT = 1_000_000
 UNIT = 20.0
 """Between high values of a scene and of a part of it there is no larger factor, as a rule."""
 _MEGABYTES = 64.0
+
+Read = tuple[NDArray[np.float32], NDArray[np.bool_]]
+"""Values and their validity, the first axis that of the bands."""
 
 
 @dataclass(frozen=True)
@@ -42,47 +47,86 @@ def lattice_step(grids: Iterable[Grid]) -> int:
     return max(1, round(math.sqrt(pixels / LOOKED_AT)))
 
 
-def lattice_pixels(
-    source: Source, bands: Sequence[str], step: int, progress: Progress
-) -> NDArray[np.float32]:
-    """Return the pixels of a raster that lie on a lattice and are valid in all bands, (bands, n).
+class Lattice:
+    """The pixels of a raster on a lattice of the map, which its light is taken from.
 
-    The lattice is one of the map, not of the raster: of a scene that is cut along its pixels, the
-    parts have the same ones as the whole.
+    It is one of the map, not of the raster: of a scene that is cut along its pixels, the parts have
+    the same ones as the whole.
 
     Args:
-        source: the raster.
-        bands: names of the bands.
+        bands: names of all bands whose pixels may be wanted.
         step: pixels from one to the next, on both axes.
-        progress: told of each block.
-
-    Raises:
-        InputError: the file is damaged.
     """
-    return np.concatenate(list(_blocks(source, bands, step, progress)), axis=1)
 
+    def __init__(self, bands: Sequence[str], step: int) -> None:
+        self._bands = list(bands)
+        self._step = step
+        self._kept: list[tuple[Window, NDArray[np.float32], NDArray[np.bool_]]] = []
 
-def _blocks(
-    source: Source, bands: Sequence[str], step: int, progress: Progress
-) -> Iterator[NDArray[np.float32]]:
-    transform = source.grid.transform
-    left, top = (
-        math.floor(round(corner / side, 3))
-        for corner, side in ((transform.c, transform.a), (transform.f, transform.e))
-    )
-    for window in source.grid.windows(_MEGABYTES, 2 * len(bands)):
-        rows = slice(-(top + int(window.row_off)) % step, None, step)
-        cols = slice(-(left + int(window.col_off)) % step, None, step)
-        values, valid = source.read_some(window, bands, itemgetter(np.s_[:, rows, cols]))
-        yield values[:, valid.all(axis=0)]
-        progress.update((window.row_off + window.height) / source.grid.height)
+    def see(
+        self,
+        source: Source,
+        window: Window,
+        values: NDArray[np.float32],
+        valid: NDArray[np.bool_],
+        indexes: Sequence[int],
+    ) -> None:
+        """Take the pixels of a block that was read anyway; see `undeclared.Seen`.
+
+        Of one raster, and of all of it.
+        """
+        wanted = [source.index_of(band) for band in self._bands]
+        if set(wanted) <= set(indexes):
+            places, choose = [indexes.index(one) for one in wanted], self._of(source, window)
+            self._kept.append((window, choose(values)[places], choose(valid)[places]))
+
+    def pixels(
+        self, source: Source, bands: Sequence[str], progress: Progress
+    ) -> NDArray[np.float32]:
+        """Return the pixels that are valid in all of some bands, (bands, n), in no certain order.
+
+        Args:
+            source: the raster; it is read where its pixels were not taken before.
+            bands: names of the bands.
+            progress: told of each block.
+
+        Raises:
+            InputError: the file is damaged.
+        """
+        blocks = self._seen(source, bands) if self._kept else self._read(source, bands, progress)
+        # Copied block by block: what is read there is a view of the whole block.
+        pixels = [values[:, valid.all(axis=0)] for values, valid in blocks]
+        progress.update(1)
+        return np.concatenate(pixels, axis=1)
+
+    def _seen(self, source: Source, bands: Sequence[str]) -> Iterator[Read]:
+        places = [self._bands.index(band) for band in bands]
+        for window, values, valid in self._kept:
+            choose = self._of(source, window)
+            yield source.understood(values[places], valid[places], window, bands, choose)
+
+    def _read(self, source: Source, bands: Sequence[str], progress: Progress) -> Iterator[Read]:
+        for window in source.grid.windows(_MEGABYTES, 2 * len(bands)):
+            yield source.read_some(window, bands, self._of(source, window))
+            progress.update((window.row_off + window.height) / source.grid.height)
+
+    def _of(self, source: Source, window: Window) -> Callable[[NDArray[Any]], NDArray[Any]]:
+        """Return what takes the lattice's pixels out of a window's, (bands, rows, columns)."""
+        transform = source.grid.transform
+        left, top = (
+            math.floor(round(corner / side, 3))
+            for corner, side in ((transform.c, transform.a), (transform.f, transform.e))
+        )
+        rows = slice(-(top + int(window.row_off)) % self._step, None, self._step)
+        cols = slice(-(left + int(window.col_off)) % self._step, None, self._step)
+        return itemgetter(np.s_[:, rows, cols])
 
 
 def light_of(pixels: Sequence[NDArray[np.float32]], card: ModelCard, progress: Progress) -> Light:
     """Return the light of a scene.
 
     Args:
-        pixels: of each file of the scene, (bands, n); see `lattice_pixels`.
+        pixels: of each file of the scene, (bands, n); see `Lattice`.
         card: the model's.
         progress: told of it.
 
@@ -147,7 +191,7 @@ def fit_to_scene(card: ModelCard, sources: Sequence[Source], progress: Progress)
         return card
     step = lattice_step(source.grid for source in sources)
     pixels = [
-        lattice_pixels(source, card.bands, step, part)
+        Lattice(card.bands, step).pixels(source, card.bands, part)
         for source, part in zip(sources, progress.parts(len(sources)), strict=True)
     ]
     return in_light(card, light_of(pixels, card, progress))

@@ -23,6 +23,9 @@ THEMATIC = {"LAYER_TYPE": "thematic"}
 LEVELS = "levels"
 """The unit of a band that holds numbers of levels, such as those of a distance."""
 
+_CLASS = "class_"
+"""What the tags of a band begin with that name its classes; the value follows."""
+
 _FEWEST_GREYS = 16
 """A grey ramp of fewer steps is a colour table of classes."""
 
@@ -47,6 +50,17 @@ class Kind:
 def is_direction(name: str) -> bool:
     """Whether a band's name says that it holds directions, such as aspect_2 or "Aspect (deg)"."""
     return not DIRECTIONS.isdisjoint(re.split(r"[\W_\d]+", name.lower()))
+
+
+def named_classes(tags: Mapping[str, str]) -> dict[int, str]:
+    """Return the names that a band's metadata items give its classes."""
+    return {int(key[len(_CLASS) :]): tags[key] for key in sorted(tags) if _is_class(key)}
+
+
+def tags_of_kind(tags: Mapping[str, str]) -> dict[str, str]:
+    """Return the metadata items of a band that tell of its classes."""
+    others = ("ordinal", "CLASS_OF", "CLASS_NAME")
+    return {key: value for key, value in tags.items() if _is_class(key) or key in others}
 
 
 def kinds_of(dataset: DatasetReader) -> dict[int, Kind]:
@@ -163,3 +177,7 @@ def _table_names(table: ElementTree.Element) -> dict[int, str]:
         if cells[name] and code.is_integer():
             names[int(code)] = cells[name]
     return names
+
+
+def _is_class(key: str) -> bool:
+    return key.startswith(_CLASS) and key[len(_CLASS) :].lstrip("-").isdigit()

@@ -17,17 +17,14 @@ from rasterio.windows import Window
 from ..contract.errors import GridError, InputError
 from .declared import Scaling, band_numbers, file_of, scaling_of
 from .grid import Grid, require_grids_overlap, require_north_up, require_on_earth
-from .kinds import LEVELS, THEMATIC, Kind, is_direction, kinds_of
+from .kinds import LEVELS, THEMATIC, Kind, is_direction, kinds_of, named_classes, tags_of_kind
 from .mosaic import open_image
 from .validity import UNDECLARED_FILL, valid_by_nodata
-from .virtual import damaged_part, reopen
+from .virtual import damaged_part, document_of, reopen
 from .warped import Warp
 
 if TYPE_CHECKING:
     from .fill import Fill
-
-_CLASS = "class_"
-"""What the tags of a band begin with that name its classes; the value follows."""
 
 
 class Source:
@@ -109,6 +106,16 @@ class Source:
             require_on_earth(Grid.of(dataset), f"The {what} {name}")
         return cls(dataset, name, band_numbers(dataset), zero_is_data=zero_is_data)
 
+    def again(self) -> "Source":
+        """Open this raster once more, for a thread that reads beside others, as it is stored.
+
+        Raises:
+            InputError: it is gone or damaged by now.
+        """
+        document = document_of(self.dataset)
+        dataset = reopen(document) if document else open_image(self.path)
+        return Source(dataset, self.path, self._numbers, self._zero_is_data)
+
     def on(self, grid: Grid, resampling: str = "bilinear") -> "Source":
         """Return this raster as it looks on another grid, resampled as it is read.
 
@@ -189,10 +196,28 @@ class Source:
         self, inside: Window, bands: Sequence[str], choose: Callable[[NDArray[Any]], NDArray[Any]]
     ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
         """Return values and validity of what is chosen of (bands, rows, columns)."""
-        indexes = self._indexes(bands)
-        read, mask = self.read_stored(inside, indexes, choose)
+        stored = self.read_stored(inside, self._indexes(bands), choose)
+        return self.understood(*stored, inside, bands, choose)
+
+    def understood(
+        self,
+        read: NDArray[np.float32],
+        mask: NDArray[np.bool_],
+        inside: Window,
+        bands: Sequence[str],
+        choose: Callable[[NDArray[Any]], NDArray[Any]],
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return what `read_some` makes of what `read_stored` gave, in the same arrays.
+
+        Args:
+            read: values as they are stored.
+            mask: their validity.
+            inside: pixels of the raster.
+            bands: names of the bands.
+            choose: what they were chosen by.
+        """
         if self.fill:
-            mask &= ~self.fill.of(read, indexes, inside, choose)
+            mask &= ~self.fill.of(read, self._indexes(bands), inside, choose)
         for values, band in zip(read, bands, strict=True):
             scaling = self.scaling[band]
             if (scaling.scale, scaling.offset) != (1, 0):
@@ -266,10 +291,7 @@ class Source:
 
     def class_names(self, band: str) -> dict[int, str]:
         """Return the names that the project's own tags give a categorical band's classes."""
-        tags = self.dataset.tags(self.index_of(band))
-        return {
-            int(key[len(_CLASS) :]): value for key, value in sorted(tags.items()) if _is_class(key)
-        }
+        return named_classes(self.dataset.tags(self.index_of(band)))
 
     def all_class_names(self, band: str) -> dict[int, str]:
         """Return the names of a band's classes by its own tags, else by GDAL's or Esri's tables."""
@@ -302,12 +324,7 @@ class Source:
 
     def kind_tags(self, band: str) -> dict[str, str]:
         """Return the metadata items by which a copy of a band of classes is known as such."""
-        tags = self.dataset.tags(self.index_of(band))
-        declared = {
-            key: value
-            for key, value in tags.items()
-            if _is_class(key) or key in ("ordinal", "CLASS_OF", "CLASS_NAME")
-        }
+        declared = tags_of_kind(self.dataset.tags(self.index_of(band)))
         return declared or (THEMATIC if self.is_classes(band) else {})
 
     @cached_property
@@ -378,7 +395,3 @@ class _View(Source):
             read = partial(self._source.read, bands=[bands[index] for index in indices])
             values[indices], valid[indices] = self._warp.read(read, window, len(indices), method)
         return values, valid
-
-
-def _is_class(key: str) -> bool:
-    return key.startswith(_CLASS) and key[len(_CLASS) :].lstrip("-").isdigit()

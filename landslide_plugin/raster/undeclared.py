@@ -2,10 +2,10 @@
 
 import math
 import re
+import threading
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from contextlib import closing
-from functools import partial
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,16 @@ from rasterio.windows import Window
 from ..contract.choices.shared import FILL
 from ..core.ahead import read_ahead
 from ..core.progress import Progress
+from ..core.system import cores
 from .bands import SENSORS, layer_names
 from .fill import Fill
-from .fill_search import Search, Sought, collar_values
+from .fill_search import Floats, Mask, Search, Sought, collar_values
 from .grid import Grid
 from .source import Source
+
+Seen = Callable[[Source, Window, Floats, Mask, Sequence[int]], None]
+"""Gets each block of a raster that is looked at, as `Source.read_stored` gives it: the raster, the
+block's window, values, validity, and GDAL's numbers of the bands."""
 
 IMAGE, ELEVATION = "image", "elevation"
 """What a raster may be known to be."""
@@ -39,6 +44,8 @@ MASKED = 255.0
 
 _LOSSY = ("JPEG", "WEBP", "JP2OpenJPEG", Compression.jpeg, Compression.webp)
 _MEGABYTES = 64
+_MOST_THREADS = 4
+"""That read side by side; what they have read waits in memory."""
 _MARGIN = 8
 """Pixels around what is read, for resampling, and as many in a hundred."""
 
@@ -57,6 +64,7 @@ def mark_fill(
     metre: float = 1.0,
     sensor: str = "auto",
     within: Grid | None = None,
+    seen: Seen | None = None,
 ) -> None:
     """Have the undeclared fill of rasters count as nodata from now on, and say so in a sentence.
 
@@ -69,6 +77,8 @@ def mark_fill(
         metre: units of elevation in a metre: 1, or 3.28 for feet.
         sensor: whose names the bands bear.
         within: the grid that it is to be read on, beyond which nothing matters; all when None.
+        seen: gets what is read, top to bottom, before it is known what of it is fill; nothing where
+            nothing has to be read.
 
     Raises:
         InputError: the file is damaged.
@@ -77,7 +87,14 @@ def mark_fill(
         return
     for source, part in zip(sources, progress.parts(len(sources)), strict=True):
         source.fill = find_fill(
-            source, part, kind=kind, bands=bands, metre=metre, sensor=sensor, within=within
+            source,
+            part,
+            kind=kind,
+            bands=bands,
+            metre=metre,
+            sensor=sensor,
+            within=within,
+            seen=seen,
         )
     told = [f"{source.fill.describe()} of {source.path}" for source in sources if source.fill]
     if told:
@@ -161,6 +178,7 @@ def find_fill(
     metre: float = 1.0,
     sensor: str = "auto",
     within: Grid | None = None,
+    seen: Seen | None = None,
 ) -> Fill:
     """Return the undeclared fill of a raster; the arguments are those of `mark_fill`."""
     sought = _sought(source, source.bands if bands is None else bands, kind, metre, sensor)
@@ -170,17 +188,41 @@ def find_fill(
         return Fill()
     rows = source.grid.rows_within(_MEGABYTES, 3 * len(indexes))
     search = Search(sought, part, rows)
-    bottom, looked_at = int(part.row_off + part.height), 0
-    blocks = (
+    bottom = int(part.row_off + part.height)
+    blocks = [
         Window(part.col_off, top, part.width, min(rows, bottom - top))
         for top in range(int(part.row_off), bottom, rows)
-    )
-    with closing(read_ahead(partial(source.read_stored, indexes=indexes), blocks)) as read:
-        for values, valid in read:
+    ]
+    with closing(_stored(source, indexes, blocks)) as read:
+        for block, (values, valid) in zip(blocks, read, strict=True):
             search.add(values, valid, indexes)
-            looked_at += values.shape[1]
-            progress.update(looked_at / part.height)
+            if seen is not None:
+                seen(source, block, values, valid, indexes)
+            progress.update((block.row_off + block.height - part.row_off) / part.height)
     return search.finish()
+
+
+def _stored(
+    source: Source, indexes: Sequence[int], blocks: Sequence[Window]
+) -> Generator[tuple[Floats, Mask], None, None]:
+    """Yield what blocks hold as it is stored, read ahead by threads; each opens the raster itself.
+
+    GDAL reads a raster that is open in one thread only, and the files of a VRT in that one alone.
+    """
+    pixels = blocks[0].width * blocks[0].height
+    room = _MOST_THREADS * _MEGABYTES * 1e6 / (12 * len(indexes) * pixels)
+    threads = max(1, min(int(room), _MOST_THREADS, cores(), len(blocks)))
+    thread = threading.local()
+    with ExitStack() as opened:
+
+        def read(block: Window) -> tuple[Floats, Mask]:
+            if not hasattr(thread, "source"):
+                thread.source = opened.enter_context(source.again()) if threads > 1 else source
+            stored: tuple[Floats, Mask] = thread.source.read_stored(block, indexes)
+            return stored
+
+        with closing(read_ahead(read, blocks, threads)) as ahead:
+            yield from ahead
 
 
 def _part(source: Grid, grid: Grid | None) -> Window | None:

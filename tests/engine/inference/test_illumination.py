@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 from landslide_mapper.landslide_plugin.contract.errors import InputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
-from landslide_mapper.landslide_plugin.inference.light import fit_to_scene
-from landslide_mapper.landslide_plugin.raster import Source
+from landslide_mapper.landslide_plugin.inference.light import Lattice, fit_to_scene
+from landslide_mapper.landslide_plugin.raster import Grid, Source
+from landslide_mapper.landslide_plugin.raster.declared import Scaling
+from landslide_mapper.landslide_plugin.raster.undeclared import mark_fill
 from landslide_mapper.models.model_card import ModelCard
 
 CARD = ModelCard(
@@ -50,6 +52,37 @@ def test_nodata_has_no_say(make_raster):
     with Source.open(make_raster("a.tif", image, bands=CARD.bands, nodata=-9999)) as source:
         card = fit_to_scene(CARD, [source], Progress())
     assert min(card.mean) > 0
+
+
+@pytest.mark.parametrize("step", [1, 3, 100])
+@pytest.mark.parametrize("height", [7, 60])
+def test_pixels_are_taken_while_fill_is_searched_for_as_they_are_read_after(
+    make_raster, monkeypatch, step, height
+):
+    """Also where they turn out to be fill, and are scaled."""
+    image = np.random.default_rng(1).integers(5, 250, (3, 60, 70)).astype(np.uint16)
+    image[:, :, :8], image[:, 20:30, 30] = 0, 65535
+    path = make_raster("a.tif", image, bands=["blue", *CARD.bands], nodata=65535)
+    monkeypatch.setattr(Grid, "rows_within", lambda *_: height)
+    with Source.open(path) as source:
+        lattice = Lattice(CARD.bands, step)
+        mark_fill([source], "auto", Progress(), seen=lattice.see)
+        source.scaling["green"] = Scaling(0.5, 3)
+        after = Lattice(CARD.bands, step).pixels(source, ["green"], Progress())
+        monkeypatch.delattr(Source, "read_some")
+        taken = lattice.pixels(source, ["green"], Progress())
+    assert source.fill and np.array_equal(np.sort(taken), np.sort(after))
+    if step == 1:
+        assert taken.shape[1] == 62 * 60 - 10 and taken.min() >= 5.5
+
+
+def test_bands_that_need_no_search_are_read(make_raster):
+    image = np.random.default_rng(1).integers(5, 250, (2, 60, 70)).astype(np.uint8)
+    with Source.open(make_raster("a.tif", image, bands=["aspect", "slope"])) as source:
+        lattice = Lattice(["slope"], 1)
+        mark_fill([source], "auto", Progress(), seen=lattice.see)
+        taken = lattice.pixels(source, ["slope"], Progress())
+    assert np.array_equal(np.sort(taken), np.sort(image[1].reshape(1, -1)))
 
 
 def test_models_of_absolute_values_are_left_alone(make_raster):
