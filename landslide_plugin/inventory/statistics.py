@@ -95,6 +95,8 @@ class Statistics:
 def _direction(
     sine: NDArray[np.float64], cosine: NDArray[np.float64], pixels: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """Return the mean direction in 0..360; NaN where the directions cancel out (Fisher 1993)."""
+    """Return the mean direction from 0 up to 360; NaN where they cancel out (Fisher 1993)."""
     length = np.hypot(sine, cosine) / pixels
-    return np.where(length > 1e-6, np.degrees(np.arctan2(sine, cosine)) % 360, np.nan)
+    degrees = np.degrees(np.arctan2(sine, cosine)) % 360
+    degrees[degrees == 360] = 0  # of the least below 0, as float64 rounds
+    return np.where(length > 1e-6, degrees, np.nan)

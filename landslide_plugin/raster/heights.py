@@ -36,6 +36,12 @@ def metres_of_heights(dem: Source, z_unit: str, progress: Progress) -> float:
     """
     if len(dem.bands) > 1:
         progress.warning(f"The DEM has {len(dem.bands)} bands: the first one is taken.")
+    if dem.is_classes(dem.bands[0]):
+        progress.warning(
+            f"The first band of {dem.path} holds classes or colours, as its colour table or names "
+            "say, and their numbers are taken as heights: give the DEM itself, if it is a picture "
+            "of one."
+        )
     if _counts_down(dem.dataset.crs):
         progress.warning(
             f"The vertical CRS of {dem.path} counts down, as for depths, and its values are taken "

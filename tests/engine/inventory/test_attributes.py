@@ -115,6 +115,13 @@ def test_the_mean_of_directions_is_circular():
     assert np.isnan(mean[2])
 
 
+def test_a_mean_direction_a_hair_west_of_north_is_0():
+    statistics = Statistics(circular=True)
+    degrees = np.array([[350, 10, 360]], "float32")
+    statistics.add(np.ones((1, 3), int), degrees, np.ones((1, 3), bool))
+    assert 0 <= statistics.result(np.array([0]), 1)["mean"][0] < 1e-6
+
+
 BARE = np.array([shapely.box(500000, 4999900, 500060, 5000000)], object)
 """60 m wide and 100 m from south to north, on the central meridian."""
 

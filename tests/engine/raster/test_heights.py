@@ -231,3 +231,16 @@ def test_a_grid_lies_in_the_horizontal_part_of_its_crs(dem):
         assert source.grid.crs == CRS.from_epsg(32617)
     heights = CRS.from_epsg(4979)
     assert Grid(heights, from_origin(0, 1, 1, 1), 1, 1).pixel_metres()[0][0] > 1e5
+
+
+@pytest.mark.parametrize("grey", [True, False])
+def test_a_picture_of_a_dem_is_warned_of(make_raster, tmp_path, grey):
+    """Its numbers are those of colours; a ramp of greys says nothing else than the numbers do."""
+    values = np.tile(np.arange(20, dtype=np.uint8), (20, 1))
+    path = make_raster("picture.tif", values)
+    with rasterio.open(path, "r+") as dataset:
+        dataset.write_colormap(1, {i: (i, i if grey else 255 - i, i) for i in range(256)})
+    warned = derived(path, tmp_path)[3]
+    assert [text.split(" holds ")[1][:18] for text in warned] == (
+        [] if grey else ["classes or colours"]
+    )
