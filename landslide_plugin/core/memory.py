@@ -11,6 +11,15 @@ from .progress import Progress
 WORTH_TELLING = 1e8
 """Bytes from which on somebody may want to know."""
 
+_GROUPS = Path("/proc/self/cgroup")
+"""The groups of processes (cgroups) that Linux counts this one in: a container's, a queue's."""
+_LIMITS = Path("/sys/fs/cgroup")
+_FILES = {
+    "": ("memory.max", "memory.current", "inactive_file"),
+    "memory": ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+}
+"""Of version 2 and 1, by the folder: a group's limit and use, and what of it is files, given up."""
+
 
 def require_memory(needed: float, work: str, advice: str, progress: Progress) -> None:
     """Say how much memory work will need, unless it is little; refuse what can't fit.
@@ -33,12 +42,16 @@ def require_memory(needed: float, work: str, advice: str, progress: Progress) ->
 
 
 def available_memory() -> float:
-    """Return the bytes that are free for use.
+    """Return the bytes that are free for use, in a container or a job of a queue those it may use.
 
     Where the system tells the installed memory alone (macOS), that; infinity where neither.
     """
     if sys.platform == "win32":
         return _free_on_windows()
+    return min(_free_on_machine(), _free_in_groups())
+
+
+def _free_on_machine() -> float:
     try:
         for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
@@ -49,6 +62,35 @@ def available_memory() -> float:
         return float(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
     except (OSError, ValueError):
         return float("inf")
+
+
+def _free_in_groups() -> float:
+    """Return the bytes that the groups of this process leave it; infinity without limits."""
+    try:
+        lines = _GROUPS.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return float("inf")
+    free = float("inf")
+    for _, controllers, path in (line.split(":", 2) for line in lines):
+        folder = "memory" if "memory" in controllers.split(",") else controllers
+        if folder in _FILES:
+            group = _LIMITS / folder / path.lstrip("/")
+            # In a container the path is the host's, and the container's own group the root here.
+            for one in (group, *group.parents):
+                if one.is_relative_to(_LIMITS / folder):
+                    free = min(free, _free_in(one, *_FILES[folder]))
+    return free
+
+
+def _free_in(group: Path, limit: str, used: str, given_up: str) -> float:
+    """Return the bytes that one group leaves; infinity where it has no limit."""
+    try:
+        most, now = (int((group / name).read_text(encoding="utf-8")) for name in (limit, used))
+        told = (group / "memory.stat").read_text(encoding="utf-8").splitlines()
+    except (OSError, ValueError):  # not there, or "max"
+        return float("inf")
+    files = sum(int(line.split()[1]) for line in told if line.split()[0] == given_up)
+    return float(max(most - now + files, 0))
 
 
 class _MemoryStatus(ctypes.Structure):
