@@ -46,12 +46,12 @@ def available_memory() -> float:
 
     Where the system tells the installed memory alone (macOS), that; infinity where neither.
     """
-    if sys.platform == "win32":
-        return _free_on_windows()
     return min(_free_on_machine(), _free_in_groups())
 
 
 def _free_on_machine() -> float:
+    if sys.platform == "win32":
+        return _free_on_windows()
     try:
         for line in Path("/proc/meminfo").read_text(encoding="utf-8").splitlines():
             if line.startswith("MemAvailable:"):
