@@ -171,7 +171,9 @@ def instance_polygons(
     for mask, value in zip(masks, scores, strict=True):
         if value < score:
             continue
-        whole = resampled(torch.from_numpy(mask)[None, None], len(item.all_valid), ())[0, 0].numpy()
+        whole = resampled(torch.from_numpy(mask)[None, None], item.values.shape[-1], ())[
+            0, 0
+        ].numpy()
         inside = (whole[:rows, :cols] >= MASK_THRESHOLD) & item.valid
         if inside.any():
             polygons.append(_largest_part(inside, window))

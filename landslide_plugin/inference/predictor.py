@@ -71,18 +71,17 @@ class Predictor:
         other._side = side
         return other
 
-    def __call__(self, images: Tensor, valid: Tensor) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         """Return the probabilities.
 
         Args:
             images: float32, (windows, bands, rows, columns), scaled as `card` says.
-            valid: bool, (windows, rows, columns): where the images are valid.
 
         Returns:
             float32, (windows, channels, rows, columns).
         """
         mean, squares, count = torch.zeros(()), torch.zeros(()), 0
-        for answer in self._answers(images, valid):
+        for answer in self._answers(images):
             count += 1
             apart = answer - mean if count > 1 else answer
             mean = mean + apart / count if count > 1 else answer
@@ -97,16 +96,15 @@ class Predictor:
             values = interpolate(values, images.shape[-2:], mode="bilinear")
         return values
 
-    def _answers(self, images: Tensor, valid: Tensor) -> Iterator[Tensor]:
+    def _answers(self, images: Tensor) -> Iterator[Tensor]:
         """Yield probabilities of all classes, each with the same say."""
         for member, scaling in zip(self.members, self._inputs, strict=True):
-            inputs = scaling(images, valid)
+            inputs = scaling(images)
             inputs = resampled(inputs, self._side, member.card.bands)
             if not self._turns:
                 yield member.runtime.run(inputs)
                 continue
-            valid_there = interpolate(valid[:, None].float(), inputs.shape[-2:]) > 0
-            answers = _turned(member, inputs, valid_there)
+            answers = _turned(member, inputs)
             if len(self.members) == 1:
                 yield from answers
             else:
@@ -158,23 +156,21 @@ class _Scaling:
         self._shift = ((mean - torch.tensor(card.mean)) / deviation)[:, None, None]
         self._same = bool((self._factor == 1).all() and (self._shift == 0).all())
 
-    def __call__(self, images: Tensor, valid: Tensor) -> Tensor:
+    def __call__(self, images: Tensor) -> Tensor:
         device = images.device
         if self._indices is not None:
             images = images[:, self._indices.to(device)]
         if self._same:
             return images
-        scaled = images * self._factor.to(device) + self._shift.to(device)
-        return scaled * valid[:, None]
+        return images * self._factor.to(device) + self._shift.to(device)
 
 
-def _turned(member: Member, images: Tensor, valid: Tensor) -> Iterator[Tensor]:
+def _turned(member: Member, images: Tensor) -> Iterator[Tensor]:
     """Yield the answers to the turned and mirrored images, turned back.
 
     Args:
         member: the model with its card.
         images: (windows, bands, rows, columns), scaled as the card says.
-        valid: bool, (windows, 1, rows, columns).
     """
     card = member.card
     directions = directions_turned(card.bands, card.turns_directions)
@@ -188,7 +184,7 @@ def _turned(member: Member, images: Tensor, valid: Tensor) -> Iterator[Tensor]:
         if directions:
             values = images * std + mean
             turn_directions(values.transpose(0, 1), directions, 90 * quarters, mirrored)
-            view = (values - mean) / std * valid
+            view = (values - mean) / std
         view = (view.flip(3) if mirrored else view).rot90(quarters, (2, 3))
         answer = member.runtime.run(view.contiguous(memory_format=torch.channels_last))
         answer = answer.rot90(-quarters, (2, 3))

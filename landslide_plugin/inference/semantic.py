@@ -132,17 +132,16 @@ def compute_units(
 
 @dataclass(frozen=True)
 class _Batch:
-    """Windows, their images, (N, bands, size, size), and these' validity, (N, size, size)."""
+    """Windows and their images, (N, bands, size, size)."""
 
     inputs: list[Input]
     images: Tensor
-    all_valid: Tensor
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, part: slice) -> "_Batch":
-        return _Batch(self.inputs[part], self.images[part], self.all_valid[part])
+        return _Batch(self.inputs[part], self.images[part])
 
 
 class _Batches:
@@ -162,13 +161,9 @@ class _Batches:
         first = inputs[0]
         shape = (len(inputs), *first.values.shape)
         images = torch.empty(shape, pin_memory=pin, memory_format=torch.channels_last)
-        all_valid = torch.empty(
-            len(inputs), *first.all_valid.shape, dtype=torch.bool, pin_memory=pin
-        )
         for index, item in enumerate(inputs):
             images[index] = torch.from_numpy(item.values)
-            all_valid[index] = torch.from_numpy(item.all_valid)
-        return done, _Batch(inputs, images, all_valid)
+        return done, _Batch(inputs, images)
 
     def __call__(self, batch: _Batch | None) -> Iterator[tuple[Input, Tensor]]:
         """Yield each window with its values, on the device."""
@@ -182,10 +177,7 @@ class _Batches:
     def _run(self, batch: _Batch) -> Tensor | None:
         """Return the values; None, and take half as many from now on, if they don't fit."""
         try:
-            moved = (
-                part.to(self._device, non_blocking=True) for part in (batch.images, batch.all_valid)
-            )
-            return self._predictor(*moved)
+            return self._predictor(batch.images.to(self._device, non_blocking=True))
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise

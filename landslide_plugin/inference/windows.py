@@ -14,6 +14,7 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
+from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from ...models.model_card import ModelCard
@@ -114,16 +115,14 @@ class Input:
 
     Attributes:
         tile: the window.
-        values: float32, (bands, size, size), z-scored, 0 where invalid, mirrored beyond the
-            raster's border.
+        values: float32, (bands, size, size), z-scored, those of the nearest valid pixel where
+            invalid, mirrored beyond the raster's border.
         valid: bool, (rows, columns) of the window: valid in all bands and within the area.
-        all_valid: bool, (size, size): valid in all bands, mirrored as the values are.
     """
 
     tile: Tile
     values: NDArray[np.float32]
     valid: NDArray[np.bool_]
-    all_valid: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -275,8 +274,8 @@ class Reader:
                 mask = areas[index]
                 kept = valid[:, cols] if mask is None else valid[:, cols] & mask
                 if kept.any():
-                    padded = self._padded(values[:, :, cols]), self._padded(valid[:, cols])
-                    inputs.append(Input(tiles[index], padded[0], kept, padded[1]))
+                    gone_on = _gone_on(values[:, :, cols], valid[:, cols])
+                    inputs.append(Input(tiles[index], self._padded(gone_on), kept))
         return Chunk(inputs=inputs, done=done, total=total, count=count, last=last)
 
     def _scaled(self, window: Window) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -299,6 +298,23 @@ class Reader:
             return values
         widths = ((0, 0),) * (values.ndim - 2) + ((0, rows), (0, cols))
         return np.pad(values, widths, mode="reflect")
+
+
+def _gone_on(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Have ground go on where nothing is known: each pixel gets what the nearest valid one has.
+
+    The edge of a hole looks like nothing that a network knows, be it trained with edges of the mean
+    value: `docs/experiments.md`.
+
+    Args:
+        values: (bands, rows, columns).
+        valid: (rows, columns), with a valid pixel.
+    """
+    if valid.all():
+        return values
+    rows, cols = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
+    filled: NDArray[np.float32] = values[:, rows, cols]
+    return filled
 
 
 def warn_of_no_pixel(path: str, bands: Iterable[str], in_area: bool, progress: Progress) -> None:

@@ -34,7 +34,7 @@ class Runtime(Protocol):
         """Return the probabilities of the classes, float32, (N, K, h, w), on the device.
 
         Args:
-            images: float32, (N, C, h, w), z-scored, 0 where invalid.
+            images: float32, (N, C, h, w), z-scored.
         """
 
 

@@ -15,7 +15,6 @@ CARD = ModelCard(
     bands=["a", "b"], mean=[0.0, 0.0], std=[1.0, 1.0], resolution=10.0, tile_size=32,
     classes=["background", "landslide"],
 )  # fmt: skip
-KNOWN = torch.ones(1, 8, 8, dtype=torch.bool)
 
 
 class Says:
@@ -46,14 +45,14 @@ def images(side=8):
 
 
 def test_mean_and_standard_deviation_of_models():
-    values = Predictor(members(0.2, 0.6, 0.7), uncertainty=True)(images(), KNOWN)
+    values = Predictor(members(0.2, 0.6, 0.7), uncertainty=True)(images())
     assert values.shape == (1, 2, 8, 8)
     np.testing.assert_allclose(values[0, 0], 0.5, atol=1e-6)
     np.testing.assert_allclose(values[0, 1], np.std([0.2, 0.6, 0.7]), atol=1e-6)
 
 
 def test_models_that_agree_have_no_deviation():
-    values = Predictor(members(0.9, 0.9), uncertainty=True)(images(), KNOWN)
+    values = Predictor(members(0.9, 0.9), uncertainty=True)(images())
     np.testing.assert_allclose(values[0, 1], 0, atol=1e-7)
 
 
@@ -65,39 +64,34 @@ def leaning(image):
 def test_turns_are_the_eight_of_the_square_and_are_turned_back():
     square = images()[0, 0].numpy()
     neighbours = [np.roll(square, shift, axis) for axis in (0, 1) for shift in (1, -1)]
-    mean, deviation = Predictor(members(leaning), turns=True, uncertainty=True)(images(), KNOWN)[0]
+    mean, deviation = Predictor(members(leaning), turns=True, uncertainty=True)(images())[0]
     np.testing.assert_allclose(mean, np.mean(neighbours, 0), atol=1e-6)
     np.testing.assert_allclose(deviation, np.std(neighbours, 0), atol=1e-6)
 
 
 def test_with_turns_a_turned_image_gives_the_turned_answer():
     ask = Predictor(members(leaning), turns=True)
-    turned = ask(images().rot90(1, (2, 3)).flip(3), KNOWN)
-    np.testing.assert_allclose(turned, ask(images(), KNOWN).rot90(1, (2, 3)).flip(3), atol=1e-6)
+    turned = ask(images().rot90(1, (2, 3)).flip(3))
+    np.testing.assert_allclose(turned, ask(images()).rot90(1, (2, 3)).flip(3), atol=1e-6)
 
 
 def test_a_network_that_turns_the_image_itself_is_asked_mirrored_alone():
     runtime = Says(leaning)
     card = replace(CARD, architecture="compact_unet", arguments={"turned": True})
-    Predictor([Member(runtime, card)], turns=True)(images(), KNOWN)
+    Predictor([Member(runtime, card)], turns=True)(images())
     upright, mirrored = runtime.seen
     torch.testing.assert_close(upright, images())
     torch.testing.assert_close(mirrored, images().flip(3))
 
 
 def seen_when_turned(bands, raw, training):
-    """Return which values, unscaled, a model of these bands sees of ground that is all alike.
-
-    One pixel of it is invalid; that it is seen as 0 is checked.
-    """
+    """Return which values, unscaled, a model of these bands sees of ground that is all alike."""
     count = len(bands)
     mean, std = [2.0] * count, [5.0] * count
     card = replace(CARD, bands=bands, mean=mean, std=std, training=training)
-    runtime, known = Says(0.5), KNOWN.clone()
-    known[0, 1, 2] = False
-    scaled = (torch.tensor(raw)[None, :, None, None] - 2) / 5 * known[:, None]
-    Predictor([Member(runtime, card)], turns=True)(scaled, known)
-    assert all((view == 0).all(1).sum() == 1 for view in runtime.seen)
+    runtime = Says(0.5)
+    scaled = (torch.tensor(raw)[None, :, None, None] - 2) / 5 * torch.ones(1, 1, 8, 8)
+    Predictor([Member(runtime, card)], turns=True)(scaled)
     return [tuple(round(float(z) * 5 + 2) for z in view[0, :, 4, 4]) for view in runtime.seen]
 
 
@@ -126,7 +120,7 @@ def test_a_model_of_one_component_that_turned_sees_no_quarter_turn():
 
 
 def test_of_several_models_the_deviation_is_between_them_not_between_turns():
-    values = Predictor(members(leaning, leaning), turns=True, uncertainty=True)(images(), KNOWN)
+    values = Predictor(members(leaning, leaning), turns=True, uncertainty=True)(images())
     np.testing.assert_allclose(values[0, 1], 0, atol=1e-6)
 
 
@@ -136,19 +130,17 @@ def test_each_model_gets_its_bands_scaled_as_it_wants():
     ask = Predictor([Member(first, CARD), Member(second, other)])
     assert (ask.card.bands, ask.card.name) == (["a", "b", "c"], "one + two")
     raw = 10 * torch.rand(1, 3, 8, 8)
-    known = KNOWN.clone()
-    known[0, 2, 3] = False
     mean, std = torch.tensor(ask.card.mean), torch.tensor(ask.card.std)
-    ask((raw - mean[:, None, None]) / std[:, None, None] * known[:, None], known)
-    wanted = torch.stack([(raw[0, 2] - 5) / 2, (raw[0, 0] - 1) / 4]) * known
-    np.testing.assert_allclose(first.seen[0], raw[:, :2] * known[:, None], atol=1e-6)
+    ask((raw - mean[:, None, None]) / std[:, None, None])
+    wanted = torch.stack([(raw[0, 2] - 5) / 2, (raw[0, 0] - 1) / 4])
+    np.testing.assert_allclose(first.seen[0], raw[:, :2], atol=1e-6)
     np.testing.assert_allclose(second.seen[0][0], wanted, atol=1e-6)
 
 
 def test_windows_of_other_pixels_are_resampled_and_the_answer_back():
     runtime = Says(lambda image: image)
     smooth = torch.linspace(0, 1, 64).expand(1, 2, 64, 64).contiguous()
-    values = Predictor([Member(runtime, CARD)]).resampled(32)(smooth, KNOWN)
+    values = Predictor([Member(runtime, CARD)]).resampled(32)(smooth)
     assert runtime.seen[0].shape == (1, 2, 32, 32) and values.shape == (1, 1, 64, 64)
     np.testing.assert_allclose(values[0, 0], smooth[0, 0], atol=0.02)
 
@@ -158,7 +150,7 @@ def test_directions_are_not_blended_where_windows_are_resampled():
     runtime, card = Says(lambda image: image * 0), replace(CARD, bands=["slope", "aspect_2"])
     north = torch.tensor([359.0, 1.0]).repeat(32).expand(1, 2, 64, 64).contiguous()
     for side in (32, 48, 100):
-        Predictor([Member(runtime, card)]).resampled(side)(north, KNOWN)
+        Predictor([Member(runtime, card)]).resampled(side)(north)
         slope, aspect = runtime.seen[-1][0]
         assert slope.unique().numel() > 2 or slope.unique().tolist() == [180]
         assert set(aspect.unique().tolist()) <= {1, 359}
@@ -167,7 +159,7 @@ def test_directions_are_not_blended_where_windows_are_resampled():
 def test_more_classes_than_two_have_a_channel_each():
     card = replace(CARD, classes=["background", "slide", "flow"])
     ask = Predictor([Member(Says(0.3, 3), card), Member(Says(0.5, 3), card)], uncertainty=True)
-    values = ask(images(), KNOWN)
+    values = ask(images())
     assert ask.channels == 3
     np.testing.assert_allclose(values[0, :, 0, 0], [0.4, 0, 0.1], atol=1e-6)
 

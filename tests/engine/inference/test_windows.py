@@ -110,8 +110,9 @@ def test_missing_bands_are_named_together_with_those_found(make_raster):
     assert "lacks nir, swir1" in str(caught.value) and "red, slope" in str(caught.value)
 
 
-def test_pixel_invalid_in_one_needed_band_is_invalid_and_zero_in_all(make_raster):
+def test_pixel_invalid_in_one_needed_band_is_invalid_and_like_its_neighbours_in_all(make_raster):
     values = np.ones((3, 20, 20), "float32")
+    values[1, 3, 4] = 7
     values[0, 3, 4] = -9999
     values[2, 5, 6] = -9999  # not needed
     path = make_raster("s.tif", values, bands=["a", "b", "c"], nodata=-9999)
@@ -119,8 +120,23 @@ def test_pixel_invalid_in_one_needed_band_is_invalid_and_zero_in_all(make_raster
         tiling = Tiling(source.grid.shape, 20, 0)
         item = Reader(source, card(), tiling).read(next(iter(tiling)))
     assert item is not None
-    assert (item.values[:, 3, 4] == 0).all() and not item.valid[3, 4]
+    assert (item.values == 1).all() and not item.valid[3, 4]
     assert item.valid.sum() == 399
+
+
+def test_ground_goes_on_where_nothing_is_known(make_raster):
+    """With the nearest valid pixel, also in what is mirrored beyond the raster's border."""
+    values = np.broadcast_to(np.arange(20, dtype="float32"), (2, 10, 20)).copy()
+    values[:, :, 8:13] = values[:, 4:, 17:] = -9999
+    path = make_raster("s.tif", values, bands=["a", "b"], nodata=-9999)
+    with Source.open(path) as source:
+        tiling = Tiling(source.grid.shape, 20, 0)
+        item = Reader(source, card(), tiling).read(next(iter(tiling)))
+    assert item is not None
+    first = [*range(8), 7, 7, 7, 13, 13, *range(13, 20)]
+    assert item.values[0, 0].tolist() == item.values[1, 18].tolist() == pytest.approx(first)
+    assert item.values[0, 9].tolist() == pytest.approx([*first[:17], 16, 16, 16])
+    assert item.valid.sum() == 10 * 20 - 10 * 5 - 6 * 3
 
 
 def test_windows_without_valid_pixel_are_not_computed(make_raster):
