@@ -168,12 +168,11 @@ def instance_polygons(
     window = item.tile.window
     rows, cols = item.valid.shape
     polygons, kept = [], []
+    side = item.values.shape[-1]
     for mask, value in zip(masks, scores, strict=True):
         if value < score:
             continue
-        whole = resampled(torch.from_numpy(mask)[None, None], item.values.shape[-1], ())[
-            0, 0
-        ].numpy()
+        whole = resampled(torch.from_numpy(mask)[None, None], side, ())[0, 0].numpy()
         inside = (whole[:rows, :cols] >= MASK_THRESHOLD) & item.valid
         if inside.any():
             polygons.append(_largest_part(inside, window))
