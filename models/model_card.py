@@ -236,7 +236,7 @@ class ModelCard:
     def _input(self) -> dict[str, Any]:
         return {
             "name": "stack",
-            "description": "Bands by name; after scaling, invalid pixels are 0.",
+            "description": "Bands by name; invalid pixels get the values of the nearest valid one.",
             "bands": self.bands,
             "input": {
                 "shape": [-1, len(self.bands), self.tile_size, self.tile_size],

@@ -14,7 +14,6 @@ import shapely
 from numpy.typing import NDArray
 from rasterio.features import geometry_mask
 from rasterio.windows import Window
-from scipy import ndimage
 from shapely.geometry.base import BaseGeometry
 
 from ...models.model_card import ModelCard
@@ -23,6 +22,7 @@ from ..core.ahead import read_ahead
 from ..core.memory import give_back
 from ..core.progress import Progress
 from ..raster import Grid, Source
+from ..raster.validity import nearest_valid
 from ..vector.layers import read_vector
 from .fit import require_bands
 from .stack import Stack
@@ -274,7 +274,7 @@ class Reader:
                 mask = areas[index]
                 kept = valid[:, cols] if mask is None else valid[:, cols] & mask
                 if kept.any():
-                    gone_on = _gone_on(values[:, :, cols], valid[:, cols])
+                    gone_on = nearest_valid(values[:, :, cols], valid[:, cols])
                     inputs.append(Input(tiles[index], self._padded(gone_on), kept))
         return Chunk(inputs=inputs, done=done, total=total, count=count, last=last)
 
@@ -298,23 +298,6 @@ class Reader:
             return values
         widths = ((0, 0),) * (values.ndim - 2) + ((0, rows), (0, cols))
         return np.pad(values, widths, mode="reflect")
-
-
-def _gone_on(values: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Have ground go on where nothing is known: each pixel gets what the nearest valid one has.
-
-    The edge of a hole looks like nothing that a network knows, be it trained with edges of the mean
-    value: `docs/experiments.md`.
-
-    Args:
-        values: (bands, rows, columns).
-        valid: (rows, columns), with a valid pixel.
-    """
-    if valid.all():
-        return values
-    rows, cols = ndimage.distance_transform_edt(~valid, return_distances=False, return_indices=True)
-    filled: NDArray[np.float32] = values[:, rows, cols]
-    return filled
 
 
 def warn_of_no_pixel(path: str, bands: Iterable[str], in_area: bool, progress: Progress) -> None:

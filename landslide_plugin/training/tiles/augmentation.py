@@ -153,11 +153,10 @@ class Augmentation:
         return _with(tile, numbers, light)
 
     def hide(self, tile: Patch, rng: np.random.Generator) -> Patch:
-        """Let some tiles end at an edge, as of a scene or of a hole in it, with the mean beyond.
+        """Let some tiles end at an edge, as of a scene or of a hole in it.
 
         What is beyond a straight line is nodata, at most half of the tile; its direction is any, as
-        that of a satellite's track on a map is. In maps windows go on there with the nearest valid
-        pixels, by which networks that have learnt of edges map better too: `docs/experiments.md`.
+        that of a satellite's track on a map is.
         """
         if EDGE not in self.names or rng.random() >= EDGES:
             return tile

@@ -18,6 +18,7 @@ from ...contract.errors import InputError
 from ...core.ahead import read_ahead
 from ...core.memory import available_memory
 from ...core.progress import Progress
+from ...raster.validity import nearest_valid
 from ...samples.sample_set import UNKNOWN, Sample, SampleSet
 from .augmentation import Augmentation
 from .cutting import Patch, Shape, cut
@@ -40,7 +41,8 @@ class Batch:
     """Tiles of one size.
 
     Attributes:
-        images: float32 (N, bands, size, size), z-scored, 0 where invalid.
+        images: float32 (N, bands, size, size), z-scored, those of the nearest valid pixel where
+            invalid, 0 in a tile without any.
         labels: uint16 (N, size, size): 0 background, 1..n one landslide each, or `UNKNOWN`.
     """
 
@@ -299,7 +301,9 @@ class Tiles:
     def _batch(self, tiles: list[Patch]) -> Batch:
         mean = np.asarray(self.mean, np.float32)[:, None, None]
         std = np.asarray(self.std, np.float32)[:, None, None]
-        images = np.stack([(values - mean) / std * valid for values, valid, _ in tiles])
+        images = np.stack(
+            [nearest_valid((values - mean) / std * valid, valid) for values, valid, _ in tiles]
+        )
         return Batch(torch.from_numpy(images), np.stack([labels for _, _, labels in tiles]))
 
 

@@ -10,6 +10,7 @@ from ...contract.choices import TrainWeak
 from ...contract.errors import InputError
 from ...raster.resampling import resampled
 from ...raster.turning import directions_turned, turn_bands, turnings
+from ...raster.validity import nearest_valid
 from ...samples.sample_set import Sample, SampleSet
 from ..tiles.batches import Batch
 
@@ -142,10 +143,10 @@ class Images:
         return Batch(images, np.array(labels, np.uint16)[:, None, None])
 
     def _reduced(self, sample: Sample) -> NDArray[np.float32]:
-        """Return an image, unscaled, invalid pixels at the mean."""
+        """Return an image, unscaled, with the nearest valid pixel's values where invalid."""
         values, valid, _ = self.samples.load(sample, self.bands)
         mean = np.array(self.mean, np.float32)[:, None, None]
-        values = np.where(valid, values, mean)
+        values = nearest_valid(np.where(valid, values, mean), valid)
         step = self.reduction
         if step == 1:
             return values
