@@ -41,12 +41,11 @@ class Weights:
 class Accumulator:
     """Sums the weighted values of overlapping windows, on the device that they are computed on.
 
-    What it holds is a unit's height of the output, however high the raster is.
+    What it holds is a unit's part of the output, however large the raster is.
 
     Args:
         tiling: the windows.
-        units: that are computed, top to bottom.
-        width: columns of the output.
+        units: that are computed, in their order.
         channels: values a pixel.
         device: where the values are.
         finished: gets each unit.
@@ -59,14 +58,12 @@ class Accumulator:
         self,
         tiling: Tiling,
         units: Sequence[Unit],
-        width: int,
         channels: int,
         device: torch.device,
         finished: Finished,
     ) -> None:
         self._tiling = tiling
         self._units = list(units)
-        self._width = width
         self._channels = channels
         self._device = device
         self._finished = finished
@@ -78,12 +75,12 @@ class Accumulator:
     def add(self, item: Input, values: Tensor) -> None:
         """Add a window's values, float32, (channels, size, size); windows come in order."""
         tile, window = item.tile, item.tile.window
-        row = self._rows[tile.row.start]
-        while row >= self._units[0].end:
+        row, col = self._rows[tile.row.start], self._cols[tile.col.start]
+        while not self._units[0].holds(row, col):
             self._hand_over()
         unit = self._units[0]
         height, width = item.valid.shape
-        first, left = int(window.row_off) - unit.top, int(window.col_off)
+        first, left = int(window.row_off) - unit.top, int(window.col_off) - unit.left
         rows, cols = slice(first, first + height), slice(left, left + width)
         values = values[:, :height, :width]
         self._values[:, rows, cols].addcmul_(values, self._weights(tile.row, tile.col))
@@ -91,8 +88,8 @@ class Accumulator:
         reached = min(unit.shared - first, height)
         if row - unit.first < unit.reaching and reached > 0:
             said = values[:, :reached].cpu().numpy()
-            col = self._cols[tile.col.start]
-            self._above[row - unit.first, col, :, first : first + reached, :width] = said
+            window_above = self._above[row - unit.first, col - unit.cols.start]
+            window_above[:, first : first + reached, :width] = said
 
     def finish(self) -> None:
         """Hand over what is left, down to the last unit."""
@@ -103,10 +100,10 @@ class Accumulator:
         """Have room for the next unit."""
         if self._units:
             unit = self._units[0]
-            height = unit.bottom - unit.top
-            above = shapes(unit, self._tiling, self._channels, self._width)[1]
-            self._valid = np.zeros((height, self._width), bool)
-            self._values = torch.zeros(self._channels, height, self._width, device=self._device)
+            height, width = unit.bottom - unit.top, unit.right - unit.left
+            above = shapes(unit, self._tiling, self._channels)[1]
+            self._valid = np.zeros((height, width), bool)
+            self._values = torch.zeros(self._channels, height, width, device=self._device)
             self._above = np.zeros(above, np.float32)
 
     def _hand_over(self) -> None:

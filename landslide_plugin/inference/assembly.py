@@ -11,7 +11,7 @@ from rasterio.windows import Window
 from ..contract.errors import OutputError
 from ..core.progress import Progress
 from .accumulator import Weights
-from .tiling import Tiling
+from .tiling import WIDEST, Tiling
 from .units import Part, Unit
 
 BLOCK_ROWS = 256
@@ -20,7 +20,8 @@ these is compressed and written once."""
 
 Write = Callable[[NDArray[np.float32], NDArray[np.bool_], Window], None]
 """Gets finished rows: values, float32, (channels, rows, columns), validity, bool, (rows, columns),
-and their window; every row once, from top to bottom. The arrays are written anew afterwards."""
+and their window; every row once, from top to bottom, a wide raster's in pieces. The arrays are
+written anew afterwards."""
 
 
 class Kept(Protocol):
@@ -63,50 +64,69 @@ class Assembly:
         self._weights = Weights(device)
         self._block = np.empty((channels, min(BLOCK_ROWS, self._height), width), np.float32)
         self._rows = 0
+        self._abreast: list[Part] = []
+        self._open: list[NDArray[np.float32]] = []
         self.next = 0
 
-    def add(self, unit: Unit, part: Part) -> None:
-        """Add the next unit, top to bottom."""
-        if unit.shared:
-            self._put(self._seam(unit, part))
-        self.next = unit.number + 1
-        below = self._units[self.next].shared if self.next < len(self._units) else 0
-        end = part.values.shape[1] - below
-        self._put(part.values[:, :end])
-        self._open = part.values[:, end:].copy()
+    @property
+    def is_wide(self) -> bool:
+        """Whether units lie abreast."""
+        return len(self._tiling.strips) > 1
 
-    def _seam(self, unit: Unit, part: Part) -> NDArray[np.float32]:
+    def add(self, unit: Unit, part: Part) -> None:
+        """Add the next unit; its rows are finished once those abreast of it are there."""
+        self._abreast.append(part)
+        self.next = unit.number + 1
+        if len(self._abreast) < len(self._tiling.strips):
+            return
+        row, self._abreast = self._abreast, []
+        units = self._units[self.next - len(row) : self.next]
+        if unit.shared:
+            self._put(units, list(map(self._seam, units, row, self._open)))
+        below = self._units[self.next].shared if self.next < len(self._units) else 0
+        end = row[0].values.shape[1] - below
+        self._put(units, [part.values[:, :end] for part in row])
+        self._open = [part.values[:, end:].copy() for part in row]
+
+    def _seam(self, unit: Unit, part: Part, begun: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the sums of the rows that a unit shares with the one above, finished."""
-        sums = torch.from_numpy(self._open).to(self._device)
+        sums = torch.from_numpy(begun).to(self._device)
         rows = self._tiling.rows[unit.first : unit.first + unit.reaching]
-        for row, above in zip(rows, torch.from_numpy(part.above).to(self._device), strict=True):
+        cols = self._tiling.cols[unit.cols.start : unit.cols.stop]
+        for row, above in zip(rows, part.above, strict=True):
             first = row.start - unit.top
             height = min(unit.shared - first, len(row.weights))
-            for col, said in zip(self._tiling.cols, above, strict=True):
-                width = len(col.weights)
-                sums[:, first : first + height, col.start : col.start + width].addcmul_(
-                    said[:, first : first + height, :width], self._weights(row, col, 0, height)
+            for col, each in zip(cols, torch.tensor(above, device=self._device), strict=True):
+                width, left = len(col.weights), col.start - unit.left
+                sums[:, first : first + height, left : left + width].addcmul_(
+                    each[:, first : first + height, :width], self._weights(row, col, 0, height)
                 )
         return sums.cpu().numpy()
 
-    def _put(self, values: NDArray[np.float32]) -> None:
-        """Take finished rows, and hand over the blocks that they fill."""
-        while values.shape[1]:
+    def _put(self, units: Sequence[Unit], strips: Sequence[NDArray[np.float32]]) -> None:
+        """Take finished rows of all strips, and hand over the blocks that they fill."""
+        done, rows = 0, strips[0].shape[1]
+        while done < rows:
             first = self._rows % BLOCK_ROWS
-            count = min(self._block.shape[1] - first, values.shape[1])
-            self._block[:, first : first + count] = values[:, :count]
-            values = values[:, count:]
+            count = min(self._block.shape[1] - first, rows - done)
+            for unit, values in zip(units, strips, strict=True):
+                block = self._block[:, first : first + count, unit.left : unit.right]
+                values = values[:, done : done + count]
+                block[..., : unit.beside] += values[..., : unit.beside]
+                block[..., unit.beside :] = values[..., unit.beside :]
+            done += count
             self._rows += count
             if self._rows % BLOCK_ROWS == 0 or self._rows == self._height:
                 self._hand_over(first + count)
 
     def _hand_over(self, count: int) -> None:
         """Hand over the first rows of the block, which are the raster's last so far."""
-        block = self._block[:, :count]
-        valid = ~np.isnan(block[0])
-        np.clip(block, 0, 1, out=block)  # weights sum to one but for the last digit
-        np.copyto(block, 0, where=~valid)
-        self._write(block, valid, Window(0, self._rows - count, block.shape[2], count))
+        for left in range(0, self._block.shape[2], WIDEST):
+            block = self._block[:, :count, left : left + WIDEST]
+            valid = ~np.isnan(block[0])
+            np.clip(block, 0, 1, out=block)  # weights sum to one but for the last digit
+            np.copyto(block, 0, where=~valid)
+            self._write(block, valid, Window(left, self._rows - count, block.shape[2], count))
 
 
 class Completion:
@@ -138,11 +158,14 @@ class Completion:
             )
 
     def computed(self, unit: Unit, part: Part) -> None:
-        """Keep and add a unit; units come top to bottom."""
+        """Keep and add a unit; units come in their order."""
         if self._kept is not None:
             self._kept.keep(unit, part)
-        self._assembly.add(unit, part)
-        self._add_kept()
+        if self._kept is not None and self._assembly.is_wide:
+            self.noticed(unit)  # not held in memory until those abreast of it are there
+        else:
+            self._assembly.add(unit, part)
+            self._add_kept()
 
     def noticed(self, unit: Unit) -> None:
         """Take note of a unit that somebody else has kept; units come in any order."""

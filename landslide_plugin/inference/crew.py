@@ -154,14 +154,13 @@ class Crew:
         """Return what a worker tells of a unit, or raise what it could not be computed for."""
         from distributed import KilledWorker
 
-        rows = f"rows {unit.top} to {unit.bottom - 1}"
         try:
             told: dict[str, Any] = future.result()
         except CancelledError as error:
             raise _LostError from error
         except KilledWorker as error:
             raise InputError(
-                f"Unit {unit.number} ({rows}) was at work when worker after worker ended, for want "
+                f"Unit {unit} was at work when worker after worker ended, for want "
                 "of memory perhaps: give them more, or choose smaller tiles or batches; finished "
                 "units are kept."
             ) from error

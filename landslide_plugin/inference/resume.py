@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.addresses import is_remote, stamp
 from ..core.system import replace
@@ -38,17 +39,15 @@ class Journal:
             float32: the values, NaN where invalid, and what it says of the rows above.
         tiling: the windows.
         channels: values a pixel.
-        width: columns of the output.
 
     Attributes:
         folder: as given.
     """
 
-    def __init__(self, folder: Path, tiling: Tiling, channels: int, width: int) -> None:
+    def __init__(self, folder: Path, tiling: Tiling, channels: int) -> None:
         self.folder = folder
         self._tiling = tiling
         self._channels = channels
-        self._width = width
 
     def keep(self, unit: Unit, part: Part) -> None:
         """Keep a finished unit: a file that is whole or not there."""
@@ -68,11 +67,17 @@ class Journal:
         return self._path(unit).is_file()
 
     def load(self, unit: Unit) -> Part | None:
-        """Return what is kept of a unit; None where nothing is, or not as it was written."""
-        values, above = shapes(unit, self._tiling, self._channels, self._width)
+        """Return what is kept of a unit; None where nothing is, or not as it was written.
+
+        Units of a wide raster stay on the disk until they are read.
+        """
+        values, above = shapes(unit, self._tiling, self._channels)
         try:
-            content = np.fromfile(self._path(unit), np.uint8)
-        except OSError:
+            if len(self._tiling.strips) > 1:
+                content: NDArray[np.uint8] = np.memmap(self._path(unit), np.uint8, "r")
+            else:
+                content = np.fromfile(self._path(unit), np.uint8)
+        except (OSError, ValueError):  # the latter from an empty file
             return None
         digest, kept = content[:DIGEST_BYTES].tobytes(), content[DIGEST_BYTES:]
         first = math.prod(values)
@@ -88,7 +93,7 @@ class Journal:
 
 @contextmanager
 def journal(
-    output: str | Path, key: dict[str, Any], tiling: Tiling, channels: int, width: int
+    output: str | Path, key: dict[str, Any], tiling: Tiling, channels: int
 ) -> Iterator[Journal]:
     """Yield the journal of an output; it is kept when the run is broken off, and removed else.
 
@@ -97,10 +102,9 @@ def journal(
         key: what the result depends on; a run with another key starts anew.
         tiling: the windows.
         channels: values a pixel.
-        width: columns of the output.
     """
     with kept_folder(output, key, f"*{_ENDING}") as folder:
-        yield Journal(folder, tiling, channels, width)
+        yield Journal(folder, tiling, channels)
 
 
 def identity(source: Source) -> list[Any]:

@@ -89,7 +89,7 @@ def map_scene(
         told = {**(tags or {}), **plan.tags()}
         part, last = progress.part(0, _COMPUTED), progress.part(_COMPUTED, 1)
         with (
-            journal(outputs.probability, key, tiling, channels, source.grid.width) as kept,
+            journal(outputs.probability, key, tiling, channels) as kept,
             open_outputs(outputs, source, scene.predictor.card, plan, told, last) as write,
         ):
             if crew is None:

@@ -71,7 +71,6 @@ def map_probability(
         completion.missing,
         completion.computed,
         tiling=tiling,
-        width=grid.width,
         batch_size=batch_size,
         device=device,
         progress=progress,
@@ -85,12 +84,11 @@ def compute_units(
     finished: Finished,
     *,
     tiling: Tiling,
-    width: int,
     batch_size: int,
     device: torch.device,
     progress: Progress,
 ) -> None:
-    """Run a predictor over the windows of some units, top to bottom.
+    """Run a predictor over the windows of some units, in their order.
 
     Reading ahead, the network, and what comes after it, blending and writing, each have a thread.
 
@@ -100,7 +98,6 @@ def compute_units(
         units: to compute.
         finished: gets each of them, in another thread.
         tiling: all windows of the raster.
-        width: columns of the raster.
         batch_size: windows that go through the network at once.
         device: where the images are brought.
         progress: told of each batch.
@@ -109,12 +106,11 @@ def compute_units(
         InputError: the device's memory is too small for one window.
     """
     run = _Batches(predictor, device, batch_size)
-    accumulator = Accumulator(tiling, units, width, predictor.channels, device, finished)
-    rows = (number for unit in units for number in range(unit.first, unit.end))
+    accumulator = Accumulator(tiling, units, predictor.channels, device, finished)
     warned = False
     with (
         behind(accumulator.add, batch_size) as add,
-        closing(reader.batches(batch_size, rows)) as read,
+        closing(reader.batches(batch_size, units)) as read,
         closing(read_ahead(run.prepare, read)) as batches,
         torch.inference_mode(),
     ):

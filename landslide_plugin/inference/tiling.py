@@ -5,8 +5,9 @@ be divided, and a slab of about one window's height is all that is held of the o
 """
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,9 @@ from ..contract.errors import InputError
 CONTEXT = 64
 """Pixels that neighbouring windows have in common where nothing else is asked for: what a network
 sees too little of near a window's border does not grow with the window."""
+WIDEST = 99_840
+"""Columns of a raster that are computed side by side; a wider one is cut into strips. A multiple of
+the side of a file's tiles."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +56,14 @@ class Tiling:
         overlap: share of the side that neighbours have in common, 0 to 0.9; None takes a quarter
             of the side, and `CONTEXT` pixels at most.
 
+    Attributes:
+        size: as given.
+        shared: pixels that neighbours have in common.
+        rows: their places from top to bottom.
+        cols: from left to right.
+        strips: numbers of the columns of windows of each strip; one holds all, but in a raster that
+            is wider than `WIDEST`.
+
     Raises:
         InputError: the size is below 16.
     """
@@ -63,12 +75,32 @@ class Tiling:
         self.shared = min(size // 4, CONTEXT) if overlap is None else round(size * overlap)
         self.rows = spans(shape[0], size, self.shared)
         self.cols = spans(shape[1], size, self.shared)
+        count = math.ceil(shape[1] / WIDEST)
+        wanted = [len(self.cols) * number // count for number in range(1, count)]
+        self.strips = parts(self.cols, wanted, 1)
 
     def __len__(self) -> int:
         return len(self.rows) * len(self.cols)
 
     def __iter__(self) -> Iterator[Tile]:
         return (Tile(row, col) for row in self.rows for col in self.cols)
+
+
+def parts(along: Sequence[Span], wanted: Iterable[int], least: int) -> list[range]:
+    """Part the windows of an axis so that none reaches farther than into the next part.
+
+    Args:
+        along: the windows.
+        wanted: numbers of windows, rising, at which a part may begin.
+        least: windows a part, but for the last.
+    """
+    ends = [span.start + len(span.weights) for span in along]
+    cuts = [0]
+    for number in wanted:
+        reaches = ends[cuts[-1] - 1] if cuts[-1] else 0
+        if number - cuts[-1] >= least and along[number].start >= reaches:
+            cuts.append(number)
+    return [range(first, end) for first, end in pairwise([*cuts, len(along)])]
 
 
 def spans(length: int, size: int, shared: int) -> list[Span]:

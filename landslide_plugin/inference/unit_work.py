@@ -46,7 +46,7 @@ def compute(folder: str, number: int) -> list[str]:
         with scene.open() as source:
             tiling = plan.tiling(source.grid.shape)
             unit = units_of(tiling, plan.batch_size)[number]
-            journal = Journal(Path(folder), tiling, order.channels, source.grid.width)
+            journal = Journal(Path(folder), tiling, order.channels)
             if journal.load(unit) is None:
                 compute_units(
                     scene.predictor,
@@ -54,7 +54,6 @@ def compute(folder: str, number: int) -> list[str]:
                     [unit],
                     journal.keep,
                     tiling=tiling,
-                    width=source.grid.width,
                     batch_size=plan.batch_size,
                     device=torch.device(plan.device),
                     progress=wanted,

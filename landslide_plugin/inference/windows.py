@@ -27,7 +27,7 @@ from ..vector.layers import read_vector
 from .fit import require_bands
 from .stack import Stack
 from .tiling import Tile, Tiling
-from .units import rows_together
+from .units import Unit, rows_together
 
 P = TypeVar("P", np.float32, np.bool_)
 FAR_FROM_TRAINING = 5.0
@@ -184,18 +184,18 @@ class Reader:
         self.count = 0
 
     def batches(
-        self, batch_size: int, rows: Iterable[int] | None = None
+        self, batch_size: int, units: Iterable[Unit] | None = None
     ) -> Generator[tuple[int, list[Input]], None, None]:
         """Yield how many windows were looked at so far, and the next ones to compute.
 
         Windows are read ahead in threads, so the generator is to be closed before the source.
         Those without a valid pixel are left out; wide empty parts yield empty lists, which show
-        progress and leave room for a cancel. Which windows share a batch does not depend on
-        `rows`, so that a run that goes on computes the same numbers.
+        progress and leave room for a cancel. Which windows of a unit share a batch does not depend
+        on the others, so that a run that goes on computes the same numbers.
 
         Args:
             batch_size: windows a batch, at most.
-            rows: numbers of the rows of windows to read, those of whole units; all when None.
+            units: those to read, in their order; all windows, row by row, when None.
         """
         batch: list[Input] = []
         with ExitStack() as opened:
@@ -203,9 +203,7 @@ class Reader:
                 again = opened.enter_context(self._stack.open())
                 again.scaling = self._scaling
                 self._sources.put(again)
-            tiles = self._chunks(
-                batch_size, range(len(self._tiling.rows)) if rows is None else rows
-            )
+            tiles = self._chunks(batch_size, self._rows(units))
             chunks = read_ahead(self._load, tiles, self._threads, batch_size)
             for chunk in opened.enter_context(closing(chunks)):
                 self._sum += chunk.total
@@ -242,19 +240,28 @@ class Reader:
                 f"{named}; check the units and the order of the bands, the result may be poor."
             )
 
+    def _rows(self, units: Iterable[Unit] | None) -> Iterator[tuple[int, range]]:
+        """Yield rows of windows to read: the row's number, and those of its columns of windows."""
+        if units is None:
+            columns = range(len(self._tiling.cols))
+            yield from ((row, columns) for row in range(len(self._tiling.rows)))
+        else:
+            for unit in units:
+                yield from ((row, unit.cols) for row in range(unit.first, unit.end))
+
     def _chunks(
-        self, batch_size: int, numbers: Iterable[int]
+        self, batch_size: int, wanted: Iterable[tuple[int, range]]
     ) -> Iterator[tuple[list[Tile], int, bool]]:
         """Yield neighbouring windows, how many windows end there, and whether a batch must."""
         rows, cols = self._tiling.rows, self._tiling.cols
         together = rows_together(self._tiling, batch_size)
         most = max(1, int(MEGABYTES_AT_ONCE * 1e6 / (4 * len(self.bands) * self._tiling.size**2)))
-        for number in numbers:
+        for number, columns in wanted:
             ends = (number + 1) % together == 0 or number + 1 == len(rows)
-            for left in range(0, len(cols), most):
-                tiles = [Tile(rows[number], col) for col in cols[left : left + most]]
-                done = number * len(cols) + left + len(tiles)
-                yield tiles, done, ends and left + most >= len(cols)
+            for left in columns[::most]:
+                right = min(left + most, columns.stop)
+                tiles = [Tile(rows[number], col) for col in cols[left:right]]
+                yield tiles, number * len(cols) + right, ends and right == columns.stop
 
     def _load(self, chunk: tuple[list[Tile], int, bool]) -> Chunk:
         tiles, done, last = chunk

@@ -10,7 +10,7 @@ All is decided once from all pixels of a raster, so that no window or tile chang
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ class Search:
         self._pixels = int(window.width) * int(window.height)
 
     def add(self, values: Floats, valid: Mask, indexes: Sequence[int]) -> None:
-        """Look at the next block.
+        """Look at the next block, or the next piece of it from left to right.
 
         Args:
             values: as they are stored, (bands, rows, columns).
@@ -271,19 +271,27 @@ class _Collar:
     named: bool
     near: int = 0
     highest: float = 0.0
+    row: list[tuple[Mask, Mask]] = field(default_factory=list)
 
     def add(self, values: Floats, valid: Mask) -> None:
+        self.row.append(self._seen(values, valid))
+        if sum(mask.shape[1] for mask, _ in self.row) == self.pieces.width:
+            self.pieces.add(*map(_side_by_side, zip(*self.row, strict=True)))
+            self.row = []
+
+    def _seen(self, values: Floats, valid: Mask) -> tuple[Mask, Mask]:
+        """Return where it may be, and what is nearly like it."""
         if not valid.any():  # as in most of a country's rectangle
-            self.pieces.add(*np.zeros((2, *valid.shape[1:]), bool))
-            return
+            none = np.zeros(valid.shape[1:], bool)
+            return none, none
         low, high = np.float32(self.low), np.float32(self.high)
         same = _in_all(values, lambda band: (band >= low) & (band <= high)) & valid.any(axis=0)
         near = _in_all(values, lambda band: band >= self.alike if self.low else band <= self.alike)
-        self.pieces.add(same, near)
         if self.low:
             self.near += int((near & ~same).sum())
         if not self.named:
             self.highest = max(self.highest, float(values.max(where=valid, initial=0)))
+        return same, near
 
     def finish(self, types: Mapping[int, np.dtype]) -> Collar | None:
         if not self.named and self.highest <= FEW_CLASSES:
@@ -294,6 +302,10 @@ class _Collar:
         if not count or (self.low and self.near > CLOUDS * count):
             return None
         return Collar(bands=self.bands, low=self.low, high=self.high, mask=mask, count=count)
+
+
+def _side_by_side(masks: Sequence[Mask]) -> Mask:
+    return masks[0] if len(masks) == 1 else np.concatenate(masks, axis=1)
 
 
 def _in_all(values: Floats, holds: Callable[[Floats], Mask]) -> Mask:

@@ -79,6 +79,11 @@ class Pieces:
         self._sides: list[NDArray[np.int64]] = []  # first and last column, block by block
         self._top = self._above
 
+    @property
+    def width(self) -> int:
+        """Columns of a block."""
+        return int(self._window.width)
+
     def add(self, mask: Mask, alike: Mask) -> None:
         """Count in the next block, full width.
 

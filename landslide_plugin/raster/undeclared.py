@@ -44,6 +44,8 @@ MASKED = 255.0
 
 _LOSSY = ("JPEG", "WEBP", "JP2OpenJPEG", Compression.jpeg, Compression.webp)
 _MEGABYTES = 64
+_COLUMNS = 2**15
+"""That are read at once; wider blocks are looked at piece by piece."""
 _MOST_THREADS = 4
 """That read side by side; what they have read waits in memory."""
 _MARGIN = 8
@@ -188,10 +190,11 @@ def find_fill(
         return Fill()
     rows = source.grid.rows_within(_MEGABYTES, 3 * len(indexes))
     search = Search(sought, part, rows)
-    bottom = int(part.row_off + part.height)
+    bottom, right = int(part.row_off + part.height), int(part.col_off + part.width)
     blocks = [
-        Window(part.col_off, top, part.width, min(rows, bottom - top))
+        Window(left, top, min(_COLUMNS, right - left), min(rows, bottom - top))
         for top in range(int(part.row_off), bottom, rows)
+        for left in range(int(part.col_off), right, _COLUMNS)
     ]
     with closing(_stored(source, indexes, blocks)) as read:
         for block, (values, valid) in zip(blocks, read, strict=True):

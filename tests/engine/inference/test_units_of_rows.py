@@ -10,6 +10,8 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from landslide_mapper.landslide_plugin.contract.errors import OutputError
 from landslide_mapper.landslide_plugin.core.progress import Progress
+from landslide_mapper.landslide_plugin.inference import assembly as assembly_module
+from landslide_mapper.landslide_plugin.inference import tiling as tiling_module
 from landslide_mapper.landslide_plugin.inference.predictor import Predictor
 from landslide_mapper.landslide_plugin.inference.resume import Journal
 from landslide_mapper.landslide_plugin.inference.runtimes.openvino_runtime import (
@@ -78,25 +80,25 @@ class Job:
 
     def journal(self, folder):
         folder.mkdir(exist_ok=True)
-        return Journal(folder, self.tiling, 1, self.grid.width)
+        return Journal(folder, self.tiling, 1)
 
     def mapped(self, least, kept=None):
         """Return the whole map, made of units of so many rows of windows at least."""
         values = np.full((1, *self.grid.shape), np.nan, np.float32)
-        valid, rows = np.zeros(self.grid.shape, bool), [0]
+        valid, written = np.zeros(self.grid.shape, bool), np.zeros(self.grid.shape, int)
 
         def write(block, block_valid, window):
-            assert window.row_off == sum(rows)
-            rows.append(window.height)
-            part = slice(window.row_off, window.row_off + window.height)
-            values[:, part], valid[part] = block, block_valid
+            rows, cols = window.toslices()
+            assert written[: rows.start].all() and not written[rows.stop :].any()
+            written[rows, cols] += 1
+            values[:, rows, cols], valid[rows, cols] = block, block_valid
 
         with Source.open(self.path) as source:
             map_probability(
                 self.predictor, Reader(source, CARD, self.tiling), self.grid, self.tiling, write,
                 batch_size=BATCH, units=self.units(least), kept=kept, progress=Progress(),
             )  # fmt: skip
-        assert sum(rows) == self.grid.height
+        assert (written == 1).all()
         return values, valid
 
     def compute(self, unit, journal):
@@ -104,8 +106,7 @@ class Job:
         with Source.open(self.path) as source:
             compute_units(
                 self.predictor, Reader(source, CARD, self.tiling), [unit], journal.keep,
-                tiling=self.tiling, width=self.grid.width, batch_size=BATCH, device=CPU,
-                progress=Progress(),
+                tiling=self.tiling, batch_size=BATCH, device=CPU, progress=Progress(),
             )  # fmt: skip
 
 
@@ -203,6 +204,63 @@ def test_units_that_are_lost_while_they_are_read_leave_no_gap(stack, tmp_path):
 
     with pytest.raises(OutputError, match="were changed while they were read"):
         job.mapped(3, kept=Lost())
+
+
+@pytest.fixture
+def wide(make_raster):
+    """Noise, wider than high, with a hole."""
+    values = np.random.default_rng(0).normal(size=(2, 330, 700)).astype("float32")
+    values[:, 100:180, 230:290] = -9999
+    return make_raster("wide.tif", values, bands=["a", "b"], nodata=-9999)
+
+
+@pytest.fixture
+def strips(monkeypatch):
+    for module in (tiling_module, assembly_module):
+        monkeypatch.setattr(module, "WIDEST", 256)
+
+
+@pytest.mark.parametrize("overlap", [0.0, 0.25, 0.6])
+def test_a_wide_raster_is_cut_into_strips_and_mapped_as_without(wide, overlap, strips, monkeypatch):
+    job = Job(wide, overlap)
+    assert len(job.tiling.strips) == 3 and len(job.units(3)) > 6
+    values, valid = job.mapped(3)
+    with monkeypatch.context() as unpatched:
+        unpatched.setattr(tiling_module, "WIDEST", 10**6)
+        whole, whole_valid = Job(wide, overlap).mapped(3)
+    assert_same([valid], [whole_valid])
+    np.testing.assert_allclose(values, whole, rtol=0, atol=1e-6)
+
+
+def test_strips_are_the_same_bits_whoever_computes_their_units(wide, tmp_path, strips):
+    job = Job(wide, 0.25)
+    journal, units = job.journal(tmp_path / "kept"), job.units(3)
+    for number in np.random.default_rng(0).permutation(len(units))[: len(units) // 2]:
+        job.compute(units[number], journal)
+    job.runtime.windows = 0
+    assert_same(job.mapped(3, kept=journal), job.mapped(3))
+    assert 0 < job.runtime.windows < 2 * len(job.tiling)
+    assert_same(job.mapped(3, kept=journal), job.mapped(ONE))
+
+
+@settings(max_examples=200)
+@given(
+    length=st.integers(1, 900),
+    size=st.integers(16, 64),
+    overlap=st.floats(0, 0.9),
+    widest=st.integers(1, 400),
+)
+def test_strips_hold_each_window_once_and_reach_no_farther_than_the_next(
+    length, size, overlap, widest
+):
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(tiling_module, "WIDEST", widest)
+        tiling = Tiling((40, length), size, overlap)
+    assert [col for strip in tiling.strips for col in strip] == list(range(len(tiling.cols)))
+    units = [unit for unit in units_of(tiling, 1) if unit.first == 0]
+    assert (units[0].left, units[0].beside, units[-1].right) == (0, 0, length)
+    assert all(one.right - other.left == other.beside for one, other in pairwise(units))
+    assert all(one.right <= other.left for one, other in zip(units, units[2:], strict=False))
 
 
 @settings(max_examples=200)

@@ -72,3 +72,33 @@ def test_wide_rasters_are_read_by_fewer_threads(folder, opened, monkeypatch):
     with Source.open(folder / "whole.tif") as source:
         find_fill(source, Progress())
     assert not opened
+
+
+@pytest.mark.parametrize("columns", [1, 13, 64])
+def test_pieces_of_a_wide_raster_are_one_block(make_raster, monkeypatch, opened, columns):
+    """A slanting collar, a black lake far from the border, and single values that are voids."""
+    image = np.random.default_rng(0).integers(40, 250, (3, 60, 70)).astype(np.int16)
+    rows, cols = np.indices((60, 70))
+    image[:, rows + 2 * cols < 60] = 0
+    image[:, (rows - 30) ** 2 + (cols - 40) ** 2 < 120] = 0
+    image[1, 50:53, 60:66] = -9999
+    path, found, pixels = make_raster("w.tif", image, bands=RGB), [], []
+    for width in (1000, columns):
+        monkeypatch.setattr(undeclared, "_COLUMNS", width)
+        count = np.zeros((60, 70), int)
+
+        def see(_, window, values, *__, count=count):
+            part = window.toslices()
+            count[part] += 1
+            assert np.array_equal(values, image[:, *part])
+
+        with Source.open(path) as source:
+            found.append(find_fill(source, Progress(), seen=see))
+        pixels.append(count)
+    one, other = found
+    assert (pixels[0] == 1).all() and (pixels[1] == 1).all()
+    assert one.voids == other.voids and one.voids
+    whole = Window(0, 0, 70, 60)
+    (collar,), (same,) = one.collars, other.collars
+    assert collar.count == same.count > 0
+    assert np.array_equal(collar.mask.read(whole), same.mask.read(whole))
