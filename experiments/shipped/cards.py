@@ -29,9 +29,9 @@ files here came of the recipes of their names. Of the two for Sentinel-2 rgb-10m
 of what it calls landslide is; sentinel2-rgb finds more where scars are faint, calls more false, and
 takes a small part of the time and memory (docs/experiments.md, docs/benchmarks.md). The thresholds
 are chosen as trainings choose them now, but that of rgb-vhr's network for part 0 of `bijie.csv` by
-the highest F1, as before. Rows with nodata between are of before 2026-11-30, when windows had the
-mean there; they have the nearest pixel's values since, with which maps are better there
-(docs/experiments.md). In a checkout `python -m experiments.shipped.measure` measures a model.
+the highest F1, as before. The row of rgb-vhr with nodata between is of before 2026-11-30, when
+windows had the mean there; they have the nearest pixel's values since, with which maps are better
+there (docs/experiments.md). In a checkout `python -m experiments.shipped.measure` measures a model.
 Its figures stand beside those of a constant mask, the mean mask of the images that it was trained
 on.
 """
