@@ -130,6 +130,12 @@ def test_each_decompresses_by_one_thread(cluster):
     assert set(threads.values()) == {"1"}
 
 
+def test_each_seldom_looks_at_its_loops(cluster):
+    with crew._client(cluster, "here") as client:
+        seconds = client.run(dask.config.get, "distributed.admin.tick.interval")
+    assert set(seconds.values()) == {"500ms"}
+
+
 def test_what_is_made_again_by_workers_is_the_same(map_by, cluster, tmp_path):
     map_by("map")
     said = []
