@@ -27,13 +27,12 @@ folder `models` beside the engines, where *Fetch a model* and you put them. *Run
 model on your copy of the data, from the beginning to the file, by a recipe of `models/recipes`; the
 files here came of the recipes of their names. Of the two for Sentinel-2 rgb-10m is taken, as more
 of what it calls landslide is; sentinel2-rgb finds more where scars are faint, calls more false, and
-takes a small part of the time and memory (docs/experiments.md, docs/benchmarks.md). The thresholds
-are chosen as trainings choose them now, but that of rgb-vhr's network for part 0 of `bijie.csv` by
-the highest F1, as before. The row of rgb-vhr with nodata between is of before 2026-11-30, when
-windows had the mean there; they have the nearest pixel's values since, with which maps are better
-there (docs/experiments.md). In a checkout `python -m experiments.shipped.measure` measures a model.
-Its figures stand beside those of a constant mask, the mean mask of the images that it was trained
-on.
+takes a small part of the time and memory (docs/experiments.md, docs/benchmarks.md). Part 1 of
+rgb-vhr is trained and mapped as both are done now; 0, 2, 3 and 4 are of before 2026-11-30, when
+tiles and windows had the mean where nothing is known (the nearest pixel's values since, with which
+maps are better beside nodata), and 0 has the threshold of the highest F1, as then. In a checkout
+`python -m experiments.shipped.measure` measures a model. Its figures stand beside those of a
+constant mask, the mean mask of the images that it was trained on.
 """
 WAYS = {
     "zip": "ships with the plugin",
