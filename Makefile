@@ -58,7 +58,7 @@ lint:
 	git ls-files -z | xargs -0 .venv/bin/detect-secrets-hook
 
 test-engine:
-	$(ENGINE) -m pytest tests/engine tests/faults
+	$(ENGINE) -m pytest --numprocesses 2 --dist loadfile tests/engine tests/faults
 
 test-qgis:
 	QT_QPA_PLATFORM=offscreen .venv-qgis/bin/python -m pytest tests/qgis
