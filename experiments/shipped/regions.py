@@ -182,7 +182,7 @@ def judged(model: Path, test: bool) -> dict[str, Any]:
             images = list(patches(part))
             told[label] = worth(_mapped(plain, images, None, work), images, card.threshold)
             name = f"{label}, put together"
-            told[name] = worth(_put_together(model, images, work), images, card.threshold)
+            told[name] = worth(put_together(model, images, work), images, card.threshold)
         images = list(patches("C"))
         told["C, side by side"] = worth(_mapped(model, images, 0, work), images, card.threshold)
         for label, scene in EMILIA_SCENES.items():
@@ -205,7 +205,7 @@ def _without_light(card: ModelCard) -> ModelCard:
     return replace(card, scene={})
 
 
-def _put_together(model: Path, images: Sequence[Image], folder: Path) -> list[NDArray[np.float32]]:
+def put_together(model: Path, images: Sequence[Image], folder: Path) -> list[NDArray[np.float32]]:
     """Return the maps of patches that are put together to the scene that they were cut from."""
     pieces = {Path(file).stem: piece for file, piece in read_pieces(LIST).items()}
     levelled = [
