@@ -45,24 +45,28 @@ BEGUN_WITH: Mapping[str, dict[str, Any]] = {
 Maps = Mapping[str, NDArray[np.float32]]
 
 
-def drawn(number: int, seed: int, listed: Path = LIST) -> list[str]:
+def drawn(number: int, seed: int) -> list[str]:
     """Return the files that are labelled, smaller draws of a seed a part of larger ones.
 
     Args:
         number: how many.
         seed: of the draw.
-        listed: of all patches, with where they lie.
     """
-    rows = {file: piece[1] for file, piece in read_pieces(listed).items() if piece[0] == AREA}
+    rows = {file: piece[1] for file, piece in read_pieces(LIST).items() if piece[0] == AREA}
     pool = sorted(file for file, row in rows.items() if row <= LAST_LABELLED)
     order = np.random.default_rng(seed).permutation(len(pool))
     return [pool[index] for index in order[:number]]
 
 
-def judging(listed: Path = LIST) -> list[str]:
+def judging() -> list[str]:
     """Return the files that judge."""
-    pieces = read_pieces(listed).items()
+    pieces = read_pieces(LIST).items()
     return sorted(file for file, (area, row, *_) in pieces if area == AREA and row >= FIRST_JUDGING)
+
+
+def learning(files: Sequence[str]) -> int:
+    """Return how many of the labelled patches, the first ones, are trained on."""
+    return len(files) - len(files) // VALIDATION
 
 
 def trained_on(folder: Path, start: str, files: Sequence[str], seed: int) -> Path:
@@ -71,13 +75,12 @@ def trained_on(folder: Path, start: str, files: Sequence[str], seed: int) -> Pat
     model = folder / f"{start}-{name}.safetensors"
     if model.exists():
         return model
-    learning = len(files) - len(files) // VALIDATION
     steps = json.loads((RECIPES / "rgb-10m.json").read_text(encoding="utf-8"))["steps"]
     train(
         **{
             **steps[-1]["parameters"], "samples": str(_samples(folder / name, files)), "html": "",
             "model": str(model), "seed": seed, "epochs": EPOCHS, "batch_size": BATCH,
-            "passes": round(STEPS / EPOCHS * BATCH / learning), "averaging": 0.95,
+            "passes": round(STEPS / EPOCHS * BATCH / learning(files)), "averaging": 0.95,
             "scene_light": False,  # the patches are of the scene that is mapped
             **BEGUN_WITH[start],
         },
@@ -90,8 +93,8 @@ def _samples(folder: Path, files: Sequence[str]) -> Path:
     """Return some patches as samples, the last ones for validation; made if need be."""
     if folder.exists():
         return folder
-    learning = len(files) - len(files) // VALIDATION
-    parts = {file: "train" if at < learning else "validation" for at, file in enumerate(files)}
+    first = learning(files)
+    parts = {file: "train" if at < first else "validation" for at, file in enumerate(files)}
     its = folder.with_suffix(".csv")
     rows = [
         (file, parts.get(file, "unlabelled"), *piece) for file, piece in read_pieces(LIST).items()
